@@ -1,0 +1,30 @@
+import { drizzle } from "drizzle-orm/node-postgres";
+import { migrate as applyMigrations } from "drizzle-orm/node-postgres/migrator";
+import pg from "pg";
+
+/** Applies what is missing of migrations/; refuses a server older than PostgreSQL 18 with a sentence that says so. */
+export async function migrate(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ number: number; version: string }>(
+      "select current_setting('server_version_num')::int as number, current_setting('server_version') as version",
+    );
+    const [server] = rows;
+    if (!server || server.number < 180000) {
+      throw new Error(
+        `DATABASE_URL is PostgreSQL ${server?.version ?? "unknown"}; Shadower Analytics needs 18 or newer (RETURNING old/new, uuidv7()).`,
+      );
+    }
+    await applyMigrations(drizzle(client), { migrationsFolder: new URL("../migrations", import.meta.url).pathname });
+  } finally {
+    await client.end();
+  }
+}
+
+if (import.meta.main) {
+  const url = process.env.DATABASE_URL;
+  if (!url) throw new Error("Set DATABASE_URL to the database that shall be migrated.");
+  await migrate(url);
+  console.log("The database is up to date.");
+}

@@ -1,0 +1,103 @@
+import { type SQL, sql } from "drizzle-orm";
+import { impossible } from "../lib/errors.ts";
+
+/** Dimensions that are columns. Rollup tables and raw rows name them alike. */
+export const DIMENSIONS = {
+  agent: "agent_id",
+  user: "user_id",
+  status: "status",
+  model: "model",
+  environment: "environment",
+  version: "version",
+  error_type: "error_type",
+} as const;
+export type Dimension = keyof typeof DIMENSIONS;
+
+/** Dimensions of time; they come from the local bucket that a row falls into. */
+export const CLOCK_DIMENSIONS = ["hour_of_day", "day_of_week"] as const;
+export type ClockDimension = (typeof CLOCK_DIMENSIONS)[number];
+
+/** Numbers of one execution that a filter may compare; only raw rows have them. */
+const NUMBERS = { duration_ms: "duration_ms", credits: "credits", tokens_in: "tokens_in", tokens_out: "tokens_out" } as const;
+const METADATA_KEY = /^metadata\.([A-Za-z0-9_.:-]{1,128})$/;
+
+export const OPERATORS = ["eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains"] as const;
+export type Operator = (typeof OPERATORS)[number];
+type Scalar = string | number | boolean;
+export interface Filter {
+  field: string;
+  op: Operator;
+  value: Scalar | Scalar[];
+}
+
+export type Field =
+  | { kind: "dimension"; name: Dimension }
+  | { kind: "clock"; name: ClockDimension }
+  | { kind: "number"; name: keyof typeof NUMBERS }
+  | { kind: "metadata"; key: string };
+
+const has = <T extends object>(table: T, name: string): name is string & keyof T => Object.hasOwn(table, name);
+
+/**
+ * A field by the caller's name. The name only ever chooses from what is here.
+ * @throws AppError impossible for a name that is none of ours
+ */
+export function fieldOf(name: string, path: string): Field {
+  if (has(DIMENSIONS, name)) return { kind: "dimension", name };
+  const clock = CLOCK_DIMENSIONS.find((dimension) => dimension === name);
+  if (clock) return { kind: "clock", name: clock };
+  if (has(NUMBERS, name)) return { kind: "number", name };
+  const key = METADATA_KEY.exec(name)?.[1];
+  if (key) return { kind: "metadata", key };
+  throw impossible(path, "unknown_field", `There is no field "${name}".`);
+}
+
+/** Text of a dimension for grouping; absent is the empty string. `alias` is a rollup row or a raw row. */
+export function groupText(field: Field, alias: string): SQL {
+  if (field.kind === "metadata") return sql`coalesce(${sql.identifier(alias)}.metadata ->> ${field.key}, '')`;
+  if (field.kind !== "dimension") throw new Error(`${field.name} is not a column`);
+  return sql`coalesce(${sql.identifier(alias)}.${sql.identifier(DIMENSIONS[field.name])}, '')`;
+}
+
+const COMPARISON = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
+
+/** A filter as a predicate over a raw row or a rollup row (where the empty string is "absent"). */
+export function predicate(filter: Filter, field: Field, alias: string, rollup: boolean): SQL {
+  const row = sql.identifier(alias);
+  if (field.kind === "clock") throw new Error(`${field.name} is not a column`);
+  const numeric = field.kind === "number" || (field.kind === "metadata" && typeof firstOf(filter.value) === "number");
+  let value: SQL;
+  if (field.kind === "number") value = sql`${row}.${sql.identifier(NUMBERS[field.name])}`;
+  else if (field.kind === "metadata") {
+    value = sql`${row}.metadata ->> ${field.key}`;
+    if (numeric) value = sql`case when jsonb_typeof(${row}.metadata -> ${field.key}) = 'number' then (${value})::numeric end`;
+  } else {
+    const column = sql`${row}.${sql.identifier(DIMENSIONS[field.name])}`;
+    const always = field.name === "agent" || field.name === "user" || field.name === "status";
+    value = rollup && !always ? sql`nullif(${column}, '')` : column;
+  }
+  return compare(value, filter, numeric);
+}
+
+const firstOf = (value: Filter["value"]) => (Array.isArray(value) ? value[0] : value);
+
+function compare(value: SQL, { op, value: operand }: Filter, numeric: boolean): SQL {
+  const type = sql.raw(numeric ? "numeric" : "text");
+  const one = sql`${String(operand)}::${type}`;
+  switch (op) {
+    case "eq":
+      return sql`${value} = ${one}`;
+    case "ne":
+      return sql`${value} is distinct from ${one}`;
+    case "in":
+      return sql`${value} = any(${sql.param([operand].flat().map(String))}::${type}[])`;
+    case "not_in":
+      return sql`(${value} is null or ${value} <> all(${sql.param([operand].flat().map(String))}::${type}[]))`;
+    case "exists":
+      return operand === false ? sql`${value} is null` : sql`${value} is not null`;
+    case "contains":
+      return sql`position(lower(${one}) in lower(${value})) > 0`;
+    default:
+      return sql`${value} ${sql.raw(COMPARISON[op])} ${one}`;
+  }
+}

@@ -1,0 +1,174 @@
+import { sql } from "drizzle-orm";
+import { impossible } from "../lib/errors.ts";
+import { type EpochUs, isTimeZone } from "../lib/time.ts";
+import type { Group, Plan, Slot } from "./compile.ts";
+import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
+import { type MeasureName, measureOf } from "./measures.ts";
+import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
+import { chooseSource, cut } from "./source.ts";
+
+/** A question as its caller asks it. Either `timeframe`, which ends now, or `from` and `to`. */
+export interface Query {
+  measures: MeasureName[];
+  timeframe?: Timeframe | undefined;
+  from?: EpochUs | undefined;
+  to?: EpochUs | undefined;
+  granularity?: Granularity | undefined;
+  timezone: string;
+  group_by?: string[] | undefined;
+  filters?: Filter[] | undefined;
+  compare?: "previous_period" | "previous_year" | undefined;
+  order_by?: { measure: MeasureName; direction: "asc" | "desc" }[] | undefined;
+  limit?: number | undefined;
+}
+
+export const DEFAULT_GROUPS = 100;
+
+/** A question with its range fixed and its names resolved. */
+export interface Resolved {
+  plan: Plan;
+  range: TimeRange;
+  compared: TimeRange | undefined;
+  buckets: Bucket[];
+  comparedBuckets: Bucket[];
+}
+
+/** @throws AppError impossible for a range that is empty, reversed or incomplete */
+export function rangeOf(query: Pick<Query, "timeframe" | "from" | "to">, now: EpochUs): TimeRange {
+  if (query.timeframe && (query.from !== undefined || query.to !== undefined)) {
+    throw impossible("timeframe", "range_twice", "Give timeframe, or from and to, not both.");
+  }
+  if (query.timeframe) return { from: now - TIMEFRAMES[query.timeframe], to: now };
+  if (query.from === undefined || query.to === undefined) throw impossible("from", "range_missing", "Give timeframe, or both from and to.");
+  if (query.from >= query.to) throw impossible("to", "range_reversed", "The range must end after it starts.");
+  return { from: query.from, to: query.to };
+}
+
+function groupOf(name: string, field: Field): Group {
+  if (field.kind === "number") throw impossible("group_by", "not_groupable", `"${name}" is a number; group by a dimension.`);
+  if (field.kind !== "clock") return { name, text: (alias) => groupText(field, alias) };
+  const of = field.name === "hour_of_day" ? sql`hours` : sql`days`;
+  return { name, text: (_, slot) => sql`((select ${of} from slot)[${slot}])::text` };
+}
+
+function matches(filter: Filter, value: number): boolean {
+  const operands = [filter.value].flat().map(Number);
+  const [first = Number.NaN] = operands;
+  switch (filter.op) {
+    case "eq":
+    case "in":
+      return operands.includes(value);
+    case "ne":
+    case "not_in":
+      return !operands.includes(value);
+    case "gt":
+      return value > first;
+    case "gte":
+      return value >= first;
+    case "lt":
+      return value < first;
+    case "lte":
+      return value <= first;
+    default:
+      throw impossible("filters", "not_applicable", `${filter.op} does not fit ${filter.field}.`);
+  }
+}
+
+/** @throws AppError impossible when the operand does not fit the field or the operator */
+function checkOperand(filter: Filter, field: Field, path: string): void {
+  const list = filter.op === "in" || filter.op === "not_in";
+  const operands = [filter.value].flat();
+  if (Array.isArray(filter.value) !== list) throw impossible(path, "wrong_operand", `${filter.op} takes ${list ? "a list" : "one value"}.`);
+  if (filter.op === "exists" && typeof filter.value !== "boolean") throw impossible(path, "wrong_operand", "exists takes true or false.");
+  const numeric = field.kind === "number" || field.kind === "clock";
+  const isNumber = (operand: unknown) => /^-?\d{1,15}(\.\d{1,6})?$/.test(String(operand));
+  if (numeric && filter.op !== "exists" && !operands.every(isNumber))
+    throw impossible(path, "wrong_operand", `${filter.field} is a number.`);
+  if (numeric && filter.op === "contains") throw impossible(path, "wrong_operand", "contains takes a text field.");
+  if (field.kind === "metadata" && typeof operands[0] === "number" && !operands.every((operand) => typeof operand === "number")) {
+    throw impossible(path, "wrong_operand", "All values of the list must be numbers, or none.");
+  }
+}
+
+function orderColumns(query: Query, quantiles: readonly number[]): NonNullable<Plan["top"]>["by"] {
+  const order = query.order_by ?? query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
+  return order.map(({ measure, direction }) => {
+    const { quantile } = measureOf(measure);
+    const index = sql.raw(String(quantiles.indexOf(quantile ?? 0) + 1));
+    const ended = sql`nullif(successes + failures + timeouts + cancellations, 0)::float8`;
+    const special: Partial<Record<MeasureName, ReturnType<typeof sql>>> = {
+      success_rate: sql`successes / ${ended}`,
+      failure_rate: sql`failures / ${ended}`,
+      duration_avg: sql`duration_sum_ms / nullif(duration_count, 0)`,
+      duration_min: sql`duration_min_ms`,
+      duration_max: sql`duration_max_ms`,
+      duration_stddev: sql`duration_stddev_ms`,
+    };
+    const column = quantile === undefined ? (special[measure] ?? sql.identifier(measure)) : sql`quantile_keys[${index}]`;
+    return { column: sql`${column}`, descending: direction === "desc" };
+  });
+}
+
+/** One slot for each bucket; local hours (or days) inside it where a dimension of time needs them. */
+function slotsOf(buckets: Bucket[], period: 0 | 1, clock: "hour" | "day" | undefined, timezone: string): Slot[] {
+  return buckets.flatMap((bucket, index) => {
+    const parts = clock ? bucketsOf(bucket, clock, timezone) : [bucket];
+    return parts.map(({ from, to, label }) => ({ from, to, bucket: index, period, ...clockOf(label) }));
+  });
+}
+
+/**
+ * Fixes the range, cuts it, and resolves every name against the catalogue.
+ * @param now the moment that a timeframe ends
+ * @throws AppError impossible for what cannot be asked
+ */
+export function resolve(workspaceId: string, query: Query, now: EpochUs): Resolved {
+  if (!isTimeZone(query.timezone))
+    throw impossible("timezone", "unknown_timezone", `"${query.timezone}" is not a time zone of the IANA database.`);
+  const range = rangeOf(query, now);
+  const compared = query.compare && comparedRange(range, query.compare, query.timezone);
+  const whole = (of: TimeRange): Bucket[] =>
+    query.granularity ? bucketsOf(of, query.granularity, query.timezone) : [{ ...of, label: "" }];
+  const buckets = whole(range);
+  const comparedBuckets = compared ? whole(compared) : [];
+
+  const fields = (query.group_by ?? []).map((name) => ({ name, field: fieldOf(name, "group_by") }));
+  const filters = (query.filters ?? []).map((filter, index) => ({
+    filter,
+    field: fieldOf(filter.field, `filters.${index}.field`),
+    path: `filters.${index}.value`,
+  }));
+  for (const { filter, field, path } of filters) checkOperand(filter, field, path);
+  const used = [...fields, ...filters].map(({ field }) => field);
+  const clocks = used.flatMap((field) => (field.kind === "clock" ? [field.name] : []));
+  const clock = clocks.includes(CLOCK_DIMENSIONS[0]) ? "hour" : clocks.length > 0 ? "day" : undefined;
+  const clockFilters = filters.filter(({ field }) => field.kind === "clock");
+  const slots = [...slotsOf(comparedBuckets, 1, clock, query.timezone), ...slotsOf(buckets, 0, clock, query.timezone)].filter((slot) =>
+    clockFilters.every(({ filter }) => matches(filter, filter.field === "hour_of_day" ? slot.hourOfDay : slot.dayOfWeek)),
+  );
+
+  const rawOnly = used.some((field) => field.kind === "number" || field.kind === "metadata");
+  const dimensions = used.flatMap((field): Dimension[] => (field.kind === "dimension" ? [field.name] : []));
+  const source = chooseSource(rawOnly ? undefined : dimensions);
+  const measures = [...new Set([...query.measures, ...(query.order_by ?? []).map((order) => order.measure)])].map(measureOf);
+  const quantiles = [...new Set(measures.flatMap((measure) => measure.quantile ?? []))].sort((a, b) => a - b);
+  const plan: Plan = {
+    workspaceId,
+    slots,
+    source,
+    pieces: cut(slots, source),
+    groups: fields.map(({ name, field }) => groupOf(name, field)),
+    filters: filters
+      .filter(({ field }) => field.kind !== "clock")
+      .map(
+        ({ filter, field }) =>
+          (alias, rollup) =>
+            predicate(filter, field, alias, rollup),
+      ),
+    quantiles,
+    users: measures.some((measure) => measure.needs === "users"),
+    agents: measures.some((measure) => measure.needs === "agents"),
+    top: fields.length > 0 ? { by: orderColumns(query, quantiles), limit: query.limit ?? DEFAULT_GROUPS } : undefined,
+  };
+  return { plan, range, compared, buckets, comparedBuckets };
+}

@@ -1,0 +1,122 @@
+import { Temporal } from "temporal-polyfill";
+import { impossible } from "../lib/errors.ts";
+import { DAY_US, type EpochUs, formatInstant, HOUR_US, MINUTE_US } from "../lib/time.ts";
+
+export const TIMEFRAMES = {
+  "1h": HOUR_US,
+  "6h": 6 * HOUR_US,
+  "24h": DAY_US,
+  "7d": 7 * DAY_US,
+  "30d": 30 * DAY_US,
+  "90d": 90 * DAY_US,
+  "1y": 365 * DAY_US,
+} as const;
+export type Timeframe = keyof typeof TIMEFRAMES;
+
+export const GRANULARITIES = ["minute", "hour", "day", "week", "month"] as const;
+export type Granularity = (typeof GRANULARITIES)[number];
+
+/** Half-open [from, to). */
+export interface TimeRange {
+  from: EpochUs;
+  to: EpochUs;
+}
+
+/** A piece of the range that one local hour (or day …) covers. */
+export interface Bucket extends TimeRange {
+  /** Local start of the whole bucket with its offset, e.g. `2026-03-01T00:00:00+05:30`; it may lie before `from`. */
+  label: string;
+}
+
+export const MAX_BUCKETS = 10_000;
+
+const instantOf = (us: EpochUs) => Temporal.Instant.fromEpochNanoseconds(BigInt(us) * 1000n);
+const usOf = (time: { epochNanoseconds: bigint }): EpochUs => Number(time.epochNanoseconds / 1000n);
+
+/** A moment in a zone: `2026-03-01T00:00:00+05:30`, with a fraction only where there is one. */
+export function formatLocal(us: EpochUs, timezone: string): string {
+  return instantOf(us)
+    .toZonedDateTimeISO(timezone)
+    .toString({ timeZoneName: "never", smallestUnit: us % 1_000_000 === 0 ? "second" : "microsecond" });
+}
+
+/** The range in time order that came just before, as long as the range; or the same one a calendar year earlier in the zone. */
+export function comparedRange(range: TimeRange, compare: "previous_period" | "previous_year", timezone: string): TimeRange {
+  if (compare === "previous_period") return { from: range.from - (range.to - range.from), to: range.from };
+  const yearEarlier = (us: EpochUs) => usOf(instantOf(us).toZonedDateTimeISO(timezone).subtract({ years: 1 }));
+  return { from: yearEarlier(range.from), to: yearEarlier(range.to) };
+}
+
+interface Edge {
+  at: EpochUs;
+  label: string;
+}
+
+/**
+ * Starts of hours or minutes. Inside a stretch of one offset they are where local time is a multiple; a clock change starts a
+ * new bucket, so that the repeated half hour of Lord Howe is not mixed with the first.
+ */
+function clockEdges(range: TimeRange, stepUs: number, timezone: string): Edge[] {
+  const edges: Edge[] = [];
+  let zoned = instantOf(range.from).toZonedDateTimeISO(timezone);
+  let stretch = range.from;
+  while (stretch < range.to) {
+    const next = zoned.getTimeZoneTransition("next");
+    const end = next ? Math.min(usOf(next), range.to) : range.to;
+    const offsetUs = zoned.offsetNanoseconds / 1000;
+    const first = Math.floor((stretch + offsetUs) / stepUs) * stepUs - offsetUs;
+    if (edges.length + (end - first) / stepUs > MAX_BUCKETS + 1) throw tooMany();
+    const suffix = zoned.offset;
+    for (let at = first; at < end; at += stepUs) {
+      const label = formatInstant(at + offsetUs).slice(0, 19) + suffix;
+      // At a change in the middle of a local hour the bucket starts at the change.
+      edges.push(at < stretch && stretch > range.from ? { at: stretch, label: formatLocal(stretch, timezone) } : { at, label });
+    }
+    stretch = end;
+    if (next) zoned = next;
+  }
+  return edges;
+}
+
+/** Starts of local days, ISO weeks (Monday) or months; a day is as long as the zone makes it (23, 24 or 25 hours). */
+function calendarEdges(range: TimeRange, granularity: "day" | "week" | "month", timezone: string): Edge[] {
+  const edges: Edge[] = [];
+  const start = instantOf(range.from).toZonedDateTimeISO(timezone);
+  let day = start.toPlainDate();
+  if (granularity === "week") day = day.subtract({ days: day.dayOfWeek - 1 });
+  if (granularity === "month") day = day.with({ day: 1 });
+  for (;;) {
+    const zoned = day.toZonedDateTime({ timeZone: timezone });
+    const at = usOf(zoned);
+    if (at >= range.to) return edges;
+    edges.push({ at, label: zoned.toString({ timeZoneName: "never", smallestUnit: "second" }) });
+    if (edges.length > MAX_BUCKETS) throw tooMany();
+    day = day.add({ [`${granularity}s`]: 1 });
+  }
+}
+
+function tooMany() {
+  return impossible("granularity", "too_many_buckets", `The range has more than ${MAX_BUCKETS} buckets of this granularity.`);
+}
+
+/**
+ * Cuts a range into the local buckets of a zone: they touch, cover the range exactly, and none is empty in time.
+ * @throws AppError impossible when there are more than MAX_BUCKETS
+ */
+export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: string): Bucket[] {
+  const edges =
+    granularity === "minute" || granularity === "hour"
+      ? clockEdges(range, granularity === "minute" ? MINUTE_US : HOUR_US, timezone)
+      : calendarEdges(range, granularity, timezone);
+  // A day that a zone skipped altogether (Samoa, 2011-12-30) has no length, and no bucket.
+  return edges.flatMap(({ at, label }, index) => {
+    const piece = { from: Math.max(at, range.from), to: Math.min(edges[index + 1]?.at ?? range.to, range.to), label };
+    return piece.to > piece.from ? [piece] : [];
+  });
+}
+
+/** Local hour (0-23) and ISO day of the week (1 = Monday) of a bucket, from its label. */
+export function clockOf(label: string): { hourOfDay: number; dayOfWeek: number } {
+  const date = new Date(`${label.slice(0, 10)}T00:00:00Z`);
+  return { hourOfDay: Number(label.slice(11, 13)), dayOfWeek: date.getUTCDay() || 7 };
+}

@@ -1,0 +1,25 @@
+import { type SQL, sql } from "drizzle-orm";
+
+/**
+ * A DDSketch with a logarithmic mapping (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with
+ * relative-error guarantees", VLDB 2019): a duration of d ms > 0 counts in bucket ceil(log_gamma(d)), a zero in ZERO_KEY.
+ * Counts of buckets add up, so sketches merge in any order to the same sketch.
+ */
+export const RELATIVE_ERROR = 0.01;
+export const GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR);
+/** Below every bucket of a positive duration (the smallest is 1 ms, bucket 0). */
+export const ZERO_KEY = -1;
+
+/** Bucket of a duration column in SQL: the only place where durations become buckets, so that all rows agree at the borders. */
+export function sketchKey(durationMs: SQL): SQL {
+  return sql`case when ${durationMs} > 0 then ceil(ln(${durationMs}::float8) / ${sql.raw(String(Math.log(GAMMA)))})::int else ${sql.raw(String(ZERO_KEY))} end`;
+}
+
+/**
+ * The value that stands for a bucket: within RELATIVE_ERROR of each duration in it.
+ * @returns milliseconds, kept inside the exact [min, max] of the set
+ */
+export function sketchValue(key: number, minMs: number, maxMs: number): number {
+  const value = key === ZERO_KEY ? 0 : (2 * GAMMA ** key) / (GAMMA + 1);
+  return Math.min(Math.max(value, minMs), maxMs);
+}

@@ -1,0 +1,25 @@
+import { authenticate } from "./auth/middleware.ts";
+import events from "./features/events/routes.ts";
+import executions from "./features/executions/routes.ts";
+import metrics from "./features/metrics/routes.ts";
+import system from "./features/system/routes.ts";
+import { renderError } from "./http/errors.ts";
+import { allowOnly, notFoundAnswer } from "./http/methods.ts";
+import { cors, withContext } from "./http/middleware.ts";
+import { describe } from "./http/openapi.ts";
+import { createRouter } from "./http/router.ts";
+import realtime from "./realtime/routes.ts";
+
+const API = "/api/v1";
+
+export const app = createRouter();
+app.onError(renderError);
+app.use(withContext(), cors());
+app.route("/", system);
+// The feed authenticates before its upgrade, and otherwise than by a header.
+app.route(API, realtime);
+app.use(`${API}/*`, authenticate());
+for (const feature of [executions, events, metrics]) app.route(API, feature);
+describe(app);
+allowOnly(app);
+app.notFound(notFoundAnswer);

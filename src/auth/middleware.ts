@@ -1,0 +1,46 @@
+import type { MiddlewareHandler } from "hono";
+import type { AppEnv } from "../http/router.ts";
+import { AppError } from "../lib/errors.ts";
+import { may, type Permission, type User } from "./actor.ts";
+import { authenticateToken } from "./jwt.ts";
+
+/** The token of `Authorization: Bearer …`, or undefined when there is no such header. */
+export function bearerOf(header: string | undefined): string | undefined {
+  return header && /^Bearer +\S+$/i.test(header) ? header.slice(7).trim() : undefined;
+}
+
+/** Puts the user of the request's token into the context. */
+export function authenticate(): MiddlewareHandler<AppEnv> {
+  return async function authenticate(c, next) {
+    const token = bearerOf(c.req.header("authorization"));
+    if (!token) throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    const ctx = c.get("ctx");
+    ctx.actor = await authenticateToken(ctx.config, token, ctx.now());
+    await next();
+  };
+}
+
+/**
+ * The workspace that a user means: the named one, else the token's own, else the only one.
+ * @throws AppError forbidden when it is not in the token or the role there does not allow this
+ */
+export function workspaceOf(user: User, named: string | undefined, permission: Permission): string {
+  const [first, ...others] = user.workspaces.keys();
+  const workspaceId = named ?? user.workspaceId ?? (others.length === 0 ? first : undefined);
+  if (workspaceId === undefined) throw new AppError("malformed", "workspace_missing", "Name the workspace: workspace_id.");
+  if (!user.workspaces.has(workspaceId))
+    throw new AppError("forbidden", "workspace_forbidden", "The token does not include this workspace.");
+  if (!may(user, workspaceId, permission))
+    throw new AppError("forbidden", "permission_missing", `This needs the permission ${permission}.`);
+  return workspaceId;
+}
+
+/** Requires a permission in the workspace of the request, and fixes that workspace for what follows. */
+export function require(permission: Permission): MiddlewareHandler<AppEnv> {
+  return async function require(c, next) {
+    const { actor } = c.get("ctx");
+    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    c.set("workspaceId", workspaceOf(actor, c.req.query("workspace_id"), permission));
+    await next();
+  };
+}

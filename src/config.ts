@@ -1,0 +1,52 @@
+import { z } from "zod";
+
+const flag = z.enum(["true", "false"]).transform((value) => value === "true");
+const count = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
+const list = z.string().transform((value) =>
+  value
+    .split(",")
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
+const optional = z
+  .string()
+  .default("")
+  .transform((value) => value || undefined);
+
+const schema = z
+  .object({
+    ENVIRONMENT: z.enum(["local", "test", "production"]).default("production"),
+    DATABASE_URL: z.string().min(1),
+    /** Where the Neon driver sends its queries instead of Neon: the local endpoint, e.g. http://127.0.0.1:5490. */
+    NEON_ENDPOINT: optional,
+    JWT_SECRET_KEY: optional,
+    JWT_JWKS_URL: optional,
+    JWT_ISSUER: optional,
+    JWT_AUDIENCE: optional,
+    HOURLY_ROLLUP_ENABLED: flag.default(true),
+    DAILY_ROLLUP_ENABLED: flag.default(true),
+    RETENTION_MONTHS: count.default(0),
+    STALE_AFTER_MINUTES: count.default(1440),
+    CORS_ORIGINS: list.default([]),
+  })
+  .refine((config) => config.JWT_SECRET_KEY ?? config.JWT_JWKS_URL, { path: ["JWT_SECRET_KEY"], message: "set this or JWT_JWKS_URL" })
+  .refine((config) => !config.JWT_SECRET_KEY || config.JWT_SECRET_KEY.length >= 32, {
+    path: ["JWT_SECRET_KEY"],
+    message: "needs at least 32 characters (RFC 7518, 3.2)",
+  });
+
+export type Config = z.output<typeof schema>;
+
+const parsed = new WeakMap<object, Config>();
+
+/** Variables and secrets, parsed once for each `env`; a bad value is named, its content is not. */
+export function readConfig(env: object): Config {
+  const known = parsed.get(env);
+  if (known) return known;
+  const result = schema.safeParse(env);
+  if (!result.success) {
+    throw new Error(`Configuration: ${result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; ")}`);
+  }
+  parsed.set(env, result.data);
+  return result.data;
+}

@@ -1,0 +1,91 @@
+import { bigint, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { exact, instant } from "./columns.ts";
+
+/** What a rollup row holds: only what can be merged. One set of columns for every rollup table. */
+const mergeable = () => ({
+  executions: bigint("executions", { mode: "number" }).notNull(),
+  errors: bigint("errors", { mode: "number" }).notNull(),
+  durationCount: bigint("duration_count", { mode: "number" }).notNull(),
+  durationSumMs: exact("duration_sum_ms").notNull(),
+  durationSumSquares: exact("duration_sum_squares").notNull(),
+  durationMinMs: bigint("duration_min_ms", { mode: "number" }),
+  durationMaxMs: bigint("duration_max_ms", { mode: "number" }),
+  credits: exact("credits").notNull(),
+  tokensIn: exact("tokens_in").notNull(),
+  tokensOut: exact("tokens_out").notNull(),
+  sketchKeys: integer("sketch_keys").array().notNull(),
+  sketchCounts: integer("sketch_counts").array().notNull(),
+  userIds: text("user_ids").array().notNull(),
+  agentIds: text("agent_ids").array().notNull(),
+});
+
+/** Keys of a row; a dimension that the row's grain does not keep, or that was absent, is the empty string. */
+const keys = () => ({
+  workspaceId: text("workspace_id").notNull(),
+  grain: text("grain").notNull(),
+  bucket: instant("bucket").notNull(),
+  agentId: text("agent_id").notNull().default(""),
+  status: text("status").notNull().default(""),
+});
+
+/** Hours (UTC). Grains: `total` by status; `agent` by agent and status. */
+export const executionMetricsHourly = pgTable("execution_metrics_hourly", { ...keys(), ...mergeable() }, (t) => [
+  primaryKey({ columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status] }),
+]);
+
+/** Days (UTC). Grains: `total`, `agent`, and `cube` by agent, model, environment, version, error type and status. */
+export const executionMetricsDaily = pgTable(
+  "execution_metrics_daily",
+  {
+    ...keys(),
+    model: text("model").notNull().default(""),
+    environment: text("environment").notNull().default(""),
+    version: text("version").notNull().default(""),
+    errorType: text("error_type").notNull().default(""),
+    ...mergeable(),
+  },
+  (t) => [
+    primaryKey({
+      name: "execution_metrics_daily_pk",
+      columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.model, t.environment, t.version, t.errorType, t.status],
+    }),
+  ],
+);
+
+/** Days (UTC) of each user, by status. */
+export const userActivityDaily = pgTable(
+  "user_activity_daily",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    bucket: instant("bucket").notNull(),
+    userId: text("user_id").notNull(),
+    status: text("status").notNull(),
+    ...mergeable(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.bucket, t.userId, t.status] })],
+);
+
+/**
+ * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert hour marks, never read or wait;
+ * a rollup run deletes the marks that its snapshot shows.
+ */
+export const rollupMarks = pgTable(
+  "rollup_marks",
+  {
+    unit: text("unit").notNull(),
+    workspaceId: text("workspace_id").notNull(),
+    bucket: instant("bucket").notNull(),
+    id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity(),
+  },
+  (t) => [primaryKey({ columns: [t.unit, t.workspaceId, t.bucket, t.id] })],
+);
+
+/** What the nightly reconcile found: buckets whose rollup differs from the raw rows. Must stay empty. */
+export const rollupDifferences = pgTable("rollup_differences", {
+  id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity().primaryKey(),
+  foundAt: instant("found_at").notNull(),
+  unit: text("unit").notNull(),
+  workspaceId: text("workspace_id").notNull(),
+  bucket: instant("bucket").notNull(),
+  detail: text("detail").notNull(),
+});

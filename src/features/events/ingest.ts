@@ -1,0 +1,96 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { documentError, timeOf } from "../../http/fields.ts";
+import { type Checked, fieldErrorOf, givenId, type IntakeKind, type Verdict } from "../../http/intake.ts";
+import type { FieldError } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/ids.ts";
+import { formatInstant } from "../../lib/time.ts";
+import { publish } from "../../realtime/publish.ts";
+import { eventInput } from "./schema.ts";
+
+interface Message {
+  id: string;
+  event_type: string;
+  event_name: string | null;
+  user_id: string;
+  session_id: string | null;
+  occurred_at: string;
+  properties: Record<string, unknown> | null;
+}
+
+function checkEvent(item: unknown, nowMs: number): Checked<Message> {
+  const id = givenId(item);
+  const refuse = (error: FieldError): Checked<Message> => ({ ok: false, id, error });
+  const parsed = eventInput.safeParse(item);
+  if (!parsed.success) return refuse(fieldErrorOf(parsed.error));
+  const { occurred_at, properties = null, ...rest } = parsed.data;
+  if (occurred_at === undefined && rest.id !== undefined) {
+    return refuse({
+      path: "occurred_at",
+      code: "required",
+      message: "An event with an id must say when it occurred, or sending it again would change it.",
+    });
+  }
+  const at = occurred_at === undefined ? nowMs * 1000 : timeOf("occurred_at", occurred_at, nowMs);
+  if (typeof at !== "number") return refuse(at);
+  const unstorable = properties && documentError("properties", properties);
+  if (unstorable) return refuse(unstorable);
+  const { event_name = null, session_id = null, event_type, user_id } = rest;
+  return {
+    ok: true,
+    message: { id: rest.id ?? uuidv7(nowMs), event_type, event_name, user_id, session_id, occurred_at: formatInstant(at), properties },
+  };
+}
+
+const FIELDS = sql`i(id text, event_type text, event_name text, user_id text, session_id text, occurred_at timestamptz, properties jsonb)`;
+const COLUMNS = sql`id, event_type, event_name, user_id, session_id, occurred_at, properties`;
+const COMPARED = ["event_type", "event_name", "user_id", "session_id", "occurred_at", "properties"];
+
+async function storeEvents(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Verdict[]> {
+  if (messages.length === 0) return [];
+  // An id of this workspace is taken once; in the order of ids, so that two writers cannot deadlock.
+  const rows = await ctx.db.query({
+    sql: sql`insert into events (workspace_id, ${COLUMNS}) select ${workspaceId}, ${COLUMNS} from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as ${FIELDS}
+      order by id on conflict (workspace_id, id) do nothing returning id`,
+    row: z.object({ id: z.string() }),
+  });
+  const created = new Set(rows.map((row) => row.id));
+  if (created.size > 0) publish(ctx, workspaceId, { type: "events", created: created.size });
+  const paths = created.size === messages.length ? [] : await contradictions(ctx, workspaceId, messages);
+  return messages.map((message, index): Verdict => {
+    const path = paths[index] ?? null;
+    if (path !== null)
+      return {
+        result: "conflict",
+        code: "contradiction",
+        path,
+        detail: `The stored event says otherwise about ${path}; events do not change.`,
+      };
+    return { result: created.delete(message.id) ? "created" : "duplicate" };
+  });
+}
+
+/** For each message the first field in which the stored event differs, or null. */
+async function contradictions(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<(string | null)[]> {
+  const cases = COMPARED.map((name) => sql`when i.${sql.identifier(name)} is distinct from e.${sql.identifier(name)} then ${name}`);
+  const fields = sql`rows from (jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as (id text, event_type text, event_name text, user_id text,
+    session_id text, occurred_at timestamptz, properties jsonb)) with ordinality as i(id, event_type, event_name, user_id, session_id, occurred_at, properties, place)`;
+  const rows = await ctx.db.query({
+    sql: sql`select case ${sql.join(cases, sql` `)} end as path from ${fields} join events e on ${inWorkspace(workspaceId, "e")} and e.id = i.id order by i.place`,
+    row: z.object({ path: z.string().nullable() }),
+  });
+  return rows.map((row) => row.path);
+}
+
+/** Intake of events into one workspace. */
+export function eventIntake(ctx: Context, workspaceId: string): IntakeKind<Message> {
+  return {
+    key: "events",
+    check: checkEvent,
+    store: (messages) => storeEvents(ctx, workspaceId, messages),
+    idOf: (message) => message.id,
+    leans: () => false,
+  };
+}

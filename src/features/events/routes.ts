@@ -1,0 +1,67 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { require } from "../../auth/middleware.ts";
+import { problems } from "../../http/errors.ts";
+import { intakeAnswer, intakeBody, takeIn } from "../../http/intake.ts";
+import { DEFAULT_LIMIT, idParam, instantParam, page, pageParams, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { eventIntake } from "./ingest.ts";
+import { listEvents } from "./queries.ts";
+import { event, eventInput } from "./schema.ts";
+
+const tags = ["Events"];
+const router = createRouter();
+router.openAPIRegistry.register("EventInput", eventInput);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/events",
+    tags,
+    summary: "Store events",
+    description:
+      "One object, up to 1,000 in `events`, or NDJSON; gzip accepted. Events do not change: the same id with other content is a conflict.",
+    middleware: [require("write:events")] as const,
+    request: { query: z.strictObject(workspaceParam), body: intakeBody("EventInput", "events") },
+    responses: {
+      207: { description: "One result for each item, as for executions.", content: { "application/json": { schema: intakeAnswer } } },
+      ...problems("malformed", "too_large", "unsupported"),
+    },
+  }),
+  async (c) => {
+    const ctx = c.get("ctx");
+    return c.json({ data: await takeIn(c.req.raw, eventIntake(ctx, c.get("workspaceId")), ctx.now) }, 207);
+  },
+);
+
+const { include_total: _, ...paging } = pageParams;
+const listParams = z.strictObject({
+  ...workspaceParam,
+  ...paging,
+  event_type: z.string().max(128).optional(),
+  event_name: z.string().max(256).optional(),
+  user_id: idParam.optional(),
+  session_id: idParam.optional(),
+  from: instantParam.optional(),
+  to: instantParam.optional(),
+});
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/events",
+    tags,
+    summary: "List events, newest first",
+    middleware: [require("read:events")] as const,
+    request: { query: listParams },
+    responses: {
+      200: { description: "A page.", content: { "application/json": { schema: z.object({ data: z.array(event), page }) } } },
+      ...problems("malformed", "impossible"),
+    },
+  }),
+  async (c) => {
+    const { limit = DEFAULT_LIMIT, workspace_id: _, ...query } = c.req.valid("query");
+    return c.json(await listEvents(c.get("ctx").db, c.get("workspaceId"), { ...query, limit }), 200);
+  },
+);
+
+export default router;

@@ -1,0 +1,26 @@
+import { z } from "@hono/zod-openapi";
+import { idInput, textInput, timeInput } from "../../http/fields.ts";
+
+export const eventInput = z
+  .strictObject({
+    id: idInput.optional(),
+    event_type: textInput(128).min(1),
+    event_name: textInput(256).min(1).nullish(),
+    user_id: idInput,
+    session_id: idInput.nullish(),
+    occurred_at: timeInput.optional(),
+    properties: z.record(z.string().max(256), z.unknown()).nullish(),
+  })
+  .openapi("EventInput");
+
+export const event = z
+  .object({
+    id: z.string(),
+    event_type: z.string(),
+    event_name: z.string().nullable(),
+    user_id: z.string(),
+    session_id: z.string().nullable(),
+    occurred_at: z.string(),
+    properties: z.record(z.string(), z.unknown()).nullable(),
+  })
+  .openapi("Event");

@@ -1,0 +1,173 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { type Statement, sqlState } from "../../db/client.ts";
+import type { IntakeKind, Verdict } from "../../http/intake.ts";
+import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
+import { publish } from "../../realtime/publish.ts";
+import { classify, lockKeys, moveStarts, upsert } from "./merge.ts";
+import { checkMessage, type Message } from "./message.ts";
+
+const writtenRow = z.object({ id: z.string(), created: z.boolean() });
+const idRow = z.object({ id: z.string() });
+const reasonRow = z.object({
+  id: z.string(),
+  stored: z.boolean(),
+  newer: z.boolean(),
+  path: z.string().nullable(),
+  reversed: z.boolean().nullable(),
+});
+const NO_PARTITION = "23514";
+const MAX_RESENDS = 3;
+
+/** Months are made on demand: the first row of a month that nobody foresaw finds no partition, and the statement wrote nothing. */
+async function withPartitions<T>(ctx: Context, messages: readonly Message[], write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (sqlState(error) !== NO_PARTITION) throw error;
+    const months = [...new Set(messages.flatMap((message) => message.started_at?.slice(0, 7) ?? []))].sort();
+    for (const month of months) {
+      await ctx.db.query({ sql: sql`select ensure_execution_partition(${`${month}-01T00:00:00Z`}::timestamptz)::text`, row: z.unknown() });
+    }
+    return await write();
+  }
+}
+
+/** Puts messages about one execution into different waves, in their order: one statement can change a row only once. */
+function wavesOf(messages: readonly Message[]): Message[][] {
+  const waves: Message[][] = [];
+  const seen = new Map<string, number>();
+  for (const message of messages) {
+    const wave = seen.get(message.id) ?? 0;
+    seen.set(message.id, wave + 1);
+    const list = waves[wave] ?? [];
+    waves[wave] = list;
+    list.push(message);
+  }
+  return waves;
+}
+
+/** Writes distinct messages, and gives a verdict for each. One statement where each id comes once and nothing moves. */
+async function write(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
+  const waves = wavesOf(messages);
+  const corrects = messages.some((message) => message.revision > 0);
+  const steps = waves.flatMap((wave): { wave: Message[]; kind: "lock" | "move" | "write"; sql: SQL }[] => [
+    ...(corrects ? [{ wave, kind: "lock" as const, sql: lockKeys(workspaceId, wave) }] : []),
+    ...(corrects ? [{ wave, kind: "move" as const, sql: moveStarts(workspaceId, wave) }] : []),
+    { wave, kind: "write", sql: upsert(workspaceId, wave) },
+  ]);
+  const results = await withPartitions(ctx, messages, async () => {
+    const [only] = steps;
+    if (steps.length === 1 && only) return [await ctx.db.query({ sql: only.sql, row: writtenRow })];
+    const statements = steps.map((step): Statement<unknown> => ({ sql: step.sql, row: step.kind === "write" ? writtenRow : idRow }));
+    return ctx.db.transaction(statements, { isolation: "ReadCommitted" });
+  });
+  const verdicts = new Map<Message, Verdict>();
+  let moved = new Set<string>();
+  steps.forEach((step, index) => {
+    if (step.kind === "move")
+      moved = new Set(
+        idRow
+          .array()
+          .parse(results[index])
+          .map((row) => row.id),
+      );
+    if (step.kind !== "write") return;
+    const created = new Map(
+      writtenRow
+        .array()
+        .parse(results[index])
+        .map((row) => [row.id, row.created && !moved.has(row.id)]),
+    );
+    for (const message of step.wave) {
+      const isNew = created.get(message.id);
+      if (isNew !== undefined) verdicts.set(message, { result: isNew ? "created" : "updated" });
+    }
+  });
+  return verdicts;
+}
+
+function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
+  if (!reason.stored) {
+    return {
+      result: "invalid",
+      code: "unknown_execution",
+      path: "started_at",
+      detail: "An id without started_at must be of a known execution.",
+    };
+  }
+  if (reason.reversed)
+    return { result: "invalid", code: "end_before_start", path: "ended_at", detail: "must not be before the stored started_at" };
+  if (reason.path === null) return { result: "duplicate" };
+  const detail = `The stored execution says otherwise about ${reason.path}; a correction needs a higher revision.`;
+  return { result: "conflict", code: "contradiction", path: reason.path, detail };
+}
+
+async function explain(ctx: Context, workspaceId: string, messages: readonly Message[], resends: number): Promise<Map<Message, Verdict>> {
+  const verdicts = new Map<Message, Verdict>();
+  for (const wave of wavesOf(messages)) {
+    const reasons = await ctx.db.query({ sql: classify(workspaceId, wave), row: reasonRow });
+    const byId = new Map(reasons.map((reason) => [reason.id, reason]));
+    const again: Message[] = [];
+    for (const message of wave) {
+      const reason = byId.get(message.id);
+      if (reason?.newer && !reason.reversed && resends < MAX_RESENDS) again.push(message);
+      else if (reason) verdicts.set(message, verdictOf(reason));
+    }
+    if (again.length > 0)
+      for (const [message, verdict] of await store(ctx, workspaceId, again, resends + 1)) verdicts.set(message, verdict);
+  }
+  return verdicts;
+}
+
+async function store(ctx: Context, workspaceId: string, messages: readonly Message[], resends = 0): Promise<Map<Message, Verdict>> {
+  if (messages.length === 0) return new Map();
+  const verdicts = await write(ctx, workspaceId, messages);
+  const silent = messages.filter((message) => !verdicts.has(message));
+  if (silent.length === 0) return verdicts;
+  return new Map([...verdicts, ...(await explain(ctx, workspaceId, silent, resends))]);
+}
+
+function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verdict>): void {
+  const changed = [...verdicts].flatMap(([message, { result }]) =>
+    result === "created" || result === "updated" ? [{ message, change: result }] : [],
+  );
+  if (changed.length === 0) return;
+  ctx.cache.advance(workspaceId);
+  const created = changed.filter(({ change }) => change === "created").length;
+  const executions = changed
+    .slice(0, FRAME_EXECUTIONS)
+    .map(({ message: { id, agent_id, user_id, status }, change }) => ({ id, agent_id, user_id, status, change }));
+  publish(ctx, workspaceId, { type: "executions", created, updated: changed.length - created, executions });
+}
+
+/** Stores messages, tells the cache and the feed, and gives a verdict for each. */
+export async function ingestMessages(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Verdict[]> {
+  // The same message twice in one chunk: the first speaks for both.
+  const firsts = new Map<string, Message>();
+  const texts = messages.map((message) => JSON.stringify(message));
+  messages.forEach((message, index) => {
+    const text = texts[index] ?? "";
+    if (!firsts.has(text)) firsts.set(text, message);
+  });
+  const verdicts = await store(ctx, workspaceId, [...firsts.values()]);
+  announce(ctx, workspaceId, verdicts);
+  return messages.map((message, index): Verdict => {
+    const first = firsts.get(texts[index] ?? "") ?? message;
+    const verdict = verdicts.get(first) ?? { result: "duplicate" };
+    const repeated = first !== message && (verdict.result === "created" || verdict.result === "updated");
+    return repeated ? { result: "duplicate" } : verdict;
+  });
+}
+
+/** Intake of executions into one workspace. */
+export function executionIntake(ctx: Context, workspaceId: string): IntakeKind<Message> {
+  return {
+    key: "executions",
+    check: checkMessage,
+    store: (messages) => ingestMessages(ctx, workspaceId, messages),
+    idOf: (message) => message.id,
+    leans: (message) => message.started_at === null,
+  };
+}

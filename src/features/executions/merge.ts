@@ -1,0 +1,131 @@
+import { type SQL, sql } from "drizzle-orm";
+import { inWorkspace } from "../../db/scope.ts";
+import { FINAL_BIT, MERGED, type Message } from "./message.ts";
+
+/**
+ * How messages about one execution become one row, whatever their order (docs/intake.md proves it):
+ * a higher revision replaces the row; within a revision a field that a final message stated stands, and one that only
+ * messages of the running execution gave takes their greatest value. Both are joins of a semilattice.
+ */
+const IDENTITY = ["agent_id", "user_id"] as const;
+const COLUMNS = ["agent_id", "user_id", "status", ...MERGED.map((field) => field.column), "revision", "settled"];
+const columnList = sql.raw(COLUMNS.join(", "));
+const FIELDS = sql.raw(
+  ["id text", "agent_id text", "user_id text", "status text", "started_at timestamptz"]
+    .concat(
+      MERGED.map(({ column, type }) => `${column} ${type}`),
+      "revision int",
+      "settled int",
+    )
+    .join(", "),
+);
+
+const inputRows = (messages: readonly Message[]) =>
+  sql`input as materialized (select * from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as i(${FIELDS}))`;
+const MARK = sql`insert into rollup_marks (unit, workspace_id, bucket)`;
+
+/** Metadata of running messages joins key by key. */
+const JOIN_METADATA = `case when e.metadata is null or x.metadata is null then coalesce(e.metadata, x.metadata) else
+  (select jsonb_object_agg(key, greatest(e.metadata -> key, x.metadata -> key)) from jsonb_object_keys(e.metadata || x.metadata) as key) end`;
+
+/** The statement's text for one field; `e` is the stored row and `x` the message. */
+function merged({ column, type, bit }: (typeof MERGED)[number]): string {
+  const joined = type === "jsonb" ? JOIN_METADATA : `greatest(e.${column}, x.${column})`;
+  return `${column} = case when x.revision > e.revision then x.${column} when e.settled & ${bit} <> 0 then e.${column}
+    when x.settled & ${bit} <> 0 then x.${column} else ${joined} end`;
+}
+
+/** Whether a message of the running execution raises this field. */
+function raises({ column, type, bit }: (typeof MERGED)[number]): string {
+  const more = type === "jsonb" ? `x.metadata is not null and e.metadata is distinct from (${JOIN_METADATA})` : `x.${column} > e.${column}`;
+  return `(e.settled & ${bit} = 0 and (${more} or e.${column} is null and x.${column} is not null))`;
+}
+
+/** Facts of one revision that the message states otherwise than the stored row: the path, and when. */
+const CONTRADICTIONS: [path: string, when: string][] = [
+  ...IDENTITY.map((column): [string, string] => [column, `x.${column} <> e.${column}`]),
+  ["status", `x.settled & e.settled & ${FINAL_BIT} <> 0 and x.status <> e.status`],
+  ...MERGED.map(({ column, path, bit }): [string, string] => [
+    path,
+    `x.settled & e.settled & ${bit} <> 0 and x.${column} is distinct from e.${column}`,
+  ]),
+];
+const ENDS_BEFORE_START = "coalesce(x.ended_at < e.started_at, false)";
+const ADVANCES = `not ${ENDS_BEFORE_START} and (x.revision > e.revision or x.revision = e.revision
+  and not (${CONTRADICTIONS.map(([, when]) => `(${when})`).join(" or ")})
+  and (x.settled & ~e.settled <> 0 or x.settled = 0 and (${MERGED.map(raises).join(" or ")})))`;
+
+/** An update reopens a run that was closed because it fell silent; a final status stands. */
+const SET = `${IDENTITY.map((column) => `${column} = x.${column}`).join(", ")},
+  status = case when x.revision > e.revision or x.settled <> 0 then x.status when e.settled <> 0 then e.status else 'running' end,
+  ${MERGED.map(merged).join(",\n  ")},
+  settled = case when x.revision > e.revision then x.settled else e.settled | x.settled end,
+  revision = x.revision, stale = false, heard_at = now()`;
+
+const excluded = (text: string) => sql.raw(text.replaceAll(/\bx\./g, "excluded."));
+
+/**
+ * Writes messages about different executions: keys, rows and marks in one statement. Rows: the ids that it created or
+ * changed; an id that is missing was a duplicate, a conflict or unknown (`classify`).
+ * The key row is locked first and in the order of ids, so that writers of the same ids wait for each other and cannot deadlock.
+ */
+export function upsert(workspaceId: string, messages: readonly Message[]): SQL {
+  const known = messages.some((message) => message.started_at === null)
+    ? sql`select k.id, k.started_at from execution_keys k join input i on ${inWorkspace(workspaceId, "k")} and k.id = i.id
+        where i.started_at is null order by k.id for update of k`
+    : sql`select null::text as id, null::timestamptz as started_at where false`;
+  return sql`with ${inputRows(messages)},
+  known as materialized (${known}),
+  keys as (
+    insert into execution_keys as k (workspace_id, id, started_at)
+    select ${workspaceId}, id, started_at from input where started_at is not null order by id
+    on conflict (workspace_id, id) do update set started_at = k.started_at where k.started_at <> excluded.started_at
+    returning new.id, old.id is not null as elsewhere
+  ),
+  written as (
+    insert into executions as e (workspace_id, id, started_at, ${columnList})
+    select ${workspaceId}, i.id, coalesce(i.started_at, n.started_at), ${sql.raw(COLUMNS.map((column) => `i.${column}`).join(", "))}
+    from input i left join known n on n.id = i.id
+    where coalesce(i.started_at, n.started_at) is not null and not exists (select from keys k where k.id = i.id and k.elsewhere)
+    order by i.id
+    on conflict (workspace_id, started_at, id) do update set ${excluded(SET)} where ${excluded(ADVANCES)}
+    returning new.id, new.started_at, old.id is null as created
+  ),
+  marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from written)
+  select id, created from written`;
+}
+
+/** Locks the keys of these messages: what follows in the transaction sees every row that another writer had under way. */
+export function lockKeys(workspaceId: string, messages: readonly Message[]): SQL {
+  return sql`with ${inputRows(messages)} select k.id from execution_keys k join input i on ${inWorkspace(workspaceId, "k")} and k.id = i.id
+    order by k.id for update of k`;
+}
+
+/** Takes away the rows that a higher revision moves to another start; `upsert` then writes them there. Rows: their ids. */
+export function moveStarts(workspaceId: string, messages: readonly Message[]): SQL {
+  return sql`with ${inputRows(messages)},
+  gone as (
+    delete from executions e using input i, execution_keys k
+    where ${inWorkspace(workspaceId, "k")} and k.id = i.id and ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
+      and i.started_at <> k.started_at and i.revision > e.revision
+    returning e.id, e.started_at, i.started_at as moved_to
+  ),
+  keys as (update execution_keys k set started_at = g.moved_to from gone g where ${inWorkspace(workspaceId, "k")} and k.id = g.id),
+  marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from gone)
+  select id from gone`;
+}
+
+/**
+ * Why messages were not written. Rows: id; `stored` (false: unknown); `newer` (the message has a higher revision: it lost a
+ * race and should be sent again); `path` of the first contradiction, null for a duplicate.
+ */
+export function classify(workspaceId: string, messages: readonly Message[]): SQL {
+  const same = (text: string) => sql.raw(text);
+  const cases = CONTRADICTIONS.map(([path, when]) => sql`when ${same(when)} then ${path}`);
+  return sql`with ${inputRows(messages)}
+  select x.id, e.id is not null as stored, coalesce(x.revision > e.revision, false) as newer,
+    case when e.id is null or x.revision <> e.revision then null when x.started_at <> e.started_at then 'started_at' ${sql.join(cases, sql` `)} end as path,
+    ${same(ENDS_BEFORE_START)} and x.revision >= e.revision as reversed
+  from input x left join execution_keys k on ${inWorkspace(workspaceId, "k")} and k.id = x.id
+  left join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id`;
+}

@@ -1,0 +1,116 @@
+import { documentError, timeOf } from "../../http/fields.ts";
+import { type Checked, fieldErrorOf, givenId } from "../../http/intake.ts";
+import type { FieldError } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/ids.ts";
+import { type EpochUs, formatInstant } from "../../lib/time.ts";
+import { type ExecutionInput, executionInput } from "./schema.ts";
+
+/** What one caller said about one execution, checked: columns of `executions` as the intake statement takes them. */
+export interface Message {
+  id: string;
+  agent_id: string;
+  user_id: string;
+  status: ExecutionInput["status"];
+  started_at: string | null;
+  ended_at: string | null;
+  duration_given_ms: number | null;
+  credits: string | null;
+  tokens_in: number | null;
+  tokens_out: number | null;
+  model: string | null;
+  parent_execution_id: string | null;
+  environment: string | null;
+  version: string | null;
+  error_type: string | null;
+  error_message: string | null;
+  metadata: Record<string, unknown> | null;
+  revision: number;
+  /** The fields that a final message states, as bits of SETTLED; 0 for a message of a running execution. */
+  settled: number;
+}
+
+/** The fields that several messages may give. Two columns of one bit are one fact. */
+export const MERGED = [
+  { column: "ended_at", path: "ended_at", type: "timestamptz", bit: 1 },
+  { column: "duration_given_ms", path: "duration_ms", type: "bigint", bit: 2 },
+  { column: "credits", path: "credits", type: "numeric", bit: 4 },
+  { column: "tokens_in", path: "tokens_in", type: "bigint", bit: 8 },
+  { column: "tokens_out", path: "tokens_out", type: "bigint", bit: 16 },
+  { column: "model", path: "model", type: "text", bit: 32 },
+  { column: "parent_execution_id", path: "parent_execution_id", type: "text", bit: 64 },
+  { column: "environment", path: "environment", type: "text", bit: 128 },
+  { column: "version", path: "version", type: "text", bit: 256 },
+  { column: "error_type", path: "error", type: "text", bit: 512 },
+  { column: "error_message", path: "error", type: "text", bit: 512 },
+  { column: "metadata", path: "metadata", type: "jsonb", bit: 1024 },
+] as const;
+/** Set by every final message: the status itself. */
+export const FINAL_BIT = 2048;
+
+/** Exact for decimal strings; a number is rounded to 6 decimals. */
+const decimal = (value: string | number) => (typeof value === "number" ? value.toFixed(6) : value);
+
+/**
+ * Checks one item of an intake body and makes it a message; never throws.
+ * @param nowMs the server's clock: start of an item without one, and the border of "the far future"
+ */
+export function checkMessage(item: unknown, nowMs: number): Checked<Message> {
+  const parsed = executionInput.safeParse(item);
+  const given = givenId(item);
+  if (!parsed.success) return { ok: false, id: given, error: fieldErrorOf(parsed.error) };
+  const input = parsed.data;
+  const refuse = (error: FieldError): Checked<Message> => ({ ok: false, id: given, error });
+
+  let started: EpochUs | undefined = input.id === undefined ? nowMs * 1000 : undefined;
+  if (input.started_at !== undefined) {
+    const at = timeOf("started_at", input.started_at, nowMs);
+    if (typeof at !== "number") return refuse(at);
+    started = at;
+  }
+  let ended: EpochUs | undefined;
+  if (input.ended_at != null) {
+    const at = timeOf("ended_at", input.ended_at, nowMs);
+    if (typeof at !== "number") return refuse(at);
+    if (started !== undefined && at < started)
+      return refuse({ path: "ended_at", code: "end_before_start", message: "must not be before started_at" });
+    if (input.status === "running")
+      return refuse({ path: "ended_at", code: "ended_while_running", message: "a running execution has no end" });
+    ended = at;
+  }
+  const unstorable = input.metadata && documentError("metadata", input.metadata);
+  if (unstorable) return refuse(unstorable);
+  return { ok: true, message: messageOf(input, started, ended, nowMs) };
+}
+
+function messageOf(input: ExecutionInput, started: EpochUs | undefined, ended: EpochUs | undefined, nowMs: number): Message {
+  const message: Message = {
+    id: input.id ?? uuidv7(nowMs),
+    agent_id: input.agent_id,
+    user_id: input.user_id,
+    status: input.status,
+    started_at: started === undefined ? null : formatInstant(started),
+    ended_at: ended === undefined ? null : formatInstant(ended),
+    duration_given_ms: input.duration_ms ?? null,
+    credits: input.credits == null ? null : decimal(input.credits),
+    tokens_in: input.tokens_in ?? null,
+    tokens_out: input.tokens_out ?? null,
+    model: input.model ?? null,
+    parent_execution_id: input.parent_execution_id ?? null,
+    environment: input.environment ?? null,
+    version: input.version ?? null,
+    error_type: input.error?.type ?? null,
+    error_message: input.error?.message ?? null,
+    metadata: input.metadata ?? null,
+    revision: input.revision ?? 0,
+    settled: 0,
+  };
+  return { ...message, settled: settledOf(message) };
+}
+
+/** Bits of the fields that a final message states; a running one settles nothing. */
+export function settledOf(message: Message): number {
+  if (message.status === "running") return 0;
+  let bits = FINAL_BIT;
+  for (const { column, bit } of MERGED) if (message[column] !== null) bits |= bit;
+  return bits;
+}

@@ -1,0 +1,132 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { require } from "../../auth/middleware.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { intakeAnswer, intakeBody, MAX_BATCH, takeIn } from "../../http/intake.ts";
+import { DEFAULT_LIMIT, idParam, instantParam, page, pageParams, whole, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { AppError } from "../../lib/errors.ts";
+import { correctExecution } from "./correct.ts";
+import { executionIntake } from "./ingest.ts";
+import { getExecution, type ListQuery, listExecutions } from "./queries.ts";
+import { execution, executionInput, executionPatch, STATUSES } from "./schema.ts";
+
+const tags = ["Executions"];
+const router = createRouter();
+router.openAPIRegistry.register("ExecutionInput", executionInput);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/executions",
+    tags,
+    summary: "Store executions",
+    description: `One object, up to ${MAX_BATCH} in \`executions\`, or NDJSON; gzip accepted. Sending an execution again changes nothing.`,
+    middleware: [require("write:executions")] as const,
+    request: { query: z.strictObject(workspaceParam), body: intakeBody("ExecutionInput", "executions") },
+    responses: {
+      207: {
+        description: "One result for each item; for NDJSON counts, and the first 1,000 items not stored.",
+        content: { "application/json": { schema: intakeAnswer } },
+      },
+      ...problems("malformed", "too_large", "unsupported"),
+    },
+  }),
+  async (c) => {
+    const ctx = c.get("ctx");
+    const workspaceId = c.get("workspaceId");
+    return c.json({ data: await takeIn(c.req.raw, executionIntake(ctx, workspaceId), ctx.now) }, 207);
+  },
+);
+
+const decimalParam = z.string().regex(/^\d{1,12}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals");
+const listParams = z
+  .object({
+    ...workspaceParam,
+    ...pageParams,
+    agent_id: idParam.optional(),
+    user_id: idParam.optional(),
+    status: z.enum(STATUSES).optional(),
+    model: z.string().max(256).optional(),
+    environment: z.string().max(128).optional(),
+    from: instantParam.optional(),
+    to: instantParam.optional(),
+    min_duration_ms: whole(0, 999_999_999).optional(),
+    max_duration_ms: whole(0, 999_999_999).optional(),
+    min_credits: decimalParam.optional(),
+    max_credits: decimalParam.optional(),
+  })
+  .catchall(z.string().max(1024));
+const METADATA_PARAM = /^metadata\.[A-Za-z0-9_.:-]{1,128}$/;
+
+function listQuery(given: z.output<typeof listParams>): ListQuery {
+  const { workspace_id: _, limit = DEFAULT_LIMIT, ...rest } = given;
+  const others = Object.entries(rest).filter(([name]) => !(name in listParams.shape)) as [string, string][];
+  const unknown = others.find(([name]) => !METADATA_PARAM.test(name))?.[0];
+  if (unknown !== undefined) {
+    const message = `There is no "${unknown}" here.`;
+    throw new AppError("malformed", "invalid_request", message, { errors: [{ path: `query.${unknown}`, code: "unknown_field", message }] });
+  }
+  return { ...rest, limit, metadata: others.map(([name, value]) => [name.slice("metadata.".length), value]) };
+}
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/executions",
+    tags,
+    summary: "List executions, newest first",
+    description: "Filters combine with and; `metadata.<key>=<value>` compares a key of the metadata as text.",
+    middleware: [require("read:executions")] as const,
+    request: { query: listParams },
+    responses: {
+      200: { description: "A page.", content: { "application/json": { schema: z.object({ data: z.array(execution), page }) } } },
+      ...problems("malformed", "impossible"),
+    },
+  }),
+  async (c) => c.json(await listExecutions(c.get("ctx").db, c.get("workspaceId"), listQuery(c.req.valid("query"))), 200),
+);
+
+const single = z.object({ data: execution });
+const params = z.object({ id: idParam });
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/executions/{id}",
+    tags,
+    summary: "One execution",
+    middleware: [require("read:executions")] as const,
+    request: { params, query: z.strictObject(workspaceParam) },
+    responses: {
+      200: { description: "The execution.", content: { "application/json": { schema: single } } },
+      ...problems("malformed", "not_found"),
+    },
+  }),
+  async (c) => c.json({ data: await getExecution(c.get("ctx").db, c.get("workspaceId"), c.req.valid("param").id) }, 200),
+);
+
+router.openapi(
+  createRoute({
+    method: "patch",
+    path: "/executions/{id}",
+    tags,
+    summary: "Correct an execution",
+    description:
+      "Stores the given fields as the next revision; null takes a field away. Messages of earlier revisions no longer change it.",
+    middleware: [require("write:executions"), limitBody()] as const,
+    request: {
+      params,
+      query: z.strictObject(workspaceParam),
+      body: { required: true, content: { "application/json": { schema: executionPatch } } },
+    },
+    responses: {
+      200: { description: "The execution as it is now.", content: { "application/json": { schema: single } } },
+      ...problems("malformed", "not_found", "conflict", "too_large", "unsupported", "impossible"),
+    },
+  }),
+  async (c) =>
+    c.json({ data: await correctExecution(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id, c.req.valid("json")) }, 200),
+);
+
+export default router;

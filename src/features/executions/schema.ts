@@ -1,0 +1,75 @@
+import { z } from "@hono/zod-openapi";
+import { idInput, textInput, timeInput } from "../../http/fields.ts";
+
+export const FINAL_STATUSES = ["success", "failure", "timeout", "cancelled"] as const;
+export const STATUSES = ["running", ...FINAL_STATUSES] as const;
+const MAX_COUNT = 1_000_000_000_000;
+
+const id = idInput;
+const label = (max: number) => textInput(max).min(1);
+const time = timeInput;
+const count = z.number().int().min(0).max(MAX_COUNT);
+const decimal = z
+  .union([z.number().min(0).max(MAX_COUNT), z.string().regex(/^\d{1,12}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals")])
+  .openapi({ description: "A number or a decimal string; 6 decimals are kept.", example: "0.125000" });
+
+const optional = {
+  ended_at: time.nullish(),
+  duration_ms: count.nullish(),
+  credits: decimal.nullish(),
+  tokens_in: count.nullish(),
+  tokens_out: count.nullish(),
+  model: label(256).nullish(),
+  parent_execution_id: id.nullish(),
+  environment: label(128).nullish(),
+  version: label(128).nullish(),
+  error: z.strictObject({ type: label(256), message: textInput(8192).nullish() }).nullish(),
+  metadata: z.record(z.string().max(256), z.unknown()).nullish(),
+};
+
+export const executionInput = z
+  .strictObject({
+    id: id.optional(),
+    agent_id: id,
+    user_id: id,
+    status: z.enum(STATUSES),
+    started_at: time.optional(),
+    ...optional,
+    revision: z.number().int().min(0).max(1_000_000_000).optional(),
+  })
+  .openapi("ExecutionInput");
+export type ExecutionInput = z.output<typeof executionInput>;
+
+export const executionPatch = z
+  .strictObject({
+    agent_id: id.optional(),
+    user_id: id.optional(),
+    status: z.enum(STATUSES).optional(),
+    started_at: time.optional(),
+    ...optional,
+  })
+  .openapi("ExecutionPatch");
+
+export const execution = z
+  .object({
+    id: z.string(),
+    agent_id: z.string(),
+    user_id: z.string(),
+    status: z.enum(STATUSES),
+    started_at: z.string(),
+    ended_at: z.string().nullable(),
+    duration_ms: z.number().nullable(),
+    credits: z.string().nullable(),
+    tokens_in: z.number().nullable(),
+    tokens_out: z.number().nullable(),
+    model: z.string().nullable(),
+    parent_execution_id: z.string().nullable(),
+    environment: z.string().nullable(),
+    version: z.string().nullable(),
+    error: z.object({ type: z.string(), message: z.string().nullable() }).nullable(),
+    metadata: z.record(z.string(), z.unknown()).nullable(),
+    revision: z.number(),
+    stale: z.boolean().openapi({ description: "Closed as timeout because it fell silent." }),
+  })
+  .openapi("Execution");
+export type Execution = z.output<typeof execution>;

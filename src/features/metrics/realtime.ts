@@ -1,0 +1,34 @@
+import type { Meta } from "../../analytics/query.ts";
+import { runQuery } from "../../analytics/query.ts";
+import type { Db } from "../../db/client.ts";
+import { DAY_US, MINUTE_US } from "../../lib/time.ts";
+
+const MEASURES = ["executions", "successes", "failures", "credits"] as const;
+const MINUTES = 60;
+/** Intake takes nothing from before. */
+const FIRST = Date.UTC(2000, 0, 1) * 1000;
+
+/**
+ * What runs now, and the last 60 whole minutes: the answer of `GET /metrics/realtime` and of the feed's `metrics` frame.
+ * `per_minute` is the mean of the last 5 whole minutes.
+ */
+export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number): Promise<{ data: Record<string, unknown>; meta: Meta }> {
+  const now = nowMs * 1000;
+  const to = Math.floor(now / MINUTE_US) * MINUTE_US;
+  const range = { from: to - MINUTES * MINUTE_US, to, timezone: "UTC" };
+  const [minutes, recent, running] = await Promise.all([
+    runQuery(db, workspaceId, { ...range, measures: [...MEASURES], granularity: "minute" }, now),
+    runQuery(db, workspaceId, { ...range, from: to - 5 * MINUTE_US, measures: [...MEASURES] }, now),
+    runQuery(db, workspaceId, { measures: ["running"], from: FIRST, to: now + DAY_US, timezone: "UTC" }, now),
+  ]);
+  const { executions, successes, failures, credits } = recent.totals;
+  const rate = (value: unknown) => Number(value ?? 0) / 5;
+  return {
+    data: {
+      running: running.totals.running,
+      per_minute: { executions: rate(executions), successes: rate(successes), failures: rate(failures), credits: rate(credits).toFixed(6) },
+      minutes: minutes.rows.map(({ bucket, values }) => ({ bucket, ...values })),
+    },
+    meta: minutes.meta,
+  };
+}

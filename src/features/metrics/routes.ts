@@ -1,0 +1,200 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { CLOCK_DIMENSIONS, DIMENSIONS, OPERATORS } from "../../analytics/dimensions.ts";
+import { MEASURE_NAMES, measureOf } from "../../analytics/measures.ts";
+import type { Query } from "../../analytics/plan.ts";
+import { type Answer, type Row, runQuery } from "../../analytics/query.ts";
+import { GRANULARITIES, TIMEFRAMES } from "../../analytics/range.ts";
+import { require } from "../../auth/middleware.ts";
+import type { Context } from "../../context.ts";
+import { cachedAnswer } from "../../http/answer.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { realtimeMetrics } from "./realtime.ts";
+import * as schema from "./schema.ts";
+import { SUMMARY, summaryOf } from "./summary.ts";
+
+const tags = ["Metrics"];
+const middleware = require("read:metrics");
+const router = createRouter();
+
+type Ranged = Pick<z.output<typeof schema.summaryParams>, keyof typeof schema.FILTERS | "timeframe" | "from" | "to" | "timezone">;
+
+/** The part of a query that all routes read from parameters. */
+function ranged({ timeframe, from, to, timezone = "UTC", ...rest }: Ranged): Omit<Query, "measures"> {
+  const filters = Object.entries(schema.FILTERS).flatMap(([name, field]) => {
+    const value = rest[name as keyof typeof schema.FILTERS];
+    return value === undefined ? [] : [{ field, op: "eq" as const, value }];
+  });
+  return { timeframe, from, to, timezone, filters };
+}
+
+function rowOf({ bucket, group, other, values, comparison }: Row): Record<string, unknown> {
+  return {
+    ...(bucket === undefined ? {} : { bucket }),
+    ...group,
+    ...(other ? { other } : {}),
+    ...values,
+    ...(comparison ? { comparison } : {}),
+  };
+}
+
+function rowsOf({ rows, totals, totalsComparison, meta }: Answer) {
+  return { data: { rows: rows.map(rowOf), totals, ...(totalsComparison ? { totals_comparison: totalsComparison } : {}) }, meta };
+}
+
+const ask = (ctx: Context, workspaceId: string, query: Query, explain?: boolean) =>
+  runQuery(ctx.db, workspaceId, query, ctx.now() * 1000, explain);
+const json = <T extends z.ZodType>(description: string, of: T) => ({ description, content: { "application/json": { schema: of } } });
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/metrics/summary",
+    tags,
+    summary: "The numbers of a range",
+    description:
+      "Rates and means come from merged sums; percentiles over rollups are within 1 % of the true value at their rank (see meta).",
+    middleware,
+    request: { query: schema.summaryParams },
+    responses: { 200: json("The summary.", schema.summaryAnswer), ...problems("malformed", "impossible") },
+  }),
+  async (c) => {
+    const params = c.req.valid("query");
+    return cachedAnswer(c, "summary", params, async (ctx, workspaceId) => {
+      const answer = await ask(ctx, workspaceId, { ...ranged(params), measures: SUMMARY, compare: params.compare }, params.explain);
+      return { data: summaryOf(answer), meta: answer.meta };
+    });
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/metrics/series",
+    tags,
+    summary: "Measures over time",
+    middleware,
+    request: { query: schema.seriesParams },
+    responses: {
+      200: json("One row for each bucket (and group); empty buckets are there.", schema.rowsAnswer),
+      ...problems("malformed", "impossible"),
+    },
+  }),
+  async (c) => {
+    const params = c.req.valid("query");
+    const { measures = ["executions"], granularity = "day", group_by, compare, limit } = params;
+    return cachedAnswer(c, "series", params, async (ctx, workspaceId) =>
+      rowsOf(await ask(ctx, workspaceId, { ...ranged(params), measures, granularity, group_by, compare, limit }, params.explain)),
+    );
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/metrics/breakdown",
+    tags,
+    summary: "Measures by dimensions",
+    description: "The best groups, and one exact row `other` for all the rest, so that the rows add up to the total.",
+    middleware,
+    request: { query: schema.breakdownParams },
+    responses: { 200: json("One row for each group.", schema.rowsAnswer), ...problems("malformed", "impossible") },
+  }),
+  async (c) => {
+    const params = c.req.valid("query");
+    const { measures = ["executions"], group_by, compare, limit, direction = "desc" } = params;
+    const order_by = params.order_by
+      ? [{ measure: params.order_by, direction }]
+      : measures.slice(0, 1).map((measure) => ({ measure, direction }));
+    return cachedAnswer(c, "breakdown", params, async (ctx, workspaceId) =>
+      rowsOf(await ask(ctx, workspaceId, { ...ranged(params), measures, group_by, order_by, compare, limit }, params.explain)),
+    );
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/metrics/comparison",
+    tags,
+    summary: "A range against the one before",
+    middleware,
+    request: { query: schema.comparisonParams },
+    responses: { 200: json("Both values, the change and its direction.", schema.comparisonAnswer), ...problems("malformed", "impossible") },
+  }),
+  async (c) => {
+    const params = c.req.valid("query");
+    const { measures = SUMMARY, compare = "previous_period" } = params;
+    return cachedAnswer(c, "comparison", params, async (ctx, workspaceId) => {
+      const { totals, totalsComparison = {}, meta } = await ask(ctx, workspaceId, { ...ranged(params), measures, compare }, params.explain);
+      const previous = Object.fromEntries(Object.entries(totalsComparison).map(([name, compared]) => [name, compared.previous]));
+      return { data: { current: totals, previous, changes: totalsComparison }, meta };
+    });
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/metrics/query",
+    tags,
+    summary: "Any question",
+    middleware: [middleware, limitBody(256 * 1024)] as const,
+    request: {
+      query: z.strictObject({ ...workspaceParam, explain: schema.summaryParams.shape.explain }),
+      body: { required: true, content: { "application/json": { schema: schema.queryBody } } },
+    },
+    responses: { 200: json("Rows and totals.", schema.rowsAnswer), ...problems("malformed", "too_large", "unsupported", "impossible") },
+  }),
+  async (c) => {
+    const { timezone = "UTC", ...body } = c.req.valid("json");
+    const { explain } = c.req.valid("query");
+    return cachedAnswer(c, "query", { ...body, timezone, explain }, async (ctx, workspaceId) =>
+      rowsOf(await ask(ctx, workspaceId, { ...body, timezone }, explain)),
+    );
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/metrics/realtime",
+    tags,
+    summary: "What runs now",
+    middleware,
+    request: { query: z.strictObject(workspaceParam) },
+    responses: {
+      200: json("Running now, the last 60 whole minutes, and the mean of the last 5.", schema.realtimeAnswer),
+      ...problems("malformed"),
+    },
+  }),
+  async (c) => cachedAnswer(c, "realtime", {}, (ctx, workspaceId) => realtimeMetrics(ctx.db, workspaceId, ctx.now())),
+);
+
+const catalog = {
+  measures: MEASURE_NAMES.map((name) => {
+    const { unit, additive, empty, good, description } = measureOf(name);
+    return { name, unit, additive, empty, good, description };
+  }),
+  dimensions: [...Object.keys(DIMENSIONS), ...CLOCK_DIMENSIONS, "metadata.<key>"],
+  granularities: [...GRANULARITIES],
+  timeframes: Object.keys(TIMEFRAMES),
+  operators: [...OPERATORS],
+};
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/metrics/catalog",
+    tags,
+    summary: "What can be asked",
+    middleware,
+    request: { query: z.strictObject(workspaceParam) },
+    responses: { 200: json("Measures, dimensions and granularities.", schema.catalogAnswer), ...problems("malformed") },
+  }),
+  (c) => c.json({ data: catalog }, 200),
+);
+
+export default router;

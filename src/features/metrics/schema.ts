@@ -1,0 +1,194 @@
+import { z } from "@hono/zod-openapi";
+import { OPERATORS } from "../../analytics/dimensions.ts";
+import { MEASURE_NAMES } from "../../analytics/measures.ts";
+import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../../analytics/range.ts";
+import { flagParam, idParam, instantParam, whole, workspaceParam } from "../../http/params.ts";
+
+const measure = z.enum(MEASURE_NAMES);
+const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
+const granularity = z.enum(GRANULARITIES);
+const compare = z.enum(["previous_period", "previous_year"]);
+const timezone = z.string().max(64).openapi({ example: "Asia/Kolkata", description: "Any name of the IANA database. Default UTC." });
+const measureList = z
+  .string()
+  .max(1024)
+  .transform((text) => text.split(","))
+  .pipe(z.array(measure).min(1).max(MEASURE_NAMES.length))
+  .openapi({ type: "string", example: "executions,success_rate" });
+const fieldList = z
+  .string()
+  .max(1024)
+  .transform((text) => text.split(","))
+  .pipe(z.array(z.string().min(1).max(140)).min(1).max(4))
+  .openapi({ type: "string", example: "agent" });
+const MAX_GROUPS = 1000;
+
+/** Equality filters as query parameters, and the dimension of each. */
+export const FILTERS = {
+  agent_id: "agent",
+  user_id: "user",
+  status: "status",
+  model: "model",
+  environment: "environment",
+  version: "version",
+  error_type: "error_type",
+} as const;
+const filters = {
+  agent_id: idParam.optional(),
+  user_id: idParam.optional(),
+  status: z.enum(["running", "success", "failure", "timeout", "cancelled"]).optional(),
+  model: z.string().max(256).optional(),
+  environment: z.string().max(128).optional(),
+  version: z.string().max(128).optional(),
+  error_type: z.string().max(256).optional(),
+};
+const ranged = {
+  ...workspaceParam,
+  timeframe: timeframe.optional().openapi({ description: "A range that ends now; instead of from and to." }),
+  from: instantParam.optional(),
+  to: instantParam.optional(),
+  timezone: timezone.optional(),
+  explain: flagParam.optional().openapi({ description: "Adds the plan to meta: the pieces of the range and which table answers each." }),
+  ...filters,
+};
+
+export const summaryParams = z.strictObject({ ...ranged, compare: compare.optional() });
+export const seriesParams = z.strictObject({
+  ...ranged,
+  measures: measureList.optional().openapi({ description: "Default executions." }),
+  granularity: granularity.optional().openapi({ description: "Default day." }),
+  group_by: fieldList.optional(),
+  compare: compare.optional(),
+  limit: whole(1, MAX_GROUPS).optional(),
+});
+export const breakdownParams = z.strictObject({
+  ...ranged,
+  measures: measureList.optional().openapi({ description: "Default executions." }),
+  group_by: fieldList,
+  order_by: measure.optional().openapi({ description: "Default: the first measure." }),
+  direction: z.enum(["asc", "desc"]).optional(),
+  compare: compare.optional(),
+  limit: whole(1, MAX_GROUPS).optional(),
+});
+export const comparisonParams = z.strictObject({
+  ...ranged,
+  measures: measureList.optional(),
+  compare: compare.optional().openapi({ description: "Default previous_period." }),
+});
+
+const scalar = z.union([z.string().max(1024), z.number(), z.boolean()]);
+export const queryBody = z
+  .strictObject({
+    measures: z.array(measure).min(1).max(MEASURE_NAMES.length),
+    timeframe: timeframe.optional(),
+    from: instantParam.optional(),
+    to: instantParam.optional(),
+    granularity: granularity.optional(),
+    timezone: timezone.optional(),
+    group_by: z.array(z.string().min(1).max(140)).min(1).max(4).optional(),
+    filters: z
+      .array(
+        z.strictObject({
+          field: z.string().min(1).max(140),
+          op: z.enum(OPERATORS),
+          value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
+        }),
+      )
+      .max(20)
+      .optional(),
+    compare: compare.optional(),
+    order_by: z
+      .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
+      .min(1)
+      .max(4)
+      .optional(),
+    limit: z.int().min(1).max(MAX_GROUPS).optional(),
+  })
+  .openapi("MetricsQuery");
+
+const value = z.union([z.number(), z.string(), z.null()]);
+const values = z.record(z.string(), value).openapi("MeasureValues");
+const compared = z
+  .record(
+    z.string(),
+    z.object({ previous: value, change: value, change_ratio: z.number().nullable(), direction: z.enum(["up", "down", "flat"]).nullable() }),
+  )
+  .openapi("MeasureChanges");
+export const meta = z
+  .object({
+    from: z.string(),
+    to: z.string(),
+    timezone: z.string(),
+    as_of: z.string().openapi({ description: "The moment the answer is true for." }),
+    complete_until: z.string().openapi({ description: "Before it nothing was open or waiting." }),
+    sources: z.object({ daily: z.object({ buckets: z.int() }), hourly: z.object({ buckets: z.int() }), raw: z.object({ rows: z.int() }) }),
+    exact: z.boolean(),
+    relative_error: z.number(),
+    relative_errors: z.record(z.string(), z.number()).optional(),
+    compared: z.object({ from: z.string(), to: z.string() }).optional(),
+    plan: z.record(z.string(), z.unknown()).optional(),
+    cached: z.boolean(),
+    age_ms: z.number(),
+  })
+  .openapi("Meta");
+const row = z
+  .looseObject({ bucket: z.string().optional(), other: z.boolean().optional(), comparison: compared.optional() })
+  .openapi("MetricsRow");
+export const rowsAnswer = z
+  .object({ data: z.object({ rows: z.array(row), totals: values, totals_comparison: compared.optional() }), meta })
+  .openapi("MetricsRows");
+
+const count = z.int();
+const ms = z.number().nullable();
+const summaryData = z.object({
+  executions: count,
+  successes: count,
+  failures: count,
+  timeouts: count,
+  cancellations: count,
+  running: count,
+  success_rate: z.number().nullable(),
+  failure_rate: z.number().nullable(),
+  duration_ms: z.object({ avg: ms, min: ms, max: ms, p50: ms, p75: ms, p90: ms, p95: ms, p99: ms }),
+  credits: z.string(),
+  tokens_in: count,
+  tokens_out: count,
+  active_users: count,
+  active_agents: count,
+});
+export const summaryAnswer = z
+  .object({ data: summaryData.extend({ comparison: z.object({ previous: summaryData, changes: compared }).optional() }), meta })
+  .openapi("Summary");
+export const comparisonAnswer = z
+  .object({ data: z.object({ current: values, previous: values, changes: compared }), meta })
+  .openapi("Comparison");
+export const realtimeAnswer = z
+  .object({
+    data: z.object({
+      running: count,
+      per_minute: z.object({ executions: z.number(), successes: z.number(), failures: z.number(), credits: z.string() }),
+      minutes: z.array(z.object({ bucket: z.string(), executions: count, successes: count, failures: count, credits: z.string() })),
+    }),
+    meta,
+  })
+  .openapi("Realtime");
+export const catalogAnswer = z
+  .object({
+    data: z.object({
+      measures: z.array(
+        z.object({
+          name: z.string(),
+          unit: z.string(),
+          additive: z.boolean(),
+          empty: value,
+          good: z.string().nullable(),
+          description: z.string(),
+        }),
+      ),
+      dimensions: z.array(z.string()),
+      granularities: z.array(z.string()),
+      timeframes: z.array(z.string()),
+      operators: z.array(z.string()),
+    }),
+  })
+  .openapi("Catalog");

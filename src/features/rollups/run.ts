@@ -1,0 +1,97 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { enqueue } from "../../messages.ts";
+import { type Bucket, differences, replace, type Unit } from "./recompute.ts";
+
+/** Buckets of one transaction, so that it ends in seconds on a large workspace. */
+const SLICE: Record<Unit, number> = { hour: 200, day: 20 };
+/** What one invocation may do; the rest continues through the queue. */
+const MAX_INVOCATION_MS = 20_000;
+const SAMPLE = 50;
+
+const bucketRow = z.object({ workspace_id: z.string(), bucket: z.string() });
+const nothing = z.unknown();
+
+/** Replaces the rollups of these buckets, in one transaction that is safe to run twice and beside another. */
+export async function recompute(ctx: Context, unit: Unit, buckets: readonly Bucket[]): Promise<void> {
+  const statements = replace(unit, buckets).map((statement) => ({ sql: statement, row: nothing }));
+  await ctx.db.transaction(statements, { isolation: "RepeatableRead" });
+}
+
+async function lastMark(ctx: Context): Promise<number> {
+  const [row] = await ctx.db.query({ sql: sql`select coalesce(max(id), 0) as id from rollup_marks`, row: z.object({ id: z.number() }) });
+  return row?.id ?? 0;
+}
+
+/**
+ * Recomputes every marked bucket of a unit, slice by slice; hands over to the queue when its time is up.
+ * @param upTo the last mark of this run: marks that arrive meanwhile are the next run's, so that it ends
+ * @returns how many buckets were recomputed
+ */
+export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promise<number> {
+  const started = ctx.now();
+  const last = upTo ?? (await lastMark(ctx));
+  let done = 0;
+  for (;;) {
+    const rows = await ctx.db.query({
+      sql: sql`select distinct workspace_id, bucket from rollup_marks where unit = ${unit} and id <= ${last} order by workspace_id, bucket limit ${SLICE[unit]}`,
+      row: bucketRow,
+    });
+    if (rows.length === 0) break;
+    const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
+    await recompute(ctx, unit, buckets);
+    done += rows.length;
+    for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId))) ctx.cache.advance(workspaceId);
+    if (ctx.now() - started > MAX_INVOCATION_MS) {
+      await enqueue(ctx, { type: "rollup.run", unit, upTo: last });
+      break;
+    }
+  }
+  ctx.log.info("rollups", { unit, buckets: done, ms: ctx.now() - started });
+  return done;
+}
+
+/** Drops every rollup row and marks every hour and day that has raw rows; the runs that follow give the same rows again. */
+export async function rebuild(ctx: Context): Promise<void> {
+  const statements = [
+    sql`delete from execution_metrics_hourly`,
+    sql`delete from execution_metrics_daily`,
+    sql`delete from user_activity_daily`,
+    ...(["hour", "day"] as const).map(
+      (unit) => sql`insert into rollup_marks (unit, workspace_id, bucket)
+        select distinct ${unit}, workspace_id, date_trunc(${unit}, started_at, 'UTC') from executions`,
+    ),
+  ];
+  await ctx.db.transaction(
+    statements.map((statement) => ({ sql: statement, row: nothing })),
+    { isolation: "RepeatableRead" },
+  );
+}
+
+/**
+ * Recomputes a sample of buckets and keeps what differs (rollup_differences); the number must be zero.
+ * Samples both from rollups, to find rows too many, and from executions, to find rows missing.
+ */
+export async function reconcile(ctx: Context, sample = SAMPLE): Promise<number> {
+  let found = 0;
+  for (const unit of ["hour", "day"] as const) {
+    const rows = await ctx.db.query({
+      sql: sql`(select workspace_id, bucket from ${sql.raw(unit === "hour" ? "execution_metrics_hourly" : "execution_metrics_daily")}
+          where grain = 'total' order by random() limit ${sample})
+        union (select workspace_id, date_trunc(${unit}, started_at, 'UTC') from execution_keys order by random() limit ${sample})`,
+      row: bucketRow,
+    });
+    if (rows.length === 0) continue;
+    const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
+    const kept = await ctx.db.query({
+      sql: sql`insert into rollup_differences (found_at, unit, workspace_id, bucket, detail)
+        select now(), ${unit}, workspace_id, bucket, detail from (${differences(unit, buckets)}) d returning id`,
+      row: z.object({ id: z.number() }),
+    });
+    found += kept.length;
+  }
+  if (found > 0) ctx.log.error("reconcile", new Error("Rollups differ from raw rows"), { buckets: found });
+  else ctx.log.info("reconcile", { differences: 0 });
+  return found;
+}

@@ -1,0 +1,62 @@
+import type { MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { AppError } from "../lib/errors.ts";
+
+export const MAX_JSON_BYTES = 10 * 1024 * 1024;
+
+function tooLarge(maxBytes: number): AppError {
+  return new AppError("too_large", "body_too_large", `The body must be at most ${maxBytes} bytes; send NDJSON for more.`);
+}
+
+/**
+ * The body without its content coding.
+ * @throws AppError unsupported for a coding other than gzip
+ */
+export function decodedBody(request: Request): ReadableStream<Uint8Array> {
+  const body = request.body ?? new ReadableStream({ start: (controller) => controller.close() });
+  const coding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+  if (coding === "identity") return body;
+  if (coding === "gzip" || coding === "x-gzip") return body.pipeThrough(new DecompressionStream("gzip"));
+  throw new AppError("unsupported", "content_coding", "Content-Encoding may be gzip or nothing.");
+}
+
+/**
+ * A whole JSON body, refused as soon as it is too large, before and after unpacking.
+ * @throws AppError too_large, malformed
+ */
+export async function readJson(request: Request, maxBytes = MAX_JSON_BYTES): Promise<unknown> {
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+  let text = "";
+  let bytes = 0;
+  try {
+    for await (const chunk of decodedBody(request)) {
+      bytes += chunk.byteLength;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      text += decoder.decode(chunk, { stream: true });
+    }
+    return JSON.parse(text + decoder.decode());
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    const what =
+      error instanceof SyntaxError
+        ? `The body is not JSON: ${error.message}`
+        : "The body cannot be read: it is not UTF-8, or not gzip as announced.";
+    throw new AppError("malformed", "invalid_json", what);
+  }
+}
+
+/** Media type of the body in lower case, without parameters. */
+export function mediaType(request: Request): string {
+  return (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+}
+
+/** Refuses a larger body before it is parsed, on routes whose body the validator reads. */
+export function limitBody(maxBytes = MAX_JSON_BYTES): MiddlewareHandler {
+  return bodyLimit({
+    maxSize: maxBytes,
+    onError: () => {
+      throw tooLarge(maxBytes);
+    },
+  });
+}

@@ -1,0 +1,80 @@
+import { z } from "@hono/zod-openapi";
+import type { Context as HonoContext } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { AppError, type ErrorKind } from "../lib/errors.ts";
+import type { AppEnv } from "./router.ts";
+
+const KINDS: Record<ErrorKind, { status: ContentfulStatusCode; title: string }> = {
+  malformed: { status: 400, title: "Bad request" },
+  unauthenticated: { status: 401, title: "Unauthorized" },
+  forbidden: { status: 403, title: "Forbidden" },
+  not_found: { status: 404, title: "Not found" },
+  conflict: { status: 409, title: "Conflict" },
+  too_large: { status: 413, title: "Content too large" },
+  unsupported: { status: 415, title: "Unsupported media type" },
+  impossible: { status: 422, title: "Unprocessable content" },
+  limited: { status: 429, title: "Too many requests" },
+  unavailable: { status: 503, title: "Service unavailable" },
+};
+
+export const problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    request_id: z.string(),
+    errors: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+  })
+  .openapi("Problem");
+
+/** The error answers of a route, for its OpenAPI description. */
+export function problems(...kinds: ErrorKind[]) {
+  const all: ErrorKind[] = ["unauthenticated", "forbidden", "unavailable", ...kinds];
+  const content = { "application/problem+json": { schema: problem } };
+  return Object.fromEntries(all.map((kind) => [KINDS[kind].status, { description: KINDS[kind].title, content }]));
+}
+
+export interface Problem {
+  status: ContentfulStatusCode;
+  title: string;
+  detail: string;
+  code: string;
+  errors?: unknown[];
+}
+
+/** RFC 9457. */
+export function problemResponse(
+  requestId: string,
+  { status, title, detail, code, errors }: Problem,
+  headers: Record<string, string> = {},
+): Response {
+  const body = { type: "about:blank", title, status, detail, code, request_id: requestId, ...(errors?.length ? { errors } : {}) };
+  return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json", ...headers } });
+}
+
+/** The one renderer of everything that is thrown. An unknown failure says nothing of its inside; the log has it. */
+export function renderError(error: unknown, c: HonoContext<AppEnv>): Response {
+  const requestId = c.get("requestId") ?? "";
+  if (error instanceof AppError) {
+    const { status, title } = KINDS[error.kind];
+    if (status >= 500) c.get("ctx")?.log.error("unavailable", error.cause ?? error);
+    const headers: Record<string, string> = error.retryAfterSeconds === undefined ? {} : { "retry-after": String(error.retryAfterSeconds) };
+    if (status === 401) headers["www-authenticate"] = "Bearer";
+    return problemResponse(requestId, { status, title, detail: error.message, code: error.code, errors: error.errors }, headers);
+  }
+  if (error instanceof HTTPException && error.status < 500) {
+    return problemResponse(requestId, {
+      status: error.status as ContentfulStatusCode,
+      title: "Bad request",
+      detail: error.message,
+      code: "malformed",
+    });
+  }
+  const log = c.get("ctx")?.log;
+  if (log) log.error("unhandled", error);
+  else console.error(JSON.stringify({ level: "error", event: "unhandled", request_id: requestId, message: String(error) }));
+  return problemResponse(requestId, { status: 500, title: "Internal server error", detail: "Internal error", code: "internal_error" });
+}

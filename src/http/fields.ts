@@ -1,0 +1,40 @@
+import { z } from "@hono/zod-openapi";
+import type { FieldError } from "../lib/errors.ts";
+import { ID_PATTERN } from "../lib/ids.ts";
+import { DAY_US, type EpochUs, parseInstant } from "../lib/time.ts";
+
+/** Fields that items of several kinds have, and their limits. */
+export const idInput = z.string().regex(ID_PATTERN, "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -");
+export const timeInput = z.string().openapi({ format: "date-time", example: "2026-03-01T12:00:00Z" });
+
+const UNSTORABLE = "must be well-formed text without NUL";
+/** PostgreSQL's text cannot hold NUL, and a lone surrogate is no character. */
+export const textInput = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .refine((value) => !value.includes("\0") && value.isWellFormed(), UNSTORABLE);
+
+const EARLIEST = Date.UTC(2000, 0, 1) * 1000;
+export const MAX_DOCUMENT_BYTES = 16 * 1024;
+// A NUL or a lone surrogate as JSON.stringify writes it, behind an even number of backslashes.
+const UNSTORABLE_ESCAPE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+const encoder = new TextEncoder();
+
+/** The moment of a fact: an RFC 3339 time from 2000 on, at most 24 hours ahead of the server's clock. */
+export function timeOf(path: string, text: string, nowMs: number): EpochUs | FieldError {
+  const at = parseInstant(text);
+  if (at === undefined) return { path, code: "invalid_time", message: "must be an RFC 3339 time with an offset" };
+  if (at < EARLIEST) return { path, code: "too_early", message: "must not be before 2000-01-01" };
+  if (at > nowMs * 1000 + DAY_US) return { path, code: "too_late", message: "must not be more than 24 hours ahead" };
+  return at;
+}
+
+/** What is wrong with a JSON object that shall be stored: larger than 16 KiB, or text that PostgreSQL cannot hold. */
+export function documentError(path: string, document: Record<string, unknown>): FieldError | undefined {
+  const text = JSON.stringify(document);
+  if (text.length * 3 > MAX_DOCUMENT_BYTES && encoder.encode(text).length > MAX_DOCUMENT_BYTES) {
+    return { path, code: "too_large", message: `must be at most ${MAX_DOCUMENT_BYTES} bytes of JSON` };
+  }
+  return UNSTORABLE_ESCAPE.test(text) ? { path, code: "invalid_text", message: UNSTORABLE } : undefined;
+}

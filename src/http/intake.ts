@@ -1,0 +1,133 @@
+import { z } from "@hono/zod-openapi";
+import { AppError, type FieldError } from "../lib/errors.ts";
+import { decodedBody, mediaType, readJson } from "./body.ts";
+import { takeInStream } from "./intake-stream.ts";
+import { linesOf } from "./lines.ts";
+
+export const MAX_BATCH = 1000;
+const NDJSON = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
+const OUTCOMES = ["created", "updated", "duplicate", "conflict", "invalid"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+const itemResult = z
+  .object({
+    index: z.int().openapi({ description: "Place in the input, from 0." }),
+    line: z.int().optional().openapi({ description: "NDJSON: line, from 1." }),
+    id: z.string().nullable(),
+    result: z.enum(OUTCOMES),
+    code: z.string().optional(),
+    detail: z.string().optional(),
+    path: z.string().optional(),
+  })
+  .openapi("ItemResult");
+export type ItemResult = z.output<typeof itemResult>;
+export type Verdict = Pick<ItemResult, "result" | "code" | "detail" | "path">;
+
+export const intakeAnswer = z
+  .object({
+    data: z.object({
+      results: z.array(itemResult),
+      counts: z.object({ created: z.int(), updated: z.int(), duplicate: z.int(), conflict: z.int(), invalid: z.int() }),
+    }),
+  })
+  .openapi("IntakeAnswer");
+export interface IntakeResult {
+  results: ItemResult[];
+  counts: Record<Outcome, number>;
+}
+
+export type Checked<M> = { ok: true; message: M } | { ok: false; id: string | null; error: FieldError };
+
+/** What is taken in: how an item is checked, and how checked ones are stored (one verdict for each, in their order). */
+export interface IntakeKind<M> {
+  /** Name of the list in a JSON body. */
+  key: string;
+  check(item: unknown, nowMs: number): Checked<M>;
+  store(messages: readonly M[]): Promise<Verdict[]>;
+  idOf(message: M): string;
+  /** Whether the message can only be stored after another of the same id. */
+  leans(message: M): boolean;
+}
+
+export function emptyCounts(): Record<Outcome, number> {
+  return { created: 0, updated: 0, duplicate: 0, conflict: 0, invalid: 0 };
+}
+
+/** The first issue of a failed parse as a path, a code and a sentence. */
+export function fieldErrorOf(error: z.ZodError): FieldError {
+  const [issue] = error.issues;
+  if (!issue) return { path: "", code: "invalid", message: "invalid" };
+  if (issue.code === "unrecognized_keys") {
+    const key = [...issue.path, issue.keys[0] ?? ""].join(".");
+    return { path: key, code: "unknown_field", message: `There is no field "${key}".` };
+  }
+  return { path: issue.path.join("."), code: issue.code, message: issue.message };
+}
+
+/** The `id` that an item gives, even if nothing else of it is right. */
+export function givenId(item: unknown): string | null {
+  return typeof item === "object" && item !== null && "id" in item && typeof item.id === "string" ? item.id.slice(0, 200) : null;
+}
+
+/** Stores what passed the check, in one chunk. One result for each item, in the order of the input. */
+export async function storeChecked<M>(kind: IntakeKind<M>, checked: readonly Checked<M>[]): Promise<ItemResult[]> {
+  const verdicts = await kind.store(checked.flatMap((item) => (item.ok ? [item.message] : [])));
+  let next = 0;
+  return checked.map((item, index): ItemResult => {
+    if (!item.ok)
+      return { index, id: item.id, result: "invalid", code: item.error.code, path: item.error.path, detail: item.error.message };
+    const verdict = verdicts[next++];
+    if (!verdict) throw new Error("store() gave fewer verdicts than messages");
+    return { index, id: kind.idOf(item.message), ...verdict };
+  });
+}
+
+/** The items of a JSON body: one object, or the list under `key`. */
+function itemsOf(body: unknown, key: string): unknown[] {
+  const refuse = (path: string, code: string, message: string) =>
+    new AppError("malformed", "invalid_request", message, { errors: [{ path, code, message }] });
+  if (typeof body !== "object" || body === null || Array.isArray(body)) throw refuse("", "invalid_type", "The body must be a JSON object.");
+  if (!(key in body)) return [body];
+  const { [key]: items, ...others } = body as Record<string, unknown>;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw refuse(unknown, "unknown_field", `There is no field "${unknown}" beside "${key}".`);
+  if (!Array.isArray(items)) throw refuse(key, "invalid_type", "must be a list");
+  if (items.length > MAX_BATCH) throw refuse(key, "too_many_items", `At most ${MAX_BATCH} at once; send NDJSON for more.`);
+  return items;
+}
+
+/**
+ * Takes in a request's body: one object, a list of at most 1,000, or NDJSON of any length; gzip or not.
+ * @throws AppError malformed, too_large, unsupported (nothing is stored then), unavailable
+ */
+export async function takeIn<M>(request: Request, kind: IntakeKind<M>, now: () => number): Promise<IntakeResult> {
+  const type = mediaType(request);
+  if (NDJSON.includes(type)) return takeInStream(kind, linesOf(decodedBody(request)), now);
+  if (type !== "application/json") throw new AppError("unsupported", "media_type", "Send application/json or application/x-ndjson.");
+  const nowMs = now();
+  const results = await storeChecked(
+    kind,
+    itemsOf(await readJson(request), kind.key).map((item) => kind.check(item, nowMs)),
+  );
+  const counts = emptyCounts();
+  for (const { result } of results) counts[result]++;
+  return { results, counts };
+}
+
+/** The body of an intake route in OpenAPI. It is read in the handler: no validator may take a stream into memory. */
+export function intakeBody(schema: string, key: string) {
+  const one = { $ref: `#/components/schemas/${schema}` };
+  const list = {
+    type: "object" as const,
+    required: [key],
+    properties: { [key]: { type: "array" as const, maxItems: MAX_BATCH, items: one } },
+  };
+  return {
+    required: true,
+    content: {
+      "application/json": { schema: { oneOf: [one, list] } },
+      "application/x-ndjson": { schema: { type: "string" as const, description: `One ${schema} a line, a stream of any length.` } },
+    },
+  };
+}

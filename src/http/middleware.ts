@@ -1,0 +1,57 @@
+import type { MiddlewareHandler } from "hono";
+import { createContext } from "../context.ts";
+import { createLog } from "../lib/log.ts";
+import type { AppEnv } from "./router.ts";
+
+const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+const SECURITY_HEADERS: [string, string][] = [
+  ["x-content-type-options", "nosniff"],
+  ["referrer-policy", "no-referrer"],
+  ["strict-transport-security", "max-age=31536000; includeSubDomains"],
+];
+
+/** Gives each request its id, its log and the context; the answer gets the id and the security headers. */
+export function withContext(): MiddlewareHandler<AppEnv> {
+  return async function withContext(c, next) {
+    const given = c.req.header("x-request-id");
+    const requestId = given && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+    const traceparent = c.req.header("traceparent");
+    const trace = traceparent && TRACEPARENT.test(traceparent) ? { trace_id: traceparent.slice(3, 35) } : {};
+    c.set("requestId", requestId);
+    c.set("ctx", createContext(c.env, c.executionCtx, { kind: "anonymous" }, createLog({ request_id: requestId, ...trace })));
+    await next();
+    // The answer to an upgrade is sealed.
+    if (c.res.status === 101) return;
+    c.res.headers.set("x-request-id", requestId);
+    for (const [name, value] of SECURITY_HEADERS) c.res.headers.set(name, value);
+  };
+}
+
+/** CORS for the configured origins only; a preflight is answered here. */
+export function cors(): MiddlewareHandler<AppEnv> {
+  return async function cors(c, next) {
+    const origin = c.req.header("origin");
+    const allowed = origin !== undefined && c.get("ctx").config.CORS_ORIGINS.includes(origin);
+    if (allowed && c.req.method === "OPTIONS" && c.req.header("access-control-request-method")) {
+      return new Response(null, {
+        status: 204,
+        headers: {
+          "access-control-allow-origin": origin,
+          "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+          "access-control-allow-headers": "authorization, content-type, content-encoding, x-request-id, idempotency-key, traceparent",
+          "access-control-max-age": "86400",
+          vary: "origin",
+        },
+      });
+    }
+    await next();
+    if (allowed && c.res.status !== 101) {
+      c.res.headers.set("access-control-allow-origin", origin);
+      c.res.headers.set("access-control-expose-headers", "x-request-id, retry-after, location, etag");
+      c.res.headers.append("vary", "origin");
+    }
+    return undefined;
+  };
+}

@@ -1,0 +1,23 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "../context.ts";
+import { AppError, type FieldError } from "../lib/errors.ts";
+
+export interface AppEnv {
+  Bindings: Env;
+  Variables: { ctx: Context; requestId: string; workspaceId: string };
+}
+
+/** A router whose failed validations become one malformed (400) error with every path. */
+export function createRouter(): OpenAPIHono<AppEnv> {
+  return new OpenAPIHono<AppEnv>({
+    defaultHook: (result) => {
+      if (result.success) return;
+      const errors = result.error.issues.flatMap((issue): FieldError[] => {
+        const path = [result.target, ...issue.path].join(".");
+        if (issue.code !== "unrecognized_keys") return [{ path, code: issue.code, message: issue.message }];
+        return issue.keys.map((key) => ({ path: `${path}.${key}`, code: "unknown_field", message: `There is no "${key}" here.` }));
+      });
+      throw new AppError("malformed", "invalid_request", errors[0]?.message ?? "The request is malformed.", { errors });
+    },
+  });
+}

@@ -1,0 +1,51 @@
+/** What went wrong, in words that do not know HTTP; http/errors.ts gives each kind its status. */
+export type ErrorKind =
+  | "malformed"
+  | "unauthenticated"
+  | "forbidden"
+  | "not_found"
+  | "conflict"
+  | "too_large"
+  | "unsupported"
+  | "impossible"
+  | "limited"
+  | "unavailable";
+
+export interface FieldError {
+  /** Where in the input, e.g. `executions.3.ended_at` or `query.limit`. */
+  path: string;
+  code: string;
+  message: string;
+}
+
+/** A failure that its caller may be told about. Anything else that is thrown is answered as an unknown failure. */
+export class AppError extends Error {
+  readonly kind: ErrorKind;
+  /** Stable, snake_case: callers branch on it. */
+  readonly code: string;
+  readonly errors: FieldError[];
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    kind: ErrorKind,
+    code: string,
+    detail: string,
+    more: { errors?: FieldError[]; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: more.cause });
+    this.name = "AppError";
+    this.kind = kind;
+    this.code = code;
+    this.errors = more.errors ?? [];
+    this.retryAfterSeconds = more.retryAfterSeconds;
+  }
+}
+
+/** 422 for one field: understood, but it cannot be. */
+export function impossible(path: string, code: string, message: string): AppError {
+  return new AppError("impossible", code, message, { errors: [{ path, code, message }] });
+}
+
+export function notFound(what: string): AppError {
+  return new AppError("not_found", "not_found", `There is no such ${what} in this workspace.`);
+}

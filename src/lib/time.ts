@@ -1,0 +1,53 @@
+import { Temporal } from "temporal-polyfill";
+
+/** A moment as whole microseconds since 1970 (UTC): PostgreSQL's resolution, and exact in a JavaScript number until 2255. */
+export type EpochUs = number;
+
+export const SECOND_US = 1_000_000;
+export const MINUTE_US = 60 * SECOND_US;
+export const HOUR_US = 60 * MINUTE_US;
+export const DAY_US = 24 * HOUR_US;
+
+/** RFC 3339 with an offset; a space may stand for the T (ISO 9075), as many logs have it. */
+const RFC3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** Microseconds of an RFC 3339 time, or undefined when it is none (or names a day that does not exist). */
+export function parseInstant(text: string): EpochUs | undefined {
+  if (!RFC3339.test(text)) return undefined;
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
+  const whole = Date.parse(text.replace(/\.\d+/, "").replace(" ", "T").toUpperCase());
+  if (Number.isNaN(whole) || Number(text.slice(8, 10)) > daysOfMonth(Number(text.slice(0, 4)), Number(text.slice(5, 7)))) return undefined;
+  // Further digits than microseconds are rounded half up, as PostgreSQL does.
+  return whole * 1000 + Math.round(Number(`0.${fraction || 0}`) * SECOND_US);
+}
+
+function daysOfMonth(year: number, month: number): number {
+  return new Date(Date.UTC(year, month, 0)).getUTCDate();
+}
+
+/** RFC 3339 in UTC, with milliseconds, or microseconds where there are any: `2026-03-01T00:00:00.000Z`. */
+export function formatInstant(us: EpochUs): string {
+  const ms = Math.floor(us / 1000);
+  const rest = us - ms * 1000;
+  const text = new Date(ms).toISOString();
+  return rest === 0 ? text : `${text.slice(0, -1)}${String(rest).padStart(3, "0")}Z`;
+}
+
+/** PostgreSQL's text of a timestamptz (`2026-03-01 00:00:00.5+00`, any offset) as RFC 3339 in UTC. */
+export function fromPostgres(text: string): string {
+  const [, day, time, fraction = "", sign, hours = "00", minutes = "00"] =
+    /^(\S+) (\d\d:\d\d:\d\d)(?:\.(\d+))?(?:([+-])(\d\d)(?::?(\d\d))?)?$/.exec(text) ?? [];
+  if (!day) throw new Error(`Not a timestamptz: ${text}`);
+  const offsetMinutes = (Number(hours) * 60 + Number(minutes)) * (sign === "-" ? -1 : 1);
+  const us = Number(fraction.padEnd(6, "0"));
+  return formatInstant((Date.parse(`${day}T${time}Z`) - offsetMinutes * 60_000) * 1000 + us);
+}
+
+export function isTimeZone(name: string): boolean {
+  try {
+    // Offsets such as +05:30 are time zones to Temporal, but not names of the IANA database.
+    return /^[A-Za-z]/.test(name) && Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name).timeZoneId.length > 0;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,12 @@
+import { z } from "zod";
+import type { Context } from "./context.ts";
+
+/** Every message of the queue. */
+export const message = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("rollup.run"), unit: z.enum(["hour", "day"]), upTo: z.number().int() }),
+]);
+export type Message = z.output<typeof message>;
+
+export async function enqueue(ctx: Context, body: Message): Promise<void> {
+  await ctx.queue.send(body);
+}

@@ -1,0 +1,37 @@
+import { type Context, createContext } from "./context.ts";
+import { closeStale } from "./features/maintenance/close-stale.ts";
+import { dropExpired, ensurePartitions } from "./features/maintenance/partitions.ts";
+import { reconcile, runRollups } from "./features/rollups/run.ts";
+import { createLog } from "./lib/log.ts";
+
+interface Task {
+  cron: string;
+  name: string;
+  run(ctx: Context): Promise<unknown>;
+}
+
+const TASKS: readonly Task[] = [
+  { cron: "*/5 * * * *", name: "close-stale", run: closeStale },
+  { cron: "5 * * * *", name: "rollup-hours", run: async (ctx) => ctx.config.HOURLY_ROLLUP_ENABLED && (await runRollups(ctx, "hour")) },
+  { cron: "0 1 * * *", name: "partitions", run: ensurePartitions },
+  { cron: "0 1 * * *", name: "retention", run: dropExpired },
+  { cron: "0 1 * * *", name: "rollup-days", run: async (ctx) => ctx.config.DAILY_ROLLUP_ENABLED && (await runRollups(ctx, "day")) },
+  { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcile(ctx) },
+];
+
+/** Runs the tasks of a cron one after the other. A task's failure never stops the others; the run still ends as failed. */
+export async function scheduled(controller: ScheduledController, env: Env, door: ExecutionContext): Promise<void> {
+  const tasks = TASKS.filter((task) => task.cron === controller.cron);
+  if (tasks.length === 0) throw new Error(`No task has the cron ${controller.cron}`);
+  const failed: string[] = [];
+  for (const { name, run } of tasks) {
+    const log = createLog({ task: name });
+    try {
+      await run(createContext(env, door, { kind: "system", task: name }, log));
+    } catch (error) {
+      log.error("task", error);
+      failed.push(name);
+    }
+  }
+  if (failed.length > 0) throw new Error(`Failed: ${failed.join(", ")}`);
+}

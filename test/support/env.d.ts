@@ -1,0 +1,7 @@
+declare namespace Cloudflare {
+  interface Env {
+    DATABASE_URL: string;
+    NEON_ENDPOINT: string;
+    JWT_SECRET_KEY: string;
+  }
+}
