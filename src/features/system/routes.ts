@@ -40,7 +40,7 @@ const PROBES: { name: string; run(ctx: Context): Promise<unknown> }[] = [
   { name: "database", run: (ctx) => ctx.db.query({ sql: sql`select 1 as one`, row: z.object({ one: z.number() }) }) },
   { name: "kv", run: (ctx) => ctx.kv.get("probe") },
   { name: "r2", run: (ctx) => ctx.files.head("probe") },
-  { name: "queue", run: async (ctx) => void ctx.queue.send },
+  { name: "queue", run: (ctx) => ctx.queue.metrics() },
 ];
 
 async function probe(ctx: Context, { name, run }: (typeof PROBES)[number]) {
