@@ -70,6 +70,31 @@ function untilReady(server: ChildProcess): Promise<void> {
   });
 }
 
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+const numberIn = (file: string) => (existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : Number.NaN);
+
+/**
+ * A server whose starter was killed still holds the cluster: it is ended, as its starter would have done.
+ * @throws Error when the starter lives: two instances cannot share a folder
+ */
+async function endOrphan(cluster: string): Promise<void> {
+  const server = numberIn(path.join(cluster, "postmaster.pid"));
+  if (Number.isNaN(server) || !isAlive(server)) return;
+  const owner = numberIn(`${cluster}.owner`);
+  if (!Number.isNaN(owner) && isAlive(owner))
+    throw new Error(`${cluster} is in use by process ${owner}. Stop it, or choose another folder: DATA_DIR`);
+  process.kill(server, "SIGINT");
+  for (let attempt = 0; attempt < 100 && isAlive(server); attempt++) await new Promise((resolve) => setTimeout(resolve, 100));
+}
+
 /**
  * Starts the embedded PostgreSQL on a free port of the loopback interface; the first start makes the cluster.
  * @param dataDir where the cluster lies (kept by `stop`)
@@ -90,11 +115,13 @@ export async function startPostgres(dataDir: string, settings: Record<string, st
     const [file, args] = run(initdb, ["-D", cluster, ...flags, "--no-sync"]);
     execFileSync(file, args, { stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
   }
+  await endOrphan(cluster);
   const port = await freePort();
   const all = { timezone: "UTC", unix_socket_directories: "", listen_addresses: "127.0.0.1", port: String(port), ...settings };
   const [file, args] = run(postgres, ["-D", cluster, ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`])]);
   // Detached: a Ctrl-C in the terminal must reach only us, and we stop the server when the Worker is done with it.
   const server = spawn(file, args, { detached: true, stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
+  writeFileSync(`${cluster}.owner`, String(process.pid));
   await untilReady(server);
   const exited = new Promise<void>((resolve) => server.once("exit", () => resolve()));
   return {

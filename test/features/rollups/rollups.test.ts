@@ -100,7 +100,7 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
       };
       for (let at = 0; at < steps.length; at += width) await Promise.all(steps.slice(at, at + width).map(perform));
     }),
-    { numRuns: 12 },
+    { numRuns: 12, endOnFailure: true },
   );
   expect(reads).toBeGreaterThan(20);
   await runRollups(ctx, "hour");
