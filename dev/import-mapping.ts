@@ -1,0 +1,78 @@
+/** A row of the file: column name -> text (CSV) or value (NDJSON). */
+export type Row = Record<string, unknown>;
+/** Makes an execution, as POST /executions takes it, of a row; `number` counts rows from 1. */
+export type Mapping = (row: Row, number: number) => Record<string, unknown>;
+
+const NUMBERS = new Set(["duration_ms", "tokens_in", "tokens_out", "revision"]);
+const FIELDS = new Set(
+  [
+    "id",
+    "agent_id",
+    "user_id",
+    "status",
+    "started_at",
+    "ended_at",
+    "credits",
+    "model",
+    "parent_execution_id",
+    "environment",
+    "version",
+    "error.type",
+    "error.message",
+  ].concat(...NUMBERS),
+);
+
+/** A time without an offset is UTC. */
+const utc = (text: string) => (/([zZ]|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text.trim().replace(" ", "T")}Z`);
+
+export const PRESETS: Record<string, Mapping> = {
+  /** AzureLLMInferenceTrace (2023). Its durations are not known. */
+  "azure-llm": (row, number) => {
+    const [tokensIn, tokensOut] = [Number(row.ContextTokens), Number(row.GeneratedTokens)];
+    return {
+      id: `azure-conv-${number}`,
+      agent_id: "conversation",
+      user_id: `u${number % 500}`,
+      status: "success",
+      started_at: utc(String(row.TIMESTAMP)),
+      tokens_in: tokensIn,
+      tokens_out: tokensOut,
+      credits: ((tokensIn + 3 * tokensOut) / 1000).toFixed(3),
+    };
+  },
+};
+
+function put(target: Record<string, unknown>, field: string, value: unknown): void {
+  if (value === undefined || value === null || value === "") return;
+  const [outer = "", inner] = field.split(/\.(.*)/s);
+  if (inner !== undefined) {
+    const nested = (target[outer] as Record<string, unknown> | undefined) ?? {};
+    nested[inner] = value;
+    target[outer] = nested;
+  } else if (NUMBERS.has(field)) target[field] = Number(value);
+  else if (field.endsWith("_at")) target[field] = utc(String(value));
+  else target[field] = typeof value === "number" && field === "credits" ? value : String(value);
+}
+
+/**
+ * A mapping from `field=column` and `field=constant` pairs. Without any, columns are fields of the same name.
+ * @throws Error for a field that no execution has
+ */
+export function mappingOf(columns: readonly string[], constants: readonly string[]): Mapping {
+  const pairs = (list: readonly string[], what: string) =>
+    list.map((text): [string, string] => {
+      const [field = "", value] = text.split(/=(.*)/s);
+      if (value === undefined) throw new Error(`--${what} ${text}: write field=${what === "map" ? "column" : "value"}`);
+      if (!FIELDS.has(field) && !field.startsWith("metadata.")) throw new Error(`--${what} ${text}: an execution has no field "${field}"`);
+      return [field, value];
+    });
+  const mapped = pairs(columns, "map");
+  const fixed = pairs(constants, "set");
+  if (mapped.length === 0 && fixed.length === 0) return (row) => row;
+  return (row) => {
+    const execution: Record<string, unknown> = {};
+    for (const [field, column] of mapped) put(execution, field, row[column]);
+    for (const [field, value] of fixed) put(execution, field, value);
+    return execution;
+  };
+}

@@ -1,0 +1,147 @@
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { createGunzip, gzipSync } from "node:zlib";
+import { SingleBar } from "cli-progress";
+import { parse } from "csv-parse";
+import { mappingOf, PRESETS, type Row } from "./import-mapping.ts";
+import { dataDir, numberFrom } from "./settings.ts";
+import { developerToken } from "./token.ts";
+
+const USAGE = `npm run import -- <file.csv|file.ndjson>[.gz] [options]
+  --sample                 the sample that comes with the project
+  --preset <name>          ${Object.keys(PRESETS).join(", ")}
+  --map field=column       a field of the execution from a column (repeatable), e.g. --map started_at=ts --map metadata.region=zone
+  --set field=value        the same value for every row (repeatable), e.g. --set agent_id=crawler
+  --workspace <id>         default demo
+  --url <url>              default http://127.0.0.1:$PORT
+  --token <jwt>            default: a developer's token of the local instance
+  --restart                from the first row, also if an earlier import stopped half-way
+`;
+const ROWS_PER_REQUEST = 5000;
+const MAX_SHOWN = 10;
+
+const options = {
+  sample: { type: "boolean", default: false },
+  preset: { type: "string" },
+  map: { type: "string", multiple: true, default: [] },
+  set: { type: "string", multiple: true, default: [] },
+  workspace: { type: "string", default: "demo" },
+  url: { type: "string", default: `http://127.0.0.1:${numberFrom("PORT", 8787, 65_535)}` },
+  token: { type: "string" },
+  restart: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
+interface Answer {
+  data: { counts: Record<string, number>; results: { line: number; id: string | null; result: string; path?: string; detail?: string }[] };
+}
+
+/** Rows of a CSV (with a header line) or NDJSON file, read as a stream; gzip by its name. */
+async function* rowsOf(file: string): AsyncGenerator<Row> {
+  const bytes = createReadStream(file);
+  const plain = file.endsWith(".gz") ? bytes.pipe(createGunzip()) : bytes;
+  bytes.on("error", (error) => plain.destroy(error));
+  if (/\.csv(\.gz)?$/.test(file)) {
+    yield* plain.pipe(parse({ columns: true, bom: true, skip_empty_lines: true, trim: true })) as AsyncIterable<Row>;
+    return;
+  }
+  for await (const line of createInterface({ input: plain })) if (line.trim() !== "") yield JSON.parse(line) as Row;
+}
+
+async function countRows(file: string): Promise<number> {
+  let rows = 0;
+  for await (const _ of rowsOf(file)) rows++;
+  return rows;
+}
+
+async function post(url: string, token: string, workspace: string, lines: string[]): Promise<Answer> {
+  const response = await fetch(`${url}/api/v1/executions?workspace_id=${encodeURIComponent(workspace)}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/x-ndjson", "content-encoding": "gzip" },
+    body: gzipSync(lines.join("\n")),
+  });
+  const text = await response.text();
+  if (response.status !== 207) throw new Error(`The server answered ${response.status}: ${text.slice(0, 500)}`);
+  return JSON.parse(text) as Answer;
+}
+
+async function run(): Promise<void> {
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const file = values.sample ? path.join(import.meta.dirname, "sample/azure-llm-inference-2023-conv.csv.gz") : positionals[0];
+  if (values.help || !file) {
+    console.log(USAGE);
+    process.exit(values.help ? 0 : 1);
+  }
+  const preset = values.preset ?? (values.sample ? "azure-llm" : undefined);
+  if (preset !== undefined && !PRESETS[preset])
+    throw new Error(`There is no preset "${preset}"; there are: ${Object.keys(PRESETS).join(", ")}`);
+  const mapping = (preset ? PRESETS[preset] : undefined) ?? mappingOf(values.map, values.set);
+  const token = values.token ?? (await developerToken({ workspaces: [values.workspace], role: "admin" }));
+
+  // Where an import stopped is known by what was imported, as what, and to where.
+  const { size, mtimeMs } = statSync(file);
+  const identity = JSON.stringify([path.resolve(file), size, mtimeMs, preset, values.map, values.set, values.url, values.workspace]);
+  const state = path.join(dataDir, "imports", `${createHash("sha256").update(identity).digest("hex").slice(0, 16)}.json`);
+  if (values.restart) rmSync(state, { force: true });
+  mkdirSync(path.dirname(state), { recursive: true });
+  const resumed: { rows: number; counts: Record<string, number> } = existsSync(state)
+    ? JSON.parse(readFileSync(state, "utf8"))
+    : { rows: 0, counts: {} };
+  if (resumed.rows > 0) console.log(`Going on after row ${resumed.rows}, where an earlier import stopped (--restart begins anew).`);
+
+  const total = await countRows(file);
+  const bar = new SingleBar({
+    format: "{bar} {percentage}%  {value} of {total} rows  {speed} rows/s  {eta_formatted} left",
+    hideCursor: true,
+    clearOnComplete: false,
+    noTTYOutput: true,
+    notTTYSchedule: 2000,
+  });
+  const started = Date.now();
+  bar.start(total, resumed.rows, { speed: 0 });
+  const counts: Record<string, number> = { created: 0, updated: 0, duplicate: 0, conflict: 0, invalid: 0, ...resumed.counts };
+  const refused: string[] = [];
+  let number = 0;
+  let lines: string[] = [];
+  const flush = async () => {
+    if (lines.length === 0) return;
+    const first = number - lines.length;
+    const { data } = await post(values.url, token, values.workspace, lines);
+    for (const [result, count] of Object.entries(data.counts)) counts[result] = (counts[result] ?? 0) + count;
+    for (const item of data.results)
+      refused.push(`row ${first + item.line}: ${item.result} ${item.path ?? ""} ${item.detail ?? ""}`.trim());
+    writeFileSync(state, JSON.stringify({ rows: number, counts }));
+    lines = [];
+    bar.update(number, { speed: Math.round((number - resumed.rows) / ((Date.now() - started) / 1000)) });
+  };
+  try {
+    for await (const row of rowsOf(file)) {
+      number++;
+      if (number <= resumed.rows) continue;
+      lines.push(JSON.stringify(mapping(row, number)));
+      if (lines.length === ROWS_PER_REQUEST) await flush();
+    }
+    await flush();
+  } finally {
+    bar.stop();
+  }
+  rmSync(state, { force: true });
+  console.log(
+    Object.entries(counts)
+      .map(([result, count]) => `${result} ${count}`)
+      .join(", "),
+  );
+  for (const line of refused.slice(0, MAX_SHOWN)) console.log(`  ${line}`);
+  if (refused.length > MAX_SHOWN) console.log(`  and ${refused.length - MAX_SHOWN} more`);
+}
+
+try {
+  await run();
+} catch (error) {
+  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : "";
+  console.error(`${error instanceof Error ? error.message : String(error)}${cause}`);
+  process.exit(1);
+}
