@@ -26,8 +26,8 @@ const MAX_SHOWN = 10;
 const options = {
   sample: { type: "boolean", default: false },
   preset: { type: "string" },
-  map: { type: "string", multiple: true, default: [] },
-  set: { type: "string", multiple: true, default: [] },
+  map: { type: "string", multiple: true, default: [] as string[] },
+  set: { type: "string", multiple: true, default: [] as string[] },
   workspace: { type: "string", default: "demo" },
   url: { type: "string", default: `http://127.0.0.1:${numberFrom("PORT", 8787, 65_535)}` },
   token: { type: "string" },

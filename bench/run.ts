@@ -1,0 +1,48 @@
+import { writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { intakeFigures } from "./intake.ts";
+import { listFigures, seeded, summaryFigures } from "./reads.ts";
+import { rollupFigure } from "./rollups.ts";
+import { openStage } from "./stage.ts";
+import { type Figure, tableOf } from "./table.ts";
+
+const { values } = parseArgs({
+  options: {
+    rows: { type: "string", default: "1000000" },
+    runs: { type: "string", default: "3" },
+    only: { type: "string", default: "intake,reads,rollup" },
+    save: { type: "boolean", default: false },
+  },
+});
+const [rows, runs, only] = [Number(values.rows), Number(values.runs), values.only.split(",")];
+const SMALL = 1_000_000;
+
+const stage = await openStage();
+const figures: Figure[] = [];
+const notes: string[] = [];
+const add = (...more: Figure[]) => {
+  figures.push(...more);
+  console.error(tableOf(more));
+};
+try {
+  if (only.includes("rollup")) add(await rollupFigure(stage, runs));
+  if (only.includes("intake")) add(...(await intakeFigures(stage, runs, Math.min(rows, SMALL))));
+  if (only.includes("reads")) {
+    const small = await seeded(stage, Math.min(rows, SMALL));
+    const large = rows > SMALL ? await seeded(stage, rows) : small;
+    for (const set of new Set([small, large]))
+      notes.push(`rebuild of 90 days, ${set.rows.toLocaleString("en")} rows: ${Math.round(set.rebuilt).toLocaleString("en")} rows/s`);
+    add(...(await summaryFigures(stage, small, large, runs)), ...(await listFigures(stage, small, runs)));
+    for (const set of new Set([small, large])) await set.worker.stop();
+  }
+} finally {
+  await stage.stop();
+}
+
+const machine = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}, PostgreSQL 18 (embedded), ${new Date().toISOString().slice(0, 10)}`;
+const report = `${tableOf(figures)}\n\n${notes.map((note) => `- ${note}`).join("\n")}\n\nMachine: ${machine}. Median of ${runs} runs; the spread is that of the ratio.\n`;
+console.log(`\n${report}`);
+if (values.save)
+  writeFileSync(path.join(import.meta.dirname, "RESULTS.md"), `# Benchmark\n\n\`npm run bench -- --rows ${rows} --save\`\n\n${report}`);
