@@ -194,24 +194,37 @@ function distinctBy(keys: readonly string[], rolled: string, raw: string, as: st
   ) ids group by ${key}`;
 }
 
-/** All sums for every combination of the keys (at least one), from `rolls` and `raws`. */
+const SUM_COLUMNS = [
+  ...["executions", "successes", "failures", "timeouts", "cancellations", "running", "errors", "duration_count", "rolled_durations"],
+  ...["duration_sum_ms", "duration_stddev_ms", "duration_min_ms", "duration_max_ms", "credits", "credits_avg", "tokens_in", "tokens_out"],
+];
+const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms", "active_users", "active_agents"];
+
+/**
+ * All sums for every combination of the keys (at least one), from `rolls` and `raws`. The parts are stacked and grouped, not
+ * joined: their sizes are unknown to the planner, and it could run one of them again for each row of another.
+ */
 function stats(keys: readonly string[], plan: Plan): SQL {
-  const using = sql`using (${names(keys)})`;
-  const joins: SQL[] = [];
-  const columns: SQL[] = [];
-  const part = (needed: boolean, name: string, query: SQL, column: string, otherwise: SQL) => {
-    if (needed) joins.push(sql` left join (${query}) ${sql.identifier(name)} ${using}`);
-    columns.push(sql`${needed ? sql.identifier(column) : otherwise} as ${sql.identifier(column)}`);
-  };
-  const none = sql`null::int[]`;
   const quantiles = plan.quantiles.length > 0;
-  part(quantiles, "q", keysBy(keys, plan.quantiles), "quantile_keys", none);
-  part(quantiles, "x", exactBy(keys, plan.quantiles), "quantile_exact_ms", none);
-  part(plan.users, "u", distinctBy(keys, "users", "user_id", "active_users"), "active_users", sql`0`);
-  part(plan.agents, "a", distinctBy(keys, "agents", "agent_id", "active_agents"), "active_agents", sql`0`);
-  return sql`select ${names(keys)}, executions, successes, failures, timeouts, cancellations, running, errors, duration_count, rolled_durations,
-    duration_sum_ms, duration_stddev_ms, duration_min_ms, duration_max_ms, credits, credits_avg, tokens_in, tokens_out, ${list(columns)}
-    from (${sumsBy(keys)}) c${sql.join(joins)}`;
+  const parts: { query: SQL; column: string }[] = [
+    ...(quantiles ? [{ query: keysBy(keys, plan.quantiles), column: "quantile_keys" }] : []),
+    ...(quantiles ? [{ query: exactBy(keys, plan.quantiles), column: "quantile_exact_ms" }] : []),
+    ...(plan.users ? [{ query: distinctBy(keys, "users", "user_id", "active_users"), column: "active_users" }] : []),
+    ...(plan.agents ? [{ query: distinctBy(keys, "agents", "agent_id", "active_agents"), column: "active_agents" }] : []),
+  ];
+  const extra = parts.map(({ column }) => column);
+  const stacked = parts.map(({ query, column }) => {
+    const others = [...SUM_COLUMNS, ...extra].map((name) => (name === column ? sql`${sql.identifier(name)}` : sql`null`));
+    return sql` union all select ${names(keys)}, ${list(others)} from (${query}) ${sql.identifier(column)}`;
+  });
+  const typed: Record<string, SQL> = { quantile_keys: sql`null::int[]`, quantile_exact_ms: sql`null::bigint[]` };
+  const empty = extra.map((name) => sql`${typed[name] ?? sql`null::bigint`} as ${sql.identifier(name)}`);
+  const first = sql`select ${names(keys)}, ${list([...SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`), ...empty])} from (${sumsBy(keys)}) sums`;
+  const result = STAT_COLUMNS.map((name) => {
+    const absent = !SUM_COLUMNS.includes(name) && !extra.includes(name);
+    return sql`${absent ? (typed[name] ?? sql`0::bigint`) : sql`max(${sql.identifier(name)})`} as ${sql.identifier(name)}`;
+  });
+  return sql`select ${names(keys)}, ${list(result)} from (${first}${sql.join(stacked)}) parts group by ${names(keys)}`;
 }
 
 /** Adds to a row its period, its bucket, and the rank of its group; everything past the limit has rank 0 and no group of its own. */
@@ -257,11 +270,6 @@ export function compile(plan: Plan): SQL {
   union all select null, null, null, null, ${list(STAT_COLUMNS.map(() => sql`null`))}, ${meta(plan)}`;
 }
 
-const STAT_COLUMNS = [
-  ...["executions", "successes", "failures", "timeouts", "cancellations", "running", "errors", "duration_count", "rolled_durations"],
-  ...["duration_sum_ms", "duration_stddev_ms", "duration_min_ms", "duration_max_ms", "credits", "credits_avg", "tokens_in", "tokens_out"],
-  ...["quantile_keys", "quantile_exact_ms", "active_users", "active_agents"],
-];
 const columns = (alias: string) => list(STAT_COLUMNS.map((name) => sql`${sql.identifier(alias)}.${sql.identifier(name)}`));
 
 /** What the answer is true for, and what each source gave. */
@@ -285,7 +293,7 @@ function topGroups(plan: Plan, top: NonNullable<Plan["top"]>): SQL {
   return sql`top as materialized (
     select * from (
       with rolls as (${asked("rolls0")}), raws as (${asked("raws0")})
-      select ${names(keys)}, row_number() over (order by ${list([...order, names(keys)])}) as rank from (${stats(keys, plan)}) s
+      select ${names(keys)}, row_number() over (order by ${list([...order, names(keys)])}) as rank from (${stats(keys, plan)}) ranked_groups
     ) ranked where rank <= ${top.limit}
   )`;
 }

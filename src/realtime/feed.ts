@@ -48,12 +48,12 @@ export class Feed extends DurableObject<Env> {
     return new Response(null, { status: 101, webSocket: client, ...(headers ? { headers } : {}) });
   }
 
-  /** Sends what happened to every socket, and the numbers soon after, once for a burst. */
-  async publish(workspaceId: string, { type, ...data }: Publication): Promise<void> {
+  /** Sends what happened to every socket, and the numbers soon after, once for a burst. Without a socket nothing is sent or kept. */
+  async publish(workspaceId: string, publications: Publication[]): Promise<void> {
+    if (this.ctx.getWebSockets().length === 0) return;
     this.ctx.storage.kv.put("workspace", workspaceId);
-    this.broadcast(type, data);
-    if (this.ctx.getWebSockets().length === 0 || (await this.ctx.storage.getAlarm()) !== null) return;
-    await this.ctx.storage.setAlarm(Date.now() + METRICS_DELAY_MS);
+    for (const { type, ...data } of publications) this.broadcast(type, data);
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + METRICS_DELAY_MS);
   }
 
   /** A ticket for one connection within a minute; only its hash is kept. */

@@ -5,7 +5,7 @@ import { type Statement, sqlState } from "../../db/client.ts";
 import type { IntakeKind, Verdict } from "../../http/intake.ts";
 import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
 import { publish } from "../../realtime/publish.ts";
-import { classify, lockKeys, moveStarts, upsert } from "./merge.ts";
+import { classify, insertNew, lockKeys, moveStarts, upsert } from "./merge.ts";
 import { checkMessage, type Message } from "./message.ts";
 
 const writtenRow = z.object({ id: z.string(), created: z.boolean() });
@@ -48,8 +48,11 @@ function wavesOf(messages: readonly Message[]): Message[][] {
   return waves;
 }
 
-/** Writes distinct messages, and gives a verdict for each. One statement where each id comes once and nothing moves. */
-async function write(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
+/**
+ * Merges messages into what is stored, and gives a verdict for each that changed something: one statement a wave, and for
+ * corrections a lock and a move before it, all in one transaction.
+ */
+async function merge(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
   const waves = wavesOf(messages);
   const corrects = messages.some((message) => message.revision > 0);
   const steps = waves.flatMap((wave): { wave: Message[]; kind: "lock" | "move" | "write"; sql: SQL }[] => [
@@ -58,8 +61,6 @@ async function write(ctx: Context, workspaceId: string, messages: readonly Messa
     { wave, kind: "write", sql: upsert(workspaceId, wave) },
   ]);
   const results = await withPartitions(ctx, messages, async () => {
-    const [only] = steps;
-    if (steps.length === 1 && only) return [await ctx.db.query({ sql: only.sql, row: writtenRow })];
     const statements = steps.map((step): Statement<unknown> => ({ sql: step.sql, row: step.kind === "write" ? writtenRow : idRow }));
     return ctx.db.transaction(statements, { isolation: "ReadCommitted" });
   });
@@ -121,9 +122,28 @@ async function explain(ctx: Context, workspaceId: string, messages: readonly Mes
   return verdicts;
 }
 
+/** Stores the first message of every new execution, in one statement. */
+async function create(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
+  const firsts = new Map<string, Message>();
+  for (const message of messages) if (message.started_at !== undefined && !firsts.has(message.id)) firsts.set(message.id, message);
+  // An end may lean on a start that comes after it in this chunk, but not change places with one that comes before.
+  for (const message of messages) if (message.started_at === undefined) firsts.delete(message.id);
+  const wave = [...firsts.values()];
+  if (wave.length === 0) return new Map();
+  const created = await withPartitions(ctx, wave, () => ctx.db.query({ sql: insertNew(workspaceId, wave), row: idRow }));
+  const verdicts = new Map<Message, Verdict>();
+  for (const { id } of created) {
+    const message = firsts.get(id);
+    if (message) verdicts.set(message, { result: "created" });
+  }
+  return verdicts;
+}
+
 async function store(ctx: Context, workspaceId: string, messages: readonly Message[], resends = 0): Promise<Map<Message, Verdict>> {
-  if (messages.length === 0) return new Map();
-  const verdicts = await write(ctx, workspaceId, messages);
+  const verdicts = await create(ctx, workspaceId, messages);
+  const known = messages.filter((message) => !verdicts.has(message));
+  if (known.length === 0) return verdicts;
+  for (const [message, verdict] of await merge(ctx, workspaceId, known)) verdicts.set(message, verdict);
   const silent = messages.filter((message) => !verdicts.has(message));
   if (silent.length === 0) return verdicts;
   return new Map([...verdicts, ...(await explain(ctx, workspaceId, silent, resends))]);
@@ -168,6 +188,6 @@ export function executionIntake(ctx: Context, workspaceId: string): IntakeKind<M
     check: checkMessage,
     store: (messages) => ingestMessages(ctx, workspaceId, messages),
     idOf: (message) => message.id,
-    leans: (message) => message.started_at === null,
+    leans: (message) => message.started_at === undefined,
   };
 }

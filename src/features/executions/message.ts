@@ -5,25 +5,28 @@ import { uuidv7 } from "../../lib/ids.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { type ExecutionInput, executionInput } from "./schema.ts";
 
-/** What one caller said about one execution, checked: columns of `executions` as the intake statement takes them. */
+/**
+ * What one caller said about one execution, checked: columns of `executions` as the intake statement takes them. What was not
+ * said is undefined, so that JSON leaves it out: half of the bytes of a chunk.
+ */
 export interface Message {
   id: string;
   agent_id: string;
   user_id: string;
   status: ExecutionInput["status"];
-  started_at: string | null;
-  ended_at: string | null;
-  duration_given_ms: number | null;
-  credits: string | null;
-  tokens_in: number | null;
-  tokens_out: number | null;
-  model: string | null;
-  parent_execution_id: string | null;
-  environment: string | null;
-  version: string | null;
-  error_type: string | null;
-  error_message: string | null;
-  metadata: Record<string, unknown> | null;
+  started_at: string | undefined;
+  ended_at: string | undefined;
+  duration_given_ms: number | undefined;
+  credits: string | undefined;
+  tokens_in: number | undefined;
+  tokens_out: number | undefined;
+  model: string | undefined;
+  parent_execution_id: string | undefined;
+  environment: string | undefined;
+  version: string | undefined;
+  error_type: string | undefined;
+  error_message: string | undefined;
+  metadata: Record<string, unknown> | undefined;
   revision: number;
   /** The fields that a final message states, as bits of SETTLED; 0 for a message of a running execution. */
   settled: number;
@@ -88,19 +91,19 @@ function messageOf(input: ExecutionInput, started: EpochUs | undefined, ended: E
     agent_id: input.agent_id,
     user_id: input.user_id,
     status: input.status,
-    started_at: started === undefined ? null : formatInstant(started),
-    ended_at: ended === undefined ? null : formatInstant(ended),
-    duration_given_ms: input.duration_ms ?? null,
-    credits: input.credits == null ? null : decimal(input.credits),
-    tokens_in: input.tokens_in ?? null,
-    tokens_out: input.tokens_out ?? null,
-    model: input.model ?? null,
-    parent_execution_id: input.parent_execution_id ?? null,
-    environment: input.environment ?? null,
-    version: input.version ?? null,
-    error_type: input.error?.type ?? null,
-    error_message: input.error?.message ?? null,
-    metadata: input.metadata ?? null,
+    started_at: started === undefined ? undefined : formatInstant(started),
+    ended_at: ended === undefined ? undefined : formatInstant(ended),
+    duration_given_ms: input.duration_ms ?? undefined,
+    credits: input.credits == null ? undefined : decimal(input.credits),
+    tokens_in: input.tokens_in ?? undefined,
+    tokens_out: input.tokens_out ?? undefined,
+    model: input.model ?? undefined,
+    parent_execution_id: input.parent_execution_id ?? undefined,
+    environment: input.environment ?? undefined,
+    version: input.version ?? undefined,
+    error_type: input.error?.type ?? undefined,
+    error_message: input.error?.message ?? undefined,
+    metadata: input.metadata ?? undefined,
     revision: input.revision ?? 0,
     settled: 0,
   };
@@ -111,6 +114,6 @@ function messageOf(input: ExecutionInput, started: EpochUs | undefined, ended: E
 export function settledOf(message: Message): number {
   if (message.status === "running") return 0;
   let bits = FINAL_BIT;
-  for (const { column, bit } of MERGED) if (message[column] !== null) bits |= bit;
+  for (const { column, bit } of MERGED) if (message[column] !== undefined) bits |= bit;
   return bits;
 }

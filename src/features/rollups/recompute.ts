@@ -56,24 +56,29 @@ function rawRows(unit: Unit, buckets: readonly Bucket[]): SQL {
     cross join lateral (select case when e.status <> 'running' then e.duration_ms end as ms) d`;
 }
 
-/** Rows of one grain from the CTE `raw`; the columns are the table's, in the order of `columnsOf`. */
+/**
+ * Rows of one grain from the CTE `raw`; the columns are the table's, in the order of `columnsOf`. First cells (a group's rows
+ * of one sketch bucket) and the distinct ids of each group, by hashes; then groups of those. Stacked, not joined: a planner
+ * that knows nothing of the sizes can then choose no bad plan.
+ */
 function grainRows({ grain, keys }: Target): SQL {
   const by = sql.raw(["workspace_id", "bucket", ...keys].join(", "));
-  const grainColumn = grain ? sql`${sql.raw(`'${grain}'`)}, ` : sql``;
-  const users = keys.includes("user_id") ? sql`'{}'::text[]` : sql`array_agg(distinct user_id)`;
-  const agents = keys.includes("agent_id") ? sql`'{}'::text[]` : sql`array_agg(distinct agent_id)`;
-  return sql`select ${grainColumn}${by}, c.executions, c.errors, c.duration_count, c.duration_sum_ms, c.duration_sum_squares, c.duration_min_ms, c.duration_max_ms,
-      c.credits, c.tokens_in, c.tokens_out, coalesce(k.sketch_keys, '{}'), coalesce(k.sketch_counts, '{}'), c.user_ids, c.agent_ids
-    from (
-      select ${by}, count(*) as executions, count(*) filter (where failed) as errors, count(ms) as duration_count, coalesce(sum(ms), 0) as duration_sum_ms,
-        coalesce(sum(ms::numeric * ms), 0) as duration_sum_squares, min(ms) as duration_min_ms, max(ms) as duration_max_ms,
-        coalesce(sum(credits), 0) as credits, coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out,
-        ${users} as user_ids, ${agents} as agent_ids
-      from raw group by ${by}
-    ) c left join (
-      select ${by}, array_agg(sketch_key order by sketch_key) as sketch_keys, array_agg(n::int order by sketch_key) as sketch_counts
-      from (select ${by}, sketch_key, count(*) as n from raw where sketch_key is not null group by ${by}, sketch_key) cells group by ${by}
-    ) k using (${by})`;
+  const ids = (["user_id", "agent_id"] as const).filter((id) => !keys.includes(id));
+  const nulls = sql`0, 0, 0, 0, 0, null, null, 0, 0, 0`;
+  const cells = sql`select ${by}, sketch_key, null::text as user_set, null::text as agent_set, count(*) as n, count(*) filter (where failed) as errors,
+      count(ms) as durations, coalesce(sum(ms), 0) as sum_ms, coalesce(sum(ms::numeric * ms), 0) as sum_squares, min(ms) as min_ms, max(ms) as max_ms,
+      coalesce(sum(credits), 0) as credits, coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out
+    from raw group by ${by}, sketch_key`;
+  const sets = ids.map((id) => {
+    const [users, agents] = id === "user_id" ? [sql`user_id`, sql`null`] : [sql`null`, sql`agent_id`];
+    return sql` union all select ${by}, null, ${users}, ${agents}, ${nulls} from (select distinct ${by}, ${sql.identifier(id)} from raw) pairs`;
+  });
+  const listed = (column: string, order: string) =>
+    sql.raw(`coalesce(array_agg(${column} order by ${order}) filter (where ${order} is not null), '{}')`);
+  return sql`select ${grain ? sql`${sql.raw(`'${grain}'`)}, ` : sql``}${by}, sum(n)::bigint, sum(errors)::bigint, sum(durations)::bigint, sum(sum_ms), sum(sum_squares),
+      min(min_ms), max(max_ms), sum(credits), sum(tokens_in), sum(tokens_out), ${listed("sketch_key", "sketch_key")}, ${listed("n::int", "sketch_key")},
+      ${listed("user_set", "user_set")}, ${listed("agent_set", "agent_set")}
+    from (${cells}${sql.join(sets)}) parts group by ${by}`;
 }
 
 const columnsOf = ({ grain, keys }: Target) =>
