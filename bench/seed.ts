@@ -26,7 +26,7 @@ const INDEXES = [
  */
 export async function seed(url: string, rows: number): Promise<void> {
   await withClient(url, async (client) => {
-    await client.query("select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 92, 14) d");
+    await client.query("select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 97, 14) d");
     await client.query("select setseed(0.42)");
     await client.query("set max_parallel_workers_per_gather = 0");
     await client.query(

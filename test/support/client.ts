@@ -21,7 +21,9 @@ export interface Answer {
 /** The Worker as a caller sees it: JSON in, JSON out. */
 export function clientOf(token: string) {
   const send = async (path: string, init: RequestInit = {}): Promise<Answer> => {
-    const response = await exports.default.fetch(new Request(`https://shadower.test${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } }));
+    const response = await exports.default.fetch(
+      new Request(`https://shadower.test${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } }),
+    );
     const text = await response.text();
     return { status: response.status, headers: response.headers, body: text === "" ? null : JSON.parse(text) };
   };
@@ -30,7 +32,11 @@ export function clientOf(token: string) {
     send,
     get: (path: string, headers: Record<string, string> = {}) => send(path, { headers }),
     post: (path: string, body: unknown, headers: Record<string, string> = {}) =>
-      send(path, { method: "POST", headers: { ...json, ...headers }, body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+      send(path, {
+        method: "POST",
+        headers: { ...json, ...headers },
+        body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
+      }),
     patch: (path: string, body: unknown) => send(path, { method: "PATCH", headers: json, body: JSON.stringify(body) }),
   };
 }

@@ -1,5 +1,5 @@
-import { neon, neonConfig } from "@neondatabase/serverless";
 import { env } from "cloudflare:workers";
+import { neon, neonConfig } from "@neondatabase/serverless";
 import { afterAll } from "vitest";
 
 /**

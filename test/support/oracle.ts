@@ -32,7 +32,8 @@ export function rawRows(workspaceId: string): Statement<RawRow> {
 }
 
 export const startOf = (each: RawRow) => parseInstant(each.started_at) ?? Number.NaN;
-const micro = (decimal: string) => BigInt(decimal.replace(/^(\d+)(?:\.(\d*))?$/, (_, whole: string, part = "") => whole + String(part).padEnd(6, "0")));
+const micro = (decimal: string) =>
+  BigInt(decimal.replace(/^(\d+)(?:\.(\d*))?$/, (_, whole: string, part = "") => whole + String(part).padEnd(6, "0")));
 const decimal = (value: bigint) => `${value / 1_000_000n}.${String(value % 1_000_000n).padStart(6, "0")}`;
 
 /**
@@ -41,9 +42,13 @@ const decimal = (value: bigint) => `${value / 1_000_000n}.${String(value % 1_000
  */
 export function measured(rows: readonly RawRow[]): Record<MeasureName, Value> {
   const withStatus = (status: string) => rows.filter((each) => each.status === status).length;
-  const [successes, failures, timeouts, cancellations, running] = ["success", "failure", "timeout", "cancelled", "running"].map(withStatus) as [number, number, number, number, number];
+  const [successes, failures, timeouts, cancellations, running] = ["success", "failure", "timeout", "cancelled", "running"].map(
+    withStatus,
+  ) as [number, number, number, number, number];
   const ended = successes + failures + timeouts + cancellations;
-  const durations = rows.flatMap((each) => (each.status !== "running" && each.duration_ms !== null ? [each.duration_ms] : [])).sort((a, b) => a - b);
+  const durations = rows
+    .flatMap((each) => (each.status !== "running" && each.duration_ms !== null ? [each.duration_ms] : []))
+    .sort((a, b) => a - b);
   const n = durations.length;
   const sum = durations.reduce((total, each) => total + each, 0);
   const mean = sum / n;

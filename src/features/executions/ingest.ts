@@ -1,4 +1,4 @@
-import { type SQL, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { type Statement, sqlState } from "../../db/client.ts";
@@ -19,6 +19,7 @@ const reasonRow = z.object({
 });
 const NO_PARTITION = "23514";
 const MAX_RESENDS = 3;
+const NOTHING_MOVED = sql`select null::text as id where false`;
 
 /** Months are made on demand: the first row of a month that nobody foresaw finds no partition, and the statement wrote nothing. */
 async function withPartitions<T>(ctx: Context, messages: readonly Message[], write: () => Promise<T>): Promise<T> {
@@ -48,47 +49,6 @@ function wavesOf(messages: readonly Message[]): Message[][] {
   return waves;
 }
 
-/**
- * Merges messages into what is stored, and gives a verdict for each that changed something: one statement a wave, and for
- * corrections a lock and a move before it, all in one transaction.
- */
-async function merge(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
-  const waves = wavesOf(messages);
-  const corrects = messages.some((message) => message.revision > 0);
-  const steps = waves.flatMap((wave): { wave: Message[]; kind: "lock" | "move" | "write"; sql: SQL }[] => [
-    ...(corrects ? [{ wave, kind: "lock" as const, sql: lockKeys(workspaceId, wave) }] : []),
-    ...(corrects ? [{ wave, kind: "move" as const, sql: moveStarts(workspaceId, wave) }] : []),
-    { wave, kind: "write", sql: upsert(workspaceId, wave) },
-  ]);
-  const results = await withPartitions(ctx, messages, async () => {
-    const statements = steps.map((step): Statement<unknown> => ({ sql: step.sql, row: step.kind === "write" ? writtenRow : idRow }));
-    return ctx.db.transaction(statements, { isolation: "ReadCommitted" });
-  });
-  const verdicts = new Map<Message, Verdict>();
-  let moved = new Set<string>();
-  steps.forEach((step, index) => {
-    if (step.kind === "move")
-      moved = new Set(
-        idRow
-          .array()
-          .parse(results[index])
-          .map((row) => row.id),
-      );
-    if (step.kind !== "write") return;
-    const created = new Map(
-      writtenRow
-        .array()
-        .parse(results[index])
-        .map((row) => [row.id, row.created && !moved.has(row.id)]),
-    );
-    for (const message of step.wave) {
-      const isNew = created.get(message.id);
-      if (isNew !== undefined) verdicts.set(message, { result: isNew ? "created" : "updated" });
-    }
-  });
-  return verdicts;
-}
-
 function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
   if (!reason.stored) {
     return {
@@ -105,20 +65,53 @@ function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
   return { result: "conflict", code: "contradiction", path: reason.path, detail };
 }
 
-async function explain(ctx: Context, workspaceId: string, messages: readonly Message[], resends: number): Promise<Map<Message, Verdict>> {
+/**
+ * Merges messages into what is stored: one statement a wave, then why some of the wave were not written, and for corrections
+ * a lock and a move before it; all in one transaction and one round trip.
+ */
+async function merge(ctx: Context, workspaceId: string, messages: readonly Message[], resends: number): Promise<Map<Message, Verdict>> {
+  const waves = wavesOf(messages);
+  const corrects = messages.some((message) => message.revision > 0);
+  const statements = waves.flatMap((wave): Statement<unknown>[] => [
+    ...(corrects ? [{ sql: lockKeys(workspaceId, wave), row: idRow }] : []),
+    { sql: corrects ? moveStarts(workspaceId, wave) : NOTHING_MOVED, row: idRow },
+    { sql: upsert(workspaceId, wave), row: writtenRow },
+    { sql: classify(workspaceId, wave), row: reasonRow },
+  ]);
+  const results = await withPartitions(ctx, messages, () => ctx.db.transaction(statements, { isolation: "ReadCommitted" }));
+  const perWave = statements.length / waves.length;
   const verdicts = new Map<Message, Verdict>();
-  for (const wave of wavesOf(messages)) {
-    const reasons = await ctx.db.query({ sql: classify(workspaceId, wave), row: reasonRow });
-    const byId = new Map(reasons.map((reason) => [reason.id, reason]));
-    const again: Message[] = [];
+  const again: Message[] = [];
+  waves.forEach((wave, index) => {
+    const [moves, writes, reasons] = results.slice(index * perWave, (index + 1) * perWave).slice(-3);
+    const moved = new Set(
+      idRow
+        .array()
+        .parse(moves)
+        .map((row) => row.id),
+    );
+    const written = new Map(
+      writtenRow
+        .array()
+        .parse(writes)
+        .map((row) => [row.id, row.created && !moved.has(row.id)]),
+    );
+    const why = new Map(
+      reasonRow
+        .array()
+        .parse(reasons)
+        .map((row) => [row.id, row]),
+    );
     for (const message of wave) {
-      const reason = byId.get(message.id);
-      if (reason?.newer && !reason.reversed && resends < MAX_RESENDS) again.push(message);
+      const created = written.get(message.id);
+      const reason = why.get(message.id);
+      if (created !== undefined) verdicts.set(message, { result: created ? "created" : "updated" });
+      else if (reason?.newer && !reason.reversed && resends < MAX_RESENDS) again.push(message);
       else if (reason) verdicts.set(message, verdictOf(reason));
     }
-    if (again.length > 0)
-      for (const [message, verdict] of await store(ctx, workspaceId, again, resends + 1)) verdicts.set(message, verdict);
-  }
+  });
+  // A correction that lost its race to another start: the key is there now, and the next attempt moves it.
+  if (again.length > 0) for (const [message, verdict] of await merge(ctx, workspaceId, again, resends + 1)) verdicts.set(message, verdict);
   return verdicts;
 }
 
@@ -139,14 +132,10 @@ async function create(ctx: Context, workspaceId: string, messages: readonly Mess
   return verdicts;
 }
 
-async function store(ctx: Context, workspaceId: string, messages: readonly Message[], resends = 0): Promise<Map<Message, Verdict>> {
+async function store(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
   const verdicts = await create(ctx, workspaceId, messages);
   const known = messages.filter((message) => !verdicts.has(message));
-  if (known.length === 0) return verdicts;
-  for (const [message, verdict] of await merge(ctx, workspaceId, known)) verdicts.set(message, verdict);
-  const silent = messages.filter((message) => !verdicts.has(message));
-  if (silent.length === 0) return verdicts;
-  return new Map([...verdicts, ...(await explain(ctx, workspaceId, silent, resends))]);
+  return known.length === 0 ? verdicts : new Map([...verdicts, ...(await merge(ctx, workspaceId, known, 0))]);
 }
 
 function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verdict>): void {
@@ -162,22 +151,30 @@ function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verd
   publish(ctx, workspaceId, { type: "executions", created, updated: changed.length - created, executions });
 }
 
+/** Maps each message that repeats an earlier one of the list word for word to that one. */
+function repetitions(messages: readonly Message[]): Map<Message, Message> {
+  const byId = new Map<string, Message[]>();
+  const repeated = new Map<Message, Message>();
+  for (const message of messages) {
+    const earlier = byId.get(message.id);
+    const same = earlier?.find((each) => JSON.stringify(each) === JSON.stringify(message));
+    if (same) repeated.set(message, same);
+    else if (earlier) earlier.push(message);
+    else byId.set(message.id, [message]);
+  }
+  return repeated;
+}
+
 /** Stores messages, tells the cache and the feed, and gives a verdict for each. */
 export async function ingestMessages(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Verdict[]> {
   // The same message twice in one chunk: the first speaks for both.
-  const firsts = new Map<string, Message>();
-  const texts = messages.map((message) => JSON.stringify(message));
-  messages.forEach((message, index) => {
-    const text = texts[index] ?? "";
-    if (!firsts.has(text)) firsts.set(text, message);
-  });
-  const verdicts = await store(ctx, workspaceId, [...firsts.values()]);
+  const repeated = repetitions(messages);
+  const verdicts = await store(ctx, workspaceId, repeated.size === 0 ? messages : messages.filter((message) => !repeated.has(message)));
   announce(ctx, workspaceId, verdicts);
-  return messages.map((message, index): Verdict => {
-    const first = firsts.get(texts[index] ?? "") ?? message;
-    const verdict = verdicts.get(first) ?? { result: "duplicate" };
-    const repeated = first !== message && (verdict.result === "created" || verdict.result === "updated");
-    return repeated ? { result: "duplicate" } : verdict;
+  return messages.map((message): Verdict => {
+    const first = repeated.get(message);
+    const verdict = verdicts.get(first ?? message) ?? { result: "duplicate" };
+    return first && (verdict.result === "created" || verdict.result === "updated") ? { result: "duplicate" } : verdict;
   });
 }
 

@@ -20,14 +20,23 @@ async function send(ctx: ReturnType<typeof testContext>, items: unknown[]) {
 }
 
 const stated = {
-  credits: fc.option(fc.integer({ min: 0, max: 5_000_000 }).map((micro) => (micro / 1e6).toFixed(6)), { nil: undefined }),
+  credits: fc.option(
+    fc.integer({ min: 0, max: 5_000_000 }).map((micro) => (micro / 1e6).toFixed(6)),
+    { nil: undefined },
+  ),
   tokens_in: fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined }),
   model: fc.option(fc.constantFrom("m1", "m2", "m3"), { nil: undefined }),
   error: fc.option(fc.record({ type: fc.constantFrom("E1", "E2"), message: fc.constantFrom("x", "y") }), { nil: undefined }),
-  metadata: fc.option(fc.dictionary(fc.constantFrom("a", "b", "c"), fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom("s", "t"))), { nil: undefined }),
+  metadata: fc.option(fc.dictionary(fc.constantFrom("a", "b", "c"), fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom("s", "t"))), {
+    nil: undefined,
+  }),
 };
 const running = fc.record({ status: fc.constant("running"), ...stated });
-const final = fc.record({ status: fc.constantFrom("success", "failure"), ended_at: fc.constantFrom("2026-10-05T10:21:00Z", "2026-10-05T11:00:00.5Z"), ...stated });
+const final = fc.record({
+  status: fc.constantFrom("success", "failure"),
+  ended_at: fc.constantFrom("2026-10-05T10:21:00Z", "2026-10-05T11:00:00.5Z"),
+  ...stated,
+});
 /** A start, some updates, at most one end and its repetition, and perhaps the same again in a higher revision. */
 const story = fc.record({
   first: fc.array(running, { maxLength: 3 }),
@@ -41,7 +50,12 @@ function messagesOf({ first, end, second, correction }: typeof story extends fc.
   return [
     { ...base, status: "running" },
     ...first.map((message) => ({ ...base, ...message })),
-    ...(end ? [{ ...base, ...end }, { ...base, ...end }] : []),
+    ...(end
+      ? [
+          { ...base, ...end },
+          { ...base, ...end },
+        ]
+      : []),
     ...second.map((message) => ({ ...base, ...message })),
     ...(correction ? [{ ...base, ...correction.end, started_at: correction.started, revision: 1 }] : []),
   ];
@@ -55,32 +69,40 @@ it("gives the same row for every order of the messages, one by one and together"
   const ctx = testContext();
   let run = 0;
   await fc.assert(
-    fc.asyncProperty(story, fc.array(fc.infiniteStream(fc.nat()), { minLength: 6, maxLength: 6 }), fc.integer({ min: 1, max: 5 }), async (told, orders, chunk) => {
-      run++;
-      const messages = messagesOf(told);
-      const streams = orders.map((stream, order) => {
-        const keyed = messages.map((message) => ({ key: stream.next().value as number, message: { ...message, id: `r${run}-o${order}` } }));
-        return keyed.sort((a, b) => a.key - b.key).map(({ message }) => message);
-      });
-      // Each order has an execution of its own; the orders run through the same chunks of different lengths.
-      await Promise.all(
-        streams.map(async (stream, order) => {
-          const size = order === 0 ? stream.length : chunk;
-          for (let at = 0; at < stream.length; at += size) await send(ctx, stream.slice(at, at + size));
-        }),
-      );
-      const rows = await ctx.db.query({
-        sql: sql`select distinct ${COLUMNS} from executions where workspace_id = ${WORKSPACE} and id like ${`r${run}-o%`}`,
-        row: z.record(z.string(), z.unknown()),
-      });
-      expect(rows).toHaveLength(1);
-      const [count] = await ctx.db.query({
-        sql: sql`select (select count(*) from executions where id like ${`r${run}-o%`}) as rows,
+    fc.asyncProperty(
+      story,
+      fc.array(fc.infiniteStream(fc.nat()), { minLength: 6, maxLength: 6 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (told, orders, chunk) => {
+        run++;
+        const messages = messagesOf(told);
+        const streams = orders.map((stream, order) => {
+          const keyed = messages.map((message) => ({
+            key: stream.next().value as number,
+            message: { ...message, id: `r${run}-o${order}` },
+          }));
+          return keyed.sort((a, b) => a.key - b.key).map(({ message }) => message);
+        });
+        // Each order has an execution of its own; the orders run through the same chunks of different lengths.
+        await Promise.all(
+          streams.map(async (stream, order) => {
+            const size = order === 0 ? stream.length : chunk;
+            for (let at = 0; at < stream.length; at += size) await send(ctx, stream.slice(at, at + size));
+          }),
+        );
+        const rows = await ctx.db.query({
+          sql: sql`select distinct ${COLUMNS} from executions where workspace_id = ${WORKSPACE} and id like ${`r${run}-o%`}`,
+          row: z.record(z.string(), z.unknown()),
+        });
+        expect(rows).toHaveLength(1);
+        const [count] = await ctx.db.query({
+          sql: sql`select (select count(*) from executions where id like ${`r${run}-o%`}) as rows,
           (select count(*) from execution_keys k join executions e using (workspace_id, started_at, id) where k.id like ${`r${run}-o%`}) as keyed`,
-        row: z.object({ rows: z.number(), keyed: z.number() }),
-      });
-      expect(count).toEqual({ rows: streams.length, keyed: streams.length });
-    }),
+          row: z.object({ rows: z.number(), keyed: z.number() }),
+        });
+        expect(count).toEqual({ rows: streams.length, keyed: streams.length });
+      },
+    ),
     { numRuns: 60 },
   );
 });

@@ -8,7 +8,7 @@ import { type Query, resolve } from "../../../src/analytics/plan.ts";
 import { runQuery } from "../../../src/analytics/query.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { differences } from "../../../src/features/rollups/recompute.ts";
-import { rebuild, reconcile, recompute, runRollups } from "../../../src/features/rollups/run.ts";
+import { rebuild, recompute, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
 import { storeChecked } from "../../../src/http/intake.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../../src/lib/time.ts";
 import { testContext } from "../../support/context.ts";
@@ -46,8 +46,13 @@ const item = fc.record({
   user_id: fc.constantFrom("u1", "u2", "u3", "u4", "u5"),
   status: fc.constantFrom("running", "success", "success", "failure", "timeout", "cancelled"),
   minute: fc.integer({ min: 0, max: SPAN_HOURS * 60 - 1 }),
-  duration_ms: fc.option(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 10_000_000 })), { nil: undefined }),
-  credits: fc.option(fc.integer({ min: 0, max: 9_999_999 }).map((micro) => (micro / 1e6).toFixed(6)), { nil: undefined }),
+  duration_ms: fc.option(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 10_000_000 })), {
+    nil: undefined,
+  }),
+  credits: fc.option(
+    fc.integer({ min: 0, max: 9_999_999 }).map((micro) => (micro / 1e6).toFixed(6)),
+    { nil: undefined },
+  ),
   tokens_in: fc.option(fc.nat(100_000), { nil: undefined }),
   model: fc.option(fc.constantFrom("m1", "m2"), { nil: undefined }),
   error: fc.option(fc.constantFrom({ type: "E1" }, { type: "E2" }), { nil: undefined }),
@@ -58,10 +63,35 @@ const asInput = ({ minute, ...rest }: typeof item extends fc.Arbitrary<infer I> 
   started_at: new Date((FROM + minute * 60_000_000) / 1000).toISOString(),
 });
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("send" as const), workspace: fc.nat(1), items: fc.array(item, { minLength: 1, maxLength: 25 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("remove" as const), workspace: fc.nat(1), ids: fc.array(fc.nat(400).map((n) => `e${n}`), { maxLength: 10 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("send" as const),
+      workspace: fc.nat(1),
+      items: fc.array(item, { minLength: 1, maxLength: 25 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("remove" as const),
+      workspace: fc.nat(1),
+      ids: fc.array(
+        fc.nat(400).map((n) => `e${n}`),
+        { maxLength: 10 },
+      ),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("hours" as const, "days" as const) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("read" as const), workspace: fc.nat(1), from: fc.nat(SPAN_HOURS * 60), minutes: fc.integer({ min: 1, max: SPAN_HOURS * 60 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("read" as const),
+      workspace: fc.nat(1),
+      from: fc.nat(SPAN_HOURS * 60),
+      minutes: fc.integer({ min: 1, max: SPAN_HOURS * 60 }),
+    }),
+  },
 );
 
 /** The kernel's totals and the raw rows of the same snapshot. */
@@ -86,7 +116,12 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
         else if (each.kind === "remove") await remove(ctx, workspaceId, each.ids);
         else if (each.kind === "read") {
           const from = FROM + each.from * 60_000_000;
-          const query: Query = { measures: ["executions", "credits", "active_users"], from, to: from + each.minutes * 60_000_000, timezone: "UTC" };
+          const query: Query = {
+            measures: ["executions", "credits", "active_users"],
+            from,
+            to: from + each.minutes * 60_000_000,
+            timezone: "UTC",
+          };
           const { total, rows } = await readBoth(ctx, workspaceId, query);
           const expected = measured(rows);
           reads++;
@@ -110,7 +145,10 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
   for (const workspaceId of W) {
     const all = await ctx.db.query(rawRows(workspaceId));
     expect(all.length).toBeGreaterThan(50);
-    for (const [unit, length] of [["hour", HOUR_US], ["day", DAY_US]] as const) {
+    for (const [unit, length] of [
+      ["hour", HOUR_US],
+      ["day", DAY_US],
+    ] as const) {
       const answer = await runQuery(
         ctx.db,
         workspaceId,
@@ -120,7 +158,9 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
       expect(answer.meta.sources.raw.rows).toBe(0);
       answer.rows.forEach((row) => {
         const start = parseInstant(row.bucket ?? "") ?? 0;
-        const expected = measured(all.filter((each) => startOf(each) >= start && startOf(each) < start + length && each.agent_id === row.group.agent));
+        const expected = measured(
+          all.filter((each) => startOf(each) >= start && startOf(each) < start + length && each.agent_id === row.group.agent),
+        );
         const wrong = MEASURE_NAMES.filter((name) => !agrees(name, row.values[name], expected[name]));
         expect(wrong.map((name) => [unit, row.bucket, name, row.values[name], expected[name]])).toEqual([]);
       });
@@ -133,7 +173,10 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   const snapshot = () =>
     Promise.all(
       ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily"].map((table) =>
-        ctx.db.query({ sql: sql`select md5(string_agg(t::text, '|' order by t::text)) as rows from ${sql.identifier(table)} t`, row: z.object({ rows: z.string() }) }),
+        ctx.db.query({
+          sql: sql`select md5(string_agg(t::text, '|' order by t::text)) as rows from ${sql.identifier(table)} t`,
+          row: z.object({ rows: z.string() }),
+        }),
       ),
     );
   const before = await snapshot();
@@ -156,7 +199,14 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
 it("stays exact when the cron stops for good", async () => {
   const ctx = testContext();
   const workspaceId = "rollup-stopped";
-  const items = Array.from({ length: 500 }, (_, n) => ({ id: `s${n}`, agent_id: "a", user_id: `u${n % 9}`, status: "success", started_at: new Date((FROM + n * 400_000_000) / 1000).toISOString(), duration_ms: n }));
+  const items = Array.from({ length: 500 }, (_, n) => ({
+    id: `s${n}`,
+    agent_id: "a",
+    user_id: `u${n % 9}`,
+    status: "success",
+    started_at: new Date((FROM + n * 400_000_000) / 1000).toISOString(),
+    duration_ms: n,
+  }));
   await send(ctx, workspaceId, items.slice(0, 250));
   await runRollups(ctx, "hour");
   await send(ctx, workspaceId, items.slice(200));
