@@ -161,3 +161,10 @@ BEGIN
 		EXECUTE format('ALTER TABLE executions ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, first, next);
 	END IF;
 END $$;
+--> statement-breakpoint
+-- Compiling our statements at run time takes longer than running them; a server that allows it leaves that out.
+DO $$ BEGIN
+	EXECUTE format('ALTER DATABASE %I SET jit = off', current_database());
+EXCEPTION WHEN insufficient_privilege THEN
+	RAISE NOTICE 'jit stays as the server has it';
+END $$;

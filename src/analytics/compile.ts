@@ -2,8 +2,8 @@ import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace } from "../db/scope.ts";
 import { DAY_US, formatInstant, HOUR_US } from "../lib/time.ts";
 import type { TimeRange } from "./range.ts";
-import { sketchKey } from "./sketch.ts";
 import type { Grain, Pieces, Source } from "./source.ts";
+import { list, names, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
 
 /** One local bucket of the compared or the asked range, and what its rows count for. */
 export interface Slot extends TimeRange {
@@ -28,6 +28,8 @@ export interface Plan {
   source: Source;
   pieces: Pieces;
   groups: Group[];
+  /** Whether the answer has rows beside its totals: buckets or groups. */
+  parted: boolean;
   /** Predicates over a row of the given alias. */
   filters: ((alias: string, rollup: boolean) => SQL)[];
   quantiles: number[];
@@ -37,13 +39,9 @@ export interface Plan {
   top: { by: { column: SQL; descending: boolean }[]; limit: number } | undefined;
 }
 
-const SUMS = sql`executions, errors, duration_count, duration_sum_ms, duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out`;
-
 const times = (list: readonly number[]) => sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
 const intervals = (list: readonly TimeRange[]) =>
   sql`unnest(${times(list.map((piece) => piece.from))}, ${times(list.map((piece) => piece.to))}) as s(lo, hi)`;
-const list = (items: readonly SQL[]) => sql.join([...items], sql`, `);
-const names = (items: readonly string[]) => list(items.map((name) => sql`${sql.identifier(name)}`));
 
 const keyNames = (plan: Plan) => plan.groups.map((_, index) => `g${index}`);
 
@@ -147,86 +145,6 @@ function pieces(plan: Plan): SQL {
     raw_pieces(lo, hi) as materialized (select lo, hi from ${intervals(plan.pieces.raw)} union all ${rest})`;
 }
 
-const count = (status: string) => sql`coalesce(sum(executions) filter (where status = ${sql.raw(`'${status}'`)}), 0)::bigint`;
-
-function sumsBy(keys: readonly string[]): SQL {
-  const key = names(keys);
-  return sql`select ${key}, sum(executions)::bigint as executions, ${count("success")} as successes, ${count("failure")} as failures,
-    ${count("timeout")} as timeouts, ${count("cancelled")} as cancellations, ${count("running")} as running, sum(errors)::bigint as errors,
-    sum(duration_count)::bigint as duration_count, coalesce(sum(duration_count) filter (where rolled), 0)::bigint as rolled_durations,
-    coalesce(sum(duration_sum_ms), 0) as duration_sum_ms, min(duration_min_ms) as duration_min_ms, max(duration_max_ms) as duration_max_ms,
-    case when sum(duration_count) > 1 then sqrt(greatest(0, sum(duration_sum_squares) - sum(duration_sum_ms) ^ 2 / sum(duration_count))
-      / (sum(duration_count) - 1))::float8 end as duration_stddev_ms,
-    round(coalesce(sum(credits), 0), 6) as credits, round(coalesce(sum(credits), 0) / sum(executions), 6) as credits_avg,
-    coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out
-    from (
-      select ${key}, true as rolled, status, ${SUMS} from rolls
-      union all
-      select ${key}, false, status, 1, errors, (duration_ms is not null)::int, duration_ms, duration_ms::numeric ^ 2, duration_ms, duration_ms,
-        credits, tokens_in, tokens_out from raws
-    ) rows group by ${key}`;
-}
-
-/** The rank of a quantile is ceil(q n), as percentile_disc has it: the sketch and the exact value mean the same rank. */
-function keysBy(keys: readonly string[], quantiles: readonly number[]): SQL {
-  const key = names(keys);
-  const at = quantiles.map((q) => sql`min(sketch_key) filter (where reached >= greatest(1, ceil(${sql.raw(String(q))}::numeric * total)))`);
-  return sql`select ${key}, array[${list(at)}] as quantile_keys from (
-    select ${key}, sketch_key, sum(n) over (partition by ${key} order by sketch_key) as reached, sum(n) over (partition by ${key}) as total from (
-      select ${key}, sketch_key, sum(n) as n from (
-        select ${key}, u.sketch_key, u.n from rolls, unnest(sketch_keys, sketch_counts) as u(sketch_key, n)
-        union all select ${key}, ${sketchKey(sql`duration_ms`)}, 1 from raws where duration_ms is not null
-      ) counts group by ${key}, sketch_key
-    ) merged
-  ) ranked group by ${key}`;
-}
-
-function exactBy(keys: readonly string[], quantiles: readonly number[]): SQL {
-  const key = names(keys);
-  return sql`select ${key}, percentile_disc(array[${sql.raw(quantiles.join(", "))}]::float8[]) within group (order by duration_ms) as quantile_exact_ms
-    from raws where duration_ms is not null group by ${key}`;
-}
-
-function distinctBy(keys: readonly string[], rolled: string, raw: string, as: string): SQL {
-  const key = names(keys);
-  return sql`select ${key}, count(*) as ${sql.identifier(as)} from (
-    select ${key}, unnest(${sql.identifier(rolled)}) as id from rolls union select ${key}, ${sql.identifier(raw)} from raws
-  ) ids group by ${key}`;
-}
-
-const SUM_COLUMNS = [
-  ...["executions", "successes", "failures", "timeouts", "cancellations", "running", "errors", "duration_count", "rolled_durations"],
-  ...["duration_sum_ms", "duration_stddev_ms", "duration_min_ms", "duration_max_ms", "credits", "credits_avg", "tokens_in", "tokens_out"],
-];
-const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms", "active_users", "active_agents"];
-
-/**
- * All sums for every combination of the keys (at least one), from `rolls` and `raws`. The parts are stacked and grouped, not
- * joined: their sizes are unknown to the planner, and it could run one of them again for each row of another.
- */
-function stats(keys: readonly string[], plan: Plan): SQL {
-  const quantiles = plan.quantiles.length > 0;
-  const parts: { query: SQL; column: string }[] = [
-    ...(quantiles ? [{ query: keysBy(keys, plan.quantiles), column: "quantile_keys" }] : []),
-    ...(quantiles ? [{ query: exactBy(keys, plan.quantiles), column: "quantile_exact_ms" }] : []),
-    ...(plan.users ? [{ query: distinctBy(keys, "users", "user_id", "active_users"), column: "active_users" }] : []),
-    ...(plan.agents ? [{ query: distinctBy(keys, "agents", "agent_id", "active_agents"), column: "active_agents" }] : []),
-  ];
-  const extra = parts.map(({ column }) => column);
-  const stacked = parts.map(({ query, column }) => {
-    const others = [...SUM_COLUMNS, ...extra].map((name) => (name === column ? sql`${sql.identifier(name)}` : sql`null`));
-    return sql` union all select ${names(keys)}, ${list(others)} from (${query}) ${sql.identifier(column)}`;
-  });
-  const typed: Record<string, SQL> = { quantile_keys: sql`null::int[]`, quantile_exact_ms: sql`null::bigint[]` };
-  const empty = extra.map((name) => sql`${typed[name] ?? sql`null::bigint`} as ${sql.identifier(name)}`);
-  const first = sql`select ${names(keys)}, ${list([...SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`), ...empty])} from (${sumsBy(keys)}) sums`;
-  const result = STAT_COLUMNS.map((name) => {
-    const absent = !SUM_COLUMNS.includes(name) && !extra.includes(name);
-    return sql`${absent ? (typed[name] ?? sql`0::bigint`) : sql`max(${sql.identifier(name)})`} as ${sql.identifier(name)}`;
-  });
-  return sql`select ${names(keys)}, ${list(result)} from (${first}${sql.join(stacked)}) parts group by ${names(keys)}`;
-}
-
 /** Adds to a row its period, its bucket, and the rank of its group; everything past the limit has rank 0 and no group of its own. */
 function placed(plan: Plan, table: string): SQL {
   const row = sql`${sql.identifier(table)} r`;
@@ -242,8 +160,8 @@ function placed(plan: Plan, table: string): SQL {
 
 /**
  * The whole query as one statement, so that all it reads is one snapshot: rollups where they are valid, raw rows elsewhere.
- * Rows: one for each (period, bucket, rank) with its group, one total for each period (bucket null), and one (period null)
- * with as_of and what each source gave.
+ * Rows: one total for each period (bucket null); for a parted answer one for each (period, bucket, rank) with its group; and
+ * one (period null) with as_of and what each source gave.
  */
 export function compile(plan: Plan): SQL {
   const first = plan.slots[0]?.from ?? 0;
@@ -251,7 +169,7 @@ export function compile(plan: Plan): SQL {
   const ints = (of: (slot: Slot) => number) => sql`${sql.param(plan.slots.map(of))}::int[]`;
   const keys = keyNames(plan);
   const groups = plan.top ? sql`, ${topGroups(plan, plan.top)}` : sql``;
-  const labels = plan.top ? list(keys.map((name) => sql`t.${sql.identifier(name)}`)) : undefined;
+  const labels = plan.top ? sql`array[${list(keys.map((name) => sql`t.${sql.identifier(name)}`))}]` : sql`null`;
   const joinTop = plan.top ? sql` left join top t on t.rank = f.rank` : sql``;
   return sql`with recursive
   slot as materialized (select ${times(plan.slots.map((slot) => slot.from))} as starts, ${ints((slot) => slot.bucket)} as buckets, ${ints((slot) => slot.period)} as periods,
@@ -262,11 +180,10 @@ export function compile(plan: Plan): SQL {
   raws0 as materialized (${rawRows(plan)})${groups},
   rolls as ${plan.top ? sql`materialized` : sql``} (${placed(plan, "rolls0")}),
   raws as ${plan.top ? sql`materialized` : sql``} (${placed(plan, "raws0")}),
-  fine as (${stats(["period", "out", "rank"], plan)}),
+  ${plan.parted ? sql`fine as (${stats(["period", "out", "rank"], plan)}),` : sql``}
   total as (${stats(["period"], plan)})
-  select f.period, f.out as bucket, f.rank::int as rank, ${labels ? sql`array[${labels}]` : sql`null::text[]`} as groups, ${columns("f")}, null::jsonb as meta
-    from fine f${joinTop}
-  union all select period, null, null, null, ${columns("total")}, null from total
+  select period, null::int as bucket, null::int as rank, null::text[] as groups, ${columns("total")}, null::jsonb as meta from total
+  ${plan.parted ? sql`union all select f.period, f.out, f.rank::int, ${labels}, ${columns("f")}, null from fine f${joinTop}` : sql``}
   union all select null, null, null, null, ${list(STAT_COLUMNS.map(() => sql`null`))}, ${meta(plan)}`;
 }
 

@@ -78,7 +78,7 @@ const resultRow = z.union([
     period: z.number(),
     bucket: z.number().nullable(),
     rank: z.number().nullable(),
-    groups: z.array(z.string()).nullable(),
+    groups: z.array(z.string().nullable()).nullable(),
   }),
 ]);
 type StatRow = Exclude<z.output<typeof resultRow>, { meta: unknown }>;
@@ -151,7 +151,8 @@ class Finisher {
 
   rows(): Row[] {
     const { plan, buckets } = this.resolved;
-    const ranks = new Map<number, string[] | null>();
+    if (!plan.parted) return [this.whole()];
+    const ranks = new Map<number, StatRow["groups"]>();
     for (const row of this.found.values()) if (row.rank !== null && row.bucket !== null) ranks.set(row.rank, row.groups);
     if (plan.groups.length === 0) ranks.set(0, null);
     // Rank 0 is the row of all other groups: after the best ones.
@@ -167,7 +168,13 @@ class Finisher {
     );
   }
 
-  private group(values: string[] | null): Row["group"] {
+  /** The only row of an answer without buckets and groups. */
+  private whole(): Row {
+    const { totals, totalsComparison } = this.totals();
+    return { group: {}, other: false, values: totals, ...(totalsComparison ? { comparison: totalsComparison } : {}) };
+  }
+
+  private group(values: StatRow["groups"]): Row["group"] {
     const clock = (name: string) => name === "hour_of_day" || name === "day_of_week";
     return Object.fromEntries(
       this.resolved.plan.groups.map(({ name }, index) => {
