@@ -15,6 +15,7 @@ export default defineConfig({
       },
     })),
   ],
+  assetsInclude: ["**/*.gz"],
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],

@@ -53,7 +53,12 @@ export function decodeCursor(cursor: string, length: number): string[] {
   try {
     const bytes = Uint8Array.from(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
     const position: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
-    if (Array.isArray(position) && position.length === length && position.every((item) => typeof item === "string")) return position;
+    if (
+      Array.isArray(position) &&
+      position.length === length &&
+      position.every((item) => typeof item === "string" && !item.includes("\0") && item.isWellFormed())
+    )
+      return position;
   } catch {
     // Falls through: whatever is wrong with it, it is not ours.
   }

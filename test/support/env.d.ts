@@ -5,3 +5,9 @@ declare namespace Cloudflare {
     JWT_SECRET_KEY: string;
   }
 }
+
+declare module "*.gz?inline" {
+  /** A data: URL. */
+  const value: string;
+  export default value;
+}

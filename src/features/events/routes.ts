@@ -1,6 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { require } from "../../auth/middleware.ts";
 import { problems } from "../../http/errors.ts";
+import { textInput } from "../../http/fields.ts";
 import { intakeAnswer, intakeBody, takeIn } from "../../http/intake.ts";
 import { DEFAULT_LIMIT, idParam, instantParam, page, pageParams, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
@@ -37,8 +38,8 @@ const { include_total: _, ...paging } = pageParams;
 const listParams = z.strictObject({
   ...workspaceParam,
   ...paging,
-  event_type: z.string().max(128).optional(),
-  event_name: z.string().max(256).optional(),
+  event_type: textInput(128).optional(),
+  event_name: textInput(256).optional(),
   user_id: idParam.optional(),
   session_id: idParam.optional(),
   from: instantParam.optional(),

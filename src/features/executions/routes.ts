@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { require } from "../../auth/middleware.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
+import { textInput } from "../../http/fields.ts";
 import { intakeAnswer, intakeBody, MAX_BATCH, takeIn } from "../../http/intake.ts";
 import { DEFAULT_LIMIT, idParam, instantParam, page, pageParams, whole, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
@@ -47,8 +48,8 @@ const listParams = z
     agent_id: idParam.optional(),
     user_id: idParam.optional(),
     status: z.enum(STATUSES).optional(),
-    model: z.string().max(256).optional(),
-    environment: z.string().max(128).optional(),
+    model: textInput(256).optional(),
+    environment: textInput(128).optional(),
     from: instantParam.optional(),
     to: instantParam.optional(),
     min_duration_ms: whole(0, 999_999_999).optional(),
@@ -56,7 +57,7 @@ const listParams = z
     min_credits: decimalParam.optional(),
     max_credits: decimalParam.optional(),
   })
-  .catchall(z.string().max(1024));
+  .catchall(textInput(1024));
 const METADATA_PARAM = /^metadata\.[A-Za-z0-9_.:-]{1,128}$/;
 
 function listQuery(given: z.output<typeof listParams>): ListQuery {

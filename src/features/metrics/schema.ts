@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../../analytics/measures.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../../analytics/range.ts";
+import { textInput } from "../../http/fields.ts";
 import { flagParam, idParam, instantParam, whole, workspaceParam } from "../../http/params.ts";
 
 const measure = z.enum(MEASURE_NAMES);
@@ -37,10 +38,10 @@ const filters = {
   agent_id: idParam.optional(),
   user_id: idParam.optional(),
   status: z.enum(["running", "success", "failure", "timeout", "cancelled"]).optional(),
-  model: z.string().max(256).optional(),
-  environment: z.string().max(128).optional(),
-  version: z.string().max(128).optional(),
-  error_type: z.string().max(256).optional(),
+  model: textInput(256).optional(),
+  environment: textInput(128).optional(),
+  version: textInput(128).optional(),
+  error_type: textInput(256).optional(),
 };
 const ranged = {
   ...workspaceParam,
@@ -76,7 +77,7 @@ export const comparisonParams = z.strictObject({
   compare: compare.optional().openapi({ description: "Default previous_period." }),
 });
 
-const scalar = z.union([z.string().max(1024), z.number(), z.boolean()]);
+const scalar = z.union([textInput(1024), z.number(), z.boolean()]);
 export const queryBody = z
   .strictObject({
     measures: z.array(measure).min(1).max(MEASURE_NAMES.length),

@@ -1,0 +1,162 @@
+import { createExecutionContext, createMessageBatch, createScheduledController, getQueueResult } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { sql } from "drizzle-orm";
+import { beforeAll, expect, it } from "vitest";
+import { z } from "zod";
+import { runQuery } from "../../../src/analytics/query.ts";
+import { closeStale } from "../../../src/features/maintenance/close-stale.ts";
+import { dropExpired, ensurePartitions } from "../../../src/features/maintenance/partitions.ts";
+import worker from "../../../src/index.ts";
+import { clientOf, tokenFor } from "../../support/client.ts";
+import { testContext } from "../../support/context.ts";
+import { useOwnDatabase } from "../../support/database.ts";
+
+beforeAll(useOwnDatabase);
+const nothing = z.unknown();
+const marks = async () =>
+  (
+    await testContext().db.query({
+      sql: sql`select unit, count(*) as n from rollup_marks group by unit`,
+      row: z.object({ unit: z.string(), n: z.number() }),
+    })
+  ).map((row) => [row.unit, row.n]);
+const cron = (expression: string) => worker.scheduled(createScheduledController({ cron: expression }), env, createExecutionContext());
+
+it("closes a run that fell silent, and lets a later end or update speak for it", async () => {
+  const api = clientOf(await tokenFor("stale"));
+  const item = { agent_id: "a", user_id: "u", status: "running", started_at: "2026-10-01T00:00:00Z" };
+  await api.post("/api/v1/executions", { executions: ["s1", "s2", "s3", "fresh"].map((id) => ({ ...item, id })) });
+  const ctx = testContext();
+  await ctx.db.query({ sql: sql`update executions set heard_at = now() - interval '90 minutes' where id like 's_'`, row: nothing });
+  expect(await closeStale(ctx)).toBe(0);
+  await ctx.db.query({ sql: sql`insert into workspaces (id, stale_after_minutes) values ('stale', 60)`, row: nothing });
+  expect(await closeStale(ctx)).toBe(3);
+  expect(await closeStale(ctx)).toBe(0);
+  const stored = async (id: string) => (await api.get(`/api/v1/executions/${id}`)).body.data;
+  expect(await stored("s1")).toMatchObject({ status: "timeout", stale: true, ended_at: null, duration_ms: null });
+  expect(await stored("fresh")).toMatchObject({ status: "running", stale: false });
+  const results = await api.post("/api/v1/executions", {
+    executions: [
+      { ...item, id: "s1", status: "success", ended_at: "2026-10-01T00:00:09Z" },
+      { ...item, id: "s2", tokens_in: 5 },
+      { ...item, id: "s3" },
+    ],
+  });
+  expect(results.body.data.results.map((each: { result: string }) => each.result)).toEqual(["updated", "updated", "duplicate"]);
+  expect(await stored("s1")).toMatchObject({ status: "success", stale: false, duration_ms: 9000 });
+  expect(await stored("s2")).toMatchObject({ status: "running", stale: false, tokens_in: 5 });
+  const { body } = await api.get("/api/v1/metrics/summary?from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z");
+  expect(body.data).toMatchObject({ executions: 4, successes: 1, timeouts: 1, running: 2 });
+});
+
+it("makes partitions ahead, and on demand for a month that nobody foresaw, by many at once", async () => {
+  const ctx = testContext();
+  await Promise.all([ensurePartitions(ctx), ensurePartitions(ctx)]);
+  const names = async () =>
+    (
+      await ctx.db.query({
+        sql: sql`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'executions'::regclass`,
+        row: z.object({ name: z.string() }),
+      })
+    ).map((row) => row.name);
+  const now = new Date();
+  const ahead = [0, 1, 2, 3].map(
+    (months) =>
+      `executions_${new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months, 1)).toISOString().slice(0, 7).replace("-", "_")}`,
+  );
+  expect(await names()).toEqual(expect.arrayContaining(ahead));
+  const api = clientOf(await tokenFor("months"));
+  const answers = await Promise.all(
+    Array.from({ length: 6 }, (_, n) =>
+      api.post("/api/v1/executions", {
+        executions: [2001, 2010, 2019].map((year) => ({
+          id: `${year}-${n}`,
+          agent_id: "a",
+          user_id: "u",
+          status: "success",
+          started_at: `${year}-05-06T00:00:00Z`,
+        })),
+      }),
+    ),
+  );
+  expect(answers.every((answer) => answer.body.data.counts.created === 3)).toBe(true);
+  expect(await names()).toEqual(expect.arrayContaining(["executions_2001_05", "executions_2010_05", "executions_2019_05"]));
+  const second = await api.post("/api/v1/executions", {
+    id: "2001-0",
+    agent_id: "a",
+    user_id: "u",
+    status: "success",
+    started_at: "2019-05-06T00:00:00Z",
+  });
+  expect(second.body.data.results[0]).toMatchObject({ result: "conflict", path: "started_at" });
+});
+
+it("drops a month past retention with everything that was made from it, and nothing else", async () => {
+  const api = clientOf(await tokenFor("retention"));
+  const item = { agent_id: "a", user_id: "u", status: "success" };
+  await api.post("/api/v1/executions", {
+    executions: [
+      { ...item, id: "r1", started_at: "2003-01-31T23:59:59Z" },
+      { ...item, id: "r2", started_at: "2026-11-02T00:00:00Z" },
+    ],
+  });
+  await cron("5 * * * *");
+  await cron("0 1 * * *");
+  const ctx = testContext();
+  expect(await dropExpired(ctx)).toEqual([]);
+  const short = { ...ctx, config: { ...ctx.config, RETENTION_MONTHS: 12 } };
+  expect(await dropExpired(short)).toContain("executions_2003_01");
+  const total = async (from: string, to: string) =>
+    (
+      await runQuery(
+        ctx.db,
+        "retention",
+        { measures: ["executions"], from: Date.parse(from) * 1000, to: Date.parse(to) * 1000, timezone: "UTC" },
+        0,
+      )
+    ).totals.executions;
+  expect(await total("2003-01-01T00:00:00Z", "2003-02-01T00:00:00Z")).toBe(0);
+  expect(await total("2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z")).toBe(1);
+  expect((await api.get("/api/v1/executions/r1")).status).toBe(404);
+  expect((await api.post("/api/v1/executions", { ...item, id: "r1", started_at: "2003-01-31T23:59:59Z" })).body.data.counts.created).toBe(
+    1,
+  );
+});
+
+it("rolls up by cron, only when it may, and fails for a cron that has no task", async () => {
+  const api = clientOf(await tokenFor("cron"));
+  await api.post("/api/v1/executions", { agent_id: "a", user_id: "u", status: "success", started_at: "2026-10-05T00:00:00Z", id: "c1" });
+  const before = await marks();
+  env.HOURLY_ROLLUP_ENABLED = "false";
+  await worker.scheduled(createScheduledController({ cron: "5 * * * *" }), { ...env }, createExecutionContext());
+  expect(await marks()).toEqual(before);
+  env.HOURLY_ROLLUP_ENABLED = "true";
+  await cron("5 * * * *");
+  expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
+  await cron("0 1 * * *");
+  expect(await marks()).toEqual([]);
+  await expect(cron("1 2 3 4 5")).rejects.toThrow("No task");
+});
+
+it("does a message's work once however often it comes, tries again what failed, and puts aside what is none of ours", async () => {
+  const api = clientOf(await tokenFor("queue"));
+  await api.post("/api/v1/executions", { agent_id: "a", user_id: "u", status: "success", started_at: "2026-10-05T00:00:00Z", id: "q1" });
+  const body = { type: "rollup.run", unit: "hour", upTo: Number.MAX_SAFE_INTEGER };
+  const message = (id: string, content: unknown) => ({ id, timestamp: new Date(), attempts: 1, body: content });
+  const batch = createMessageBatch("shadower-jobs", [
+    message("1", body),
+    message("2", body),
+    message("3", { type: "unknown" }),
+    message("4", "text"),
+  ]);
+  await worker.queue(batch, env, createExecutionContext());
+  const done = await getQueueResult(batch, createExecutionContext());
+  expect(done.explicitAcks.sort()).toEqual(["1", "2", "3", "4"]);
+  expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
+  const failing = createMessageBatch("shadower-jobs", [message("5", body)]);
+  const elsewhere: Env = Object.assign({}, env, { DATABASE_URL: env.DATABASE_URL.replace(/\/[^/]+$/, "/no_such_database") });
+  await worker.queue(failing, elsewhere, createExecutionContext());
+  const failed = await getQueueResult(failing, createExecutionContext());
+  expect(failed.explicitAcks).toEqual([]);
+  expect(failed.retryMessages).toMatchObject([{ msgId: "5" }]);
+});
