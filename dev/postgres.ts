@@ -45,8 +45,10 @@ function serverUser(): { uid: number; gid: number; wrap: (file: string, args: st
   const ids = idsOf("postgres");
   if (!ids) throw new Error("No user `postgres` could be made; start as another user than root.");
   const flags = [`--reuid=${ids.uid}`, `--regid=${ids.gid}`, "--clear-groups"];
+  // Without this the kernel forgets capabilities in access(2), by which PostgreSQL looks at its own programs.
+  const keep = "--securebits=+no_setuid_fixup";
   for (const capability of ["dac_read_search", "dac_override"]) {
-    const rights = [...flags, `--inh-caps=+${capability}`, `--ambient-caps=+${capability}`];
+    const rights = [...flags, keep, `--inh-caps=+${capability}`, `--ambient-caps=+${capability}`];
     try {
       execFileSync("setpriv", [...rights, "true"], { stdio: "ignore" });
       return { ...ids, wrap: (file, args) => ["setpriv", [...rights, file, ...args]] };
