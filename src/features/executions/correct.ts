@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Context } from "../../context.ts";
 import { AppError } from "../../lib/errors.ts";
-import { ingestMessages } from "./ingest.ts";
+import { supersede } from "./ingest.ts";
 import { checkMessage } from "./message.ts";
 import { getExecution } from "./queries.ts";
 import type { Execution, executionPatch } from "./schema.ts";
@@ -34,8 +34,7 @@ export async function correctExecution(
       const { path, code, message } = checked.error;
       throw new AppError("impossible", code, message, { errors: [{ path, code, message }] });
     }
-    const [verdict] = await ingestMessages(ctx, workspaceId, [checked.message]);
-    if (verdict?.result === "updated" || verdict?.result === "created") return getExecution(ctx.db, workspaceId, id);
+    if (await supersede(ctx, workspaceId, checked.message)) return getExecution(ctx.db, workspaceId, id);
   }
   throw new AppError("conflict", "concurrent_change", "The execution is being changed by others; try again.");
 }

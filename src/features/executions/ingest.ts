@@ -69,13 +69,18 @@ function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
  * Merges messages into what is stored: one statement a wave, then why some of the wave were not written, and for corrections
  * a lock and a move before it; all in one transaction and one round trip.
  */
-async function merge(ctx: Context, workspaceId: string, messages: readonly Message[], resends: number): Promise<Map<Message, Verdict>> {
+async function merge(
+  ctx: Context,
+  workspaceId: string,
+  messages: readonly Message[],
+  { resends = 0, onlyNewer = false } = {},
+): Promise<Map<Message, Verdict>> {
   const waves = wavesOf(messages);
   const corrects = messages.some((message) => message.revision > 0);
   const statements = waves.flatMap((wave): Statement<unknown>[] => [
     ...(corrects ? [{ sql: lockKeys(workspaceId, wave), row: idRow }] : []),
     { sql: corrects ? moveStarts(workspaceId, wave) : NOTHING_MOVED, row: idRow },
-    { sql: upsert(workspaceId, wave), row: writtenRow },
+    { sql: upsert(workspaceId, wave, onlyNewer), row: writtenRow },
     { sql: classify(workspaceId, wave), row: reasonRow },
   ]);
   const results = await withPartitions(ctx, messages, () => ctx.db.transaction(statements, { isolation: "ReadCommitted" }));
@@ -111,7 +116,9 @@ async function merge(ctx: Context, workspaceId: string, messages: readonly Messa
     }
   });
   // A correction that lost its race to another start: the key is there now, and the next attempt moves it.
-  if (again.length > 0) for (const [message, verdict] of await merge(ctx, workspaceId, again, resends + 1)) verdicts.set(message, verdict);
+  if (again.length > 0)
+    for (const [message, verdict] of await merge(ctx, workspaceId, again, { resends: resends + 1, onlyNewer }))
+      verdicts.set(message, verdict);
   return verdicts;
 }
 
@@ -135,7 +142,7 @@ async function create(ctx: Context, workspaceId: string, messages: readonly Mess
 async function store(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
   const verdicts = await create(ctx, workspaceId, messages);
   const known = messages.filter((message) => !verdicts.has(message));
-  return known.length === 0 ? verdicts : new Map([...verdicts, ...(await merge(ctx, workspaceId, known, 0))]);
+  return known.length === 0 ? verdicts : new Map([...verdicts, ...(await merge(ctx, workspaceId, known))]);
 }
 
 function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verdict>): void {
@@ -176,6 +183,16 @@ export async function ingestMessages(ctx: Context, workspaceId: string, messages
     const verdict = verdicts.get(first ?? message) ?? { result: "duplicate" };
     return first && (verdict.result === "created" || verdict.result === "updated") ? { result: "duplicate" } : verdict;
   });
+}
+
+/**
+ * Stores a message as a revision of its own: where another has taken that revision meanwhile nothing is written.
+ * @returns whether it was stored
+ */
+export async function supersede(ctx: Context, workspaceId: string, message: Message): Promise<boolean> {
+  const verdicts = await merge(ctx, workspaceId, [message], { onlyNewer: true });
+  announce(ctx, workspaceId, verdicts);
+  return verdicts.get(message)?.result === "updated";
 }
 
 /** Intake of executions into one workspace. */

@@ -51,6 +51,7 @@ const CONTRADICTIONS: [path: string, when: string][] = [
   ]),
 ];
 const ENDS_BEFORE_START = "coalesce(x.ended_at < e.started_at, false)";
+const SUPERSEDES = `not ${ENDS_BEFORE_START} and x.revision > e.revision`;
 const ADVANCES = `not ${ENDS_BEFORE_START} and (x.revision > e.revision or x.revision = e.revision
   and not (${CONTRADICTIONS.map(([, when]) => `(${when})`).join(" or ")})
   and (x.settled & ~e.settled <> 0 or x.settled = 0 and (${MERGED.map(raises).join(" or ")})))`;
@@ -87,8 +88,9 @@ export function insertNew(workspaceId: string, messages: readonly Message[]): SQ
  * Writes messages about different executions: keys, rows and marks in one statement. Rows: the ids that it created or
  * changed; an id that is missing was a duplicate, a conflict or unknown (`classify`).
  * The key row is locked first and in the order of ids, as in `insertNew`.
+ * @param onlyNewer leaves alone what has the message's revision already, instead of joining the two
  */
-export function upsert(workspaceId: string, messages: readonly Message[]): SQL {
+export function upsert(workspaceId: string, messages: readonly Message[], onlyNewer: boolean): SQL {
   const known = messages.some((message) => message.started_at === undefined)
     ? sql`select k.id, k.started_at from execution_keys k join input i on ${inWorkspace(workspaceId, "k")} and k.id = i.id
         where i.started_at is null order by k.id for update of k`
@@ -107,7 +109,7 @@ export function upsert(workspaceId: string, messages: readonly Message[]): SQL {
     from input i left join known n on n.id = i.id
     where coalesce(i.started_at, n.started_at) is not null and not exists (select from keys k where k.id = i.id and k.elsewhere)
     order by i.id
-    on conflict (workspace_id, started_at, id) do update set ${excluded(SET)} where ${excluded(ADVANCES)}
+    on conflict (workspace_id, started_at, id) do update set ${excluded(SET)} where ${excluded(onlyNewer ? SUPERSEDES : ADVANCES)}
     returning new.id, new.started_at, old.id is null as created
   ),
   marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from written)

@@ -3,6 +3,7 @@ import { type Checked, fieldErrorOf, givenId } from "../../http/intake.ts";
 import type { FieldError } from "../../lib/errors.ts";
 import { uuidv7 } from "../../lib/ids.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
+import { plainInput } from "./plain.ts";
 import { type ExecutionInput, executionInput } from "./schema.ts";
 
 /**
@@ -58,10 +59,12 @@ const decimal = (value: string | number) => (typeof value === "number" ? value.t
  * @param nowMs the server's clock: start of an item without one, and the border of "the far future"
  */
 export function checkMessage(item: unknown, nowMs: number): Checked<Message> {
-  const parsed = executionInput.safeParse(item);
   const given = givenId(item);
-  if (!parsed.success) return { ok: false, id: given, error: fieldErrorOf(parsed.error) };
-  const input = parsed.data;
+  const plain = plainInput(item);
+  const parsed = plain ? undefined : executionInput.safeParse(item);
+  if (parsed && !parsed.success) return { ok: false, id: given, error: fieldErrorOf(parsed.error) };
+  const input = plain ?? parsed?.data;
+  if (!input) throw new Error("An item is either plain or parsed");
   const refuse = (error: FieldError): Checked<Message> => ({ ok: false, id: given, error });
 
   let started: EpochUs | undefined = input.id === undefined ? nowMs * 1000 : undefined;

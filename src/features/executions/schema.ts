@@ -3,7 +3,7 @@ import { idInput, textInput, timeInput } from "../../http/fields.ts";
 
 export const FINAL_STATUSES = ["success", "failure", "timeout", "cancelled"] as const;
 export const STATUSES = ["running", ...FINAL_STATUSES] as const;
-const MAX_COUNT = 1_000_000_000_000;
+export const MAX_COUNT = 1_000_000_000_000;
 
 const id = idInput;
 const label = (max: number) => textInput(max).min(1);

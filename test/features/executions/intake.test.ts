@@ -208,6 +208,24 @@ describe("a correction", () => {
     expect((await api.get("/api/v1/executions/p3")).body.data).toMatchObject({ tokens_in: 5, model: "x", version: "2", revision: 3 });
   });
 
+  it("that takes a field away is not undone by another at the same time", async () => {
+    for (let round = 0; round < 8; round++) {
+      const id = `race${round}`;
+      await send({ ...base, id, model: "m", credits: 1 });
+      const answers = await Promise.all([
+        api.patch(`/api/v1/executions/${id}`, { model: null }),
+        api.patch(`/api/v1/executions/${id}`, { version: "2" }),
+      ]);
+      expect(answers.map((answer) => answer.status)).toEqual([200, 200]);
+      expect((await api.get(`/api/v1/executions/${id}`)).body.data).toMatchObject({
+        model: null,
+        version: "2",
+        credits: "1.000000",
+        revision: 2,
+      });
+    }
+  });
+
   it("does not reach into another workspace", async () => {
     await send({ ...base, id: "mine" });
     const other = clientOf(await tokenFor("intake-other"));
