@@ -5,7 +5,9 @@ import pg from "pg";
 /** Applies what is missing of migrations/; refuses a server older than PostgreSQL 18 with a sentence that says so. */
 export async function migrate(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  await client.connect().catch((error: Error) => {
+    throw new Error(`The database (DATABASE_URL) cannot be reached: ${error.message}`);
+  });
   try {
     const { rows } = await client.query<{ number: number; version: string }>(
       "select current_setting('server_version_num')::int as number, current_setting('server_version') as version",

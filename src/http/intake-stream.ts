@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import { type Checked, emptyCounts, type IntakeKind, type IntakeResult, type ItemResult, storeChecked } from "./intake.ts";
+import { type Checked, emptyCounts, type IntakeKind, type IntakeResult, type ItemResult, type MadeId, storeChecked } from "./intake.ts";
 import type { Line } from "./lines.ts";
 
 const CHUNK_ITEMS = 500;
@@ -19,14 +19,16 @@ interface Chunk<M> {
 
 const emptyChunk = <M>(): Chunk<M> => ({ lines: [], checked: [], ids: new Set(), leans: false, chars: 0 });
 
-function parse<M>(line: Line, nowMs: number, check: IntakeKind<M>["check"]): Checked<M> {
+function parse<M>(line: Line, nowMs: number, check: IntakeKind<M>["check"], made: MadeId): Checked<M> {
   if (line.text === undefined) return { ok: false, id: null, error: { path: "", code: "line_too_long", message: "The line is too long." } };
   try {
-    return check(JSON.parse(line.text), nowMs);
+    return check(JSON.parse(line.text), nowMs, made);
   } catch {
     return { ok: false, id: null, error: { path: "", code: "invalid_json", message: "The line is not JSON." } };
   }
 }
+
+const firstOf = (results: ItemResult[]) => results.sort((a, b) => a.index - b.index).slice(0, MAX_REPORTED);
 
 /**
  * Stores a stream of lines in chunks while it is read. Chunks that share an id, or lean on an earlier one, wait for each
@@ -34,9 +36,14 @@ function parse<M>(line: Line, nowMs: number, check: IntakeKind<M>["check"]): Che
  * @returns counts, and the first 1,000 items that are a conflict or invalid, in the order of their lines
  * @throws AppError unavailable when the database is lost: lines before the named one are stored, and may be sent again
  */
-export async function takeInStream<M>(kind: IntakeKind<M>, lines: AsyncIterable<Line>, now: () => number): Promise<IntakeResult> {
+export async function takeInStream<M>(
+  kind: IntakeKind<M>,
+  lines: AsyncIterable<Line>,
+  now: () => number,
+  made: (place: number) => MadeId,
+): Promise<IntakeResult> {
   const counts = emptyCounts();
-  const reported: ItemResult[] = [];
+  let reported: ItemResult[] = [];
   const underWay = new Map<Promise<void>, Set<string>>();
   let failure: { error: unknown; line: number } | undefined;
   let index = 0;
@@ -45,9 +52,10 @@ export async function takeInStream<M>(kind: IntakeKind<M>, lines: AsyncIterable<
     results.forEach((result, offset) => {
       counts[result.result]++;
       const wanted = result.result === "conflict" || result.result === "invalid";
-      if (wanted && reported.length < MAX_REPORTED * (MAX_UNDER_WAY + 1))
-        reported.push({ ...result, index: firstIndex + offset, line: chunk.lines[offset] ?? 0 });
+      if (wanted) reported.push({ ...result, index: firstIndex + offset, line: chunk.lines[offset] ?? 0 });
     });
+    // Chunks end in any order; the first items by their line are kept.
+    if (reported.length > 2 * MAX_REPORTED) reported = firstOf(reported);
   };
   const send = async (chunk: Chunk<M>) => {
     if (chunk.checked.length === 0) return;
@@ -69,7 +77,7 @@ export async function takeInStream<M>(kind: IntakeKind<M>, lines: AsyncIterable<
 
   let chunk = emptyChunk<M>();
   for await (const line of lines) {
-    const checked = parse(line, now(), kind.check);
+    const checked = parse(line, now(), kind.check, made(line.number - 1));
     chunk.lines.push(line.number);
     chunk.checked.push(checked);
     chunk.chars += line.text?.length ?? 0;
@@ -85,8 +93,7 @@ export async function takeInStream<M>(kind: IntakeKind<M>, lines: AsyncIterable<
   if (!failure) await send(chunk);
   await Promise.all(underWay.keys());
   if (failure) throw interrupted(failure);
-  reported.sort((a, b) => a.index - b.index);
-  return { results: reported.slice(0, MAX_REPORTED), counts };
+  return { results: firstOf(reported), counts };
 }
 
 function interrupted({ error, line }: { error: unknown; line: number }): unknown {

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { AppError, type FieldError } from "../lib/errors.ts";
+import { uuidv7 } from "../lib/ids.ts";
 import { decodedBody, mediaType, readJson } from "./body.ts";
 import { takeInStream } from "./intake-stream.ts";
 import { linesOf } from "./lines.ts";
@@ -37,13 +38,36 @@ export interface IntakeResult {
   counts: Record<Outcome, number>;
 }
 
+/** An id made by the server; `again` is true when the same request, sent again, makes the same one. */
+export interface MadeId {
+  id: string;
+  again: boolean;
+}
+
+/**
+ * Ids for items that bring none, by their place in the body. With an `Idempotency-Key` they follow from it, so that a request
+ * sent again stores nothing twice.
+ * @throws AppError malformed for a key that is empty or too long
+ */
+export async function idMaker(request: Request, workspaceId: string, nowMs: number): Promise<(place: number) => MadeId> {
+  const key = request.headers.get("idempotency-key");
+  if (key === null) return () => ({ id: uuidv7(nowMs), again: false });
+  if (key === "" || key.length > 255)
+    throw new AppError("malformed", "invalid_idempotency_key", "Idempotency-Key must have 1 to 255 characters.");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${workspaceId}\n${key}`));
+  const prefix = [...new Uint8Array(digest).slice(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return (place) => ({ id: `${prefix}-${place}`, again: true });
+}
+
 export type Checked<M> = { ok: true; message: M } | { ok: false; id: string | null; error: FieldError };
 
 /** What is taken in: how an item is checked, and how checked ones are stored (one verdict for each, in their order). */
 export interface IntakeKind<M> {
   /** Name of the list in a JSON body. */
   key: string;
-  check(item: unknown, nowMs: number): Checked<M>;
+  workspaceId: string;
+  /** @param made the id of an item that brings none */
+  check(item: unknown, nowMs: number, made: MadeId): Checked<M>;
   store(messages: readonly M[]): Promise<Verdict[]>;
   idOf(message: M): string;
   /** Whether the message can only be stored after another of the same id. */
@@ -103,12 +127,15 @@ function itemsOf(body: unknown, key: string): unknown[] {
  */
 export async function takeIn<M>(request: Request, kind: IntakeKind<M>, now: () => number): Promise<IntakeResult> {
   const type = mediaType(request);
-  if (NDJSON.includes(type)) return takeInStream(kind, linesOf(decodedBody(request)), now);
-  if (type !== "application/json") throw new AppError("unsupported", "media_type", "Send application/json or application/x-ndjson.");
+  if (type !== "application/json" && !NDJSON.includes(type)) {
+    throw new AppError("unsupported", "media_type", "Send application/json or application/x-ndjson.");
+  }
   const nowMs = now();
+  const made = await idMaker(request, kind.workspaceId, nowMs);
+  if (type !== "application/json") return takeInStream(kind, linesOf(decodedBody(request)), now, made);
   const results = await storeChecked(
     kind,
-    itemsOf(await readJson(request), kind.key).map((item) => kind.check(item, nowMs)),
+    itemsOf(await readJson(request), kind.key).map((item, index) => kind.check(item, nowMs, made(index))),
   );
   const counts = emptyCounts();
   for (const { result } of results) counts[result]++;

@@ -62,7 +62,7 @@ beforeAll(async () => {
   for (let from = 0; from < items.length; from += 1000) {
     const results = await storeChecked(
       kind,
-      items.slice(from, from + 1000).map((item) => kind.check(item, Date.now())),
+      items.slice(from, from + 1000).map((item) => kind.check(item, Date.now(), { id: "", again: false })),
     );
     expect(results.every((result) => result.result === "created")).toBe(true);
   }

@@ -51,7 +51,7 @@ describe("quantiles over rollups are within 1 % of the value at their rank", () 
       }));
       await storeChecked(
         kind,
-        items.map((item) => kind.check(item, Date.now())),
+        items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
       );
     }
     await runRollups(ctx, "hour");

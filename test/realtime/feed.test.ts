@@ -113,7 +113,9 @@ describe("the feed", () => {
     const down = { idFromName: () => ({}), get: () => ({ publish: () => Promise.reject(new Error("down")) }) } as unknown as Env["FEED"];
     const ctx = testContext({ feed: down });
     const kind = executionIntake(ctx, "feed-down");
-    const [result] = await storeChecked(kind, [kind.check({ ...item, id: "stored", started_at: "2026-10-01T00:00:00Z" }, Date.now())]);
+    const [result] = await storeChecked(kind, [
+      kind.check({ ...item, id: "stored", started_at: "2026-10-01T00:00:00Z" }, Date.now(), { id: "", again: false }),
+    ]);
     expect(result?.result).toBe("created");
     await ctx.settled();
     expect((await clientOf(await tokenFor("feed-down")).get("/api/v1/executions/stored")).status).toBe(200);

@@ -3,9 +3,8 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { documentError, timeOf } from "../../http/fields.ts";
-import { type Checked, fieldErrorOf, givenId, type IntakeKind, type Verdict } from "../../http/intake.ts";
+import { type Checked, fieldErrorOf, givenId, type IntakeKind, type MadeId, type Verdict } from "../../http/intake.ts";
 import type { FieldError } from "../../lib/errors.ts";
-import { uuidv7 } from "../../lib/ids.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { publish } from "../../realtime/publish.ts";
 import { eventInput } from "./schema.ts";
@@ -18,9 +17,11 @@ interface Message {
   session_id: string | null;
   occurred_at: string;
   properties: Record<string, unknown> | null;
+  /** The server made the time for a request that may come again: the stored event's own time holds. */
+  time_made: boolean;
 }
 
-function checkEvent(item: unknown, nowMs: number): Checked<Message> {
+function checkEvent(item: unknown, nowMs: number, made: MadeId): Checked<Message> {
   const id = givenId(item);
   const refuse = (error: FieldError): Checked<Message> => ({ ok: false, id, error });
   const parsed = eventInput.safeParse(item);
@@ -40,7 +41,16 @@ function checkEvent(item: unknown, nowMs: number): Checked<Message> {
   const { event_name = null, session_id = null, event_type, user_id } = rest;
   return {
     ok: true,
-    message: { id: rest.id ?? uuidv7(nowMs), event_type, event_name, user_id, session_id, occurred_at: formatInstant(at), properties },
+    message: {
+      id: rest.id ?? made.id,
+      time_made: made.again && occurred_at === undefined,
+      event_type,
+      event_name,
+      user_id,
+      session_id,
+      occurred_at: formatInstant(at),
+      properties,
+    },
   };
 }
 
@@ -74,9 +84,13 @@ async function storeEvents(ctx: Context, workspaceId: string, messages: readonly
 
 /** For each message the first field in which the stored event differs, or null. */
 async function contradictions(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<(string | null)[]> {
-  const cases = COMPARED.map((name) => sql`when i.${sql.identifier(name)} is distinct from e.${sql.identifier(name)} then ${name}`);
+  const free = (name: string) => (name === "occurred_at" ? sql` and not i.time_made` : sql``);
+  const cases = COMPARED.map(
+    (name) => sql`when i.${sql.identifier(name)} is distinct from e.${sql.identifier(name)}${free(name)} then ${name}`,
+  );
   const fields = sql`rows from (jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as (id text, event_type text, event_name text, user_id text,
-    session_id text, occurred_at timestamptz, properties jsonb)) with ordinality as i(id, event_type, event_name, user_id, session_id, occurred_at, properties, place)`;
+    session_id text, occurred_at timestamptz, properties jsonb, time_made boolean)) with ordinality
+    as i(id, event_type, event_name, user_id, session_id, occurred_at, properties, time_made, place)`;
   const rows = await ctx.db.query({
     sql: sql`select case ${sql.join(cases, sql` `)} end as path from ${fields} join events e on ${inWorkspace(workspaceId, "e")} and e.id = i.id order by i.place`,
     row: z.object({ path: z.string().nullable() }),
@@ -88,6 +102,7 @@ async function contradictions(ctx: Context, workspaceId: string, messages: reado
 export function eventIntake(ctx: Context, workspaceId: string): IntakeKind<Message> {
   return {
     key: "events",
+    workspaceId,
     check: checkEvent,
     store: (messages) => storeEvents(ctx, workspaceId, messages),
     idOf: (message) => message.id,

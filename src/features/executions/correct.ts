@@ -29,7 +29,7 @@ export async function correctExecution(
 ): Promise<Execution> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const stored = await getExecution(ctx.db, workspaceId, id);
-    const checked = checkMessage({ ...statedBy(stored), ...patch, revision: stored.revision + 1 }, ctx.now());
+    const checked = checkMessage({ ...statedBy(stored), ...patch, revision: stored.revision + 1 }, ctx.now(), { id, again: false });
     if (!checked.ok) {
       const { path, code, message } = checked.error;
       throw new AppError("impossible", code, message, { errors: [{ path, code, message }] });

@@ -142,6 +142,7 @@ async function create(ctx: Context, workspaceId: string, messages: readonly Mess
 async function store(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
   const verdicts = await create(ctx, workspaceId, messages);
   const known = messages.filter((message) => !verdicts.has(message));
+  for (const message of known) if (message.startMade) message.started_at = undefined;
   return known.length === 0 ? verdicts : new Map([...verdicts, ...(await merge(ctx, workspaceId, known))]);
 }
 
@@ -199,6 +200,7 @@ export async function supersede(ctx: Context, workspaceId: string, message: Mess
 export function executionIntake(ctx: Context, workspaceId: string): IntakeKind<Message> {
   return {
     key: "executions",
+    workspaceId,
     check: checkMessage,
     store: (messages) => ingestMessages(ctx, workspaceId, messages),
     idOf: (message) => message.id,

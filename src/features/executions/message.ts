@@ -1,7 +1,6 @@
 import { documentError, timeOf } from "../../http/fields.ts";
-import { type Checked, fieldErrorOf, givenId } from "../../http/intake.ts";
+import { type Checked, fieldErrorOf, givenId, type MadeId } from "../../http/intake.ts";
 import type { FieldError } from "../../lib/errors.ts";
-import { uuidv7 } from "../../lib/ids.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { plainInput } from "./plain.ts";
 import { type ExecutionInput, executionInput } from "./schema.ts";
@@ -31,6 +30,8 @@ export interface Message {
   revision: number;
   /** The fields that a final message states, as bits of SETTLED; 0 for a message of a running execution. */
   settled: number;
+  /** The server made the start for a request that may come again: if the execution is known, its own start holds. */
+  startMade?: boolean;
 }
 
 /** The fields that several messages may give. Two columns of one bit are one fact. */
@@ -57,8 +58,9 @@ const decimal = (value: string | number) => (typeof value === "number" ? value.t
 /**
  * Checks one item of an intake body and makes it a message; never throws.
  * @param nowMs the server's clock: start of an item without one, and the border of "the far future"
+ * @param made the id of an item that brings none
  */
-export function checkMessage(item: unknown, nowMs: number): Checked<Message> {
+export function checkMessage(item: unknown, nowMs: number, made: MadeId): Checked<Message> {
   const given = givenId(item);
   const plain = plainInput(item);
   const parsed = plain ? undefined : executionInput.safeParse(item);
@@ -85,12 +87,13 @@ export function checkMessage(item: unknown, nowMs: number): Checked<Message> {
   }
   const unstorable = input.metadata && documentError("metadata", input.metadata);
   if (unstorable) return refuse(unstorable);
-  return { ok: true, message: messageOf(input, started, ended, nowMs) };
+  return { ok: true, message: messageOf(input, started, ended, made) };
 }
 
-function messageOf(input: ExecutionInput, started: EpochUs | undefined, ended: EpochUs | undefined, nowMs: number): Message {
+function messageOf(input: ExecutionInput, started: EpochUs | undefined, ended: EpochUs | undefined, made: MadeId): Message {
   const message: Message = {
-    id: input.id ?? uuidv7(nowMs),
+    id: input.id ?? made.id,
+    ...(made.again && input.id === undefined && input.started_at === undefined ? { startMade: true } : {}),
     agent_id: input.agent_id,
     user_id: input.user_id,
     status: input.status,

@@ -22,7 +22,7 @@ router.openapi(
     path: "/executions",
     tags,
     summary: "Store executions",
-    description: `One object, up to ${MAX_BATCH} in \`executions\`, or NDJSON; gzip accepted. Sending an execution again changes nothing.`,
+    description: `One object, up to ${MAX_BATCH} in \`executions\`, or NDJSON; gzip accepted. Sending an execution again changes nothing; with an \`Idempotency-Key\` that holds for items without an id too.`,
     middleware: [require("write:executions")] as const,
     request: { query: z.strictObject(workspaceParam), body: intakeBody("ExecutionInput", "executions") },
     responses: {

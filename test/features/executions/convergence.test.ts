@@ -15,7 +15,7 @@ async function send(ctx: ReturnType<typeof testContext>, items: unknown[]) {
   const kind = executionIntake(ctx, WORKSPACE);
   return storeChecked(
     kind,
-    items.map((item) => kind.check(item, Date.now())),
+    items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
   );
 }
 

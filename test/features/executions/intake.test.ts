@@ -61,6 +61,34 @@ describe("one item", () => {
   });
 });
 
+describe("a request with an Idempotency-Key", () => {
+  it("stores nothing twice when it comes again, even what brings no id", async () => {
+    const body = {
+      executions: [
+        { agent_id: "idem", user_id: "u", status: "running" },
+        { agent_id: "idem", user_id: "u", status: "success", started_at: "2026-10-01T00:00:00Z" },
+      ],
+    };
+    const first = await send(body, { "idempotency-key": "k1" });
+    expect(outcomes(first)).toEqual(["created", "created"]);
+    const again = await send(body, { "idempotency-key": "k1" });
+    expect(outcomes(again)).toEqual(["duplicate", "duplicate"]);
+    expect(again.body.data.results.map((each: { id: string }) => each.id)).toEqual(
+      first.body.data.results.map((each: { id: string }) => each.id),
+    );
+    expect(outcomes(await send(body, { "idempotency-key": "k2" }))).toEqual(["created", "created"]);
+    expect(outcomes(await send(body))).toEqual(["created", "created"]);
+    expect((await api.get("/api/v1/executions?agent_id=idem")).body.data).toHaveLength(6);
+    const event = { event_type: "x", user_id: "u" };
+    const results = [
+      await api.post("/api/v1/events", event, { "idempotency-key": "k1" }),
+      await api.post("/api/v1/events", event, { "idempotency-key": "k1" }),
+    ];
+    expect(results.flatMap(outcomes)).toEqual(["created", "duplicate"]);
+    expect((await send(body, { "idempotency-key": "x".repeat(256) })).status).toBe(400);
+  });
+});
+
 describe("a batch", () => {
   it("gives each item its own result in the order of the input, and stores the good ones", async () => {
     const metadata = (size: number) => ({ text: "x".repeat(size) });

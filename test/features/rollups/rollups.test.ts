@@ -25,7 +25,7 @@ async function send(ctx: ReturnType<typeof testContext>, workspaceId: string, it
   const kind = executionIntake(ctx, workspaceId);
   const results = await storeChecked(
     kind,
-    items.map((item) => kind.check(item, Date.now())),
+    items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
   );
   expect(results.filter((result) => result.result === "invalid")).toEqual([]);
 }
