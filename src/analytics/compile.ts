@@ -28,6 +28,8 @@ export interface Plan {
   source: Source;
   pieces: Pieces;
   groups: Group[];
+  /** Whether a filter or a group tells statuses apart. */
+  byStatus: boolean;
   /** Whether the answer has rows beside its totals: buckets or groups. */
   parted: boolean;
   /** Predicates over a row of the given alias. */
@@ -72,6 +74,9 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
   const grainOf = grain.table === "user_activity_daily" ? sql`true` : sql`${row}.grain = ${grain.grain}`;
   const users = grain.grain === "user" ? sql`array[${row}.user_id]` : sql`${row}.user_ids`;
   const agents = grain.dimensions.includes("agent") ? sql`array[${row}.agent_id]` : sql`${row}.agent_ids`;
+  // The row of status '' unites all statuses: it alone is read for sketches and sets, unless the statuses are asked apart.
+  const united = (column: SQL) => (plan.byStatus ? column : sql`case when ${row}.status = '' then ${column} end`);
+  const apart = plan.byStatus ? sql` and ${row}.status <> ''` : sql``;
   const columns = [
     sql`${sql.raw(`'${unit}'`)} as unit`,
     sql`${row}.bucket as at`,
@@ -79,13 +84,13 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
     ...plan.groups.map((group, index) => sql`${group.text(grain.table, slotOf(sql`${row}.bucket`))} as ${sql.identifier(`g${index}`)}`),
     sql`${row}.status`,
     SUMS,
-    sql`sketch_keys, sketch_counts`,
-    ...(plan.users ? [sql`${users} as users`] : []),
-    ...(plan.agents ? [sql`${agents} as agents`] : []),
+    sql`${united(sql`sketch_keys`)} as sketch_keys, ${united(sql`sketch_counts`)} as sketch_counts`,
+    ...(plan.users ? [sql`${united(users)} as users`] : []),
+    ...(plan.agents ? [sql`${united(agents)} as agents`] : []),
   ];
   const filters = plan.filters.map((filter) => sql` and ${filter(grain.table, true)}`);
   return sql`select ${list(columns)} from ${over} join ${row} on ${inWorkspace(plan.workspaceId, grain.table)} and ${grainOf}
-    and ${row}.bucket >= s.lo and ${row}.bucket < s.hi${sql.join(filters)} where ${clean}`;
+    and ${row}.bucket >= s.lo and ${row}.bucket < s.hi${apart}${sql.join(filters)} where ${clean}`;
 }
 
 function rollups(plan: Plan): SQL {

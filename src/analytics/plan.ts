@@ -158,6 +158,7 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs): Resolv
     source,
     pieces: cut(slots, source),
     groups: fields.map(({ name, field }) => groupOf(name, field)),
+    byStatus: dimensions.includes("status"),
     parted: query.granularity !== undefined || fields.length > 0,
     filters: filters
       .filter(({ field }) => field.kind !== "clock")

@@ -8,25 +8,33 @@ export interface Bucket {
   bucket: string;
 }
 
+/** The finest groups that rows of several grains are made of. */
+const PARTS = {
+  agents: { name: "agent_parts", keys: ["agent_id", "status"] },
+  cube: { name: "cube_parts", keys: ["agent_id", "model", "environment", "version", "error_type", "status"] },
+  users: { name: "user_parts", keys: ["user_id", "status"] },
+};
+
 interface Target {
   table: string;
   /** The grain's name, for tables that hold several. */
   grain: string | undefined;
   /** Columns that the grain keeps apart, beside workspace and bucket. */
   keys: string[];
+  from: keyof typeof PARTS;
 }
 
-/** The rollup rows of a unit: each grain is one GROUP BY of the raw rows (analytics/source.ts chooses among them). */
+/** The rollup rows of a unit (analytics/source.ts chooses among the grains). */
 const TARGETS: Record<Unit, readonly Target[]> = {
   hour: [
-    { table: "execution_metrics_hourly", grain: "total", keys: ["status"] },
-    { table: "execution_metrics_hourly", grain: "agent", keys: ["agent_id", "status"] },
+    { table: "execution_metrics_hourly", grain: "total", keys: ["status"], from: "agents" },
+    { table: "execution_metrics_hourly", grain: "agent", keys: PARTS.agents.keys, from: "agents" },
   ],
   day: [
-    { table: "execution_metrics_daily", grain: "total", keys: ["status"] },
-    { table: "execution_metrics_daily", grain: "agent", keys: ["agent_id", "status"] },
-    { table: "execution_metrics_daily", grain: "cube", keys: ["agent_id", "model", "environment", "version", "error_type", "status"] },
-    { table: "user_activity_daily", grain: undefined, keys: ["user_id", "status"] },
+    { table: "execution_metrics_daily", grain: "total", keys: ["status"], from: "cube" },
+    { table: "execution_metrics_daily", grain: "agent", keys: PARTS.agents.keys, from: "cube" },
+    { table: "execution_metrics_daily", grain: "cube", keys: PARTS.cube.keys, from: "cube" },
+    { table: "user_activity_daily", grain: undefined, keys: PARTS.users.keys, from: "users" },
   ],
 };
 export const TABLES: Record<Unit, readonly string[]> = {
@@ -39,46 +47,90 @@ const MERGEABLE = [
   ...["credits", "tokens_in", "tokens_out", "sketch_keys", "sketch_counts", "user_ids", "agent_ids"],
 ].join(", ");
 
-/** The asked buckets as rows (workspace_id, bucket). */
+/** The asked buckets as rows (workspace_id, bucket, place): inside a statement a bucket is its place, a shorter key to hash. */
 export function wanted(buckets: readonly Bucket[]): SQL {
   const workspaces = sql.param(buckets.map((bucket) => bucket.workspaceId));
   const starts = sql.param(buckets.map((bucket) => bucket.bucket));
-  return sql`unnest(${workspaces}::text[], ${starts}::timestamptz[]) as w(workspace_id, bucket)`;
+  return sql`unnest(${workspaces}::text[], ${starts}::timestamptz[]) with ordinality as w(workspace_id, bucket, place)`;
 }
 
-/** Raw rows of the buckets, each column that some grain needs once. */
-function rawRows(unit: Unit, buckets: readonly Bucket[]): SQL {
-  return sql`select w.workspace_id, w.bucket, e.agent_id, e.user_id, e.status, coalesce(e.model, '') as model, coalesce(e.environment, '') as environment,
-      coalesce(e.version, '') as version, coalesce(e.error_type, '') as error_type, e.error_type is not null as failed, d.ms,
+/** Key columns as rollups have them: an absent value is the empty string. */
+const KEY_COLUMNS: Record<string, string> = Object.fromEntries([
+  ...["agent_id", "user_id", "status"].map((name) => [name, `e.${name}`]),
+  ...["model", "environment", "version", "error_type"].map((name) => [name, `coalesce(e.${name}, '') as ${name}`]),
+]);
+
+/** Raw rows of the buckets, each column that some grain of the unit needs once. */
+function rawRows(unit: Unit): SQL {
+  const keys = new Set(["agent_id", "user_id", ...TARGETS[unit].flatMap((target) => target.keys)]);
+  return sql`select w.place, ${sql.raw([...keys].map((key) => KEY_COLUMNS[key] ?? key).join(", "))}, e.error_type is not null as failed, d.ms,
       case when d.ms is not null then ${sketchKey(sql`d.ms`)} end as sketch_key, e.credits, e.tokens_in, e.tokens_out
-    from ${wanted(buckets)} join executions e on e.workspace_id = w.workspace_id
+    from asked w join executions e on e.workspace_id = w.workspace_id
       and e.started_at >= w.bucket and e.started_at < w.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")}
     cross join lateral (select case when e.status <> 'running' then e.duration_ms end as ms) d`;
 }
 
+const SUMS = ["n", "errors", "durations", "sum_ms", "sum_squares", "min_ms", "max_ms", "credits", "tokens_in", "tokens_out"];
+const resum = sql.raw(SUMS.map((name) => `${/^(min|max)/.exec(name)?.[0] ?? "sum"}(${name}) as ${name}`).join(", "));
+/** Exact; squares of durations below 34 days fit a bigint, whose sum is several times cheaper than a numeric's. */
+const SUM_SQUARES = sql.raw(
+  "coalesce(sum(case when ms < 3000000000 then ms * ms end), 0) + coalesce(sum(case when ms >= 3000000000 then ms::numeric * ms end), 0)",
+);
+/** Sums of a part that only carries an id or a sketch cell. */
+const NO_SUMS = sql.raw(SUMS.map((name) => `${/^m/.test(name) ? "null::bigint" : "0"} as ${name}`).join(", "));
+
 /**
- * Rows of one grain from the CTE `raw`; the columns are the table's, in the order of `columnsOf`. First cells (a group's rows
- * of one sketch bucket) and the distinct ids of each group, by hashes; then groups of those. Stacked, not joined: a planner
- * that knows nothing of the sizes can then choose no bad plan.
+ * Parts of the finest groups, from the CTE `raw` by hashes: cells (a group's rows of one sketch bucket, with their sums and
+ * `weight`) and the distinct ids of each group.
  */
-function grainRows({ grain, keys }: Target): SQL {
-  const by = sql.raw(["workspace_id", "bucket", ...keys].join(", "));
-  const ids = (["user_id", "agent_id"] as const).filter((id) => !keys.includes(id));
-  const nulls = sql`0, 0, 0, 0, 0, null, null, 0, 0, 0`;
-  const cells = sql`select ${by}, sketch_key, null::text as user_set, null::text as agent_set, count(*) as n, count(*) filter (where failed) as errors,
-      count(ms) as durations, coalesce(sum(ms), 0) as sum_ms, coalesce(sum(ms::numeric * ms), 0) as sum_squares, min(ms) as min_ms, max(ms) as max_ms,
-      coalesce(sum(credits), 0) as credits, coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out
-    from raw group by ${by}, sketch_key`;
-  const sets = ids.map((id) => {
-    const [users, agents] = id === "user_id" ? [sql`user_id`, sql`null`] : [sql`null`, sql`agent_id`];
-    return sql` union all select ${by}, null, ${users}, ${agents}, ${nulls} from (select distinct ${by}, ${sql.identifier(id)} from raw) pairs`;
-  });
+function partsOf(keys: readonly string[]): SQL {
+  const by = sql.raw(["place", ...keys].join(", "));
+  const [id, columns] = keys.includes("user_id") ? ["agent_id", sql`null, agent_id`] : ["user_id", sql`user_id, null`];
+  return sql`select ${by}, sketch_key, null::text as user_set, null::text as agent_set, count(*) as n, count(*) filter (where failed) as errors,
+      count(ms) as durations, coalesce(sum(ms), 0) as sum_ms, ${SUM_SQUARES} as sum_squares, min(ms) as min_ms, max(ms) as max_ms,
+      coalesce(sum(credits), 0) as credits, coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out, count(*) as weight
+    from raw group by ${by}, sketch_key
+    union all select ${by}, null, ${columns}, ${NO_SUMS}, 0 from (select distinct ${by}, ${sql.identifier(id ?? "")} from raw) pairs`;
+}
+
+/**
+ * Rows of one grain from the CTE of its finest parts; the columns are the table's, in the order of `columnsOf`. Parts are stacked
+ * and grouped, not joined: a planner that knows nothing of the sizes can then choose no bad plan.
+ * A row of status '' holds the sketch and the ids of all statuses together and no sums, so that a question that does not ask
+ * for the status has a fraction of them to unite.
+ */
+function grainRows({ grain, keys, from }: Target): SQL {
+  const kept = ["place", ...keys.filter((key) => key !== "status")];
+  const by = sql.raw([...kept, "status"].join(", "));
+  const base = sql.identifier(PARTS[from].name);
+  const agents = sql` union all select ${by}, null, null, agent_id, ${NO_SUMS}, 0 from (select distinct ${by}, agent_id from ${base}) pairs`;
+  const coarser = sql`select ${by}, sketch_key, user_set, agent_set, ${resum}, sum(weight) as weight from ${base}
+    group by ${by}, sketch_key, user_set, agent_set${keys.includes("agent_id") ? sql`` : agents}`;
+  const parts =
+    keys.length === PARTS[from].keys.length
+      ? sql`select ${by}, sketch_key, user_set, agent_set, ${sql.raw(SUMS.join(", "))}, weight from ${base}`
+      : coarser;
+  const together = sql`select ${sql.raw(kept.join(", "))}, '' as status, sketch_key, user_set, agent_set, ${NO_SUMS}, sum(weight) as weight
+    from parts group by ${sql.raw(kept.join(", "))}, sketch_key, user_set, agent_set`;
   const listed = (column: string, order: string) =>
     sql.raw(`coalesce(array_agg(${column} order by ${order}) filter (where ${order} is not null), '{}')`);
-  return sql`select ${grain ? sql`${sql.raw(`'${grain}'`)}, ` : sql``}${by}, sum(n)::bigint, sum(errors)::bigint, sum(durations)::bigint, sum(sum_ms), sum(sum_squares),
-      min(min_ms), max(max_ms), sum(credits), sum(tokens_in), sum(tokens_out), ${listed("sketch_key", "sketch_key")}, ${listed("n::int", "sketch_key")},
-      ${listed("user_set", "user_set")}, ${listed("agent_set", "agent_set")}
-    from (${cells}${sql.join(sets)}) parts group by ${by}`;
+  return sql`with parts as materialized (${parts})
+    select ${grain ? sql`${sql.raw(`'${grain}'`)}, ` : sql``}w.workspace_id, w.bucket, ${sql.raw(keys.map((key) => `g.${key}`).join(", "))},
+      g.n, g.errors, g.durations, g.sum_ms, g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, g.users, g.agents
+    from (
+      select ${by}, sum(n)::bigint as n, sum(errors)::bigint as errors, sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
+        min(min_ms) as min_ms, max(max_ms) as max_ms, sum(credits) as credits, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
+        ${listed("sketch_key", "sketch_key")} as sketch_keys, ${listed("weight::int", "sketch_key")} as sketch_counts,
+        ${listed("user_set", "user_set")} as users, ${listed("agent_set", "agent_set")} as agents
+      from (select * from parts union all ${together}) stacked group by ${by}
+    ) g join asked w using (place)`;
+}
+
+/** The raw rows of the buckets and the parts that the unit's grains are made of. */
+function sources(unit: Unit, buckets: readonly Bucket[]): SQL {
+  const used = [...new Set(TARGETS[unit].map((target) => target.from))].map((name) => PARTS[name]);
+  const parts = used.map(({ name, keys }) => sql`${sql.identifier(name)} as materialized (${partsOf(keys)})`);
+  return sql`asked as materialized (select * from ${wanted(buckets)}), raw as materialized (${rawRows(unit)}), ${sql.join(parts, sql`, `)}`;
 }
 
 const columnsOf = ({ grain, keys }: Target) =>
@@ -105,7 +157,7 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
         ]
       : []),
     ...TABLES[unit].map((table) => sql`delete from ${sql.identifier(table)} ${using} where ${same(table)}`),
-    sql`with raw as materialized (${rawRows(unit, buckets)}), ${sql.join(inserts, sql`, `)} select 1 where false`,
+    sql`with ${sources(unit, buckets)}, ${sql.join(inserts, sql`, `)} select 1 where false`,
   ];
 }
 
@@ -125,5 +177,5 @@ export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
     return sql`select workspace_id, bucket, ${target.grain ?? "user"} || ': ' || count(*) || ' rows differ' as detail from (
       (${raw} except all ${stored}) union all (${stored} except all ${raw})) r group by 1, 2`;
   });
-  return sql`with raw as materialized (${rawRows(unit, buckets)}) select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
+  return sql`with ${sources(unit, buckets)} select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
 }
