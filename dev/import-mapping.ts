@@ -68,7 +68,16 @@ export function mappingOf(columns: readonly string[], constants: readonly string
     });
   const mapped = pairs(columns, "map");
   const fixed = pairs(constants, "set");
-  if (mapped.length === 0 && fixed.length === 0) return (row) => row;
+  if (mapped.length === 0 && fixed.length === 0) {
+    return (row) => {
+      const execution: Record<string, unknown> = {};
+      for (const [name, value] of Object.entries(row)) {
+        if (FIELDS.has(name)) put(execution, name, value);
+        else execution[name] = value;
+      }
+      return execution;
+    };
+  }
   return (row) => {
     const execution: Record<string, unknown> = {};
     for (const [field, column] of mapped) put(execution, field, row[column]);

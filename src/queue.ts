@@ -12,7 +12,7 @@ const CAP_SECONDS = 900;
 
 /**
  * The only policy of acknowledgement: a consumer returns (done) or throws (again, later, with jitter; after the queue's
- * `max_retries` to the dead letters). What is no message of ours cannot get better by waiting.
+ * `max_retries` to the dead letters). What is no message of ours goes there too, where somebody can look at it.
  */
 export async function queue(batch: MessageBatch, env: Env, door: ExecutionContext): Promise<void> {
   for (const delivery of batch.messages) {
@@ -20,7 +20,7 @@ export async function queue(batch: MessageBatch, env: Env, door: ExecutionContex
     const parsed = message.safeParse(delivery.body);
     if (!parsed.success) {
       log.error("message", new Error("Unknown message"));
-      delivery.ack();
+      delivery.retry({ delaySeconds: BASE_SECONDS });
       continue;
     }
     try {

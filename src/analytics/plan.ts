@@ -5,6 +5,7 @@ import type { Group, Plan, Slot } from "./compile.ts";
 import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
 import { type MeasureName, measureOf } from "./measures.ts";
 import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
+import { sketchValueSql } from "./sketch.ts";
 import { chooseSource, cut } from "./source.ts";
 
 /** A question as its caller asks it. Either `timeframe`, which ends now, or `from` and `to`. */
@@ -23,6 +24,11 @@ export interface Query {
 }
 
 export const DEFAULT_GROUPS = 100;
+const EARLIEST = Date.UTC(1900, 0, 1) * 1000;
+/** An answer is held in memory whole. */
+const MAX_ROWS = 50_000;
+/** Local hours of five years. */
+const MAX_SLOTS = 5 * 366 * 24;
 
 /** A question with its range fixed and its names resolved. */
 export interface Resolved {
@@ -79,6 +85,7 @@ function checkOperand(filter: Filter, field: Field, path: string): void {
   const list = filter.op === "in" || filter.op === "not_in";
   const operands = [filter.value].flat();
   if (Array.isArray(filter.value) !== list) throw impossible(path, "wrong_operand", `${filter.op} takes ${list ? "a list" : "one value"}.`);
+  if (filter.op === "contains" && typeof filter.value !== "string") throw impossible(path, "wrong_operand", "contains takes a text.");
   if (filter.op === "exists" && typeof filter.value !== "boolean") throw impossible(path, "wrong_operand", "exists takes true or false.");
   const numeric = field.kind === "number" || field.kind === "clock";
   const isNumber = (operand: unknown) => /^-?\d{1,15}(\.\d{1,6})?$/.test(String(operand));
@@ -104,7 +111,8 @@ function orderColumns(query: Query, quantiles: readonly number[]): NonNullable<P
       duration_max: sql`duration_max_ms`,
       duration_stddev: sql`duration_stddev_ms`,
     };
-    const column = quantile === undefined ? (special[measure] ?? sql.identifier(measure)) : sql`quantile_keys[${index}]`;
+    const exact = sql`case when rolled_durations = 0 then quantile_exact_ms[${index}]::float8 else ${sketchValueSql(sql`quantile_keys[${index}]`)} end`;
+    const column = quantile === undefined ? (special[measure] ?? sql.identifier(measure)) : exact;
     return { column: sql`${column}`, descending: direction === "desc" };
   });
 }
@@ -127,6 +135,7 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs): Resolv
     throw impossible("timezone", "unknown_timezone", `"${query.timezone}" is not a time zone of the IANA database.`);
   const range = rangeOf(query, now);
   const compared = query.compare && comparedRange(range, query.compare, query.timezone);
+  if (compared && compared.from < EARLIEST) throw impossible("compare", "too_early", "The compared range must not begin before 1900.");
   const whole = (of: TimeRange): Bucket[] =>
     query.granularity ? bucketsOf(of, query.granularity, query.timezone) : [{ ...of, label: "" }];
   const buckets = whole(range);
@@ -140,12 +149,21 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs): Resolv
   }));
   for (const { filter, field, path } of filters) checkOperand(filter, field, path);
   const used = [...fields, ...filters].map(({ field }) => field);
+  if (fields.length === 0 && (query.order_by || query.limit !== undefined)) {
+    throw impossible(query.order_by ? "order_by" : "limit", "groups_missing", "order_by and limit choose among groups; give group_by.");
+  }
   const clocks = used.flatMap((field) => (field.kind === "clock" ? [field.name] : []));
   const clock = clocks.includes(CLOCK_DIMENSIONS[0]) ? "hour" : clocks.length > 0 ? "day" : undefined;
   const clockFilters = filters.filter(({ field }) => field.kind === "clock");
   const slots = [...slotsOf(comparedBuckets, 1, clock, query.timezone), ...slotsOf(buckets, 0, clock, query.timezone)].filter((slot) =>
     clockFilters.every(({ filter }) => matches(filter, filter.field === "hour_of_day" ? slot.hourOfDay : slot.dayOfWeek)),
   );
+
+  if (slots.length > MAX_SLOTS)
+    throw impossible("group_by", "range_too_long", `The range has more than ${MAX_SLOTS} local hours or days to tell apart.`);
+  const groups = fields.length > 0 ? (query.limit ?? DEFAULT_GROUPS) + 1 : 1;
+  if (buckets.length * groups > MAX_ROWS)
+    throw impossible("limit", "too_many_rows", `Buckets times groups would be more than ${MAX_ROWS} rows.`);
 
   const rawOnly = used.some((field) => field.kind === "number" || field.kind === "metadata");
   const dimensions = used.flatMap((field): Dimension[] => (field.kind === "dimension" ? [field.name] : []));

@@ -162,7 +162,9 @@ class Finisher {
         const values = this.values(this.found.get(this.key(0, index, rank)));
         const row: Row = { group: this.group(groups), other: plan.groups.length > 0 && rank === 0, values };
         if (this.query.granularity) row.bucket = bucket.label;
-        if (this.query.compare) row.comparison = this.comparison(values, this.found.get(this.key(1, index, rank)));
+        // Buckets pair by their place; where a clock or a calendar makes their numbers differ, only the totals are compared.
+        if (this.query.compare && this.resolved.comparedBuckets.length === buckets.length)
+          row.comparison = this.comparison(values, this.found.get(this.key(1, index, rank)));
         return row;
       }),
     );

@@ -40,11 +40,28 @@ export function formatLocal(us: EpochUs, timezone: string): string {
     .toString({ timeZoneName: "never", smallestUnit: us % 1_000_000 === 0 ? "second" : "microsecond" });
 }
 
-/** The range in time order that came just before, as long as the range; or the same one a calendar year earlier in the zone. */
+/**
+ * The range to compare with: the one just before, or the same one a calendar year earlier in the zone. A range of whole local
+ * months (or days) is preceded by as many months (or days), whatever a clock change makes of their length.
+ */
 export function comparedRange(range: TimeRange, compare: "previous_period" | "previous_year", timezone: string): TimeRange {
-  if (compare === "previous_period") return { from: range.from - (range.to - range.from), to: range.from };
-  const yearEarlier = (us: EpochUs) => usOf(instantOf(us).toZonedDateTimeISO(timezone).subtract({ years: 1 }));
-  return { from: yearEarlier(range.from), to: yearEarlier(range.to) };
+  const [from, to] = [range.from, range.to].map((us) => instantOf(us).toZonedDateTimeISO(timezone)) as [
+    Temporal.ZonedDateTime,
+    Temporal.ZonedDateTime,
+  ];
+  if (compare === "previous_year") {
+    const start = from.subtract({ years: 1 });
+    const compared = { from: usOf(start), to: usOf(start.add(from.until(to, { largestUnit: "years" }))) };
+    if (compared.to > range.from)
+      throw impossible("compare", "ranges_overlap", "A range longer than a year overlaps the one a year earlier.");
+    return compared;
+  }
+  const length = from.until(to, { largestUnit: "months" });
+  const midnight = from.equals(from.startOfDay()) && to.equals(to.startOfDay());
+  if (midnight && from.day === 1 && to.day === 1)
+    return { from: usOf(from.subtract({ months: length.months + 12 * length.years })), to: range.from };
+  if (midnight) return { from: usOf(from.subtract({ days: from.until(to, { largestUnit: "days" }).days })), to: range.from };
+  return { from: range.from - (range.to - range.from), to: range.from };
 }
 
 interface Edge {

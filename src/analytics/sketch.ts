@@ -23,3 +23,8 @@ export function sketchValue(key: number, minMs: number, maxMs: number): number {
   const value = key === ZERO_KEY ? 0 : (2 * GAMMA ** key) / (GAMMA + 1);
   return Math.min(Math.max(value, minMs), maxMs);
 }
+
+/** `sketchValue` in SQL, to order groups by; not kept inside [min, max]. */
+export function sketchValueSql(key: SQL): SQL {
+  return sql`case when ${key} = ${sql.raw(String(ZERO_KEY))} then 0 else 2 * power(${sql.raw(String(GAMMA))}::float8, ${key}) / ${sql.raw(String(GAMMA + 1))} end`;
+}

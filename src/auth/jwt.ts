@@ -70,6 +70,12 @@ async function verify(config: Config, token: string): Promise<JWTPayload> {
   throw refused(`The algorithm ${alg.slice(0, 16) || "none"} is not accepted.`);
 }
 
+function isKeySetFault(error: unknown): boolean {
+  if (!(error instanceof errors.JOSEError))
+    return !(error instanceof SyntaxError || (error instanceof TypeError && /token|JWT/i.test(error.message)));
+  return error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid || error.code === "ERR_JOSE_GENERIC";
+}
+
 /**
  * The user of a token. A token is checked once and remembered until it expires.
  * @throws AppError unauthenticated (expired, forged, for someone else, malformed), unavailable when the key set cannot be had
@@ -90,8 +96,9 @@ export async function authenticateToken(config: Config, token: string, nowMs: nu
     if (error instanceof AppError) throw error;
     if (error instanceof errors.JWTExpired) throw refused("The token has expired.", error);
     if (error instanceof errors.JWTClaimValidationFailed) throw refused(`The token's ${error.claim} is not accepted.`, error);
-    if (error instanceof errors.JWKSTimeout)
-      throw new AppError("unavailable", "keys_unavailable", "The key set cannot be reached.", { retryAfterSeconds: 5 });
+    // What jose does not know as a fault of the token is one of the key set: out of reach, or not a key set.
+    if (isKeySetFault(error))
+      throw new AppError("unavailable", "keys_unavailable", "The key set cannot be reached.", { retryAfterSeconds: 5, cause: error });
     throw refused("The token is not valid.", error);
   }
 }

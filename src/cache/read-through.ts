@@ -41,12 +41,16 @@ interface Epoch {
 
 /** An isolate asks KV for a workspace's epoch at most this often. */
 const EPOCH_SECONDS = 10;
-const MAX_ENTRIES = 5_000;
+const MAX_ENTRIES = 1_000;
+/** A larger answer is cheap to make compared with keeping it: it lives in KV only. */
+const MAX_REMEMBERED_CHARS = 64 * 1024;
+/** A load that has not ended by then belongs to a request that was killed. */
+const MAX_LOAD_MS = 30_000;
 const WRITE_INTERVAL_MS = 1_000;
 
 // The isolate's memory, shared by all its requests: that is what makes it a cache.
 const memory = new Map<string, Entry>();
-const loading = new Map<string, Promise<Entry>>();
+const loading = new Map<string, { since: number; entry: Promise<Entry> }>();
 const epochs = new Map<string, Epoch>();
 
 function remember(key: string, entry: Entry): void {
@@ -103,17 +107,17 @@ export function createCache(kv: KVNamespace, waitUntil: (work: Promise<unknown>)
 
     const fresh = () => {
       const running = loading.get(key);
-      if (running) return running;
+      if (running && Date.now() - running.since < MAX_LOAD_MS) return running.entry;
       const started = (async () => {
         const entry = { at: Date.now(), value: await load() };
-        remember(key, entry);
-        waitUntil(
-          quietly("put", async () => kv.put(await kvKey(key), JSON.stringify(entry), { expirationTtl: Math.max(60, staleSeconds) })),
-        );
+        const text = JSON.stringify(entry);
+        if (text.length <= MAX_REMEMBERED_CHARS) remember(key, entry);
+        waitUntil(quietly("put", async () => kv.put(await kvKey(key), text, { expirationTtl: Math.max(60, staleSeconds) })));
         return entry;
       })();
-      loading.set(key, started);
-      const done = () => loading.delete(key);
+      const mine = { since: Date.now(), entry: started };
+      loading.set(key, mine);
+      const done = () => void (loading.get(key) === mine && loading.delete(key));
       // Others wait for this load too: it must end even if the request that began it is answered or gone.
       waitUntil(started.then(done, done));
       return started;

@@ -66,12 +66,9 @@ export function renderError(error: unknown, c: HonoContext<AppEnv>): Response {
     return problemResponse(requestId, { status, title, detail: error.message, code: error.code, errors: error.errors }, headers);
   }
   if (error instanceof HTTPException && error.status < 500) {
-    return problemResponse(requestId, {
-      status: error.status as ContentfulStatusCode,
-      title: "Bad request",
-      detail: error.message,
-      code: "malformed",
-    });
+    const kind = (Object.keys(KINDS) as ErrorKind[]).find((name) => KINDS[name].status === error.status) ?? "malformed";
+    const code = kind === "unsupported" ? "media_type" : kind;
+    return problemResponse(requestId, { ...KINDS[kind], status: error.status as ContentfulStatusCode, detail: error.message, code });
   }
   const log = c.get("ctx")?.log;
   if (log) log.error("unhandled", error);

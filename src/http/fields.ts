@@ -16,6 +16,7 @@ export const textInput = (max: number) =>
     .refine((value) => !value.includes("\0") && value.isWellFormed(), UNSTORABLE);
 
 const EARLIEST = Date.UTC(2000, 0, 1) * 1000;
+const MAX_DEPTH = 64;
 export const MAX_DOCUMENT_BYTES = 16 * 1024;
 // A NUL or a lone surrogate as JSON.stringify writes it, behind an even number of backslashes.
 const UNSTORABLE_ESCAPE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
@@ -30,8 +31,18 @@ export function timeOf(path: string, text: string, nowMs: number): EpochUs | Fie
   return at;
 }
 
-/** What is wrong with a JSON object that shall be stored: larger than 16 KiB, or text that PostgreSQL cannot hold. */
+/** Whether a value is nested deeper than MAX_DEPTH, level by level: recursion is what such a value would exhaust. */
+function isTooDeep(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
+    level = level.flatMap((each) => (typeof each === "object" && each !== null ? Object.values(each) : []));
+  }
+  return level.length > 0;
+}
+
+/** What is wrong with a JSON object that shall be stored: nested too deep, larger than 16 KiB, or text that PostgreSQL cannot hold. */
 export function documentError(path: string, document: Record<string, unknown>): FieldError | undefined {
+  if (isTooDeep(document)) return { path, code: "too_deep", message: `must be nested at most ${MAX_DEPTH} levels deep` };
   const text = JSON.stringify(document);
   if (text.length * 3 > MAX_DOCUMENT_BYTES && encoder.encode(text).length > MAX_DOCUMENT_BYTES) {
     return { path, code: "too_large", message: `must be at most ${MAX_DOCUMENT_BYTES} bytes of JSON` };

@@ -76,23 +76,33 @@ export async function takeInStream<M>(
   };
 
   let chunk = emptyChunk<M>();
-  for await (const line of lines) {
-    const checked = parse(line, now(), kind.check, made(line.number - 1));
-    chunk.lines.push(line.number);
-    chunk.checked.push(checked);
-    chunk.chars += line.text?.length ?? 0;
-    if (checked.ok) {
-      chunk.ids.add(kind.idOf(checked.message));
-      chunk.leans ||= kind.leans(checked.message);
+  let last = 0;
+  let broken: unknown;
+  try {
+    for await (const line of lines) {
+      const checked = parse(line, now(), kind.check, made(line.number - 1));
+      last = line.number;
+      chunk.lines.push(line.number);
+      chunk.checked.push(checked);
+      chunk.chars += line.text?.length ?? 0;
+      if (checked.ok) {
+        chunk.ids.add(kind.idOf(checked.message));
+        chunk.leans ||= kind.leans(checked.message);
+      }
+      if (chunk.checked.length < CHUNK_ITEMS && chunk.chars < CHUNK_CHARS) continue;
+      await send(chunk);
+      chunk = emptyChunk<M>();
+      if (failure) break;
     }
-    if (chunk.checked.length < CHUNK_ITEMS && chunk.chars < CHUNK_CHARS) continue;
-    await send(chunk);
-    chunk = emptyChunk<M>();
-    if (failure) break;
+  } catch (error) {
+    // Gzip that is none or breaks off, or a caller who went away: the lines that came whole are stored all the same.
+    broken = error;
   }
   if (!failure) await send(chunk);
   await Promise.all(underWay.keys());
   if (failure) throw interrupted(failure);
+  if (broken)
+    throw interrupted({ error: new AppError("malformed", "broken_body", "The body breaks off.", { cause: broken }), line: last + 1 });
   return { results: firstOf(reported), counts };
 }
 

@@ -1,19 +1,25 @@
 import { z } from "@hono/zod-openapi";
 import { impossible } from "../lib/errors.ts";
 import { ID_PATTERN } from "../lib/ids.ts";
-import { parseInstant } from "../lib/time.ts";
+import { formatInstant, parseInstant } from "../lib/time.ts";
 
 /** Query parameters that several routes share. */
 export const idParam = z.string().regex(ID_PATTERN);
 export const workspaceParam = { workspace_id: idParam.optional().openapi({ description: "Default: the token's workspace." }) };
+
+const FIRST = 0;
+const LAST = Date.UTC(2200, 0, 1) * 1000;
 
 export const instantParam = z
   .string()
   .transform((text, issue) => {
     // A plus sign that was not escaped arrives as a space.
     const at = parseInstant(text.replace(/ (\d\d:\d\d)$/, "+$1"));
-    if (at !== undefined) return at;
-    issue.addIssue({ code: "custom", message: "must be an RFC 3339 time with an offset" });
+    if (at !== undefined && at >= FIRST && at <= LAST) return at;
+    issue.addIssue({
+      code: "custom",
+      message: at === undefined ? "must be an RFC 3339 time with an offset" : "must be between 1970 and 2200",
+    });
     return z.NEVER;
   })
   .openapi({ type: "string", format: "date-time", example: "2026-03-01T00:00:00Z" });
@@ -46,6 +52,14 @@ export function encodeCursor(position: readonly string[]): string {
     .replaceAll("+", "-")
     .replaceAll("/", "_")
     .replaceAll("=", "");
+}
+
+/** The moment of a keyset position. @throws AppError impossible for one that no list has given */
+export function cursorInstant(text: string): string {
+  const at = parseInstant(text);
+  if (at === undefined || at < FIRST || at > LAST)
+    throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+  return formatInstant(at);
 }
 
 /** @throws AppError impossible for a text that no list has given */

@@ -5,7 +5,10 @@ import { FRAME_EXECUTIONS, type Publication } from "./protocol.ts";
 /** Publications of a burst go together: one call a workspace for all that happens in this time. */
 const GATHER_MS = 25;
 
-const waiting = new Map<string, Publication[]>();
+/** A gathering that has not been sent by then belongs to a request that was killed. */
+const MAX_GATHER_MS = 5_000;
+
+const waiting = new Map<string, { since: number; list: Publication[] }>();
 
 /** Joins publications of one type: counts add up, executions are the first ones. */
 function joined(list: readonly Publication[]): Publication[] {
@@ -29,16 +32,16 @@ function joined(list: readonly Publication[]): Publication[] {
 /** Tells a workspace's feed, behind the answer: a feed that is down is logged and nothing else. */
 export function publish(ctx: Context, workspaceId: string, publication: Publication): void {
   const pending = waiting.get(workspaceId);
-  if (pending) {
-    pending.push(publication);
+  if (pending && Date.now() - pending.since < MAX_GATHER_MS) {
+    pending.list.push(publication);
     return;
   }
-  waiting.set(workspaceId, [publication]);
+  const mine = { since: Date.now(), list: [publication] };
+  waiting.set(workspaceId, mine);
   const send = async () => {
     await sleep(GATHER_MS);
-    const list = waiting.get(workspaceId) ?? [];
-    waiting.delete(workspaceId);
-    await ctx.feed.get(ctx.feed.idFromName(workspaceId)).publish(workspaceId, joined(list));
+    if (waiting.get(workspaceId) === mine) waiting.delete(workspaceId);
+    await ctx.feed.get(ctx.feed.idFromName(workspaceId)).publish(workspaceId, joined(mine.list));
   };
   ctx.waitUntil(send());
 }

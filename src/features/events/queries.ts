@@ -2,9 +2,9 @@ import { type SQL, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { Db } from "../../db/client.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { decodeCursor, encodeCursor } from "../../http/params.ts";
+import { cursorInstant, decodeCursor, encodeCursor } from "../../http/params.ts";
 import { impossible } from "../../lib/errors.ts";
-import { type EpochUs, formatInstant, parseInstant } from "../../lib/time.ts";
+import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { event } from "./schema.ts";
 
 export interface ListQuery {
@@ -31,9 +31,8 @@ export async function listEvents(db: Db, workspaceId: string, query: ListQuery) 
   if (query.to !== undefined) where.push(sql`e.occurred_at < ${formatInstant(query.to)}::timestamptz`);
   if (query.cursor !== undefined) {
     if (query.skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
-    const [occurredAt = "", id = ""] = decodeCursor(query.cursor, 2);
-    if (parseInstant(occurredAt) === undefined)
-      throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+    const [position = "", id = ""] = decodeCursor(query.cursor, 2);
+    const occurredAt = cursorInstant(position);
     where.push(sql`(e.occurred_at, e.id) < (${occurredAt}::timestamptz, ${id})`);
   }
   const rows: Event[] = await db.query({

@@ -5,7 +5,7 @@ import { type Statement, sqlState } from "../../db/client.ts";
 import type { IntakeKind, Verdict } from "../../http/intake.ts";
 import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
 import { publish } from "../../realtime/publish.ts";
-import { classify, insertNew, lockKeys, moveStarts, upsert } from "./merge.ts";
+import { type Basis, classify, insertNew, lockKeys, moveStarts, upsert } from "./merge.ts";
 import { checkMessage, type Message } from "./message.ts";
 
 const writtenRow = z.object({ id: z.string(), created: z.boolean() });
@@ -16,6 +16,7 @@ const reasonRow = z.object({
   newer: z.boolean(),
   path: z.string().nullable(),
   reversed: z.boolean().nullable(),
+  superseded: z.boolean(),
 });
 const NO_PARTITION = "23514";
 const MAX_RESENDS = 3;
@@ -60,6 +61,14 @@ function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
   }
   if (reason.reversed)
     return { result: "invalid", code: "end_before_start", path: "ended_at", detail: "must not be before the stored started_at" };
+  if (reason.superseded) {
+    return {
+      result: "conflict",
+      code: "superseded",
+      path: "revision",
+      detail: "The stored execution has a higher revision and is open; an end needs that revision or a higher one.",
+    };
+  }
   if (reason.path === null) return { result: "duplicate" };
   const detail = `The stored execution says otherwise about ${reason.path}; a correction needs a higher revision.`;
   return { result: "conflict", code: "contradiction", path: reason.path, detail };
@@ -73,14 +82,14 @@ async function merge(
   ctx: Context,
   workspaceId: string,
   messages: readonly Message[],
-  { resends = 0, onlyNewer = false } = {},
+  { resends = 0, basis }: { resends?: number; basis?: Basis } = {},
 ): Promise<Map<Message, Verdict>> {
   const waves = wavesOf(messages);
   const corrects = messages.some((message) => message.revision > 0);
   const statements = waves.flatMap((wave): Statement<unknown>[] => [
     ...(corrects ? [{ sql: lockKeys(workspaceId, wave), row: idRow }] : []),
-    { sql: corrects ? moveStarts(workspaceId, wave) : NOTHING_MOVED, row: idRow },
-    { sql: upsert(workspaceId, wave, onlyNewer), row: writtenRow },
+    { sql: corrects ? moveStarts(workspaceId, wave, basis) : NOTHING_MOVED, row: idRow },
+    { sql: upsert(workspaceId, wave, basis), row: writtenRow },
     { sql: classify(workspaceId, wave), row: reasonRow },
   ]);
   const results = await withPartitions(ctx, messages, () => ctx.db.transaction(statements, { isolation: "ReadCommitted" }));
@@ -111,14 +120,13 @@ async function merge(
       const created = written.get(message.id);
       const reason = why.get(message.id);
       if (created !== undefined) verdicts.set(message, { result: created ? "created" : "updated" });
-      else if (reason?.newer && !reason.reversed && resends < MAX_RESENDS) again.push(message);
+      else if (reason?.newer && !reason.reversed && !basis && resends < MAX_RESENDS) again.push(message);
       else if (reason) verdicts.set(message, verdictOf(reason));
     }
   });
   // A correction that lost its race to another start: the key is there now, and the next attempt moves it.
   if (again.length > 0)
-    for (const [message, verdict] of await merge(ctx, workspaceId, again, { resends: resends + 1, onlyNewer }))
-      verdicts.set(message, verdict);
+    for (const [message, verdict] of await merge(ctx, workspaceId, again, { resends: resends + 1 })) verdicts.set(message, verdict);
   return verdicts;
 }
 
@@ -187,11 +195,11 @@ export async function ingestMessages(ctx: Context, workspaceId: string, messages
 }
 
 /**
- * Stores a message as a revision of its own: where another has taken that revision meanwhile nothing is written.
+ * Stores a message as the next revision of exactly the row it was made from: where that has changed meanwhile nothing is written.
  * @returns whether it was stored
  */
-export async function supersede(ctx: Context, workspaceId: string, message: Message): Promise<boolean> {
-  const verdicts = await merge(ctx, workspaceId, [message], { onlyNewer: true });
+export async function supersede(ctx: Context, workspaceId: string, message: Message, basis: Basis): Promise<boolean> {
+  const verdicts = await merge(ctx, workspaceId, [message], { basis });
   announce(ctx, workspaceId, verdicts);
   return verdicts.get(message)?.result === "updated";
 }

@@ -26,17 +26,23 @@ const MARK = sql`insert into rollup_marks (unit, workspace_id, bucket)`;
 
 /** Metadata of running messages joins key by key. */
 const JOIN_METADATA = `case when e.metadata is null or x.metadata is null then coalesce(e.metadata, x.metadata) else
-  (select jsonb_object_agg(key, greatest(e.metadata -> key, x.metadata -> key)) from jsonb_object_keys(e.metadata || x.metadata) as key) end`;
+  (select coalesce(jsonb_object_agg(key, greatest(e.metadata -> key, x.metadata -> key)), '{}') from jsonb_object_keys(e.metadata || x.metadata) as key) end`;
+
+/** An error is one fact: its message goes with its type. */
+const JOIN_ERROR_MESSAGE = `case when x.error_type is null or e.error_type > x.error_type then e.error_message
+  when e.error_type is null or x.error_type > e.error_type then x.error_message else greatest(e.error_message, x.error_message) end`;
 
 /** The statement's text for one field; `e` is the stored row and `x` the message. */
-function merged({ column, type, bit }: (typeof MERGED)[number]): string {
-  const joined = type === "jsonb" ? JOIN_METADATA : `greatest(e.${column}, x.${column})`;
+function merged({ column, bit }: (typeof MERGED)[number]): string {
+  const special: Record<string, string> = { metadata: JOIN_METADATA, error_message: JOIN_ERROR_MESSAGE };
+  const joined = special[column] ?? `greatest(e.${column}, x.${column})`;
   return `${column} = case when x.revision > e.revision then x.${column} when e.settled & ${bit} <> 0 then e.${column}
     when x.settled & ${bit} <> 0 then x.${column} else ${joined} end`;
 }
 
 /** Whether a message of the running execution raises this field. */
 function raises({ column, type, bit }: (typeof MERGED)[number]): string {
+  if (column === "error_message") return `(e.settled & ${bit} = 0 and e.error_message is distinct from (${JOIN_ERROR_MESSAGE}))`;
   const more = type === "jsonb" ? `x.metadata is not null and e.metadata is distinct from (${JOIN_METADATA})` : `x.${column} > e.${column}`;
   return `(e.settled & ${bit} = 0 and (${more} or e.${column} is null and x.${column} is not null))`;
 }
@@ -51,10 +57,15 @@ const CONTRADICTIONS: [path: string, when: string][] = [
   ]),
 ];
 const ENDS_BEFORE_START = "coalesce(x.ended_at < e.started_at, false)";
+/** What a correction was made from: it is stored only if nobody has changed the row since. */
+export interface Basis {
+  heardAt: string;
+}
+const unchanged = (basis: Basis | undefined) => (basis ? sql` and e.heard_at = ${basis.heardAt}::timestamptz` : sql``);
 const SUPERSEDES = `not ${ENDS_BEFORE_START} and x.revision > e.revision`;
 const ADVANCES = `not ${ENDS_BEFORE_START} and (x.revision > e.revision or x.revision = e.revision
   and not (${CONTRADICTIONS.map(([, when]) => `(${when})`).join(" or ")})
-  and (x.settled & ~e.settled <> 0 or x.settled = 0 and (${MERGED.map(raises).join(" or ")})))`;
+  and (x.settled & ~e.settled <> 0 or x.settled = 0 and (e.stale or ${MERGED.map(raises).join(" or ")})))`;
 
 /** An update reopens a run that was closed because it fell silent; a final status stands. */
 const SET = `${IDENTITY.map((column) => `${column} = x.${column}`).join(", ")},
@@ -88,9 +99,9 @@ export function insertNew(workspaceId: string, messages: readonly Message[]): SQ
  * Writes messages about different executions: keys, rows and marks in one statement. Rows: the ids that it created or
  * changed; an id that is missing was a duplicate, a conflict or unknown (`classify`).
  * The key row is locked first and in the order of ids, as in `insertNew`.
- * @param onlyNewer leaves alone what has the message's revision already, instead of joining the two
+ * @param basis stores a correction of exactly this row or nothing, instead of joining
  */
-export function upsert(workspaceId: string, messages: readonly Message[], onlyNewer: boolean): SQL {
+export function upsert(workspaceId: string, messages: readonly Message[], basis?: Basis): SQL {
   const known = messages.some((message) => message.started_at === undefined)
     ? sql`select k.id, k.started_at from execution_keys k join input i on ${inWorkspace(workspaceId, "k")} and k.id = i.id
         where i.started_at is null order by k.id for update of k`
@@ -109,7 +120,7 @@ export function upsert(workspaceId: string, messages: readonly Message[], onlyNe
     from input i left join known n on n.id = i.id
     where coalesce(i.started_at, n.started_at) is not null and not exists (select from keys k where k.id = i.id and k.elsewhere)
     order by i.id
-    on conflict (workspace_id, started_at, id) do update set ${excluded(SET)} where ${excluded(onlyNewer ? SUPERSEDES : ADVANCES)}
+    on conflict (workspace_id, started_at, id) do update set ${excluded(SET)} where ${excluded(basis ? SUPERSEDES : ADVANCES)}${unchanged(basis)}
     returning new.id, new.started_at, old.id is null as created
   ),
   marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from written)
@@ -123,12 +134,12 @@ export function lockKeys(workspaceId: string, messages: readonly Message[]): SQL
 }
 
 /** Takes away the rows that a higher revision moves to another start; `upsert` then writes them there. Rows: their ids. */
-export function moveStarts(workspaceId: string, messages: readonly Message[]): SQL {
+export function moveStarts(workspaceId: string, messages: readonly Message[], basis?: Basis): SQL {
   return sql`with ${inputRows(messages)},
   gone as (
     delete from executions e using input i, execution_keys k
     where ${inWorkspace(workspaceId, "k")} and k.id = i.id and ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
-      and i.started_at <> k.started_at and i.revision > e.revision
+      and i.started_at <> k.started_at and i.revision > e.revision${unchanged(basis)}
     returning e.id, e.started_at, i.started_at as moved_to
   ),
   keys as (update execution_keys k set started_at = g.moved_to from gone g where ${inWorkspace(workspaceId, "k")} and k.id = g.id),
@@ -138,13 +149,20 @@ export function moveStarts(workspaceId: string, messages: readonly Message[]): S
 
 /**
  * Why messages were not written. Rows: id; `stored` (false: unknown); `newer` (the message has a higher revision: it lost a
- * race and should be sent again); `path` of the first contradiction, null for a duplicate.
+ * race and should be sent again); `superseded` (an end of an earlier revision than the open row's: refused, not repeated);
+ * `path` of the first contradiction, null for a duplicate. A run that repeats itself is heard, though nothing changes.
  */
 export function classify(workspaceId: string, messages: readonly Message[]): SQL {
   const same = (text: string) => sql.raw(text);
   const cases = CONTRADICTIONS.map(([path, when]) => sql`when ${same(when)} then ${path}`);
-  return sql`with ${inputRows(messages)}
+  return sql`with ${inputRows(messages)},
+  beats as (
+    update executions e set heard_at = now() from input x join execution_keys k on ${inWorkspace(workspaceId, "k")} and k.id = x.id
+    where ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id and e.status = 'running' and x.settled = 0
+      and x.revision = e.revision and e.heard_at < now() - interval '1 minute'
+  )
   select x.id, e.id is not null as stored, coalesce(x.revision > e.revision, false) as newer,
+    coalesce(x.revision < e.revision and x.settled <> 0 and e.settled = 0, false) as superseded,
     case when e.id is null or x.revision <> e.revision then null when x.started_at <> e.started_at then 'started_at' ${sql.join(cases, sql` `)} end as path,
     ${same(ENDS_BEFORE_START)} and x.revision >= e.revision as reversed
   from input x left join execution_keys k on ${inWorkspace(workspaceId, "k")} and k.id = x.id

@@ -14,7 +14,7 @@ const isLabel = (max: number) => (value: unknown) =>
   typeof value === "string" && value.length > 0 && value.length <= max && /^[\x20-\x7e]+$/.test(value);
 const isTime = (value: unknown) => typeof value === "string";
 const isCredits = (value: unknown) =>
-  typeof value === "number" ? value >= 0 && value <= MAX_COUNT : typeof value === "string" && /^\d{1,12}(\.\d{1,6})?$/.test(value);
+  typeof value === "number" ? value >= 0 && value <= MAX_COUNT : typeof value === "string" && /^\d{1,13}(\.\d{1,6})?$/.test(value);
 const isMetadata = (value: unknown) =>
   typeof value === "object" &&
   !Array.isArray(value) &&

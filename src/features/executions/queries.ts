@@ -2,9 +2,9 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Db } from "../../db/client.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { decodeCursor, encodeCursor } from "../../http/params.ts";
+import { cursorInstant, decodeCursor, encodeCursor } from "../../http/params.ts";
 import { impossible, notFound } from "../../lib/errors.ts";
-import { type EpochUs, formatInstant, parseInstant } from "../../lib/time.ts";
+import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { type Execution, STATUSES } from "./schema.ts";
 
 export interface ListQuery {
@@ -83,9 +83,8 @@ export async function listExecutions(db: Db, workspaceId: string, query: ListQue
   const where = [...all];
   if (query.cursor !== undefined) {
     if (query.skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
-    const [startedAt = "", id = ""] = decodeCursor(query.cursor, 2);
-    if (parseInstant(startedAt) === undefined)
-      throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+    const [position = "", id = ""] = decodeCursor(query.cursor, 2);
+    const startedAt = cursorInstant(position);
     // The first comparison alone lets the planner leave out newer partitions.
     where.push(sql`e.started_at <= ${startedAt}::timestamptz and (e.started_at, e.id) < (${startedAt}::timestamptz, ${id})`);
   }
@@ -116,13 +115,28 @@ async function countExecutions(db: Db, where: SQL[]): Promise<number> {
   return found?.total ?? 0;
 }
 
+const internals = row.extend({ duration_given_ms: z.number().nullable(), heard_at: z.string() });
+export interface Stored {
+  execution: Execution;
+  /** The duration as a caller gave it; null when it follows from the times. */
+  durationGivenMs: number | null;
+  /** Moves on with every change of the row. */
+  heardAt: string;
+}
+
 /** @throws AppError not_found, also for an execution of another workspace */
-export async function getExecution(db: Db, workspaceId: string, id: string): Promise<Execution> {
+export async function getStored(db: Db, workspaceId: string, id: string): Promise<Stored> {
   const [found] = await db.query({
-    sql: sql`select ${COLUMNS} from execution_keys k join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
+    sql: sql`select ${COLUMNS}, e.duration_given_ms, e.heard_at from execution_keys k join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
       where ${inWorkspace(workspaceId, "k")} and k.id = ${id}`,
-    row,
+    row: internals,
   });
   if (!found) throw notFound("execution");
-  return shape(found);
+  const { duration_given_ms, heard_at, ...rest } = found;
+  return { execution: shape(rest), durationGivenMs: duration_given_ms, heardAt: heard_at };
+}
+
+/** @throws AppError not_found, also for an execution of another workspace */
+export async function getExecution(db: Db, workspaceId: string, id: string): Promise<Execution> {
+  return (await getStored(db, workspaceId, id)).execution;
 }

@@ -62,7 +62,7 @@ const METADATA_PARAM = /^metadata\.[A-Za-z0-9_.:-]{1,128}$/;
 
 function listQuery(given: z.output<typeof listParams>): ListQuery {
   const { workspace_id: _, limit = DEFAULT_LIMIT, ...rest } = given;
-  const others = Object.entries(rest).filter(([name]) => !(name in listParams.shape)) as [string, string][];
+  const others = Object.entries(rest).filter(([name]) => !Object.hasOwn(listParams.shape, name)) as [string, string][];
   const unknown = others.find(([name]) => !METADATA_PARAM.test(name))?.[0];
   if (unknown !== undefined) {
     const message = `There is no "${unknown}" here.`;

@@ -23,10 +23,17 @@ export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number
   ]);
   const { executions, successes, failures, credits } = recent.totals;
   const rate = (value: unknown) => Number(value ?? 0) / 5;
+  // A fifth of whole micro-credits, rounded down: decimal from end to end.
+  const micro = String(BigInt(String(credits ?? "0").replace(".", "")) / 5n).padStart(7, "0");
   return {
     data: {
       running: running.totals.running,
-      per_minute: { executions: rate(executions), successes: rate(successes), failures: rate(failures), credits: rate(credits).toFixed(6) },
+      per_minute: {
+        executions: rate(executions),
+        successes: rate(successes),
+        failures: rate(failures),
+        credits: `${micro.slice(0, -6)}.${micro.slice(-6)}`,
+      },
       minutes: minutes.rows.map(({ bucket, values }) => ({ bucket, ...values })),
     },
     meta: minutes.meta,

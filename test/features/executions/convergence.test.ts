@@ -26,7 +26,7 @@ const stated = {
   ),
   tokens_in: fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined }),
   model: fc.option(fc.constantFrom("m1", "m2", "m3"), { nil: undefined }),
-  error: fc.option(fc.record({ type: fc.constantFrom("E1", "E2"), message: fc.constantFrom("x", "y") }), { nil: undefined }),
+  error: fc.option(fc.record({ type: fc.constantFrom("E1", "E2"), message: fc.constantFrom("x", "y", undefined) }), { nil: undefined }),
   metadata: fc.option(fc.dictionary(fc.constantFrom("a", "b", "c"), fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom("s", "t"))), {
     nil: undefined,
   }),
@@ -50,6 +50,8 @@ function messagesOf({ first, end, second, correction }: typeof story extends fc.
   return [
     { ...base, status: "running" },
     ...first.map((message) => ({ ...base, ...message })),
+    { ...base, status: "running", metadata: {} },
+    { ...base, status: "running", metadata: {} },
     ...(end
       ? [
           { ...base, ...end },

@@ -196,6 +196,23 @@ describe("a stream", () => {
     expect(body.data.results.at(-1).line).toBe(1000);
   });
 
+  it("that breaks off keeps the lines that came whole, and says so", async () => {
+    const lines = Array.from({ length: 800 }, (_, n) => JSON.stringify({ ...base, id: `cut-${n}`, agent_id: "cutter" })).join("\n");
+    const zipped = new Uint8Array(await new Response(new Blob([lines]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer());
+    const headers = { "content-type": "application/x-ndjson", "content-encoding": "gzip" };
+    const broken = await send(zipped.slice(0, zipped.length - 200), headers);
+    expect([broken.status, broken.body.code]).toEqual([400, "broken_body"]);
+    expect((await send(new TextEncoder().encode("no gzip at all"), headers)).status).toBe(400);
+    expect((await send(zipped, headers)).body.data.counts).toMatchObject({ conflict: 0, invalid: 0 });
+    expect((await api.get("/api/v1/executions?agent_id=cutter&limit=1&include_total=true")).body.page.total).toBe(800);
+  });
+
+  it("survives an item that is nested without end", async () => {
+    const deep = `${'{"a":'.repeat(3000)}1${"}".repeat(3000)}`;
+    const text = `{"executions":[{"id":"deep","agent_id":"a","user_id":"u","status":"success","started_at":"2026-10-01T00:00:00Z","metadata":${deep}},${JSON.stringify({ ...base, id: "shallow" })}]}`;
+    expect((await send(text)).body.data.results).toMatchObject([{ result: "invalid", code: "too_deep" }, { result: "created" }]);
+  });
+
   it("takes a line that is too long for a bad line, whatever its length", async () => {
     const { body } = await ndjson([{ ...base, id: "s1" }, `"${"x".repeat(3 * 1024 * 1024)}"`, { ...base, id: "s2" }]);
     expect(body.data.counts).toMatchObject({ created: 2, invalid: 1 });
@@ -233,7 +250,44 @@ describe("a correction", () => {
       api.patch("/api/v1/executions/p3", { version: "2" }),
     ]);
     expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200]);
-    expect((await api.get("/api/v1/executions/p3")).body.data).toMatchObject({ tokens_in: 5, model: "x", version: "2", revision: 3 });
+    expect((await api.get("/api/v1/executions/p3")).body.data).toMatchObject({ tokens_in: 5, model: "x", version: "2" });
+  });
+
+  it("of a running execution lets its real end count, and never undoes one that came meanwhile", async () => {
+    const start = { ...base, status: "running" };
+    const end = { ...base, ended_at: "2026-10-01T10:00:02Z", credits: 2 };
+    await send({ ...start, id: "open" });
+    expect((await api.patch("/api/v1/executions/open", { environment: "prod" })).body.data).toMatchObject({
+      environment: "prod",
+      status: "running",
+      revision: 0,
+    });
+    expect(outcomes(await send({ ...end, id: "open" }))).toEqual(["updated"]);
+    expect((await api.get("/api/v1/executions/open")).body.data).toMatchObject({
+      status: "success",
+      credits: "2.000000",
+      environment: "prod",
+    });
+    await send({ ...start, id: "cut", model: "m" });
+    expect((await api.patch("/api/v1/executions/cut", { model: null })).body.data).toMatchObject({ model: null, revision: 1 });
+    const refused = await send({ ...end, id: "cut" });
+    expect(refused.body.data.results[0]).toMatchObject({ result: "conflict", code: "superseded" });
+    expect(outcomes(await send({ ...end, id: "cut", revision: 1 }))).toEqual(["updated"]);
+    for (let round = 0; round < 6; round++) {
+      const id = `both${round}`;
+      await send({ ...start, id, model: "m" });
+      const [patched, ended] = await Promise.all([api.patch(`/api/v1/executions/${id}`, { model: null }), send({ ...end, id })]);
+      expect(patched.status).toBe(200);
+      const stored = (await api.get(`/api/v1/executions/${id}`)).body.data;
+      expect(stored.model).toBeNull();
+      if (outcomes(ended)[0] === "updated") expect(stored).toMatchObject({ status: "success", credits: "2.000000" });
+      else expect(outcomes(ended)).toEqual(["conflict"]);
+    }
+  });
+
+  it("of an end moves a derived duration along, microseconds included", async () => {
+    await send({ ...base, id: "micro", started_at: "2026-10-01T10:00:00.000900Z", ended_at: "2026-10-01T10:00:01.001100Z" });
+    expect((await api.patch("/api/v1/executions/micro", { ended_at: "2026-10-01T10:00:05.001100Z" })).body.data.duration_ms).toBe(5000);
   });
 
   it("that takes a field away is not undone by another at the same time", async () => {
@@ -249,7 +303,6 @@ describe("a correction", () => {
         model: null,
         version: "2",
         credits: "1.000000",
-        revision: 2,
       });
     }
   });
@@ -315,6 +368,11 @@ describe("the list", () => {
     ["colour=red", 400],
     ["metadata.=x", 400],
     ["from=yesterday", 400],
+    ["from=0000-01-01T00:00:00Z", 400],
+    ["to=9999-12-31T23:59:59-10:00", 400],
+    ["constructor=1", 400],
+    ["model=%00", 400],
+    [`cursor=${btoa('["0000-01-01T00:00:00Z", "x"]')}`, 422],
     ["cursor=abc", 422],
     [`cursor=${btoa('["2026-10-01T00:00:00Z", 1]')}`, 422],
     [`cursor=${btoa('["x\' or 1=1", "y"]')}`, 422],

@@ -153,6 +153,10 @@ describe("the routes", () => {
     [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "colour", op: "eq", value: "x" }] }, 422, "filters.0.field"],
     [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "duration_ms", op: "gt", value: "long" }] }, 422, "filters.0.value"],
     [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "status", op: "in", value: "x" }] }, 422, "filters.0.value"],
+    [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "metadata.n", op: "contains", value: 5 }] }, 422, "filters.0.value"],
+    [{ measures: ["executions"], timeframe: "7d", limit: 2 }, 422, "limit"],
+    [{ measures: ["executions"], timeframe: "7d", granularity: "hour", group_by: ["agent"], limit: 1000 }, 422, "limit"],
+    [{ measures: ["executions"], from: "2024-06-01T00:00:00Z", to: "2026-06-01T00:00:00Z", compare: "previous_year" }, 422, "compare"],
     [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "agent", op: "eq", value: "a\u0000" }] }, 400, "json.filters.0.value"],
   ])("refuse the query %j with %i", async (body, status, path) => {
     const answer = await api.post("/api/v1/metrics/query", body);
