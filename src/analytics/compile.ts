@@ -28,6 +28,8 @@ export interface Plan {
   source: Source;
   pieces: Pieces;
   groups: Group[];
+  /** Whether the answer shall say which source answered each piece. */
+  explain: boolean;
   /** Whether a filter or a group tells statuses apart. */
   byStatus: boolean;
   /** Whether the answer has rows beside its totals: buckets or groups. */
@@ -194,6 +196,14 @@ export function compile(plan: Plan): SQL {
 
 const columns = (alias: string) => list(STAT_COLUMNS.map((name) => sql`${sql.identifier(alias)}.${sql.identifier(name)}`));
 
+/** Marks inside the pieces of the rollups. */
+function marked(plan: Plan): SQL {
+  const within = (name: string, column: string, over: readonly TimeRange[]) =>
+    sql`(select coalesce(jsonb_agg(d.${sql.identifier(column)} order by d.${sql.identifier(column)}), '[]') from ${sql.identifier(name)} d join ${intervals(over)} on d.${sql.identifier(column)} >= s.lo
+      and d.${sql.identifier(column)} < s.hi)`;
+  return sql`, 'marked_days', ${within("dirty_days", "day", plan.pieces.day)}, 'marked_hours', ${within("dirty_hours", "hour", [...plan.pieces.day, ...plan.pieces.hour])}`;
+}
+
 /** What the answer is true for, and what each source gave. */
 function meta(plan: Plan): SQL {
   return sql`jsonb_build_object(
@@ -203,7 +213,7 @@ function meta(plan: Plan): SQL {
       (select min(started_at) from executions e where ${inWorkspace(plan.workspaceId, "e")} and e.status = 'running')),
     'daily', (select count(distinct at) from rolls0 where unit = 'day'),
     'hourly', (select count(distinct at) from rolls0 where unit = 'hour'),
-    'raw', (select count(*) from raws0))`;
+    'raw', (select count(*) from raws0)${plan.explain ? marked(plan) : sql``})`;
 }
 
 /** The best groups of the asked range by the asked order; ties by the group's own name, so that a rank is stable. */

@@ -130,7 +130,7 @@ function slotsOf(buckets: Bucket[], period: 0 | 1, clock: "hour" | "day" | undef
  * @param now the moment that a timeframe ends
  * @throws AppError impossible for what cannot be asked
  */
-export function resolve(workspaceId: string, query: Query, now: EpochUs): Resolved {
+export function resolve(workspaceId: string, query: Query, now: EpochUs, explain = false): Resolved {
   if (!isTimeZone(query.timezone))
     throw impossible("timezone", "unknown_timezone", `"${query.timezone}" is not a time zone of the IANA database.`);
   const range = rangeOf(query, now);
@@ -176,6 +176,7 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs): Resolv
     source,
     pieces: cut(slots, source),
     groups: fields.map(({ name, field }) => groupOf(name, field)),
+    explain,
     byStatus: dimensions.includes("status"),
     parted: query.granularity !== undefined || fields.length > 0,
     filters: filters

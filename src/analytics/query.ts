@@ -6,6 +6,7 @@ import { type MeasureName, measureOf, type Sums, type Value } from "./measures.t
 import { type Query, type Resolved, resolve } from "./plan.ts";
 import { formatLocal } from "./range.ts";
 import { RELATIVE_ERROR } from "./sketch.ts";
+import { answered, type Grain } from "./source.ts";
 
 export interface Compared {
   previous: Value;
@@ -71,7 +72,15 @@ const sums = z.object({
   active_users: z.number(),
   active_agents: z.number(),
 });
-const metaRow = z.object({ as_of: z.string(), complete_until: z.string(), daily: z.number(), hourly: z.number(), raw: z.number() });
+const metaRow = z.object({
+  as_of: z.string(),
+  complete_until: z.string(),
+  daily: z.number(),
+  hourly: z.number(),
+  raw: z.number(),
+  marked_days: z.array(z.string()).default([]),
+  marked_hours: z.array(z.string()).default([]),
+});
 const resultRow = z.union([
   z.object({ meta: metaRow }),
   sums.extend({
@@ -187,15 +196,18 @@ class Finisher {
   }
 }
 
-function explained({ plan }: Resolved): Record<string, unknown> {
+/** The pieces of the range as they were answered, marks and all. */
+function explained({ plan }: Resolved, about: z.output<typeof metaRow>): Record<string, unknown> {
+  const moments = (list: string[]) => list.map((text) => parseInstant(text) ?? Number.NaN);
+  const pieces = answered(plan.pieces, plan.source, { days: moments(about.marked_days), hours: moments(about.marked_hours) });
   const readable = (list: { from: EpochUs; to: EpochUs }[]) =>
     list.map(({ from, to }) => ({ from: formatInstant(from), to: formatInstant(to) }));
+  const rollup = (grain: Grain | undefined, list: typeof pieces.day) =>
+    grain ? { table: grain.table, grain: grain.grain, pieces: readable(list) } : null;
   return {
-    daily: plan.source.daily ? { table: plan.source.daily.table, grain: plan.source.daily.grain, pieces: readable(plan.pieces.day) } : null,
-    hourly: plan.source.hourly
-      ? { table: plan.source.hourly.table, grain: plan.source.hourly.grain, pieces: readable(plan.pieces.hour) }
-      : null,
-    raw: { table: "executions", pieces: readable(plan.pieces.raw), also: "hours and days with a mark" },
+    daily: rollup(plan.source.daily, pieces.day),
+    hourly: rollup(plan.source.hourly, pieces.hour),
+    raw: { table: "executions", pieces: readable(pieces.raw) },
   };
 }
 
@@ -205,7 +217,7 @@ function explained({ plan }: Resolved): Record<string, unknown> {
  * @throws AppError impossible for what cannot be asked
  */
 export async function runQuery(db: Db, workspaceId: string, query: Query, now: EpochUs, explain = false): Promise<Answer> {
-  const resolved = resolve(workspaceId, query, now);
+  const resolved = resolve(workspaceId, query, now, explain);
   const rows = await db.query({ sql: compile(resolved.plan), row: resultRow });
   const stats = rows.filter((row): row is StatRow => !("meta" in row));
   const about = rows.find((row): row is Extract<typeof row, { meta: unknown }> => "meta" in row)?.meta;
@@ -229,7 +241,7 @@ export async function runQuery(db: Db, workspaceId: string, query: Query, now: E
         ? { relative_errors: Object.fromEntries(query.measures.map((name) => [name, inexact.includes(name) ? RELATIVE_ERROR : 0])) }
         : {}),
       ...(compared ? { compared: { from: formatLocal(compared.from, query.timezone), to: formatLocal(compared.to, query.timezone) } } : {}),
-      ...(explain ? { plan: explained(resolved) } : {}),
+      ...(explain ? { plan: explained(resolved, about) } : {}),
     },
   };
 }

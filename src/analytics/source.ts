@@ -78,3 +78,36 @@ export function cut(buckets: readonly TimeRange[], source: Source): Pieces {
   }
   return pieces;
 }
+
+function without(list: readonly TimeRange[], marked: readonly EpochUs[], unit: number): TimeRange[] {
+  const left: TimeRange[] = [];
+  for (const { from, to } of list) {
+    let start = from;
+    for (const mark of marked) {
+      if (mark < from || mark >= to) continue;
+      push(left, start, mark);
+      start = mark + unit;
+    }
+    push(left, start, to);
+  }
+  return left;
+}
+
+/** Ranges in time order, those that touch as one. */
+function joined(list: readonly TimeRange[]): TimeRange[] {
+  const result: TimeRange[] = [];
+  for (const { from, to } of [...list].sort((a, b) => a.from - b.from)) push(result, from, to);
+  return result;
+}
+
+/**
+ * Which source answered each piece: a marked day falls to the hours (or, without hourly rows for these dimensions, to raw rows),
+ * a marked hour to raw rows. Marks are in time order.
+ */
+export function answered(pieces: Pieces, source: Source, marked: { days: readonly EpochUs[]; hours: readonly EpochUs[] }): Pieces {
+  const fallen = marked.days.map((day) => ({ from: day, to: day + DAY_US }));
+  const day = without(pieces.day, marked.days, DAY_US);
+  if (!source.hourly) return { day, hour: [], raw: joined([...pieces.raw, ...fallen]) };
+  const hour = without(joined([...pieces.hour, ...fallen]), marked.hours, HOUR_US);
+  return { day, hour, raw: joined([...pieces.raw, ...marked.hours.map((start) => ({ from: start, to: start + HOUR_US }))]) };
+}

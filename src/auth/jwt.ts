@@ -49,9 +49,17 @@ function userOf(payload: JWTPayload): User {
   };
 }
 
+function algorithmOf(token: string): string {
+  try {
+    return decodeProtectedHeader(token).alg ?? "";
+  } catch (error) {
+    throw refused("The token is not a JWT.", error);
+  }
+}
+
 /** The algorithm is chosen by what this instance is configured for, from a fixed list, never by the token alone. */
 async function verify(config: Config, token: string): Promise<JWTPayload> {
-  const { alg = "" } = decodeProtectedHeader(token);
+  const alg = algorithmOf(token);
   const options = (algorithms: string[]): JWTVerifyOptions => ({
     algorithms,
     requiredClaims: ["exp", "sub"],
@@ -70,10 +78,14 @@ async function verify(config: Config, token: string): Promise<JWTPayload> {
   throw refused(`The algorithm ${alg.slice(0, 16) || "none"} is not accepted.`);
 }
 
+/** What jose does not know as a fault of the token is one of the key set: out of reach, or not a key set. */
 function isKeySetFault(error: unknown): boolean {
-  if (!(error instanceof errors.JOSEError))
-    return !(error instanceof SyntaxError || (error instanceof TypeError && /token|JWT/i.test(error.message)));
-  return error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid || error.code === "ERR_JOSE_GENERIC";
+  return (
+    !(error instanceof errors.JOSEError) ||
+    error instanceof errors.JWKSTimeout ||
+    error instanceof errors.JWKSInvalid ||
+    error.code === "ERR_JOSE_GENERIC"
+  );
 }
 
 /**
@@ -96,7 +108,6 @@ export async function authenticateToken(config: Config, token: string, nowMs: nu
     if (error instanceof AppError) throw error;
     if (error instanceof errors.JWTExpired) throw refused("The token has expired.", error);
     if (error instanceof errors.JWTClaimValidationFailed) throw refused(`The token's ${error.claim} is not accepted.`, error);
-    // What jose does not know as a fault of the token is one of the key set: out of reach, or not a key set.
     if (isKeySetFault(error))
       throw new AppError("unavailable", "keys_unavailable", "The key set cannot be reached.", { retryAfterSeconds: 5, cause: error });
     throw refused("The token is not valid.", error);

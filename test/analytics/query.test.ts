@@ -284,6 +284,47 @@ describe("answers", () => {
     expect(answer.meta).toMatchObject({ exact: false, relative_error: 0.01, relative_errors: { executions: 0, duration_p95: 0.01 } });
   });
 
+  it("say which marked hours and days fell to raw rows", async () => {
+    const from = at("2026-04-03T00:00:00Z");
+    const answer = await ask({ measures: ["executions"], from, to: from + 2 * DAY_US, timezone: "UTC" }, true);
+    const { daily, hourly, raw } = answer.meta.plan as Record<"daily" | "hourly" | "raw", { pieces: { from: string; to: string }[] }>;
+    expect(daily.pieces).toEqual([]);
+    const covered = [...hourly.pieces, ...raw.pieces]
+      .map((piece) => [at(piece.from), at(piece.to)])
+      .sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0));
+    expect(covered[0]?.[0]).toBe(from);
+    expect(covered.at(-1)?.[1]).toBe(from + 2 * DAY_US);
+    for (const [index, piece] of covered.slice(1).entries()) expect(piece[0]).toBe(covered[index]?.[1]);
+    const rows = raw.pieces.reduce((sum, piece) => sum + within(all, at(piece.from), at(piece.to)).length, 0);
+    expect([rows, answer.meta.sources.raw.rows]).toEqual([within(all, from, from + 2 * DAY_US).length, rows]);
+  });
+
+  it("order groups by the exact percentile where it is exact", async () => {
+    const kind = executionIntake(ctx, "kernel-order");
+    const items = [10_000, 10_060, 10_100].map((duration_ms, n) => ({
+      id: `o${n}`,
+      agent_id: `a${n}`,
+      user_id: "u",
+      status: "success",
+      started_at: "2026-10-01T00:00:00Z",
+      duration_ms,
+    }));
+    await storeChecked(
+      kind,
+      items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+    );
+    const query: Query = {
+      measures: ["duration_p95"],
+      from: at("2026-10-01T00:00:00Z"),
+      to: at("2026-10-02T00:00:00Z"),
+      timezone: "UTC",
+      group_by: ["agent"],
+      limit: 1,
+    };
+    const best = await runQuery(ctx.db, "kernel-order", query, 0);
+    expect(best.rows[0]).toMatchObject({ group: { agent: "a2" }, values: { duration_p95: 10_100 } });
+  });
+
   it("are exact where only raw rows took part", async () => {
     const from = at("2026-04-04T00:00:00Z");
     const answer = await ask({ measures: MEASURE_NAMES, from, to: from + 7 * HOUR_US, timezone: "UTC" });

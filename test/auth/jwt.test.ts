@@ -97,6 +97,17 @@ describe("a token", () => {
     }
     expect(fetched).toHaveBeenCalled();
     await expect(authenticateToken(config, await signed({ workspaces: [W] }), Date.now())).rejects.toMatchObject({ code: "invalid_token" });
+    fetched.mockRejectedValue(new TypeError("connection refused"));
+    const [pair] = pairs;
+    if (!pair) throw new Error("no key");
+    const token = await new SignJWT({ workspaces: [W] })
+      .setProtectedHeader({ alg: pair.alg, kid: pair.alg })
+      .setSubject("x")
+      .setExpirationTime("1h")
+      .sign(pair.privateKey);
+    await expect(authenticateToken({ ...config, JWT_JWKS_URL: "https://down.example/keys" }, token, Date.now())).rejects.toMatchObject({
+      kind: "unavailable",
+    });
     fetched.mockRestore();
   });
 });

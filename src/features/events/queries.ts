@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import type { z } from "zod";
+import { z } from "zod";
 import type { Db } from "../../db/client.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { cursorInstant, decodeCursor, encodeCursor } from "../../http/params.ts";
@@ -17,6 +17,7 @@ export interface ListQuery {
   limit: number;
   cursor?: string | undefined;
   skip?: number | undefined;
+  include_total?: boolean | undefined;
 }
 
 type Event = z.output<typeof event>;
@@ -29,6 +30,7 @@ export async function listEvents(db: Db, workspaceId: string, query: ListQuery) 
   }
   if (query.from !== undefined) where.push(sql`e.occurred_at >= ${formatInstant(query.from)}::timestamptz`);
   if (query.to !== undefined) where.push(sql`e.occurred_at < ${formatInstant(query.to)}::timestamptz`);
+  const all = [...where];
   if (query.cursor !== undefined) {
     if (query.skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
     const [position = "", id = ""] = decodeCursor(query.cursor, 2);
@@ -45,6 +47,19 @@ export async function listEvents(db: Db, workspaceId: string, query: ListQuery) 
   const hasMore = rows.length > query.limit;
   return {
     data,
-    page: { limit: query.limit, next_cursor: hasMore && last ? encodeCursor([last.occurred_at, last.id]) : null, has_more: hasMore },
+    page: {
+      limit: query.limit,
+      next_cursor: hasMore && last ? encodeCursor([last.occurred_at, last.id]) : null,
+      has_more: hasMore,
+      ...(query.include_total ? { total: await countEvents(db, all) } : {}),
+    },
   };
+}
+
+async function countEvents(db: Db, where: SQL[]): Promise<number> {
+  const [found] = await db.query({
+    sql: sql`select count(*) as total from events e where ${sql.join(where, sql` and `)}`,
+    row: z.object({ total: z.number() }),
+  });
+  return found?.total ?? 0;
 }

@@ -34,10 +34,9 @@ router.openapi(
   },
 );
 
-const { include_total: _, ...paging } = pageParams;
 const listParams = z.strictObject({
   ...workspaceParam,
-  ...paging,
+  ...pageParams,
   event_type: textInput(128).optional(),
   event_name: textInput(256).optional(),
   user_id: idParam.optional(),

@@ -60,6 +60,10 @@ it("takes a stream, lists it by pages, and keeps workspaces apart", async () => 
   }
   expect(seen).toEqual(Array.from({ length: 1200 }, (_, n) => `s${1199 - n}`).filter((id) => id !== "s10"));
   expect((await api.get("/api/v1/events?event_type=stream&user_id=u1&limit=1000&from=2026-10-02T00:10:00Z")).body.data).toHaveLength(200);
+  expect((await api.get("/api/v1/events?event_type=stream&limit=5&include_total=true")).body.page).toMatchObject({
+    total: 1199,
+    has_more: true,
+  });
   expect((await clientOf(await tokenFor("events-other")).get("/api/v1/events")).body.data).toEqual([]);
   expect((await clientOf(await tokenFor(W, { role: "viewer" })).post("/api/v1/events", base)).status).toBe(403);
 });
