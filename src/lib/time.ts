@@ -21,6 +21,11 @@ export function parseInstant(text: string): EpochUs | undefined {
   return whole * 1000 + Math.round(Number(`0.${fraction || 0}`) * SECOND_US);
 }
 
+/** Whether a moment may stand in a question: PostgreSQL and a number of microseconds hold it with room to spare. */
+export function isAskable(us: EpochUs): boolean {
+  return us >= 0 && us <= Date.UTC(2200, 0, 1) * 1000;
+}
+
 function daysOfMonth(year: number, month: number): number {
   return new Date(Date.UTC(year, month, 0)).getUTCDate();
 }

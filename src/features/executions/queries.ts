@@ -1,13 +1,13 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Db } from "../../db/client.ts";
+import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { cursorInstant, decodeCursor, encodeCursor } from "../../http/params.ts";
-import { impossible, notFound } from "../../lib/errors.ts";
+import { notFound } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
-import { type Execution, STATUSES } from "./schema.ts";
+import { type Execution, execution, type STATUSES } from "./schema.ts";
 
-export interface ListQuery {
+export interface ListQuery extends Paging {
   agent_id?: string | undefined;
   user_id?: string | undefined;
   status?: (typeof STATUSES)[number] | undefined;
@@ -20,33 +20,9 @@ export interface ListQuery {
   min_credits?: string | undefined;
   max_credits?: string | undefined;
   metadata: [key: string, value: string][];
-  limit: number;
-  cursor?: string | undefined;
-  skip?: number | undefined;
-  include_total?: boolean | undefined;
 }
 
-const row = z.object({
-  id: z.string(),
-  agent_id: z.string(),
-  user_id: z.string(),
-  status: z.enum(STATUSES),
-  started_at: z.string(),
-  ended_at: z.string().nullable(),
-  duration_ms: z.number().nullable(),
-  credits: z.string().nullable(),
-  tokens_in: z.number().nullable(),
-  tokens_out: z.number().nullable(),
-  model: z.string().nullable(),
-  parent_execution_id: z.string().nullable(),
-  environment: z.string().nullable(),
-  version: z.string().nullable(),
-  error_type: z.string().nullable(),
-  error_message: z.string().nullable(),
-  metadata: z.record(z.string(), z.unknown()).nullable(),
-  revision: z.number(),
-  stale: z.boolean(),
-});
+const row = execution.omit({ error: true }).extend({ error_type: z.string().nullable(), error_message: z.string().nullable() });
 const COLUMNS = sql.raw(
   Object.keys(row.shape)
     .map((name) => `e.${name}`)
@@ -77,42 +53,11 @@ function conditions(workspaceId: string, query: ListQuery): SQL[] {
   return list;
 }
 
-/** Newest first, ties by id; a page by keyset, or by offset when `skip` is given. */
+/** Newest first, ties by id. */
 export async function listExecutions(db: Db, workspaceId: string, query: ListQuery) {
-  const all = conditions(workspaceId, query);
-  const where = [...all];
-  if (query.cursor !== undefined) {
-    if (query.skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
-    const [position = "", id = ""] = decodeCursor(query.cursor, 2);
-    const startedAt = cursorInstant(position);
-    // The first comparison alone lets the planner leave out newer partitions.
-    where.push(sql`e.started_at <= ${startedAt}::timestamptz and (e.started_at, e.id) < (${startedAt}::timestamptz, ${id})`);
-  }
-  const rows = await db.query({
-    sql: sql`select ${COLUMNS} from executions e where ${sql.join(where, sql` and `)}
-      order by e.started_at desc, e.id desc limit ${query.limit + 1} offset ${query.skip ?? 0}`,
-    row,
-  });
-  const data = rows.slice(0, query.limit).map(shape);
-  const last = data.at(-1);
-  const hasMore = rows.length > query.limit;
-  return {
-    data,
-    page: {
-      limit: query.limit,
-      next_cursor: hasMore && last ? encodeCursor([last.started_at, last.id]) : null,
-      has_more: hasMore,
-      ...(query.include_total ? { total: await countExecutions(db, all) } : {}),
-    },
-  };
-}
-
-async function countExecutions(db: Db, where: SQL[]): Promise<number> {
-  const [found] = await db.query({
-    sql: sql`select count(*) as total from executions e where ${sql.join(where, sql` and `)}`,
-    row: z.object({ total: z.number() }),
-  });
-  return found?.total ?? 0;
+  const list = { from: sql`executions e`, columns: COLUMNS, row, where: conditions(workspaceId, query), time: "started_at" };
+  const { data, page } = await listByTime(db, { ...list, timeOf: (each) => each.started_at }, query);
+  return { data: data.map(shape), page };
 }
 
 const internals = row.extend({ duration_given_ms: z.number().nullable(), heard_at: z.string() });

@@ -1,0 +1,87 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import { impossible } from "../lib/errors.ts";
+import { formatInstant, isAskable, parseInstant } from "../lib/time.ts";
+import type { Db } from "./client.ts";
+
+export interface Paging {
+  limit: number;
+  cursor?: string | undefined;
+  skip?: number | undefined;
+  include_total?: boolean | undefined;
+}
+
+export interface Listed<T> {
+  /** Table (alias `e`) and the columns of a row. */
+  from: SQL;
+  columns: SQL;
+  row: z.ZodType<T>;
+  where: SQL[];
+  /** The column that orders the list, newest first; ties by `id`. */
+  time: string;
+  timeOf(row: T): string;
+}
+
+/** A keyset position as an opaque text. */
+function encodeCursor(position: readonly string[]): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(position));
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+}
+
+/** The moment of a keyset position. @throws AppError impossible for one that no list has given */
+function cursorInstant(text: string): string {
+  const at = parseInstant(text);
+  if (at === undefined || !isAskable(at)) throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+  return formatInstant(at);
+}
+
+/** @throws AppError impossible for a text that no list has given */
+function decodeCursor(cursor: string, length: number): string[] {
+  try {
+    const bytes = Uint8Array.from(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
+    const position: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
+    if (
+      Array.isArray(position) &&
+      position.length === length &&
+      position.every((item) => typeof item === "string" && !item.includes("\0") && item.isWellFormed())
+    )
+      return position;
+  } catch {
+    // Falls through: whatever is wrong with it, it is not ours.
+  }
+  throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+}
+
+const counted = z.object({ total: z.number() });
+
+/**
+ * One page of a list by time: by keyset, so that rows that arrive meanwhile shift nothing, or by offset when `skip` is given.
+ * @throws AppError impossible for a cursor of another list, or with `skip`
+ */
+export async function listByTime<T extends { id: string }>(db: Db, { from, columns, row, where, time, timeOf }: Listed<T>, query: Paging) {
+  const at = sql`e.${sql.identifier(time)}`;
+  const conditions = [...where];
+  if (query.cursor !== undefined) {
+    if (query.skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
+    const [position = "", id = ""] = decodeCursor(query.cursor, 2);
+    const last = sql`${cursorInstant(position)}::timestamptz`;
+    // The first comparison alone lets the planner leave out newer partitions.
+    conditions.push(sql`${at} <= ${last} and (${at}, e.id) < (${last}, ${id})`);
+  }
+  const rows = await db.query({
+    sql: sql`select ${columns} from ${from} where ${sql.join(conditions, sql` and `)}
+      order by ${at} desc, e.id desc limit ${query.limit + 1} offset ${query.skip ?? 0}`,
+    row,
+  });
+  const data = rows.slice(0, query.limit);
+  const last = data.at(-1);
+  const hasMore = rows.length > query.limit;
+  const total = query.include_total
+    ? await db.query({ sql: sql`select count(*) as total from ${from} where ${sql.join(where, sql` and `)}`, row: counted })
+    : undefined;
+  const page = { limit: query.limit, next_cursor: hasMore && last ? encodeCursor([timeOf(last), last.id]) : null, has_more: hasMore };
+  return { data, page: total ? { ...page, total: total[0]?.total ?? 0 } : page };
+}
