@@ -1,5 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { totals } from "./test/support/totals.ts";
 
 export default defineConfig({
   plugins: [
@@ -22,5 +23,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    silent: "passed-only",
+    reporters: ["default", totals],
   },
 });
