@@ -12,7 +12,7 @@ const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "1000000" },
     runs: { type: "string", default: "3" },
-    only: { type: "string", default: "intake,reads,rollup" },
+    only: { type: "string", default: "rollup,intake,summary,lists" },
     save: { type: "boolean", default: false },
   },
 });
@@ -29,12 +29,13 @@ const add = (...more: Figure[]) => {
 try {
   if (only.includes("rollup")) add(await rollupFigure(stage, runs));
   if (only.includes("intake")) add(...(await intakeFigures(stage, runs, Math.min(rows, SMALL))));
-  if (only.includes("reads")) {
+  if (only.includes("summary") || only.includes("lists")) {
     const small = await seeded(stage, Math.min(rows, SMALL));
     const large = rows > SMALL ? await seeded(stage, rows) : small;
     for (const set of new Set([small, large]))
       notes.push(`rebuild of 90 days, ${set.rows.toLocaleString("en")} rows: ${Math.round(set.rebuilt).toLocaleString("en")} rows/s`);
-    add(...(await summaryFigures(stage, small, large, runs)), ...(await listFigures(stage, small, runs)));
+    if (only.includes("summary")) add(...(await summaryFigures(stage, small, large, runs)));
+    if (only.includes("lists")) add(...(await listFigures(stage, small, runs)));
     for (const set of new Set([small, large])) await set.worker.stop();
   }
 } finally {
