@@ -8,6 +8,8 @@ import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from "wrangler"
 const root = path.resolve(import.meta.dirname, "..");
 // The local runtime would ask the network for the properties of a request.
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
+// An isolate of the platform has 128 MB; the local runtime would size its heap for 4 GB, and hide what does not fit.
+process.env.MINIFLARE_WORKERD_V8_FLAGS ??= "--max-heap-size=128";
 
 /** Bundles the Worker exactly as `wrangler deploy` would. @returns the bundle's path */
 export async function buildWorker(outDir: string): Promise<string> {

@@ -25,8 +25,9 @@ export interface Query {
 
 export const DEFAULT_GROUPS = 100;
 const EARLIEST = Date.UTC(1900, 0, 1) * 1000;
-/** An answer is held in memory whole. */
-const MAX_ROWS = 50_000;
+/** An answer is held in memory whole, and an isolate has 128 MB: rows of the statement, and values of the answer. */
+const MAX_ROWS = 20_000;
+const MAX_VALUES = 200_000;
 /** Local hours of five years. */
 const MAX_SLOTS = 5 * 366 * 24;
 
@@ -162,8 +163,13 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
   if (slots.length > MAX_SLOTS)
     throw impossible("group_by", "range_too_long", `The range has more than ${MAX_SLOTS} local hours or days to tell apart.`);
   const groups = fields.length > 0 ? (query.limit ?? DEFAULT_GROUPS) + 1 : 1;
-  if (buckets.length * groups > MAX_ROWS)
-    throw impossible("limit", "too_many_rows", `Buckets times groups would be more than ${MAX_ROWS} rows.`);
+  const rows = (buckets.length + comparedBuckets.length) * groups;
+  if (rows > MAX_ROWS || rows * query.measures.length > MAX_VALUES)
+    throw impossible(
+      "limit",
+      "too_many_rows",
+      `The answer would have more than ${MAX_ROWS} rows or ${MAX_VALUES} values; ask for less at once.`,
+    );
 
   const rawOnly = used.some((field) => field.kind === "number" || field.kind === "metadata");
   const dimensions = used.flatMap((field): Dimension[] => (field.kind === "dimension" ? [field.name] : []));

@@ -3,9 +3,20 @@ import { bodyLimit } from "hono/body-limit";
 import { AppError } from "../lib/errors.ts";
 
 export const MAX_JSON_BYTES = 10 * 1024 * 1024;
+/** Commas and opening brackets of a body: ten megabytes of empty objects would take a whole isolate's memory once parsed. */
+const MAX_JSON_PARTS = 1_000_000;
 
 function tooLarge(maxBytes: number): AppError {
   return new AppError("too_large", "body_too_large", `The body must be at most ${maxBytes} bytes; send NDJSON for more.`);
+}
+
+function partsOf(text: string): number {
+  let parts = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 0x2c || code === 0x5b || code === 0x7b) parts++;
+  }
+  return parts;
 }
 
 /**
@@ -35,7 +46,11 @@ export async function readJson(request: Request, maxBytes = MAX_JSON_BYTES): Pro
       if (bytes > maxBytes) throw tooLarge(maxBytes);
       text += decoder.decode(chunk, { stream: true });
     }
-    return JSON.parse(text + decoder.decode());
+    text += decoder.decode();
+    if (partsOf(text) > MAX_JSON_PARTS) {
+      throw new AppError("too_large", "too_many_values", `The body must have at most ${MAX_JSON_PARTS} values; send NDJSON for more.`);
+    }
+    return JSON.parse(text);
   } catch (error) {
     if (error instanceof AppError) throw error;
     const what =

@@ -8,7 +8,7 @@ import { bucketsOf } from "../../src/analytics/range.ts";
 import { executionIntake } from "../../src/features/executions/ingest.ts";
 import { runRollups } from "../../src/features/rollups/run.ts";
 import { storeChecked } from "../../src/http/intake.ts";
-import { DAY_US, HOUR_US, parseInstant } from "../../src/lib/time.ts";
+import { DAY_US, HOUR_US, MINUTE_US, parseInstant } from "../../src/lib/time.ts";
 import { testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
 import { agrees, measured, type RawRow, rawRows, startOf } from "../support/oracle.ts";
@@ -264,6 +264,20 @@ describe("filters", () => {
 });
 
 describe("answers", () => {
+  it("refuse more rows or values than an isolate can hold", async () => {
+    const range = {
+      from: at(CHANGES[0] ?? ""),
+      to: at(CHANGES[0] ?? "") + 9_000 * MINUTE_US,
+      timezone: "UTC",
+      granularity: "minute" as const,
+    };
+    const refused = { kind: "impossible", code: "too_many_rows" };
+    await expect(ask({ measures: ["executions"], ...range, group_by: ["agent"], limit: 2 })).rejects.toMatchObject(refused);
+    await expect(ask({ measures: MEASURE_NAMES, ...range })).rejects.toMatchObject(refused);
+    await expect(ask({ measures: MEASURE_NAMES.slice(0, 12), ...range, compare: "previous_period" })).rejects.toMatchObject(refused);
+    expect((await ask({ measures: MEASURE_NAMES.slice(0, 20), ...range })).rows).toHaveLength(9_000);
+  });
+
   it("read no raw row where rollups cover the range, and say which table answered each piece", async () => {
     const range = { from: at("2026-10-24T00:00:00Z"), to: at("2026-10-26T05:00:00Z"), timezone: "UTC" };
     const answer = await ask({ measures: ["executions", "duration_p95"], ...range }, true);

@@ -152,6 +152,7 @@ describe("a batch", () => {
     expect(await codeOf("not gzip", { "content-encoding": "gzip" })).toEqual([400, "invalid_json"]);
     expect(await codeOf(new Uint8Array([0x7b, 0xff, 0xfe]))).toEqual([400, "invalid_json"]);
     expect(await codeOf(`{"executions":[]}${" ".repeat(10 * 1024 * 1024)}`)).toEqual([413, "body_too_large"]);
+    expect(await codeOf(`{"executions":[${"{},".repeat(1_000_000)}{}]}`)).toEqual([413, "too_many_values"]);
     expect((await api.post("/api/v1/executions?colour=red", base)).status).toBe(400);
     expect((await api.get("/api/v1/executions/whole")).status).toBe(404);
     expect((await send({ executions: [] })).body.data.results).toEqual([]);
