@@ -62,7 +62,13 @@ export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
   });
   const rebuilt = rows / ((performance.now() - started) / 1000);
   await withClient(url, async (client) => {
-    for (const table of ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily", "rollup_marks"])
+    for (const table of [
+      "execution_metrics_hourly",
+      "execution_metrics_daily",
+      "user_activity_daily",
+      "user_presence_daily",
+      "rollup_marks",
+    ])
       await client.query(`vacuum analyze ${table}`);
   });
   return { rows, url, worker, rebuilt };

@@ -61,7 +61,13 @@ export async function seed(url: string, rows: number): Promise<void> {
 /** Marks every hour and day that has rows, as writers would have. */
 export async function markAll(url: string): Promise<void> {
   await withClient(url, async (client) => {
-    for (const table of ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily", "rollup_marks"])
+    for (const table of [
+      "execution_metrics_hourly",
+      "execution_metrics_daily",
+      "user_activity_daily",
+      "user_presence_daily",
+      "rollup_marks",
+    ])
       await client.query(`truncate ${table}`);
     for (const unit of ["hour", "day"]) {
       await client.query(

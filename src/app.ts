@@ -3,6 +3,7 @@ import events from "./features/events/routes.ts";
 import executions from "./features/executions/routes.ts";
 import metrics from "./features/metrics/routes.ts";
 import system from "./features/system/routes.ts";
+import users from "./features/users/routes.ts";
 import { renderError } from "./http/errors.ts";
 import { allowOnly, notFoundAnswer } from "./http/methods.ts";
 import { cors, withContext } from "./http/middleware.ts";
@@ -19,7 +20,7 @@ app.route("/", system);
 // The feed authenticates before its upgrade, and otherwise than by a header.
 app.route(API, realtime);
 app.use(`${API}/*`, authenticate());
-for (const feature of [executions, events, metrics]) app.route(API, feature);
+for (const feature of [executions, events, metrics, users]) app.route(API, feature);
 describe(app);
 allowOnly(app);
 app.notFound(notFoundAnswer);

@@ -21,6 +21,18 @@ export interface Group {
   text(alias: string, slot: SQL): SQL;
 }
 
+export interface Order {
+  column: SQL;
+  type: "numeric" | "float8";
+  descending: boolean;
+}
+
+/** The place of a group in its order: the value it is ordered by (as text, null for none) and the group itself. */
+export interface Position {
+  value: string | null;
+  group: string[];
+}
+
 /** A query with every name resolved: what the statement is made of. */
 export interface Plan {
   workspaceId: string;
@@ -39,8 +51,9 @@ export interface Plan {
   quantiles: number[];
   users: boolean;
   agents: boolean;
+  sketches: boolean;
   /** The groups that keep their own row; the rest becomes one row. Absent without groups. */
-  top: { by: { column: SQL; descending: boolean }[]; limit: number } | undefined;
+  top: { by: Order[]; limit: number; after: Position | undefined; count: boolean } | undefined;
 }
 
 const times = (list: readonly number[]) => sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
@@ -52,8 +65,8 @@ const keyNames = (plan: Plan) => plan.groups.map((_, index) => `g${index}`);
 /**
  * Marks inside the range, by a loose index scan: an hour that is being written has thousands of marks, and one probe finds it.
  */
-function dirtyHours(plan: Plan, from: number, to: number): SQL {
-  const bounds = sql`m.unit = 'hour' and ${inWorkspace(plan.workspaceId, "m")} and m.bucket < ${formatInstant(to)}::timestamptz`;
+export function dirtyHours(workspaceId: string, from: number, to: number): SQL {
+  const bounds = sql`m.unit = 'hour' and ${inWorkspace(workspaceId, "m")} and m.bucket < ${formatInstant(to)}::timestamptz`;
   return sql`dirty_hours_scan(hour) as (
     (select m.bucket from rollup_marks m where ${bounds} and m.bucket >= ${formatInstant(from)}::timestamptz order by m.bucket limit 1)
     union all
@@ -63,7 +76,7 @@ function dirtyHours(plan: Plan, from: number, to: number): SQL {
   dirty_days as materialized (
     select date_trunc('day', hour, 'UTC') as day from dirty_hours
     union
-    select m.bucket from rollup_marks m where m.unit = 'day' and ${inWorkspace(plan.workspaceId, "m")}
+    select m.bucket from rollup_marks m where m.unit = 'day' and ${inWorkspace(workspaceId, "m")}
       and m.bucket >= ${formatInstant(Math.floor(from / DAY_US) * DAY_US)}::timestamptz and m.bucket < ${formatInstant(to)}::timestamptz
   )`;
 }
@@ -176,12 +189,12 @@ export function compile(plan: Plan): SQL {
   const ints = (of: (slot: Slot) => number) => sql`${sql.param(plan.slots.map(of))}::int[]`;
   const keys = keyNames(plan);
   const groups = plan.top ? sql`, ${topGroups(plan, plan.top)}` : sql``;
-  const labels = plan.top ? sql`array[${list(keys.map((name) => sql`t.${sql.identifier(name)}`))}]` : sql`null`;
+  const labels = plan.top ? sql`array[${list(keys.map((name) => sql`t.${sql.identifier(name)}`))}, t.sort_value]` : sql`null`;
   const joinTop = plan.top ? sql` left join top t on t.rank = f.rank` : sql``;
   return sql`with recursive
   slot as materialized (select ${times(plan.slots.map((slot) => slot.from))} as starts, ${ints((slot) => slot.bucket)} as buckets, ${ints((slot) => slot.period)} as periods,
     ${ints((slot) => slot.hourOfDay)} as hours, ${ints((slot) => slot.dayOfWeek)} as days),
-  ${dirtyHours(plan, Math.floor(first / HOUR_US) * HOUR_US, last)},
+  ${dirtyHours(plan.workspaceId, Math.floor(first / HOUR_US) * HOUR_US, last)},
   ${pieces(plan)},
   rolls0 as materialized (${rollups(plan)}),
   raws0 as materialized (${rawRows(plan)})${groups},
@@ -204,28 +217,49 @@ function marked(plan: Plan): SQL {
   return sql`, 'marked_days', ${within("dirty_days", "day", plan.pieces.day)}, 'marked_hours', ${within("dirty_hours", "hour", [...plan.pieces.day, ...plan.pieces.hour])}`;
 }
 
+/** The moment of the snapshot, and until when nothing was open or waiting: two pairs of a JSON object. */
+export function freshness(workspaceId: string): SQL {
+  return sql`'as_of', now(), 'complete_until', least(now(),
+    (select min(bucket) from rollup_marks m where m.unit = 'hour' and ${inWorkspace(workspaceId, "m")}),
+    (select min(started_at) from executions e where ${inWorkspace(workspaceId, "e")} and e.status = 'running'))`;
+}
+
 /** What the answer is true for, and what each source gave. */
 function meta(plan: Plan): SQL {
-  return sql`jsonb_build_object(
-    'as_of', now(),
-    'complete_until', least(now(),
-      (select min(bucket) from rollup_marks m where m.unit = 'hour' and ${inWorkspace(plan.workspaceId, "m")}),
-      (select min(started_at) from executions e where ${inWorkspace(plan.workspaceId, "e")} and e.status = 'running')),
+  return sql`jsonb_build_object(${freshness(plan.workspaceId)},
     'daily', (select count(distinct at) from rolls0 where unit = 'day'),
     'hourly', (select count(distinct at) from rolls0 where unit = 'hour'),
-    'raw', (select count(*) from raws0)${plan.explain ? marked(plan) : sql``})`;
+    'raw', (select count(*) from raws0)${plan.top?.count ? groupCount(plan) : sql``}${plan.explain ? marked(plan) : sql``})`;
+}
+
+function groupCount(plan: Plan): SQL {
+  const keys = names(keyNames(plan));
+  const of = (table: string) => sql`select ${keys} from ${sql.identifier(table)} where (select periods from slot)[slot] = 0`;
+  return sql`, 'groups', (select count(*) from (${of("rolls0")} union ${of("raws0")}) all_groups)`;
+}
+
+/** Groups that stand after a position: nothing of what an earlier page showed. */
+function standsAfter({ column, type, descending }: Order, keys: SQL, { value, group }: Position): SQL {
+  const later = sql`(${keys}) > (${list(group.map((each) => sql`${each}::text`))})`;
+  if (value === null) return sql`${column} is null and ${later}`;
+  const at = sql`${value}::${sql.raw(type)}`;
+  return sql`${column} ${sql.raw(descending ? "<" : ">")} ${at} or (${column} = ${at} and ${later}) or ${column} is null`;
 }
 
 /** The best groups of the asked range by the asked order; ties by the group's own name, so that a rank is stable. */
 function topGroups(plan: Plan, top: NonNullable<Plan["top"]>): SQL {
   const keys = keyNames(plan);
   const order = top.by.map(({ column, descending }) => sql`${column} ${sql.raw(descending ? "desc" : "asc")} nulls last`);
+  const [first] = top.by;
+  const sort = first ? sql`(${first.column})::${sql.raw(first.type)}::text` : sql`null::text`;
+  const after = first && top.after ? sql`where ${standsAfter(first, names(keys), top.after)}` : sql``;
   const asked = (table: string) => sql`select * from ${sql.identifier(table)} where (select periods from slot)[slot] = 0`;
   // Groups that only the compared range has are part of the rest.
   return sql`top as materialized (
     select * from (
       with rolls as (${asked("rolls0")}), raws as (${asked("raws0")})
-      select ${names(keys)}, row_number() over (order by ${list([...order, names(keys)])}) as rank from (${stats(keys, plan)}) ranked_groups
+      select ${names(keys)}, ${sort} as sort_value, row_number() over (order by ${list([...order, names(keys)])}) as rank
+      from (${stats(keys, plan)}) ranked_groups ${after}
     ) ranked where rank <= ${top.limit}
   )`;
 }

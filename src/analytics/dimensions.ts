@@ -26,7 +26,8 @@ export type Operator = (typeof OPERATORS)[number];
 type Scalar = string | number | boolean;
 export interface Filter {
   field: string;
-  op: Operator;
+  /** `search`, of our own questions only: contains the first text, or is one of the others. */
+  op: Operator | "search";
   value: Scalar | Scalar[];
 }
 
@@ -95,6 +96,10 @@ function compare(value: SQL, { op, value: operand }: Filter, numeric: boolean): 
       return sql`(${value} is null or ${value} <> all(${sql.param([operand].flat().map(String))}::${type}[]))`;
     case "exists":
       return operand === false ? sql`${value} is null` : sql`${value} is not null`;
+    case "search": {
+      const [part = "", ...others] = [operand].flat().map(String);
+      return sql`(position(lower(${part}) in lower(${value})) > 0 or ${value} = any(${sql.param(others)}::text[]))`;
+    }
     case "contains":
       return sql`position(lower(${one}) in lower(${value})) > 0`;
     default:

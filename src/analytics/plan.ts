@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
-import type { Group, Plan, Slot } from "./compile.ts";
+import type { Group, Order, Plan, Position, Slot } from "./compile.ts";
 import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
 import { type MeasureName, measureOf } from "./measures.ts";
 import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
@@ -21,6 +21,10 @@ export interface Query {
   compare?: "previous_period" | "previous_year" | undefined;
   order_by?: { measure: MeasureName; direction: "asc" | "desc" }[] | undefined;
   limit?: number | undefined;
+  /** Of our own questions: the page of groups after this one, how many groups there are, and whole sketches of durations. */
+  after?: Position | undefined;
+  count?: boolean | undefined;
+  sketches?: boolean | undefined;
 }
 
 export const DEFAULT_GROUPS = 100;
@@ -38,6 +42,12 @@ export interface Resolved {
   compared: TimeRange | undefined;
   buckets: Bucket[];
   comparedBuckets: Bucket[];
+}
+
+/** @throws AppError impossible for a name that is no time zone's */
+export function zoneOf(name: string): string {
+  if (!isTimeZone(name)) throw impossible("timezone", "unknown_timezone", `"${name}" is not a time zone of the IANA database.`);
+  return name;
 }
 
 /** @throws AppError impossible for a range that is empty, reversed or incomplete */
@@ -83,6 +93,7 @@ function matches(filter: Filter, value: number): boolean {
 
 /** @throws AppError impossible when the operand does not fit the field or the operator */
 function checkOperand(filter: Filter, field: Field, path: string): void {
+  if (filter.op === "search") return;
   const list = filter.op === "in" || filter.op === "not_in";
   const operands = [filter.value].flat();
   if (Array.isArray(filter.value) !== list) throw impossible(path, "wrong_operand", `${filter.op} takes ${list ? "a list" : "one value"}.`);
@@ -98,7 +109,9 @@ function checkOperand(filter: Filter, field: Field, path: string): void {
   }
 }
 
-function orderColumns(query: Query, quantiles: readonly number[]): NonNullable<Plan["top"]>["by"] {
+const FLOATS: readonly MeasureName[] = ["success_rate", "failure_rate", "duration_stddev"];
+
+function orderColumns(query: Query, quantiles: readonly number[]): Order[] {
   const order = query.order_by ?? query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
   return order.map(({ measure, direction }) => {
     const { quantile } = measureOf(measure);
@@ -114,7 +127,8 @@ function orderColumns(query: Query, quantiles: readonly number[]): NonNullable<P
     };
     const exact = sql`case when rolled_durations = 0 then quantile_exact_ms[${index}]::float8 else ${sketchValueSql(sql`quantile_keys[${index}]`)} end`;
     const column = quantile === undefined ? (special[measure] ?? sql.identifier(measure)) : exact;
-    return { column: sql`${column}`, descending: direction === "desc" };
+    const type = quantile !== undefined || FLOATS.includes(measure) ? "float8" : "numeric";
+    return { column: sql`${column}`, type, descending: direction === "desc" };
   });
 }
 
@@ -132,8 +146,7 @@ function slotsOf(buckets: Bucket[], period: 0 | 1, clock: "hour" | "day" | undef
  * @throws AppError impossible for what cannot be asked
  */
 export function resolve(workspaceId: string, query: Query, now: EpochUs, explain = false): Resolved {
-  if (!isTimeZone(query.timezone))
-    throw impossible("timezone", "unknown_timezone", `"${query.timezone}" is not a time zone of the IANA database.`);
+  zoneOf(query.timezone);
   const range = rangeOf(query, now);
   const compared = query.compare && comparedRange(range, query.compare, query.timezone);
   if (compared && compared.from < EARLIEST) throw impossible("compare", "too_early", "The compared range must not begin before 1900.");
@@ -195,7 +208,16 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
     quantiles,
     users: measures.some((measure) => measure.needs === "users"),
     agents: measures.some((measure) => measure.needs === "agents"),
-    top: fields.length > 0 ? { by: orderColumns(query, quantiles), limit: query.limit ?? DEFAULT_GROUPS } : undefined,
+    sketches: query.sketches ?? false,
+    top:
+      fields.length > 0
+        ? {
+            by: orderColumns(query, quantiles),
+            limit: query.limit ?? DEFAULT_GROUPS,
+            after: query.after,
+            count: query.count ?? false,
+          }
+        : undefined,
   };
   return { plan, range, compared, buckets, comparedBuckets };
 }

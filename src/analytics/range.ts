@@ -137,3 +137,21 @@ export function clockOf(label: string): { hourOfDay: number; dayOfWeek: number }
   const date = new Date(`${label.slice(0, 10)}T00:00:00Z`);
   return { hourOfDay: Number(label.slice(11, 13)), dayOfWeek: date.getUTCDay() || 7 };
 }
+
+/**
+ * The local days, weeks or months that a range touches, each of them whole, and `lead` more before them.
+ * @throws AppError impossible when there are more than MAX_BUCKETS
+ */
+export function wholeBuckets(range: TimeRange, granularity: "day" | "week" | "month", timezone: string, lead = 0): Bucket[] {
+  const startOf = (us: EpochUs) => {
+    const day = instantOf(us).toZonedDateTimeISO(timezone).toPlainDate();
+    if (granularity === "week") return day.subtract({ days: day.dayOfWeek - 1 });
+    return granularity === "month" ? day.with({ day: 1 }) : day;
+  };
+  const at = (day: Temporal.PlainDate) => usOf(day.toZonedDateTime({ timeZone: timezone }));
+  const unit = `${granularity}s`;
+  const last = startOf(range.to - 1);
+  return bucketsOf({ from: at(startOf(range.from).subtract({ [unit]: lead })), to: at(last.add({ [unit]: 1 })) }, granularity, timezone);
+}
+
+export const rangeOfBuckets = (buckets: readonly Bucket[]): TimeRange => ({ from: buckets[0]?.from ?? 0, to: buckets.at(-1)?.to ?? 0 });

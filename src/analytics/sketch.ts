@@ -28,3 +28,15 @@ export function sketchValue(key: number, minMs: number, maxMs: number): number {
 export function sketchValueSql(key: SQL): SQL {
   return sql`case when ${key} = ${sql.raw(String(ZERO_KEY))} then 0 else 2 * power(${sql.raw(String(GAMMA))}::float8, ${key}) / ${sql.raw(String(GAMMA + 1))} end`;
 }
+
+/** Buckets of a sketch with their counts, in the order of buckets. */
+export type SketchCells = { key: number; count: number }[];
+
+/** A merged sketch as the statement gives it: `key:count,…`. */
+export function parseSketch(text: string | null | undefined): SketchCells {
+  if (!text) return [];
+  return text.split(",").map((cell) => {
+    const [key = "0", count = "0"] = cell.split(":");
+    return { key: Number(key), count: Number(count) };
+  });
+}

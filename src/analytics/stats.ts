@@ -6,6 +6,8 @@ export interface Parts {
   quantiles: number[];
   users: boolean;
   agents: boolean;
+  /** The whole sketch of durations, for what needs more than a few quantiles. */
+  sketches: boolean;
 }
 
 export const list = (items: readonly SQL[]) => sql.join([...items], sql`, `);
@@ -46,6 +48,17 @@ function keysBy(keys: readonly string[], quantiles: readonly number[]): SQL {
   ) ranked group by ${key}`;
 }
 
+/** The merged sketch as text `key:count,…` in the order of keys. */
+function sketchBy(keys: readonly string[]): SQL {
+  const key = names(keys);
+  return sql`select ${key}, string_agg(sketch_key || ':' || n, ',' order by sketch_key) as sketch from (
+    select ${key}, sketch_key, sum(n) as n from (
+      select ${key}, unnest(sketch_keys) as sketch_key, unnest(sketch_counts) as n from rolls
+      union all select ${key}, ${sketchKey(sql`duration_ms`)}, 1 from raws where duration_ms is not null
+    ) counts group by ${key}, sketch_key
+  ) merged group by ${key}`;
+}
+
 function exactBy(keys: readonly string[], quantiles: readonly number[]): SQL {
   const key = names(keys);
   return sql`select ${key}, percentile_disc(array[${sql.raw(quantiles.join(", "))}]::float8[]) within group (order by duration_ms) as quantile_exact_ms
@@ -63,7 +76,7 @@ const SUM_COLUMNS = [
   ...["executions", "successes", "failures", "timeouts", "cancellations", "running", "errors", "duration_count", "rolled_durations"],
   ...["duration_sum_ms", "duration_stddev_ms", "duration_min_ms", "duration_max_ms", "credits", "credits_avg", "tokens_in", "tokens_out"],
 ];
-export const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms", "active_users", "active_agents"];
+export const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms", "active_users", "active_agents", "sketch"];
 
 /**
  * All sums for every combination of the keys (at least one), from `rolls` and `raws`. The parts are stacked and grouped, not
@@ -74,6 +87,7 @@ export function stats(keys: readonly string[], parts: Parts): SQL {
   const extras: { query: SQL; column: string }[] = [
     ...(quantiles ? [{ query: keysBy(keys, parts.quantiles), column: "quantile_keys" }] : []),
     ...(quantiles ? [{ query: exactBy(keys, parts.quantiles), column: "quantile_exact_ms" }] : []),
+    ...(parts.sketches ? [{ query: sketchBy(keys), column: "sketch" }] : []),
     ...(parts.users ? [{ query: distinctBy(keys, "users", "user_id", "active_users"), column: "active_users" }] : []),
     ...(parts.agents ? [{ query: distinctBy(keys, "agents", "agent_id", "active_agents"), column: "active_agents" }] : []),
   ];
@@ -82,7 +96,7 @@ export function stats(keys: readonly string[], parts: Parts): SQL {
     const others = [...SUM_COLUMNS, ...extra].map((name) => (name === column ? sql`${sql.identifier(name)}` : sql`null`));
     return sql` union all select ${names(keys)}, ${list(others)} from (${query}) ${sql.identifier(column)}`;
   });
-  const typed: Record<string, SQL> = { quantile_keys: sql`null::int[]`, quantile_exact_ms: sql`null::bigint[]` };
+  const typed: Record<string, SQL> = { quantile_keys: sql`null::int[]`, quantile_exact_ms: sql`null::bigint[]`, sketch: sql`null::text` };
   const empty = extra.map((name) => sql`${typed[name] ?? sql`null::bigint`} as ${sql.identifier(name)}`);
   const first = sql`select ${names(keys)}, ${list([...SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`), ...empty])} from (${sumsBy(keys)}) sums`;
   const result = STAT_COLUMNS.map((name) => {

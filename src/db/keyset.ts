@@ -23,7 +23,7 @@ export interface Listed<T> {
 }
 
 /** A keyset position as an opaque text. */
-function encodeCursor(position: readonly string[]): string {
+export function encodeCursor(position: readonly string[]): string {
   const bytes = new TextEncoder().encode(JSON.stringify(position));
   return btoa(String.fromCharCode(...bytes))
     .replaceAll("+", "-")
@@ -39,7 +39,7 @@ function cursorInstant(text: string): string {
 }
 
 /** @throws AppError impossible for a text that no list has given */
-function decodeCursor(cursor: string, length: number): string[] {
+export function decodeCursor(cursor: string, length: number): string[] {
   try {
     const bytes = Uint8Array.from(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
     const position: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));

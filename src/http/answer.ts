@@ -5,6 +5,7 @@ import type { AppEnv } from "./router.ts";
 
 interface Answer {
   data: unknown;
+  page?: unknown;
   meta: Meta;
 }
 
@@ -28,8 +29,8 @@ export async function cachedAnswer(
   const ctx = c.get("ctx");
   const workspaceId = c.get("workspaceId");
   const body = async () => {
-    const { data, meta } = await load(ctx, workspaceId);
-    return JSON.stringify({ data, meta });
+    const { data, page, meta } = await load(ctx, workspaceId);
+    return JSON.stringify({ data, ...(page ? { page } : {}), meta });
   };
   if (c.req.header("cache-control")?.includes("no-cache")) return respond(await body(), false, 0);
   const { workspace_id: _, ...rest } = question as { workspace_id?: string };

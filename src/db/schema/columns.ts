@@ -8,3 +8,6 @@ export const credits = customType<{ data: string }>({ dataType: () => "numeric(2
 
 /** Exact integers too large for bigint (sums of squares of milliseconds). */
 export const exact = customType<{ data: string }>({ dataType: () => "numeric" });
+
+/** A bit for each quarter of an hour of a day (UTC), the first one first. */
+export const quarters = customType<{ data: string }>({ dataType: () => "bit(96)" });

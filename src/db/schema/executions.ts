@@ -30,6 +30,9 @@ export const executions = pgTable(
     version: text("version"),
     errorType: text("error_type"),
     errorMessage: text("error_message"),
+    errorFingerprint: text("error_fingerprint").generatedAlwaysAs(
+      sql`case when error_type is not null then error_fingerprint(error_type, error_message) end`,
+    ),
     metadata: jsonb("metadata"),
     revision: integer("revision").notNull().default(0),
     settled: integer("settled").notNull().default(0),
@@ -41,6 +44,8 @@ export const executions = pgTable(
     primaryKey({ columns: [t.workspaceId, t.startedAt, t.id] }),
     index("executions_agent").on(t.workspaceId, t.agentId, t.startedAt),
     index("executions_user").on(t.workspaceId, t.userId, t.startedAt),
+    index("executions_error").on(t.workspaceId, t.errorFingerprint, t.startedAt).where(sql`error_fingerprint is not null`),
+    index("executions_failed").on(t.workspaceId, t.startedAt).where(sql`error_fingerprint is not null`),
     index("executions_running").on(t.workspaceId, t.startedAt).where(sql`status = 'running'`),
     check("executions_status", sql`status in ('running', 'success', 'failure', 'timeout', 'cancelled')`),
   ],

@@ -1,5 +1,5 @@
-import { bigint, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { exact, instant } from "./columns.ts";
+import { bigint, index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { exact, instant, quarters } from "./columns.ts";
 
 /** What a rollup row holds: only what can be merged. One set of columns for every rollup table. */
 const mergeable = () => ({
@@ -63,6 +63,22 @@ export const userActivityDaily = pgTable(
     ...mergeable(),
   },
   (t) => [primaryKey({ columns: [t.workspaceId, t.bucket, t.userId, t.status] })],
+);
+
+/**
+ * When a user was there: the quarters of an hour of a day (UTC) in which an execution of theirs started, and a successful one.
+ * Every zone's days are made of whole quarters, so one row answers for all of them.
+ */
+export const userPresenceDaily = pgTable(
+  "user_presence_daily",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    bucket: instant("bucket").notNull(),
+    userId: text("user_id").notNull(),
+    present: quarters("present").notNull(),
+    succeeded: quarters("succeeded").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.bucket, t.userId] }), index("user_presence_user").on(t.workspaceId, t.userId, t.bucket)],
 );
 
 /**

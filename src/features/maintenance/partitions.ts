@@ -36,7 +36,7 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
   for (const { name, first } of expired) {
     const from = sql`${`${first.toString()}T00:00:00Z`}::timestamptz`;
     const to = sql`${`${first.add({ months: 1 }).toString()}T00:00:00Z`}::timestamptz`;
-    const tables = ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily", "rollup_marks"];
+    const tables = ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily", "user_presence_daily", "rollup_marks"];
     await ctx.db.transaction(
       [
         sql`drop table ${sql.identifier(name)}`,

@@ -1,16 +1,17 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { CLOCK_DIMENSIONS, DIMENSIONS, OPERATORS } from "../../analytics/dimensions.ts";
+import type { Row } from "../../analytics/finish.ts";
 import { MEASURE_NAMES, measureOf } from "../../analytics/measures.ts";
-import type { Query } from "../../analytics/plan.ts";
-import { type Answer, type Row, runQuery } from "../../analytics/query.ts";
+import { type Answer, ask } from "../../analytics/query.ts";
 import { GRANULARITIES, TIMEFRAMES } from "../../analytics/range.ts";
 import { require } from "../../auth/middleware.ts";
-import type { Context } from "../../context.ts";
 import { cachedAnswer } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
+import { rangedQuery } from "../../http/numbers.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
+import { json } from "../../http/view.ts";
 import { realtimeMetrics } from "./realtime.ts";
 import * as schema from "./schema.ts";
 import { SUMMARY, summaryOf } from "./summary.ts";
@@ -18,17 +19,6 @@ import { SUMMARY, summaryOf } from "./summary.ts";
 const tags = ["Metrics"];
 const middleware = require("read:metrics");
 const router = createRouter();
-
-type Ranged = Pick<z.output<typeof schema.summaryParams>, keyof typeof schema.FILTERS | "timeframe" | "from" | "to" | "timezone">;
-
-/** The part of a query that all routes read from parameters. */
-function ranged({ timeframe, from, to, timezone = "UTC", ...rest }: Ranged): Omit<Query, "measures"> {
-  const filters = Object.entries(schema.FILTERS).flatMap(([name, field]) => {
-    const value = rest[name as keyof typeof schema.FILTERS];
-    return value === undefined ? [] : [{ field, op: "eq" as const, value }];
-  });
-  return { timeframe, from, to, timezone, filters };
-}
 
 function rowOf({ bucket, group, other, values, comparison }: Row): Record<string, unknown> {
   return {
@@ -43,10 +33,6 @@ function rowOf({ bucket, group, other, values, comparison }: Row): Record<string
 function rowsOf({ rows, totals, totalsComparison, meta }: Answer) {
   return { data: { rows: rows.map(rowOf), totals, ...(totalsComparison ? { totals_comparison: totalsComparison } : {}) }, meta };
 }
-
-const ask = (ctx: Context, workspaceId: string, query: Query, explain?: boolean) =>
-  runQuery(ctx.db, workspaceId, query, ctx.now() * 1000, explain);
-const json = <T extends z.ZodType>(description: string, of: T) => ({ description, content: { "application/json": { schema: of } } });
 
 router.openapi(
   createRoute({
@@ -63,7 +49,7 @@ router.openapi(
   async (c) => {
     const params = c.req.valid("query");
     return cachedAnswer(c, "summary", params, async (ctx, workspaceId) => {
-      const answer = await ask(ctx, workspaceId, { ...ranged(params), measures: SUMMARY, compare: params.compare }, params.explain);
+      const answer = await ask(ctx, workspaceId, { ...rangedQuery(params), measures: SUMMARY, compare: params.compare }, params.explain);
       return { data: summaryOf(answer), meta: answer.meta };
     });
   },
@@ -86,7 +72,7 @@ router.openapi(
     const params = c.req.valid("query");
     const { measures = ["executions"], granularity = "day", group_by, compare, limit } = params;
     return cachedAnswer(c, "series", params, async (ctx, workspaceId) =>
-      rowsOf(await ask(ctx, workspaceId, { ...ranged(params), measures, granularity, group_by, compare, limit }, params.explain)),
+      rowsOf(await ask(ctx, workspaceId, { ...rangedQuery(params), measures, granularity, group_by, compare, limit }, params.explain)),
     );
   },
 );
@@ -109,7 +95,7 @@ router.openapi(
       ? [{ measure: params.order_by, direction }]
       : measures.slice(0, 1).map((measure) => ({ measure, direction }));
     return cachedAnswer(c, "breakdown", params, async (ctx, workspaceId) =>
-      rowsOf(await ask(ctx, workspaceId, { ...ranged(params), measures, group_by, order_by, compare, limit }, params.explain)),
+      rowsOf(await ask(ctx, workspaceId, { ...rangedQuery(params), measures, group_by, order_by, compare, limit }, params.explain)),
     );
   },
 );
@@ -128,7 +114,11 @@ router.openapi(
     const params = c.req.valid("query");
     const { measures = SUMMARY, compare = "previous_period" } = params;
     return cachedAnswer(c, "comparison", params, async (ctx, workspaceId) => {
-      const { totals, totalsComparison = {}, meta } = await ask(ctx, workspaceId, { ...ranged(params), measures, compare }, params.explain);
+      const {
+        totals,
+        totalsComparison = {},
+        meta,
+      } = await ask(ctx, workspaceId, { ...rangedQuery(params), measures, compare }, params.explain);
       const previous = Object.fromEntries(Object.entries(totalsComparison).map(([name, compared]) => [name, compared.previous]));
       return { data: { current: totals, previous, changes: totalsComparison }, meta };
     });

@@ -1,57 +1,23 @@
 import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../../analytics/measures.ts";
-import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../../analytics/range.ts";
 import { textInput } from "../../http/fields.ts";
-import { flagParam, idParam, instantParam, whole, workspaceParam } from "../../http/params.ts";
-
-const measure = z.enum(MEASURE_NAMES);
-const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
-const granularity = z.enum(GRANULARITIES);
-const compare = z.enum(["previous_period", "previous_year"]);
-const timezone = z.string().max(64).openapi({ example: "Asia/Kolkata", description: "Any name of the IANA database. Default UTC." });
-const measureList = z
-  .string()
-  .max(1024)
-  .transform((text) => text.split(","))
-  .pipe(z.array(measure).min(1).max(MEASURE_NAMES.length))
-  .openapi({ type: "string", example: "executions,success_rate" });
-const fieldList = z
-  .string()
-  .max(1024)
-  .transform((text) => text.split(","))
-  .pipe(z.array(z.string().min(1).max(140)).min(1).max(4))
-  .openapi({ type: "string", example: "agent" });
-const MAX_GROUPS = 1000;
-
-/** Equality filters as query parameters, and the dimension of each. */
-export const FILTERS = {
-  agent_id: "agent",
-  user_id: "user",
-  status: "status",
-  model: "model",
-  environment: "environment",
-  version: "version",
-  error_type: "error_type",
-} as const;
-const filters = {
-  agent_id: idParam.optional(),
-  user_id: idParam.optional(),
-  status: z.enum(["running", "success", "failure", "timeout", "cancelled"]).optional(),
-  model: textInput(256).optional(),
-  environment: textInput(128).optional(),
-  version: textInput(128).optional(),
-  error_type: textInput(256).optional(),
-};
-const ranged = {
-  ...workspaceParam,
-  timeframe: timeframe.optional().openapi({ description: "A range that ends now; instead of from and to." }),
-  from: instantParam.optional(),
-  to: instantParam.optional(),
-  timezone: timezone.optional(),
-  explain: flagParam.optional().openapi({ description: "Adds the plan to meta: the pieces of the range and which table answers each." }),
-  ...filters,
-};
+import {
+  compare,
+  compared,
+  fieldList,
+  granularity,
+  MAX_GROUPS,
+  measure,
+  measureList,
+  meta,
+  ranged,
+  timeframe,
+  timezone,
+  value,
+  values,
+} from "../../http/numbers.ts";
+import { instantParam, whole } from "../../http/params.ts";
 
 export const summaryParams = z.strictObject({ ...ranged, compare: compare.optional() });
 export const seriesParams = z.strictObject({
@@ -107,31 +73,6 @@ export const queryBody = z
   })
   .openapi("MetricsQuery");
 
-const value = z.union([z.number(), z.string(), z.null()]);
-const values = z.record(z.string(), value).openapi("MeasureValues");
-const compared = z
-  .record(
-    z.string(),
-    z.object({ previous: value, change: value, change_ratio: z.number().nullable(), direction: z.enum(["up", "down", "flat"]).nullable() }),
-  )
-  .openapi("MeasureChanges");
-export const meta = z
-  .object({
-    from: z.string(),
-    to: z.string(),
-    timezone: z.string(),
-    as_of: z.string().openapi({ description: "The moment the answer is true for." }),
-    complete_until: z.string().openapi({ description: "Before it nothing was open or waiting." }),
-    sources: z.object({ daily: z.object({ buckets: z.int() }), hourly: z.object({ buckets: z.int() }), raw: z.object({ rows: z.int() }) }),
-    exact: z.boolean(),
-    relative_error: z.number(),
-    relative_errors: z.record(z.string(), z.number()).optional(),
-    compared: z.object({ from: z.string(), to: z.string() }).optional(),
-    plan: z.record(z.string(), z.unknown()).optional(),
-    cached: z.boolean(),
-    age_ms: z.number(),
-  })
-  .openapi("Meta");
 const row = z
   .looseObject({ bucket: z.string().optional(), other: z.boolean().optional(), comparison: compared.optional() })
   .openapi("MetricsRow");

@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { sketchKey } from "../../analytics/sketch.ts";
+import { PRESENCE_COLUMNS, PRESENCE_QUARTER, presenceRows } from "./presence.ts";
 
 export type Unit = "hour" | "day";
 /** One hour or day (UTC) of one workspace. `bucket` is RFC 3339. */
@@ -39,7 +40,7 @@ const TARGETS: Record<Unit, readonly Target[]> = {
 };
 export const TABLES: Record<Unit, readonly string[]> = {
   hour: ["execution_metrics_hourly"],
-  day: ["execution_metrics_daily", "user_activity_daily"],
+  day: ["execution_metrics_daily", "user_activity_daily", "user_presence_daily"],
 };
 
 const MERGEABLE = [
@@ -69,7 +70,7 @@ function rawRows(unit: Unit): SQL {
   return sql`select w.place, r.*, case when r.ms is not null then ${sketchKey(sql`r.ms`)} end as sketch_key
     from asked w cross join lateral (
       select ${sql.raw([...keys].map((key) => KEY_COLUMNS[key] ?? key).join(", "))}, e.error_type is not null as failed,
-        case when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out
+        case when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out${unit === "day" ? PRESENCE_QUARTER : sql``}
       from executions e where e.workspace_id = w.workspace_id
         and e.started_at >= w.bucket and e.started_at < w.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")} offset 0
     ) r`;
@@ -153,6 +154,7 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
     const name = sql.identifier(`insert_${index}`);
     return sql`${name} as (insert into ${sql.identifier(target.table)} (${columnsOf(target)}) ${grainRows(target)})`;
   });
+  if (unit === "day") inserts.push(sql`presence as (insert into user_presence_daily (${PRESENCE_COLUMNS}) ${presenceRows()})`);
   return [
     sql`delete from rollup_marks ${using} where unit = ${unit} and ${same("rollup_marks")}`,
     // A changed hour changes its day: the day waits for its own run.
@@ -173,14 +175,17 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
 export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
   const marked = sql`exists (select from rollup_marks m where m.workspace_id = r.workspace_id and (m.unit = ${unit} and m.bucket = r.bucket
     or m.unit = 'hour' and m.bucket >= r.bucket and m.bucket < r.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")}))`;
-  const parts = TARGETS[unit].map((target) => {
-    const table = sql.identifier(target.table);
-    const grain = target.grain ? sql` and ${table}.grain = ${target.grain}` : sql``;
-    const columns = columnsOf(target);
+  const compared = (name: string, rows: SQL, of: string, columns: SQL, grain = sql``) => {
+    const table = sql.identifier(of);
     const stored = sql`select ${columns} from (select ${table}.* from ${table} join ${wanted(buckets)} using (workspace_id, bucket) where true${grain}) s`;
-    const raw = sql`select * from (${grainRows(target)}) as g(${columns})`;
-    return sql`select workspace_id, bucket, ${target.grain ?? "user"} || ': ' || count(*) || ' rows differ' as detail from (
+    const raw = sql`select * from (${rows}) as g(${columns})`;
+    return sql`select workspace_id, bucket, ${name} || ': ' || count(*) || ' rows differ' as detail from (
       (${raw} except all ${stored}) union all (${stored} except all ${raw})) r group by 1, 2`;
+  };
+  const parts = TARGETS[unit].map((target) => {
+    const grain = target.grain ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}` : undefined;
+    return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), grain);
   });
+  if (unit === "day") parts.push(compared("presence", presenceRows(), "user_presence_daily", PRESENCE_COLUMNS));
   return sql`with ${sources(unit, buckets)} select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
 }

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { enqueue } from "../../messages.ts";
-import { type Bucket, differences, replace, type Unit } from "./recompute.ts";
+import { type Bucket, differences, replace, TABLES, type Unit } from "./recompute.ts";
 
 /** Buckets of one transaction, so that it ends in seconds on a large workspace. */
 const SLICE: Record<Unit, number> = { hour: 200, day: 20 };
@@ -55,9 +55,7 @@ export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promi
 /** Drops every rollup row and marks every hour and day that has raw rows; the runs that follow give the same rows again. */
 export async function rebuild(ctx: Context): Promise<void> {
   const statements = [
-    sql`delete from execution_metrics_hourly`,
-    sql`delete from execution_metrics_daily`,
-    sql`delete from user_activity_daily`,
+    ...[...TABLES.hour, ...TABLES.day].map((table) => sql`delete from ${sql.identifier(table)}`),
     ...(["hour", "day"] as const).map(
       (unit) => sql`insert into rollup_marks (unit, workspace_id, bucket)
         select distinct ${unit}, workspace_id, date_trunc(${unit}, started_at, 'UTC') from executions`,

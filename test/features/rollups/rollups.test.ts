@@ -172,7 +172,7 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   const ctx = testContext();
   const snapshot = () =>
     Promise.all(
-      ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily"].map((table) =>
+      ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily", "user_presence_daily"].map((table) =>
         ctx.db.query({
           sql: sql`select md5(string_agg(t::text, '|' order by t::text)) as rows from ${sql.identifier(table)} t`,
           row: z.object({ rows: z.string() }),

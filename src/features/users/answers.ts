@@ -1,0 +1,191 @@
+import { type CohortCounts, cohorts, keptUsers } from "../../analytics/cohorts.ts";
+import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
+import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import type { Sign } from "../../analytics/presence.ts";
+import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { type Bucket, formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
+import { featureUse, sessions } from "../../analytics/sessions.ts";
+import type { Context } from "../../context.ts";
+import type { Ranged } from "../../http/numbers.ts";
+import { impossible } from "../../lib/errors.ts";
+import { DAY_US, type EpochUs } from "../../lib/time.ts";
+import { type Cohort, type CurvePoint, curveOf, type Mode, matrixOf } from "./retention.ts";
+
+type Span = Partial<Pick<Ranged, "timeframe" | "from" | "to" | "timezone" | "explain">>;
+type Calendar = "day" | "week" | "month";
+
+/** The whole local buckets that a request's range touches; `lead` more before them. */
+function bucketsFor(
+  ctx: Context,
+  query: Span,
+  granularity: Calendar,
+  otherwise: "30d" | "90d",
+  lead = 0,
+): { buckets: Bucket[]; timezone: string } {
+  const timezone = zoneOf(query.timezone ?? "UTC");
+  const none = query.timeframe === undefined && query.from === undefined && query.to === undefined;
+  const range = rangeOf(none ? { timeframe: otherwise } : query, ctx.now() * 1000);
+  return { buckets: wholeBuckets(range, granularity, timezone, lead), timezone };
+}
+
+/** Active users by day with their lifecycle, sessions, features and hours of use: one snapshot. */
+export async function activity(ctx: Context, workspaceId: string, query: Span) {
+  const { buckets, timezone } = bucketsFor(ctx, query, "day", "30d", MONTH_DAYS);
+  const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
+  const now = ctx.now() * 1000;
+  const heat = { measures: ["executions" as const], ...range, timezone, group_by: ["day_of_week", "hour_of_day"], limit: 168 };
+  const [users, found, features, hours] = await together(ctx.db, [
+    lifecycle(workspaceId, buckets, timezone),
+    sessions(workspaceId, range),
+    featureUse(workspaceId, range),
+    prepare(workspaceId, heat, now, query.explain),
+  ]);
+  const days = users.days.map((day, index) => ({ ...day, complete: (buckets[MONTH_DAYS + index]?.to ?? 0) <= now }));
+  // The last day that has begun: a range may reach into the future.
+  const latest = users.days.filter((_, index) => (buckets[MONTH_DAYS + index]?.from ?? 0) <= now).at(-1);
+  const use = features.map((feature) => ({
+    ...feature,
+    adoption_rate: users.activeUsers === 0 ? null : feature.users / users.activeUsers,
+  }));
+  const heatmap = hours.rows
+    .filter((row) => !row.other)
+    .map(({ group, values }) => ({
+      day_of_week: Number(group.day_of_week),
+      hour_of_day: Number(group.hour_of_day),
+      executions: Number(values.executions),
+    }))
+    .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day);
+  return {
+    data: {
+      latest: latest ? { day: latest.day, dau: latest.dau, wau: latest.wau, mau: latest.mau, stickiness: latest.stickiness } : null,
+      active_users: users.activeUsers,
+      days,
+      sessions: found,
+      feature_use: use,
+      heatmap,
+    },
+    meta: metaTogether({ users: users.meta, heatmap: hours.meta }),
+  };
+}
+
+export interface CohortQuery extends Span {
+  granularity?: Calendar | undefined;
+  cohort?: "first_activity" | "first_success" | "event" | undefined;
+  event_type?: string | undefined;
+  event_name?: string | undefined;
+  return_event_type?: string | undefined;
+  return_event_name?: string | undefined;
+}
+
+async function countCohorts(ctx: Context, workspaceId: string, query: CohortQuery) {
+  const { granularity = "week", cohort = "first_activity", event_type: type, event_name: name } = query;
+  const named = type !== undefined || name !== undefined;
+  if (cohort === "event" && !named)
+    throw impossible("query.event_type", "event_missing", "Name the event: event_type, event_name or both.");
+  if (cohort !== "event" && named)
+    throw impossible("query.event_type", "event_without_cohort", "event_type and event_name need cohort=event.");
+  const entry: Sign = cohort === "event" ? { of: "event", type, name } : { of: cohort === "first_success" ? "success" : "activity" };
+  const back: Sign =
+    query.return_event_type !== undefined || query.return_event_name !== undefined
+      ? { of: "event", type: query.return_event_type, name: query.return_event_name }
+      : { of: "activity" };
+  const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
+  const [counts] = await together(ctx.db, [cohorts(workspaceId, buckets, timezone, entry, back)]);
+  return { counts, buckets, granularity };
+}
+
+export interface Retention {
+  mode: Mode;
+  granularity: Calendar;
+  cohorts: Cohort[];
+  curve: CurvePoint[];
+}
+
+export async function retention(
+  ctx: Context,
+  workspaceId: string,
+  query: CohortQuery & { mode?: Mode | undefined; max_offset?: number | undefined },
+): Promise<{ data: Retention; meta: Meta }> {
+  const { mode = "classic", max_offset = 30 } = query;
+  const { counts, buckets, granularity } = await countCohorts(ctx, workspaceId, query);
+  const matrix = matrixOf(counts, buckets, mode, ctx.now() * 1000, max_offset);
+  return { data: { mode, granularity, cohorts: matrix, curve: curveOf(matrix, max_offset) }, meta: counts.meta };
+}
+
+/** Each cohort with how many of it came back at all, and how many are there in the last bucket that is over. */
+export async function cohortList(ctx: Context, workspaceId: string, query: CohortQuery) {
+  const { counts, buckets, granularity } = await countCohorts(ctx, workspaceId, query);
+  const now = ctx.now() * 1000;
+  const over = buckets.filter((bucket) => bucket.to <= now).length;
+  const list = buckets.map(({ label, to }, index) => {
+    const size = counts.sizes.get(index) ?? 0;
+    const of = (list: CohortCounts["back"], last: number, first = 0) => {
+      let users = 0;
+      for (let offset = first; offset <= last; offset++) users += list.get(`${index}/${offset}`) ?? 0;
+      return users;
+    };
+    const returned = of(counts.back, buckets.length, 1);
+    const active = over - 1 > index ? (counts.present.get(`${index}/${over - 1 - index}`) ?? 0) : 0;
+    const complete = to <= now;
+    const rate = (users: number) => (complete && size > 0 ? users / size : null);
+    return {
+      cohort: label.slice(0, 10),
+      size,
+      complete,
+      returned,
+      returned_rate: rate(returned),
+      still_active: active,
+      still_active_rate: over - 1 > index ? rate(active) : null,
+    };
+  });
+  return { data: { granularity, cohorts: list }, meta: counts.meta };
+}
+
+export interface ChurnQuery {
+  to?: EpochUs | undefined;
+  timezone?: string | undefined;
+  window_days?: number | undefined;
+  windows?: number | undefined;
+}
+
+/**
+ * Churn over windows of whole local days: of the users who were there in a window, the share that was not there in the next.
+ * The last window ends with the last whole day before `to`.
+ */
+export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery) {
+  const { window_days: length = 30, windows: wanted = 6 } = query;
+  const timezone = zoneOf(query.timezone ?? "UTC");
+  const now = ctx.now() * 1000;
+  const to = query.to ?? now;
+  const lead = length * (wanted + 1);
+  const all = wholeBuckets({ from: to - DAY_US, to }, "day", timezone, lead + 2).filter((day) => day.to <= to);
+  const days = all.slice(-lead);
+  const slots = Array.from({ length: wanted + 1 }, (_, index): Bucket => {
+    const part = days.slice(index * length, (index + 1) * length);
+    return { ...rangeOfBuckets(part), label: part[0]?.label ?? "" };
+  });
+  const [{ buckets, meta }] = await together(ctx.db, [keptUsers(workspaceId, slots, timezone)]);
+  const list = slots.slice(1).map((slot, index) => {
+    const { active, kept } = buckets[index] ?? { active: 0, kept: 0 };
+    return {
+      from: formatLocal(slot.from, timezone),
+      to: formatLocal(slot.to, timezone),
+      active_before: active,
+      kept_users: kept,
+      churned_users: active - kept,
+      churn_rate: active === 0 || slot.to > now ? null : (active - kept) / active,
+      complete: slot.to <= now,
+    };
+  });
+  const last = list.at(-1);
+  return {
+    data: {
+      window_days: length,
+      churn_rate: last?.churn_rate ?? null,
+      churned_users: last?.churned_users ?? 0,
+      active_before: last?.active_before ?? 0,
+      windows: list,
+    },
+    meta,
+  };
+}

@@ -1,0 +1,53 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { listByTime, type Paging } from "../../db/keyset.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { type EpochUs, formatInstant } from "../../lib/time.ts";
+
+const seenRow = z.object({ id: z.string(), first: z.string().nullable(), last: z.string().nullable() });
+
+/** First and last activity (executions and events) of each of these users; probes of two indexes a user. */
+export async function seenOf(ctx: Context, workspaceId: string, ids: readonly string[]): Promise<Map<string, z.output<typeof seenRow>>> {
+  const edge = (direction: "asc" | "desc", pick: "least" | "greatest") => sql`${sql.raw(pick)}(
+    (select e.started_at from executions e where ${inWorkspace(workspaceId, "e")} and e.user_id = u.id order by e.started_at ${sql.raw(direction)} limit 1),
+    (select v.occurred_at from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.id order by v.occurred_at ${sql.raw(direction)} limit 1))`;
+  const rows = await ctx.db.query({
+    sql: sql`select u.id, ${edge("asc", "least")} as first, ${edge("desc", "greatest")} as last from unnest(${sql.param([...ids])}::text[]) as u(id)`,
+    row: seenRow,
+  });
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+const entryRow = z.object({
+  id: z.string(),
+  kind: z.enum(["execution", "event"]),
+  at: z.string(),
+  agent_id: z.string().nullable(),
+  status: z.string().nullable(),
+  event_type: z.string().nullable(),
+  event_name: z.string().nullable(),
+  session_id: z.string().nullable(),
+});
+
+/** What a user did, newest first: executions and events together. */
+export function timeline(
+  ctx: Context,
+  workspaceId: string,
+  userId: string,
+  query: Paging & { from?: EpochUs | undefined; to?: EpochUs | undefined },
+) {
+  const bounds = (column: string) => {
+    const at = sql`x.${sql.identifier(column)}`;
+    const from = query.from === undefined ? sql`` : sql` and ${at} >= ${formatInstant(query.from)}::timestamptz`;
+    const to = query.to === undefined ? sql`` : sql` and ${at} < ${formatInstant(query.to)}::timestamptz`;
+    return sql`${inWorkspace(workspaceId, "x")} and x.user_id = ${userId}${from}${to}`;
+  };
+  const from = sql`(
+    select 'execution:' || x.id as id, 'execution' as kind, x.started_at as at, x.agent_id, x.status, null::text as event_type, null::text as event_name, null::text as session_id
+      from executions x where ${bounds("started_at")}
+    union all
+    select 'event:' || x.id, 'event', x.occurred_at, null, null, x.event_type, x.event_name, x.session_id from events x where ${bounds("occurred_at")}
+  ) e`;
+  return listByTime(ctx.db, { from, columns: sql`e.*`, row: entryRow, where: [sql`true`], time: "at", timeOf: (row) => row.at }, query);
+}

@@ -1,0 +1,138 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { groupPage } from "../../analytics/group-page.ts";
+import type { MeasureName } from "../../analytics/measures.ts";
+import { ask } from "../../analytics/query.ts";
+import { require } from "../../auth/middleware.ts";
+import { problems } from "../../http/errors.ts";
+import { rangedQuery, span } from "../../http/numbers.ts";
+import { DEFAULT_LIMIT, page } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json, view } from "../../http/view.ts";
+import { notFound } from "../../lib/errors.ts";
+import { activity, churn, cohortList, retention } from "./answers.ts";
+import { seenOf, timeline } from "./queries.ts";
+import * as schema from "./schema.ts";
+
+const tag = "Users";
+const router = createRouter();
+const MEASURES: MeasureName[] = [
+  ...([
+    "executions",
+    "successes",
+    "failures",
+    "success_rate",
+    "credits",
+    "tokens_in",
+    "tokens_out",
+    "duration_avg",
+    "active_agents",
+  ] as const),
+];
+
+view(router, {
+  path: "/users",
+  tag,
+  summary: "Users with their numbers of a range",
+  description: "Users with an execution in the range (default 30d), ordered by a measure, ties by id.",
+  query: schema.listParams,
+  data: schema.listed,
+  paged: true,
+  load: async (
+    ctx,
+    workspaceId,
+    { limit = DEFAULT_LIMIT, cursor, skip, include_total, q, sort = "executions", direction = "desc", ...query },
+  ) => {
+    const base = rangedQuery(query, "30d");
+    const filters = q === undefined ? [] : [{ field: "user", op: "contains" as const, value: q }];
+    const asked = { ...base, measures: MEASURES, group_by: ["user"], filters, order_by: [{ measure: sort, direction }] };
+    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
+    const ids = rows.map((row) => String(row.group.user));
+    const seen = await seenOf(ctx, workspaceId, ids);
+    const data = rows.map((row, index) => ({ id: ids[index], ...row.values, last_activity_at: seen.get(ids[index] ?? "")?.last ?? null }));
+    return { data, page, meta };
+  },
+});
+
+view(router, {
+  path: "/users/activity",
+  tag,
+  summary: "Active users, their lifecycle, sessions and features",
+  description:
+    "A user is active on a local day with an execution that starts or an event that occurs in it. wau and mau: distinct users of the 7 and 30 days that end with the day; stickiness = dau / mau. new: first activity ever; returning: active in the 30 days before too; resurrected: active before those; new + returning + resurrected = dau. dormant: left the month on this day. The range is taken as whole local days. Sessions end after 30 minutes without activity. adoption_rate: users of a feature / active users of the range. The heatmap counts starts of executions.",
+  query: schema.activityParams,
+  data: schema.activityData,
+  load: activity,
+});
+
+view(router, {
+  path: "/users/cohorts",
+  tag,
+  summary: "Cohorts of users",
+  description:
+    "Users by the day, week or month of their first sign ever. returned: came back in a later bucket; still_active: there in the last bucket that is over. Rates are null while the cohort's own bucket is not over.",
+  query: schema.cohortsParams,
+  data: schema.cohortsData,
+  load: cohortList,
+});
+
+view(router, {
+  path: "/users/retention",
+  tag,
+  summary: "Retention: matrix and curve",
+  description:
+    "A cell counts users of a cohort that were there `offset` buckets after their first sign; rate = users / size. A cell whose bucket is not over is marked `complete: false` and has no rate. The curve sums users and sizes over the cohorts whose cell is complete.",
+  query: schema.retentionParams,
+  data: schema.retentionData,
+  load: retention,
+});
+
+view(router, {
+  path: "/users/churn",
+  tag,
+  summary: "Churn over windows",
+  description:
+    "churn_rate = users active in one window of whole local days and not in the next, divided by the users active in the first. The last window ends with the last whole day before `to` (default: now).",
+  query: schema.churnParams,
+  data: schema.churnData,
+  load: churn,
+});
+
+view(router, {
+  path: "/users/{id}",
+  tag,
+  summary: "One user",
+  description: "First and last activity (executions and events), and the numbers of the range (default 30d).",
+  query: z.strictObject(span),
+  params: schema.userParam,
+  data: schema.userData,
+  load: async (ctx, workspaceId, query, { id }) => {
+    const seen = (await seenOf(ctx, workspaceId, [id])).get(id);
+    if (!seen?.last) throw notFound("user");
+    const filters = [{ field: "user", op: "eq" as const, value: id }];
+    const { totals, meta } = await ask(ctx, workspaceId, { ...rangedQuery(query, "30d"), measures: MEASURES, filters }, query.explain);
+    return { data: { id, first_activity_at: seen.first, last_activity_at: seen.last, totals }, meta };
+  },
+});
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/users/{id}/timeline",
+    tags: [tag],
+    summary: "What a user did, newest first",
+    middleware: [require("read:executions")] as const,
+    request: { params: schema.userParam, query: schema.timelineParams },
+    responses: {
+      200: json("A page.", z.object({ data: z.array(schema.entry), page })),
+      ...problems("malformed", "impossible", "not_found"),
+    },
+  }),
+  async (c) => {
+    const { limit = DEFAULT_LIMIT, workspace_id: _, ...query } = c.req.valid("query");
+    const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
+    if (!(await seenOf(ctx, workspaceId, [id])).get(id)?.last) throw notFound("user");
+    return c.json(await timeline(ctx, workspaceId, id, { ...query, limit }), 200);
+  },
+);
+
+export default router;

@@ -1,0 +1,96 @@
+import { z } from "@hono/zod-openapi";
+import { MEASURE_NAMES } from "../analytics/measures.ts";
+import type { Query } from "../analytics/plan.ts";
+import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/range.ts";
+import { textInput } from "./fields.ts";
+import { flagParam, idParam, instantParam, workspaceParam } from "./params.ts";
+
+export const measure = z.enum(MEASURE_NAMES);
+export const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
+export const granularity = z.enum(GRANULARITIES);
+export const compare = z.enum(["previous_period", "previous_year"]);
+export const timezone = z.string().max(64).openapi({ example: "Asia/Kolkata", description: "Any name of the IANA database. Default UTC." });
+export const measureList = z
+  .string()
+  .max(1024)
+  .transform((text) => text.split(","))
+  .pipe(z.array(measure).min(1).max(MEASURE_NAMES.length))
+  .openapi({ type: "string", example: "executions,success_rate" });
+export const fieldList = z
+  .string()
+  .max(1024)
+  .transform((text) => text.split(","))
+  .pipe(z.array(z.string().min(1).max(140)).min(1).max(4))
+  .openapi({ type: "string", example: "agent" });
+export const MAX_GROUPS = 1000;
+
+/** Equality filters as query parameters, and the dimension of each. */
+export const FILTERS = {
+  agent_id: "agent",
+  user_id: "user",
+  status: "status",
+  model: "model",
+  environment: "environment",
+  version: "version",
+  error_type: "error_type",
+} as const;
+export const filters = {
+  agent_id: idParam.optional(),
+  user_id: idParam.optional(),
+  status: z.enum(["running", "success", "failure", "timeout", "cancelled"]).optional(),
+  model: textInput(256).optional(),
+  environment: textInput(128).optional(),
+  version: textInput(128).optional(),
+  error_type: textInput(256).optional(),
+};
+/** A range in a zone; what it takes to ask for numbers of a whole workspace. */
+export const span = {
+  ...workspaceParam,
+  timeframe: timeframe.optional().openapi({ description: "A range that ends now; instead of from and to." }),
+  from: instantParam.optional(),
+  to: instantParam.optional(),
+  timezone: timezone.optional(),
+  explain: flagParam.optional().openapi({ description: "Adds the plan to meta: the pieces of the range and which table answers each." }),
+};
+export const ranged = { ...span, ...filters };
+
+export const value = z.union([z.number(), z.string(), z.null()]);
+export const values = z.record(z.string(), value).openapi("MeasureValues");
+export const compared = z
+  .record(
+    z.string(),
+    z.object({ previous: value, change: value, change_ratio: z.number().nullable(), direction: z.enum(["up", "down", "flat"]).nullable() }),
+  )
+  .openapi("MeasureChanges");
+export const meta = z
+  .object({
+    from: z.string(),
+    to: z.string(),
+    timezone: z.string(),
+    as_of: z.string().openapi({ description: "The moment the answer is true for." }),
+    complete_until: z.string().openapi({ description: "Before it nothing was open or waiting." }),
+    sources: z.object({ daily: z.object({ buckets: z.int() }), hourly: z.object({ buckets: z.int() }), raw: z.object({ rows: z.int() }) }),
+    exact: z.boolean(),
+    relative_error: z.number(),
+    relative_errors: z.record(z.string(), z.number()).optional(),
+    compared: z.object({ from: z.string(), to: z.string() }).optional(),
+    plan: z.record(z.string(), z.unknown()).optional(),
+    cached: z.boolean(),
+    age_ms: z.number(),
+  })
+  .openapi("Meta");
+
+export type Ranged = z.output<z.ZodObject<typeof ranged>>;
+
+/** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
+export function rangedQuery(
+  { timeframe, from, to, timezone = "UTC", ...rest }: Partial<Ranged>,
+  otherwise?: Timeframe,
+): Omit<Query, "measures"> {
+  const filters = Object.entries(FILTERS).flatMap(([name, field]) => {
+    const given = rest[name as keyof typeof FILTERS];
+    return given === undefined ? [] : [{ field, op: "eq" as const, value: given }];
+  });
+  const none = timeframe === undefined && from === undefined && to === undefined;
+  return { timeframe: none ? otherwise : timeframe, from, to, timezone, filters };
+}

@@ -1,0 +1,59 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Meta } from "../analytics/query.ts";
+import type { Permission } from "../auth/actor.ts";
+import { require } from "../auth/middleware.ts";
+import type { Context } from "../context.ts";
+import { cachedAnswer } from "./answer.ts";
+import { problems } from "./errors.ts";
+import { meta, type Ranged } from "./numbers.ts";
+import { page } from "./params.ts";
+import type { AppEnv } from "./router.ts";
+
+export const json = <T extends z.ZodType>(description: string, of: T) => ({ description, content: { "application/json": { schema: of } } });
+
+export interface Page {
+  limit: number;
+  next_cursor: string | null;
+  has_more: boolean;
+  total?: number;
+}
+
+interface View<Q extends z.ZodObject, P extends z.ZodObject> {
+  path: string;
+  tag: string;
+  summary: string;
+  /** How its numbers are computed. */
+  description: string;
+  permission?: Permission;
+  query: Q;
+  params?: P;
+  /** The shape of `data`. */
+  data: z.ZodType;
+  /** Whether the answer is a page of a list. */
+  paged?: boolean;
+  load(ctx: Context, workspaceId: string, query: z.output<Q>, params: z.output<P>): Promise<{ data: unknown; page?: Page; meta: Meta }>;
+}
+
+/** A GET route that answers numbers through the cache: one definition, one call. */
+export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(router: OpenAPIHono<AppEnv>, of: View<Q, P>): void {
+  const { path, tag, summary, description, permission = "read:metrics", query, params, data, paged } = of;
+  const answer = z.object({ data, ...(paged ? { page } : {}), meta });
+  const route = createRoute({
+    method: "get",
+    path,
+    tags: [tag],
+    summary,
+    description,
+    middleware: [require(permission)] as const,
+    request: { query, ...(params ? { params } : {}) },
+    responses: { 200: json("The numbers.", answer), ...problems("malformed", "impossible", ...(params ? (["not_found"] as const) : [])) },
+  });
+  router.openapi(route, async (c) => {
+    const asked = c.req.valid("query" as never) as z.output<Q>;
+    const named = (params ? c.req.valid("param" as never) : {}) as z.output<P>;
+    return cachedAnswer(c, path, { ...asked, ...named }, (ctx, workspaceId) => of.load(ctx, workspaceId, asked, named));
+  });
+}
+
+/** Whether a request asked for the plan of its answer. */
+export const explains = (query: Partial<Ranged>) => query.explain ?? false;
