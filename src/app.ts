@@ -1,8 +1,11 @@
 import { authenticate } from "./auth/middleware.ts";
+import agents from "./features/agents/routes.ts";
 import events from "./features/events/routes.ts";
 import executions from "./features/executions/routes.ts";
+import funnels from "./features/funnels/routes.ts";
 import metrics from "./features/metrics/routes.ts";
 import system from "./features/system/routes.ts";
+import trends from "./features/trends/routes.ts";
 import users from "./features/users/routes.ts";
 import { renderError } from "./http/errors.ts";
 import { allowOnly, notFoundAnswer } from "./http/methods.ts";
@@ -20,7 +23,7 @@ app.route("/", system);
 // The feed authenticates before its upgrade, and otherwise than by a header.
 app.route(API, realtime);
 app.use(`${API}/*`, authenticate());
-for (const feature of [executions, events, metrics, users]) app.route(API, feature);
+for (const feature of [executions, events, metrics, agents, users, trends, funnels]) app.route(API, feature);
 describe(app);
 allowOnly(app);
 app.notFound(notFoundAnswer);

@@ -82,7 +82,8 @@ export function predicate(filter: Filter, field: Field, alias: string, rollup: b
 
 const firstOf = (value: Filter["value"]) => (Array.isArray(value) ? value[0] : value);
 
-function compare(value: SQL, { op, value: operand }: Filter, numeric: boolean): SQL {
+/** A filter over any SQL value. */
+export function compare(value: SQL, { op, value: operand }: Filter, numeric: boolean): SQL {
   const type = sql.raw(numeric ? "numeric" : "text");
   const one = sql`${String(operand)}::${type}`;
   switch (op) {

@@ -92,7 +92,7 @@ function matches(filter: Filter, value: number): boolean {
 }
 
 /** @throws AppError impossible when the operand does not fit the field or the operator */
-function checkOperand(filter: Filter, field: Field, path: string): void {
+export function checkOperand(filter: Filter, field: Field, path: string): void {
   if (filter.op === "search") return;
   const list = filter.op === "in" || filter.op === "not_in";
   const operands = [filter.value].flat();

@@ -155,3 +155,10 @@ export function wholeBuckets(range: TimeRange, granularity: "day" | "week" | "mo
 }
 
 export const rangeOfBuckets = (buckets: readonly Bucket[]): TimeRange => ({ from: buckets[0]?.from ?? 0, to: buckets.at(-1)?.to ?? 0 });
+
+/** Whether a bucket is as long as its zone makes it, and not cut by the range it was made from. */
+export function isWhole({ from, to, label }: Bucket, granularity: Granularity, timezone: string): boolean {
+  // Seen from a microsecond before and after, the neighbours begin where it ends.
+  const around = bucketsOf({ from: from - 1, to: to + 1 }, granularity, timezone);
+  return around.length === 3 && around[1]?.label === label;
+}

@@ -5,6 +5,12 @@ const GRANTS = {
   "write:executions": ["owner", "admin", "member"],
   "read:events": ["owner", "admin", "analyst", "member", "viewer"],
   "write:events": ["owner", "admin", "member"],
+  "write:agents": ["owner", "admin", "analyst", "member"],
+  "write:funnels": ["owner", "admin", "analyst", "member"],
+  "write:errors": ["owner", "admin", "analyst", "member"],
+  "write:budgets": ["owner", "admin"],
+  "write:settings": ["owner", "admin"],
+  view_executive_dashboard: ["owner", "admin", "analyst", "viewer"],
   "read:realtime": ["owner", "admin", "analyst", "member", "viewer"],
 } as const;
 

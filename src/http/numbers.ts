@@ -54,6 +54,8 @@ export const span = {
 };
 export const ranged = { ...span, ...filters };
 
+/** An operand of a filter. */
+export const scalar = z.union([textInput(1024), z.number(), z.boolean()]);
 export const value = z.union([z.number(), z.string(), z.null()]);
 export const values = z.record(z.string(), value).openapi("MeasureValues");
 export const compared = z

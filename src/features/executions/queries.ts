@@ -85,3 +85,13 @@ export async function getStored(db: Db, workspaceId: string, id: string): Promis
 export async function getExecution(db: Db, workspaceId: string, id: string): Promise<Execution> {
   return (await getStored(db, workspaceId, id)).execution;
 }
+
+/** Whether an agent has run in the workspace, or was named there. */
+export async function isKnownAgent(db: Db, workspaceId: string, id: string): Promise<boolean> {
+  const [row] = await db.query({
+    sql: sql`select exists (select from executions e where ${inWorkspace(workspaceId, "e")} and e.agent_id = ${id})
+      or exists (select from agents a where ${inWorkspace(workspaceId, "a")} and a.id = ${id}) as known`,
+    row: z.object({ known: z.boolean() }),
+  });
+  return row?.known ?? false;
+}

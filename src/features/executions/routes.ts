@@ -6,10 +6,10 @@ import { textInput } from "../../http/fields.ts";
 import { intakeAnswer, intakeBody, MAX_BATCH, takeIn } from "../../http/intake.ts";
 import { DEFAULT_LIMIT, idParam, instantParam, page, pageParams, whole, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, notFound } from "../../lib/errors.ts";
 import { correctExecution } from "./correct.ts";
 import { executionIntake } from "./ingest.ts";
-import { getExecution, type ListQuery, listExecutions } from "./queries.ts";
+import { getExecution, isKnownAgent, type ListQuery, listExecutions } from "./queries.ts";
 import { execution, executionInput, executionPatch, STATUSES } from "./schema.ts";
 
 const tags = ["Executions"];
@@ -86,6 +86,28 @@ router.openapi(
     },
   }),
   async (c) => c.json(await listExecutions(c.get("ctx").db, c.get("workspaceId"), listQuery(c.req.valid("query"))), 200),
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/agents/{id}/executions",
+    tags: ["Agents"],
+    summary: "Executions of an agent, newest first",
+    description: "The list of executions with its filters, for one agent.",
+    middleware: [require("read:executions")] as const,
+    request: { params: z.object({ id: idParam }), query: listParams },
+    responses: {
+      200: { description: "A page.", content: { "application/json": { schema: z.object({ data: z.array(execution), page }) } } },
+      ...problems("malformed", "impossible", "not_found"),
+    },
+  }),
+  async (c) => {
+    const [{ db }, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
+    const query = { ...listQuery(c.req.valid("query")), agent_id: id };
+    if (!(await isKnownAgent(db, workspaceId, id))) throw notFound("agent");
+    return c.json(await listExecutions(db, workspaceId, query), 200);
+  },
 );
 
 const single = z.object({ data: execution });

@@ -1,7 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../../analytics/measures.ts";
-import { textInput } from "../../http/fields.ts";
 import {
   compare,
   compared,
@@ -12,6 +11,7 @@ import {
   measureList,
   meta,
   ranged,
+  scalar,
   timeframe,
   timezone,
   value,
@@ -43,7 +43,6 @@ export const comparisonParams = z.strictObject({
   compare: compare.optional().openapi({ description: "Default previous_period." }),
 });
 
-const scalar = z.union([textInput(1024), z.number(), z.boolean()]);
 export const queryBody = z
   .strictObject({
     measures: z.array(measure).min(1).max(MEASURE_NAMES.length),

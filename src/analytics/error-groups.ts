@@ -1,0 +1,115 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import { inWorkspace } from "../db/scope.ts";
+import { formatInstant } from "../lib/time.ts";
+import { freshness } from "./compile.ts";
+import { metaRow } from "./finish.ts";
+import { type Meta, metaOf, type Prepared, statementOf } from "./query.ts";
+import type { TimeRange } from "./range.ts";
+
+export const ERROR_STATUSES = ["open", "resolved", "ignored"] as const;
+export type ErrorStatus = (typeof ERROR_STATUSES)[number];
+
+/** Errors of one fingerprint: type and message without quoted text, ids, numbers and line numbers (migration 0001). */
+export interface ErrorGroup {
+  id: string;
+  error_type: string;
+  /** Of the latest error in the range. */
+  sample_message: string | null;
+  sample_execution_id: string;
+  status: ErrorStatus;
+  /** It was resolved and came back. */
+  reopened: boolean;
+  executions: number;
+  users: number;
+  agents: number;
+  credits_lost: string;
+  /** Ever, not only in the range. */
+  first_seen_at: string;
+  last_seen_at: string;
+  /** Share of all errors of the range. */
+  share: number;
+}
+
+const row = z.object({
+  id: z.string(),
+  error_type: z.string(),
+  sample_message: z.string().nullable(),
+  sample_execution_id: z.string(),
+  status: z.enum(ERROR_STATUSES),
+  reopened: z.boolean(),
+  executions: z.number(),
+  users: z.number(),
+  agents: z.number(),
+  credits_lost: z.coerce.string(),
+  first_seen_at: z.string(),
+  last_seen_at: z.string(),
+  share: z.number(),
+});
+
+export interface ErrorFilter {
+  agentId?: string | undefined;
+  userId?: string | undefined;
+  fingerprint?: string | undefined;
+  status?: ErrorStatus | undefined;
+  /** Contained in type or message, whatever the case. */
+  search?: string | undefined;
+  after?: { executions: number; id: string } | undefined;
+  limit: number;
+}
+
+/** Rows with an error in a range: the alias `e` of executions and its conditions. */
+export function failedRows(workspaceId: string, range: TimeRange, { agentId, userId, fingerprint }: Partial<ErrorFilter>): SQL {
+  const conditions = [
+    inWorkspace(workspaceId, "e"),
+    sql`e.error_fingerprint is not null and e.started_at >= ${formatInstant(range.from)}::timestamptz and e.started_at < ${formatInstant(range.to)}::timestamptz`,
+    ...(agentId === undefined ? [] : [sql`e.agent_id = ${agentId}`]),
+    ...(userId === undefined ? [] : [sql`e.user_id = ${userId}`]),
+    ...(fingerprint === undefined ? [] : [sql`e.error_fingerprint = ${fingerprint}`]),
+  ];
+  return sql`executions e where ${sql.join(conditions, sql` and `)}`;
+}
+
+/** Groups of errors, the most frequent first, ties by id. A resolved group is open again as soon as an error of it starts later. */
+export function errorGroups(workspaceId: string, range: TimeRange, filter: ErrorFilter): Prepared<ErrorGroup[]> {
+  const edge = (direction: "asc" | "desc") => sql`(select x.started_at from executions x where ${inWorkspace(workspaceId, "x")}
+    and x.error_fingerprint = g.error_fingerprint order by x.started_at ${sql.raw(direction)} limit 1)`;
+  const conditions = [
+    ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
+    ...(filter.search === undefined
+      ? []
+      : [sql`position(lower(${filter.search}::text) in lower(error_type || ' ' || coalesce(sample_message, ''))) > 0`]),
+    ...(filter.after === undefined
+      ? []
+      : [
+          sql`(executions < ${filter.after.executions}::bigint or (executions = ${filter.after.executions}::bigint and id > ${filter.after.id}::text))`,
+        ]),
+  ];
+  const statement = sql`with grouped as materialized (
+      select e.error_fingerprint, count(*) as executions, count(distinct e.user_id) as users, count(distinct e.agent_id) as agents, coalesce(sum(e.credits), 0) as credits_lost,
+        (array_agg(e.id order by e.started_at desc, e.id desc))[1] as sample_id, max(e.started_at) as latest_at
+      from ${failedRows(workspaceId, range, filter)} group by e.error_fingerprint
+    ), placed as (
+      select g.error_fingerprint as id, r.error_type, r.error_message as sample_message, g.sample_id as sample_execution_id,
+        case when s.status = 'resolved' and w.last > s.changed_at then 'open' else coalesce(s.status, 'open') end as status,
+        coalesce(s.status = 'resolved' and w.last > s.changed_at, false) as reopened,
+        g.executions, g.users, g.agents, round(g.credits_lost, 6) as credits_lost, w.first as first_seen_at, w.last as last_seen_at,
+        g.executions::float8 / sum(g.executions) over () as share
+      from grouped g
+        cross join lateral (select ${edge("asc")} as first, ${edge("desc")} as last) w
+        join executions r on ${inWorkspace(workspaceId, "r")} and r.started_at = g.latest_at and r.id = g.sample_id
+        left join error_states s on ${inWorkspace(workspaceId, "s")} and s.fingerprint = g.error_fingerprint
+    )
+    select * from placed ${conditions.length > 0 ? sql`where ${sql.join(conditions, sql` and `)}` : sql``}
+    order by executions desc, id limit ${filter.limit}`;
+  return statementOf({ sql: statement, row }, (rows) => rows);
+}
+
+/** `meta` of an answer that is made of raw rows only. */
+export function rawMeta(workspaceId: string, range: TimeRange, timezone: string, rows: SQL = sql`select 0`): Prepared<Meta> {
+  const statement = sql`select jsonb_build_object(${freshness(workspaceId)}, 'daily', 0, 'hourly', 0, 'raw', (${rows})) as meta`;
+  return statementOf({ sql: statement, row: z.object({ meta: metaRow }) }, ([found]) => {
+    if (!found) throw new Error("The statement gave no row");
+    return metaOf(range, timezone, found.meta);
+  });
+}

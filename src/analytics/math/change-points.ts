@@ -1,0 +1,58 @@
+import { mean, median } from "simple-statistics";
+
+export interface ChangePoint {
+  /** Index of the first value of the new level. */
+  index: number;
+  before: number;
+  after: number;
+}
+
+/** Robust spread of the noise: the median absolute step, scaled for the normal distribution (1.4826) and for a difference (sqrt 2). */
+function noise(y: readonly number[]): number {
+  const steps = y.slice(1).map((value, index) => Math.abs(value - (y[index] ?? 0)));
+  return steps.length === 0 ? 0 : (1.4826 * median(steps)) / Math.SQRT2;
+}
+
+/** Values at the least on each side of a change. */
+export const MIN_SEGMENT = 3;
+
+/**
+ * Changes of the mean level: PELT (Killick, Fearnhead, Eckley, JASA 107, 2012) with the squared error as cost and the penalty
+ * 3 * sigma^2 * log(n), sigma from the steps between neighbours, so that the changes themselves do not count as noise.
+ */
+export function changePoints(y: readonly number[]): ChangePoint[] {
+  const n = y.length;
+  const sigma = noise(y);
+  if (n < 2 * MIN_SEGMENT) return [];
+  const sums = [0];
+  const squares = [0];
+  y.forEach((value, i) => {
+    sums.push((sums[i] ?? 0) + value);
+    squares.push((squares[i] ?? 0) + value * value);
+  });
+  const cost = (from: number, to: number) => {
+    const sum = (sums[to] ?? 0) - (sums[from] ?? 0);
+    return (squares[to] ?? 0) - (squares[from] ?? 0) - (sum * sum) / (to - from);
+  };
+  // Steps of a series that mostly stands still say nothing of its noise: a small part of its whole spread stands in.
+  const penalty = 3 * Math.max(sigma * sigma, (cost(0, n) / n) * 0.01) * Math.log(n);
+  if (penalty === 0) return [];
+  const best = [-penalty];
+  const last = [0];
+  let candidates = [0];
+  for (let to = MIN_SEGMENT; to <= n; to++) {
+    const options = candidates
+      .filter((from) => to - from >= MIN_SEGMENT)
+      .map((from) => ({ from, value: (best[from] ?? 0) + cost(from, to) + penalty }));
+    const found = options.reduce((a, b) => (b.value < a.value ? b : a));
+    best[to] = found.value;
+    last[to] = found.from;
+    const kept = new Set(options.filter(({ value }) => value - penalty <= found.value).map(({ from }) => from));
+    candidates = candidates.filter((from) => to - from < MIN_SEGMENT || kept.has(from));
+    if (to - MIN_SEGMENT + 1 >= MIN_SEGMENT) candidates.push(to - MIN_SEGMENT + 1);
+  }
+  const cuts: number[] = [];
+  for (let at = last[n] ?? 0; at > 0; at = last[at] ?? 0) cuts.unshift(at);
+  const edges = [0, ...cuts, n];
+  return cuts.map((index, i) => ({ index, before: mean(y.slice(edges[i] ?? 0, index)), after: mean(y.slice(index, edges[i + 2] ?? n)) }));
+}

@@ -1,0 +1,82 @@
+import { median } from "simple-statistics";
+import { ALPHA, twoSidedP } from "./significance.ts";
+
+/** A value at its place in a series; places without a value are left out. */
+export interface Point {
+  place: number;
+  value: number;
+}
+
+export interface Direction {
+  trend: "up" | "down" | "none";
+  /** Kendall's tau-b of the values against time. */
+  tau: number | null;
+  /** Of Mann-Kendall, two-sided; null where nothing could be tested. */
+  p_value: number | null;
+  /** Theil-Sen: median change from one bucket to the next. */
+  slope: number | null;
+  points: number;
+  /** Exact for at most 10 points without ties, else by the normal approximation. */
+  method: "exact" | "normal" | null;
+  reason?: string;
+}
+
+export const MIN_POINTS = 3;
+const MAX_EXACT = 10;
+
+/** Number of permutations of n with each number of inversions (Kendall, "Rank Correlation Methods", 1948), as shares. */
+function inversions(n: number): number[] {
+  let counts = [1];
+  for (let size = 2; size <= n; size++) {
+    const next = new Array<number>(counts.length + size - 1).fill(0);
+    counts.forEach((count, k) => {
+      for (let more = 0; more < size; more++) next[k + more] = (next[k + more] ?? 0) + count;
+    });
+    counts = next;
+  }
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  return counts.map((count) => count / all);
+}
+
+function exactP(n: number, s: number): number {
+  const pairs = (n * (n - 1)) / 2;
+  const shares = inversions(n);
+  // S = pairs - 2 * inversions: as far out as S, on both sides.
+  const p = shares.reduce((sum, share, k) => (Math.abs(pairs - 2 * k) >= Math.abs(s) ? sum + share : sum), 0);
+  return Math.min(1, p);
+}
+
+/**
+ * Direction of a series: the Mann-Kendall test with its correction for ties (Mann 1945; Kendall 1975) and the Theil-Sen slope
+ * (Sen, JASA 63, 1968). Both ask only for the order of pairs, so outliers and gaps do little.
+ */
+export function directionOf(points: readonly Point[]): Direction {
+  const n = points.length;
+  if (n < MIN_POINTS) {
+    const reason = `At least ${MIN_POINTS} buckets with a value are needed.`;
+    return { trend: "none", tau: null, p_value: null, slope: null, points: n, method: null, reason };
+  }
+  let s = 0;
+  const slopes: number[] = [];
+  points.forEach((a, index) => {
+    for (const b of points.slice(index + 1)) {
+      s += Math.sign(b.value - a.value);
+      slopes.push((b.value - a.value) / (b.place - a.place));
+    }
+  });
+  const counts = new Map<number, number>();
+  for (const { value } of points) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const tied = [...counts.values()].filter((count) => count > 1);
+  const pairs = (n * (n - 1)) / 2;
+  const tiedPairs = tied.reduce((sum, t) => sum + (t * (t - 1)) / 2, 0);
+  const slope = median(slopes);
+  if (tiedPairs === pairs) {
+    return { trend: "none", tau: null, p_value: null, slope, points: n, method: null, reason: "All values are equal." };
+  }
+  const tau = s / Math.sqrt(pairs * (pairs - tiedPairs));
+  const exact = n <= MAX_EXACT && tied.length === 0;
+  const variance = (n * (n - 1) * (2 * n + 5) - tied.reduce((sum, t) => sum + t * (t - 1) * (2 * t + 5), 0)) / 18;
+  const p = exact ? exactP(n, s) : s === 0 ? 1 : twoSidedP((s - Math.sign(s)) / Math.sqrt(variance));
+  const trend = p < ALPHA ? (s > 0 ? "up" : "down") : "none";
+  return { trend, tau, p_value: p, slope, points: n, method: exact ? "exact" : "normal" };
+}

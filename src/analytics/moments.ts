@@ -1,0 +1,143 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import { inWorkspace } from "../db/scope.ts";
+import { impossible } from "../lib/errors.ts";
+import { type EpochUs, formatInstant } from "../lib/time.ts";
+import { compare, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
+import { checkOperand } from "./plan.ts";
+import { type Prepared, statementOf } from "./query.ts";
+import type { TimeRange } from "./range.ts";
+
+/** What a moment of a user's life is looked for: an execution or an event, with filters. */
+export interface Wanted {
+  kind: "execution" | "event";
+  event_type?: string | undefined;
+  event_name?: string | undefined;
+  filters?: Filter[] | undefined;
+}
+
+/** A user's moments in the order of time. Bit n of a mask: the moment is of the n-th kind that was asked for. */
+export interface Moments {
+  userId: string;
+  /** Microseconds since 1970. */
+  times: EpochUs[];
+  masks: number[];
+  /** Of the moments of the first kind, in their order; null for none. Empty without a property. */
+  properties: (string | null)[];
+}
+
+export const MAX_MOMENTS = 750_000;
+const EVENT_COLUMNS: Record<string, string> = {
+  event_type: "event_type",
+  event_name: "event_name",
+  session_id: "session_id",
+  user: "user_id",
+};
+const EVENT_KEY = /^properties\.([A-Za-z0-9_.:-]{1,128})$/;
+
+function eventValue(field: string, path: string): { value: SQL; key: string | undefined } {
+  const key = EVENT_KEY.exec(field)?.[1];
+  if (key !== undefined) return { value: sql`v.properties ->> ${key}`, key };
+  const column = Object.hasOwn(EVENT_COLUMNS, field) ? EVENT_COLUMNS[field] : undefined;
+  if (column === undefined)
+    throw impossible(path, "unknown_field", `An event has no field "${field}"; its properties are properties.<key>.`);
+  return { value: sql`v.${sql.identifier(column)}`, key: undefined };
+}
+
+function eventCondition(filter: Filter, path: string): SQL {
+  const { value, key } = eventValue(filter.field, path);
+  const field: Field = key === undefined ? { kind: "dimension", name: "model" } : { kind: "metadata", key };
+  checkOperand(filter, field, path);
+  const numeric = key !== undefined && typeof [filter.value].flat()[0] === "number";
+  return compare(
+    numeric ? sql`case when jsonb_typeof(v.properties -> ${key}) = 'number' then (${value})::numeric end` : value,
+    filter,
+    numeric,
+  );
+}
+
+function executionCondition(filter: Filter, path: string): SQL {
+  const field = fieldOf(filter.field, path);
+  if (field.kind === "clock") throw impossible(path, "not_applicable", `${filter.field} is no field of a single run.`);
+  checkOperand(filter, field, path);
+  return predicate(filter, field, "e", false);
+}
+
+function conditionOf(wanted: Wanted, path: string): SQL {
+  const filters = (wanted.filters ?? []).map((filter, index) => {
+    const at = `${path}.filters.${index}`;
+    return wanted.kind === "event" ? eventCondition(filter, at) : executionCondition(filter, at);
+  });
+  const named = [
+    ...(wanted.event_type === undefined ? [] : [sql`v.event_type = ${wanted.event_type}`]),
+    ...(wanted.event_name === undefined ? [] : [sql`v.event_name = ${wanted.event_name}`]),
+  ];
+  if (wanted.kind === "execution" && named.length > 0)
+    throw impossible(path, "not_applicable", "An execution has no event_type or event_name.");
+  const all = [...named, ...filters];
+  return all.length === 0 ? sql`true` : sql`coalesce(${sql.join(all, sql` and `)}, false)`;
+}
+
+function propertyOf(wanted: Wanted, property: string): SQL {
+  if (wanted.kind === "event") return sql`(${eventValue(property, "breakdown").value})::text`;
+  const field = fieldOf(property, "breakdown");
+  if (field.kind === "clock" || field.kind === "number")
+    throw impossible("breakdown", "not_groupable", `"${property}" is no property to break down by.`);
+  return sql`nullif(${groupText(field, "e")}, '')`;
+}
+
+const row = z.object({ user_id: z.string(), moments: z.string(), properties: z.array(z.string().nullable()).nullable() });
+
+/**
+ * Moments of each user in a range, of the asked kinds only. One row a user, as text: a fraction of the size of an object a moment.
+ * @param property of the moments of the first kind
+ * @throws AppError impossible for a field or a value that does not fit; `finish` throws it for more than MAX_MOMENTS
+ */
+export function moments(
+  workspaceId: string,
+  range: TimeRange,
+  wanted: readonly Wanted[],
+  paths: readonly string[],
+  property?: string,
+): Prepared<Moments[]> {
+  const conditions = wanted.map((each, index) => ({ kind: each.kind, bit: 2 ** index, condition: conditionOf(each, paths[index] ?? "") }));
+  const [first] = wanted;
+  const part = (kind: Wanted["kind"]): SQL[] => {
+    const mine = conditions.filter((each) => each.kind === kind);
+    if (mine.length === 0) return [];
+    const [alias, table, column] = kind === "event" ? ["v", "events", "occurred_at"] : ["e", "executions", "started_at"];
+    const at = sql`${sql.raw(alias)}.${sql.raw(column)}`;
+    const mask = sql.join(
+      mine.map(({ bit, condition }) => sql`case when ${condition} then ${sql.raw(String(bit))} else 0 end`),
+      sql` | `,
+    );
+    const value = property !== undefined && first?.kind === kind ? propertyOf(first, property) : sql`null::text`;
+    return [
+      sql`select ${sql.raw(alias)}.user_id, ${at} as at, ${sql.raw(alias)}.id, ${mask} as mask, ${value} as property from ${sql.raw(table)} ${sql.raw(alias)}
+        where ${inWorkspace(workspaceId, alias)} and ${at} >= ${formatInstant(range.from)}::timestamptz and ${at} < ${formatInstant(range.to)}::timestamptz`,
+    ];
+  };
+  const parts = [...part("execution"), ...part("event")];
+  const origin = sql`${formatInstant(range.from)}::timestamptz`;
+  const properties = property === undefined ? sql`null::text[]` : sql`array_agg(property order by at, id) filter (where mask & 1 = 1)`;
+  const statement = sql`with found as materialized (select * from (${sql.join(parts, sql` union all `)}) all_moments where mask <> 0 limit ${MAX_MOMENTS + 1})
+    select user_id, string_agg((extract(epoch from at - ${origin}) * 1000000)::bigint || ':' || mask, ',' order by at, id) as moments, ${properties} as properties
+    from found group by user_id order by user_id`;
+  return statementOf({ sql: statement, row }, (rows) => {
+    let total = 0;
+    const users = rows.map(({ user_id, moments, properties }): Moments => {
+      const cells = moments.split(",");
+      total += cells.length;
+      const times = cells.map((cell) => range.from + Number(cell.slice(0, cell.indexOf(":"))));
+      return {
+        userId: user_id,
+        times,
+        masks: cells.map((cell) => Number(cell.slice(cell.indexOf(":") + 1))),
+        properties: properties ?? [],
+      };
+    });
+    if (total > MAX_MOMENTS)
+      throw impossible("from", "too_many_rows", `The range has more than ${MAX_MOMENTS} matching moments; ask for less at once.`);
+    return users;
+  });
+}

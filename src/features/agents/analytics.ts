@@ -1,0 +1,116 @@
+import { type ErrorGroup, errorGroups } from "../../analytics/error-groups.ts";
+import type { Row, Values } from "../../analytics/finish.ts";
+import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
+import { directionOf } from "../../analytics/math/direction.ts";
+import { MEASURE_NAMES, type MeasureName } from "../../analytics/measures.ts";
+import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { metaTogether, prepare, together } from "../../analytics/query.ts";
+import { bucketsOf, isWhole, type TimeRange } from "../../analytics/range.ts";
+import type { Context } from "../../context.ts";
+import { HOUR_US } from "../../lib/time.ts";
+import type { Named } from "./queries.ts";
+import { suggest } from "./suggest.ts";
+
+const COMPARED: MeasureName[] = ["success_rate", "failure_rate", "duration_avg", "duration_p50", "duration_p95", "credits_avg"];
+const WORKSPACE: MeasureName[] = [...COMPARED, "executions", "successes", "failures", "timeouts", "cancellations"];
+const MODELS: MeasureName[] = [
+  ...(["executions", "successes", "failures", "timeouts", "cancellations", "success_rate", "credits", "credits_avg"] as const),
+  ...(["tokens_in", "tokens_out"] as const),
+];
+const USERS: MeasureName[] = ["executions", "success_rate", "credits"];
+const DAYS = ["executions", "success_rate", "duration_p95", "credits"] as const;
+const TOP = 10;
+
+const number = (value: unknown) => Number(value ?? 0);
+const nullable = (value: unknown) => (value === null || value === undefined ? null : Number(value));
+
+/** The groups of an answer as rows of one object each; all that are not named are one row with `other`. */
+const groupsOf = (rows: readonly Row[]) => rows.map(({ group, other, values }) => ({ ...group, ...(other ? { other } : {}), ...values }));
+
+function againstWorkspace(agent: Values, workspace: Values) {
+  return Object.fromEntries(
+    COMPARED.map((name) => {
+      const [own, all] = [agent[name] ?? null, workspace[name] ?? null];
+      const ratio = own === null || all === null || Number(all) === 0 ? null : (Number(own) - Number(all)) / Number(all);
+      return [name, { agent: own, workspace: all, change_ratio: ratio }];
+    }),
+  );
+}
+
+function trendOf(rows: readonly Row[], range: TimeRange, timezone: string, now: number) {
+  const buckets = bucketsOf(range, "day", timezone);
+  const days = rows.map(({ bucket = "", values }) => ({
+    bucket,
+    executions: number(values.executions),
+    success_rate: nullable(values.success_rate),
+    duration_p95: nullable(values.duration_p95),
+    credits: String(values.credits ?? "0.000000"),
+  }));
+  // Days that the range cuts, or that are not over, would look like a fall.
+  const points = days.flatMap(({ executions }, place) => {
+    const bucket = buckets[place];
+    return bucket && bucket.to <= now && isWhole(bucket, "day", timezone) ? [{ place, value: executions }] : [];
+  });
+  return { days, direction: { measure: "executions", ...directionOf(points) } };
+}
+
+/** All that is known of an agent in a range, from one snapshot. */
+export async function agentAnalytics(ctx: Context, workspaceId: string, agent: Named, base: Omit<Query, "measures">, explain = false) {
+  const now = ctx.now() * 1000;
+  const range = rangeOf(base, now);
+  const { timezone } = base;
+  const filters = [{ field: "agent", op: "eq" as const, value: agent.id }];
+  const part = (query: Omit<Query, "timezone" | "from" | "to">) => prepare(workspaceId, { ...query, ...range, timezone }, now, explain);
+  const [own, workspace, models, users, heat, daily, errors] = await together(ctx.db, [
+    part({ measures: MEASURE_NAMES, filters, compare: "previous_period", sketches: true }),
+    part({ measures: WORKSPACE }),
+    part({ measures: MODELS, filters, group_by: ["model"], order_by: [{ measure: "credits", direction: "desc" }] }),
+    part({ measures: USERS, filters, group_by: ["user"], limit: TOP }),
+    part({ measures: ["executions"], filters, group_by: ["day_of_week", "hour_of_day"], limit: 168 }),
+    part({ measures: [...DAYS], filters, granularity: "day" }),
+    errorGroups(workspaceId, range, { agentId: agent.id, limit: 2 * TOP }),
+  ] as const);
+  const cells = own.totalsSketch ?? [];
+  const hours = (Math.min(range.to, now) - range.from) / HOUR_US;
+  const previous = Object.fromEntries(Object.entries(own.totalsComparison ?? {}).map(([name, { previous }]) => [name, previous])) as Values;
+  const basis = {
+    agent: own.totals,
+    workspace: workspace.totals,
+    previous,
+    models: models.rows.filter((row) => !row.other).map(({ group, values }) => ({ model: group.model as string | null, values })),
+    errors: errors as ErrorGroup[],
+  };
+  return {
+    data: {
+      ...agent,
+      performance: {
+        totals: own.totals,
+        runs_per_hour: hours > 0 ? number(own.totals.executions) / hours : null,
+        histogram: latencyClasses(cells),
+        distribution: distributionOf(cells),
+      },
+      resources: { models: groupsOf(models.rows), totals: models.totals },
+      errors,
+      users: { active_users: number(own.totals.active_users), top: groupsOf(users.rows.filter((row) => !row.other)) },
+      usage: heat.rows
+        .filter((row) => !row.other)
+        .map(({ group, values }) => ({
+          day_of_week: Number(group.day_of_week),
+          hour_of_day: Number(group.hour_of_day),
+          executions: number(values.executions),
+        }))
+        .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day),
+      comparison: { previous_period: own.totalsComparison ?? {}, workspace: againstWorkspace(own.totals, workspace.totals) },
+      trend: trendOf(daily.rows, range, timezone, now),
+      suggestions: suggest(basis),
+    },
+    meta: metaTogether({
+      performance: own.meta,
+      workspace: workspace.meta,
+      models: models.meta,
+      users: users.meta,
+      usage: heat.meta,
+      trend: daily.meta,
+    }),
+  };
+}

@@ -1,0 +1,59 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
+
+const named = z.object({ id: z.string(), name: z.string().nullable(), labels: z.array(z.string()) });
+export type Named = z.output<typeof named>;
+
+/** What was said about these agents. */
+export async function namesOf(ctx: Context, workspaceId: string, ids: readonly string[]): Promise<Map<string, Named>> {
+  const rows = await ctx.db.query({
+    sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")} and a.id = any(${sql.param([...ids])}::text[])`,
+    row: named,
+  });
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+const MAX_MATCHES = 1000;
+
+/** Ids of agents whose name contains a text, or that have a label. */
+export async function idsBy(ctx: Context, workspaceId: string, by: { name: string } | { label: string }): Promise<string[]> {
+  const matches = "name" in by ? sql`position(lower(${by.name}::text) in lower(a.name)) > 0` : sql`${by.label}::text = any(a.labels)`;
+  const rows = await ctx.db.query({
+    sql: sql`select a.id from agents a where ${inWorkspace(workspaceId, "a")} and ${matches} order by a.id limit ${MAX_MATCHES}`,
+    row: z.object({ id: z.string() }),
+  });
+  return rows.map((row) => row.id);
+}
+
+const seenRow = z.object({ id: z.string(), first: z.string().nullable(), last: z.string().nullable() });
+
+/** First and last start of a run of each of these agents. */
+export async function seenOf(ctx: Context, workspaceId: string, ids: readonly string[]): Promise<Map<string, z.output<typeof seenRow>>> {
+  const edge = (direction: string) =>
+    sql`(select e.started_at from executions e where ${inWorkspace(workspaceId, "e")} and e.agent_id = u.id order by e.started_at ${sql.raw(direction)} limit 1)`;
+  const rows = await ctx.db.query({
+    sql: sql`select u.id, ${edge("asc")} as first, ${edge("desc")} as last from unnest(${sql.param([...ids])}::text[]) as u(id)`,
+    row: seenRow,
+  });
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+export interface Change {
+  name?: string | null | undefined;
+  labels?: string[] | undefined;
+}
+
+/** Sets what is given and leaves the rest as it is. Safe to run twice. */
+export async function describeAgent(ctx: Context, workspaceId: string, id: string, { name, labels }: Change): Promise<Named> {
+  const [row] = await ctx.db.query({
+    sql: sql`insert into agents as a (workspace_id, id, name, labels) values (${workspaceId}, ${id}, ${name ?? null}, ${sql.param(labels ?? [])}::text[])
+      on conflict (workspace_id, id) do update set name = ${name === undefined ? sql`a.name` : sql`excluded.name`},
+        labels = ${labels === undefined ? sql`a.labels` : sql`excluded.labels`}, updated_at = now()
+      returning a.id, a.name, a.labels`,
+    row: named,
+  });
+  if (!row) throw new Error("The statement gave no row");
+  return row;
+}

@@ -1,0 +1,151 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Filter } from "../../analytics/dimensions.ts";
+import { groupPage } from "../../analytics/group-page.ts";
+import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
+import { MEASURE_NAMES, type MeasureName } from "../../analytics/measures.ts";
+import { ask } from "../../analytics/query.ts";
+import { require } from "../../auth/middleware.ts";
+import type { Context } from "../../context.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { rangedQuery, span } from "../../http/numbers.ts";
+import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json, view } from "../../http/view.ts";
+import { notFound } from "../../lib/errors.ts";
+import { agentAnalytics } from "./analytics.ts";
+import { describeAgent, idsBy, namesOf, seenOf } from "./queries.ts";
+import * as schema from "./schema.ts";
+
+const tag = "Agents";
+const router = createRouter();
+const LISTED: MeasureName[] = [
+  ...([
+    "executions",
+    "successes",
+    "failures",
+    "success_rate",
+    "duration_avg",
+    "duration_p95",
+    "credits",
+    "active_users",
+    "errors",
+  ] as const),
+];
+const byAgent = (id: string) => [{ field: "agent", op: "eq" as const, value: id }];
+
+/** @throws AppError not_found for an agent that has neither run here nor been named */
+async function knownAgent(ctx: Context, workspaceId: string, id: string) {
+  const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, [id]), seenOf(ctx, workspaceId, [id])]);
+  const [name, times] = [names.get(id), seen.get(id)];
+  if (!name && !times?.last) throw notFound("agent");
+  return { agent: name ?? { id, name: null, labels: [] }, first: times?.first ?? null, last: times?.last ?? null };
+}
+
+view(router, {
+  path: "/agents",
+  tag,
+  summary: "Agents with their numbers of a range",
+  description: "Agents with an execution in the range (default 30d), ordered by a measure, ties by id. An agent needs no registration.",
+  query: schema.listParams,
+  data: schema.listed,
+  paged: true,
+  load: async (
+    ctx,
+    workspaceId,
+    { limit = DEFAULT_LIMIT, cursor, skip, include_total, q, label, sort = "executions", direction = "desc", ...query },
+  ) => {
+    const filters: Filter[] = [];
+    if (q !== undefined) filters.push({ field: "agent", op: "search", value: [q, ...(await idsBy(ctx, workspaceId, { name: q }))] });
+    if (label !== undefined) filters.push({ field: "agent", op: "in", value: await idsBy(ctx, workspaceId, { label }) });
+    const asked = {
+      ...rangedQuery(query, "30d"),
+      measures: LISTED,
+      group_by: ["agent"],
+      filters,
+      order_by: [{ measure: sort, direction }],
+    };
+    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
+    const ids = rows.map((row) => String(row.group.agent));
+    const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, ids), seenOf(ctx, workspaceId, ids)]);
+    const data = rows.map((row, index) => {
+      const id = ids[index] ?? "";
+      const { name = null, labels = [] } = names.get(id) ?? {};
+      return { id, name, labels, ...row.values, last_execution_at: seen.get(id)?.last ?? null };
+    });
+    return { data, page, meta };
+  },
+});
+
+view(router, {
+  path: "/agents/{id}",
+  tag,
+  summary: "One agent",
+  description: "Name, labels, first and last run ever, and all measures of the range (default 30d).",
+  query: z.strictObject(span),
+  params: schema.agentParam,
+  data: schema.detail,
+  load: async (ctx, workspaceId, query, { id }) => {
+    const { agent, first, last } = await knownAgent(ctx, workspaceId, id);
+    const asked = { ...rangedQuery(query, "30d"), measures: MEASURE_NAMES, filters: byAgent(id) };
+    const { totals, meta } = await ask(ctx, workspaceId, asked, query.explain);
+    return { data: { ...agent, first_execution_at: first, last_execution_at: last, totals }, meta };
+  },
+});
+
+view(router, {
+  path: "/agents/{id}/stats",
+  tag,
+  summary: "An agent's numbers and its distribution of latency",
+  description:
+    "histogram: classes of latency; distribution: every bucket of the sketch, (above_ms, up_to_ms]. A run within 1 % of a border may count on its other side.",
+  query: z.strictObject(span),
+  params: schema.agentParam,
+  data: schema.stats,
+  load: async (ctx, workspaceId, query, { id }) => {
+    await knownAgent(ctx, workspaceId, id);
+    const asked = { ...rangedQuery(query, "30d"), measures: MEASURE_NAMES, filters: byAgent(id), sketches: true };
+    const { totals, totalsSketch = [], meta } = await ask(ctx, workspaceId, asked, query.explain);
+    return { data: { id, totals, histogram: latencyClasses(totalsSketch), distribution: distributionOf(totalsSketch) }, meta };
+  },
+});
+
+view(router, {
+  path: "/agents/{id}/analytics",
+  tag,
+  summary: "All that is known of an agent in a range",
+  description:
+    "One snapshot (default 30d). performance: all measures, runs_per_hour over wall time, the distribution of latency; resources by model; errors by fingerprint; the users who ran it most; starts by hour and weekday; change against the period before and against the whole workspace; days with the direction of executions (Mann-Kendall over whole days that are over); suggestions, each with the numbers that it rests on.",
+  query: z.strictObject(span),
+  params: schema.agentParam,
+  data: schema.analytics,
+  load: async (ctx, workspaceId, query, { id }) => {
+    const { agent } = await knownAgent(ctx, workspaceId, id);
+    return agentAnalytics(ctx, workspaceId, agent, rangedQuery(query, "30d"), query.explain);
+  },
+});
+
+router.openapi(
+  createRoute({
+    method: "patch",
+    path: "/agents/{id}",
+    tags: [tag],
+    summary: "Name an agent, label it",
+    description: "What is left out stays as it is; a null name takes the name away. The agent may be one that has not run yet.",
+    middleware: [require("write:agents"), limitBody(16 * 1024)] as const,
+    request: {
+      params: schema.agentParam,
+      query: z.strictObject(workspaceParam),
+      body: { required: true, content: { "application/json": { schema: schema.change } } },
+    },
+    responses: { 200: json("The agent.", z.object({ data: schema.identified })), ...problems("malformed", "too_large", "unsupported") },
+  }),
+  async (c) => {
+    const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
+    const data = await describeAgent(ctx, workspaceId, c.req.valid("param").id, c.req.valid("json"));
+    ctx.cache.advance(workspaceId);
+    return c.json({ data }, 200);
+  },
+);
+
+export default router;

@@ -1,0 +1,117 @@
+import type { ErrorGroup } from "../../analytics/error-groups.ts";
+import type { Values } from "../../analytics/finish.ts";
+import { twoProportions } from "../../analytics/math/significance.ts";
+
+export interface Suggestion {
+  kind: "reliability" | "latency" | "cost" | "errors";
+  title: string;
+  text: string;
+  /** The numbers that it rests on. */
+  evidence: Record<string, number | string | null>;
+}
+
+interface Basis {
+  agent: Values;
+  workspace: Values;
+  previous: Values;
+  models: { model: string | null; values: Values }[];
+  errors: readonly ErrorGroup[];
+}
+
+const number = (value: unknown) => Number(value ?? 0);
+const ended = (values: Values) =>
+  number(values.successes) + number(values.failures) + number(values.timeouts) + number(values.cancellations);
+const percent = (share: number) => `${Math.round(share * 1000) / 10} %`;
+/** Runs below which a difference is not worth a word. */
+const MIN_RUNS = 20;
+
+function reliability({ agent, workspace }: Basis): Suggestion[] {
+  const others = { hits: number(workspace.successes) - number(agent.successes), of: ended(workspace) - ended(agent) };
+  const own = { hits: number(agent.successes), of: ended(agent) };
+  const test = twoProportions(own, others);
+  if (own.of < MIN_RUNS || !test.significant || own.hits / own.of >= others.hits / others.of) return [];
+  const [mine, theirs] = [own.hits / own.of, others.hits / others.of];
+  return [
+    {
+      kind: "reliability",
+      title: "It fails more often than the other agents",
+      text: `${percent(mine)} of ${own.of} ended runs succeed, against ${percent(theirs)} of ${others.of} runs of the other agents: more than chance.`,
+      evidence: {
+        success_rate: mine,
+        ended: own.of,
+        others_success_rate: theirs,
+        others_ended: others.of,
+        z: test.z,
+        p_value: test.p_value,
+      },
+    },
+  ];
+}
+
+function latency({ agent, previous }: Basis): Suggestion[] {
+  const [now, before] = [agent.duration_p95, previous.duration_p95];
+  if (typeof now !== "number" || typeof before !== "number" || ended(previous) < MIN_RUNS || ended(agent) < MIN_RUNS || now < before * 1.5)
+    return [];
+  return [
+    {
+      kind: "latency",
+      title: "It has become slower",
+      text: `95 % of the runs ended within ${Math.round(now)} ms; in the period before within ${Math.round(before)} ms.`,
+      evidence: {
+        duration_p95: now,
+        previous_duration_p95: before,
+        executions: number(agent.executions),
+        previous_executions: number(previous.executions),
+      },
+    },
+  ];
+}
+
+/** A model that costs at least twice as much a run as another one that does not succeed less often. */
+function cost({ models }: Basis): Suggestion[] {
+  const used = models.filter(({ model, values }) => model !== null && ended(values) >= MIN_RUNS && values.credits_avg !== null);
+  const dearest = [...used].sort((a, b) => number(b.values.credits_avg) - number(a.values.credits_avg))[0];
+  if (!dearest) return [];
+  const share = ({ values }: (typeof used)[number]) => ({ hits: number(values.successes), of: ended(values) });
+  const cheaper = used.find((each) => {
+    const worse = twoProportions(share(each), share(dearest));
+    const lower = share(each).hits / share(each).of < share(dearest).hits / share(dearest).of;
+    return number(each.values.credits_avg) * 2 <= number(dearest.values.credits_avg) && worse.tested && !(worse.significant && lower);
+  });
+  if (!cheaper) return [];
+  return [
+    {
+      kind: "cost",
+      title: "A cheaper model does as well",
+      text: `A run on ${dearest.model} takes ${dearest.values.credits_avg} credits, on ${cheaper.model} ${cheaper.values.credits_avg}; its success rate is not lower beyond chance.`,
+      evidence: {
+        model: dearest.model,
+        credits_avg: String(dearest.values.credits_avg),
+        executions: number(dearest.values.executions),
+        cheaper_model: cheaper.model,
+        cheaper_credits_avg: String(cheaper.values.credits_avg),
+        cheaper_executions: number(cheaper.values.executions),
+        success_rate: number(dearest.values.success_rate),
+        cheaper_success_rate: number(cheaper.values.success_rate),
+      },
+    },
+  ];
+}
+
+function errors({ agent, errors: groups }: Basis): Suggestion[] {
+  const [first] = groups;
+  if (!first || ended(agent) < MIN_RUNS || first.share < 0.3 || first.executions / ended(agent) < 0.02) return [];
+  return [
+    {
+      kind: "errors",
+      title: "One error stands for much of what fails",
+      text: `${first.error_type} is ${percent(first.share)} of all errors (${first.executions} runs, ${first.credits_lost} credits).`,
+      evidence: { error_id: first.id, share: first.share, executions: first.executions, credits_lost: first.credits_lost },
+    },
+  ];
+}
+
+/** What stands out of an agent's numbers, with the numbers. Nothing is said that its evidence does not show. */
+export function suggest(basis: Basis): Suggestion[] {
+  return [...reliability(basis), ...latency(basis), ...cost(basis), ...errors(basis)];
+}

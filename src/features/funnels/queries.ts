@@ -1,0 +1,63 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { listByTime, type Paging } from "../../db/keyset.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { notFound } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/ids.ts";
+import { type Definition, funnel } from "./schema.ts";
+
+export type Funnel = z.output<typeof funnel>;
+export interface FunnelInput {
+  name: string;
+  description?: string | null | undefined;
+  definition: Definition;
+}
+
+const COLUMNS = sql.raw("e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by");
+
+/** Newest first, ties by id. */
+export function listFunnels(ctx: Context, workspaceId: string, query: Paging) {
+  const list = { from: sql`funnels e`, columns: COLUMNS, row: funnel, where: [inWorkspace(workspaceId, "e")], time: "created_at" };
+  return listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
+}
+
+/** @throws AppError not_found, also for a funnel of another workspace */
+export async function getFunnel(ctx: Context, workspaceId: string, id: string): Promise<Funnel> {
+  const [found] = await ctx.db.query({
+    sql: sql`select ${COLUMNS} from funnels e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row: funnel,
+  });
+  if (!found) throw notFound("funnel");
+  return found;
+}
+
+export async function createFunnel(ctx: Context, workspaceId: string, author: string, input: FunnelInput): Promise<Funnel> {
+  const [row] = await ctx.db.query({
+    sql: sql`insert into funnels as e (workspace_id, id, name, description, definition, created_by)
+      values (${workspaceId}, ${uuidv7(ctx.now())}, ${input.name}, ${input.description ?? null}, ${JSON.stringify(input.definition)}::jsonb, ${author}) returning ${COLUMNS}`,
+    row: funnel,
+  });
+  if (!row) throw new Error("The statement gave no row");
+  return row;
+}
+
+/** Puts another definition in the place of a saved one. @throws AppError not_found */
+export async function replaceFunnel(ctx: Context, workspaceId: string, id: string, input: FunnelInput): Promise<Funnel> {
+  const [row] = await ctx.db.query({
+    sql: sql`update funnels e set name = ${input.name}, description = ${input.description ?? null}, definition = ${JSON.stringify(input.definition)}::jsonb, updated_at = now()
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${COLUMNS}`,
+    row: funnel,
+  });
+  if (!row) throw notFound("funnel");
+  return row;
+}
+
+/** @throws AppError not_found */
+export async function deleteFunnel(ctx: Context, workspaceId: string, id: string): Promise<void> {
+  const rows = await ctx.db.query({
+    sql: sql`delete from funnels e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+    row: z.object({ id: z.string() }),
+  });
+  if (rows.length === 0) throw notFound("funnel");
+}

@@ -1,0 +1,160 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { require } from "../../auth/middleware.ts";
+import { cachedAnswer } from "../../http/answer.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { meta } from "../../http/numbers.ts";
+import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json, view } from "../../http/view.ts";
+import { analyzeFunnel, journeysOf } from "./analyze.ts";
+import { createFunnel, deleteFunnel, getFunnel, listFunnels, replaceFunnel } from "./queries.ts";
+import * as schema from "./schema.ts";
+
+const tags = ["Funnels"];
+const router = createRouter();
+const query = z.strictObject(workspaceParam);
+const body = <T extends z.ZodType>(of: T) => ({ required: true, content: { "application/json": { schema: of } } });
+const one = z.object({ data: schema.funnel });
+const refused = ["malformed", "too_large", "unsupported", "impossible"] as const;
+const ANALYSIS =
+  "Users by how far they came. Journeys begin in the range; the window runs on from there. A user's journey is the earliest of the furthest attempts, with each step at its earliest time. ordered: step by step, other moments may stand between; strict: an instant with moments of steps that brings no next step ends the attempt; any: in any order, `users` of step n are those with n different steps. An exclusion between the first step and the next ends the attempt. With same_instant=counts a step at the same moment counts as after (and an exclusion as between), with does_not it does not. Quantiles are the value at rank ceil(q n).";
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/funnels",
+    tags,
+    summary: "Saved funnels, newest first",
+    middleware: [require("read:metrics")] as const,
+    request: { query: schema.listParams },
+    responses: { 200: json("A page.", z.object({ data: z.array(schema.funnel), page })), ...problems("malformed", "impossible") },
+  }),
+  async (c) => {
+    const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
+    return c.json(await listFunnels(c.get("ctx"), c.get("workspaceId"), { ...paging, limit }), 200);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/funnels",
+    tags,
+    summary: "Save a funnel",
+    middleware: [require("write:funnels"), limitBody(64 * 1024)] as const,
+    request: { query, body: body(schema.funnelInput) },
+    responses: { 201: json("The funnel.", one), ...problems(...refused) },
+  }),
+  async (c) => {
+    const [ctx, input] = [c.get("ctx"), c.req.valid("json")];
+    const author = ctx.actor.kind === "user" ? ctx.actor.id : "";
+    const data = await createFunnel(ctx, c.get("workspaceId"), author, input);
+    return c.json({ data }, 201, { location: `/api/v1/funnels/${data.id}` });
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/funnels/analyze",
+    tags,
+    summary: "Analyse a funnel that is not saved",
+    description: ANALYSIS,
+    middleware: [require("read:metrics"), limitBody(64 * 1024)] as const,
+    request: { query, body: body(schema.analyzeUnsaved) },
+    responses: { 200: json("Steps, breakdown and trend.", z.object({ data: schema.analysis, meta })), ...problems(...refused) },
+  }),
+  async (c) => {
+    const { definition, ...question } = c.req.valid("json");
+    return cachedAnswer(c, "funnel", { definition, ...question }, (ctx, workspaceId) =>
+      analyzeFunnel(ctx, workspaceId, definition, question),
+    );
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/funnels/{id}",
+    tags,
+    summary: "One funnel",
+    middleware: [require("read:metrics")] as const,
+    request: { query, params: schema.funnelParam },
+    responses: { 200: json("The funnel.", one), ...problems("malformed", "not_found") },
+  }),
+  async (c) => c.json({ data: await getFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) }, 200),
+);
+
+router.openapi(
+  createRoute({
+    method: "put",
+    path: "/funnels/{id}",
+    tags,
+    summary: "Replace a funnel",
+    middleware: [require("write:funnels"), limitBody(64 * 1024)] as const,
+    request: { query, params: schema.funnelParam, body: body(schema.funnelInput) },
+    responses: { 200: json("The funnel.", one), ...problems(...refused, "not_found") },
+  }),
+  async (c) => {
+    const { id } = c.req.valid("param");
+    return c.json({ data: await replaceFunnel(c.get("ctx"), c.get("workspaceId"), id, c.req.valid("json")) }, 200);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "delete",
+    path: "/funnels/{id}",
+    tags,
+    summary: "Delete a funnel",
+    middleware: [require("write:funnels")] as const,
+    request: { query, params: schema.funnelParam },
+    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+  }),
+  async (c) => {
+    await deleteFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);
+    return c.body(null, 204);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/funnels/{id}/analyze",
+    tags,
+    summary: "Analyse a saved funnel",
+    description: ANALYSIS,
+    middleware: [require("read:metrics"), limitBody(16 * 1024)] as const,
+    request: { query, params: schema.funnelParam, body: body(schema.analyzeBody) },
+    responses: {
+      200: json("Steps, breakdown and trend.", z.object({ data: schema.analysis, meta })),
+      ...problems(...refused, "not_found"),
+    },
+  }),
+  async (c) => {
+    const question = c.req.valid("json");
+    const { definition } = await getFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);
+    return cachedAnswer(c, "funnel", { definition, ...question }, (ctx, workspaceId) =>
+      analyzeFunnel(ctx, workspaceId, definition, question),
+    );
+  },
+);
+
+view(router, {
+  path: "/funnels/{id}/journeys",
+  tag: "Funnels",
+  summary: "The users behind a number of a funnel",
+  description:
+    "By user id. reached with step n lists exactly the `users` of step n, dropped its `dropped_users`, converted the `users` of the last step.",
+  query: schema.journeysParams,
+  params: schema.funnelParam,
+  data: schema.journeys,
+  paged: true,
+  load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, ...asked }, { id }) => {
+    const { definition } = await getFunnel(ctx, workspaceId, id);
+    return journeysOf(ctx, workspaceId, definition, { ...asked, limit });
+  },
+});
+
+export default router;

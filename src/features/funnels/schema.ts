@@ -1,0 +1,119 @@
+import { z } from "@hono/zod-openapi";
+import { OPERATORS } from "../../analytics/dimensions.ts";
+import { textInput } from "../../http/fields.ts";
+import { scalar, span, timeframe, timezone } from "../../http/numbers.ts";
+import { idParam, instantParam, pageParams, whole } from "../../http/params.ts";
+import { ORDERS } from "./evaluate.ts";
+
+export const MAX_STEPS = 10;
+export const DEFAULT_WINDOW_SECONDS = 7 * 86_400;
+
+const filters = z
+  .array(
+    z.strictObject({
+      field: z.string().min(1).max(140),
+      op: z.enum(OPERATORS),
+      value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
+    }),
+  )
+  .max(10)
+  .optional();
+const wanted = {
+  kind: z.enum(["event", "execution"]),
+  event_type: textInput(128).optional(),
+  event_name: textInput(256).optional(),
+  filters,
+};
+export const definition = z
+  .strictObject({
+    steps: z
+      .array(z.strictObject({ name: textInput(128).min(1), ...wanted }))
+      .min(2)
+      .max(MAX_STEPS),
+    order: z.enum(ORDERS).optional().openapi({ description: "Default ordered." }),
+    window_seconds: z
+      .int()
+      .min(1)
+      .max(366 * 86_400)
+      .optional()
+      .openapi({ description: "From the first step to the last; default 7 days." }),
+    exclusions: z.array(z.strictObject(wanted)).max(5).optional(),
+    same_instant: z
+      .enum(["counts", "does_not"])
+      .optional()
+      .openapi({ description: "Whether a step at the very instant of the one before comes after it. Default counts." }),
+  })
+  .openapi("FunnelDefinition");
+export type Definition = z.output<typeof definition>;
+
+export const funnelInput = z
+  .strictObject({ name: textInput(256).min(1), description: textInput(1024).nullish(), definition })
+  .openapi("FunnelInput");
+export const funnel = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    description: z.string().nullable(),
+    definition,
+    created_at: z.string(),
+    updated_at: z.string(),
+    created_by: z.string(),
+  })
+  .openapi("Funnel");
+export const funnelParam = z.object({ id: idParam });
+export const listParams = z.strictObject({ ...pageParams, workspace_id: span.workspace_id });
+
+const asked = {
+  timeframe: timeframe.optional(),
+  from: instantParam.optional(),
+  to: instantParam.optional(),
+  timezone: timezone.optional(),
+  breakdown: z.string().min(1).max(140).optional().openapi({ description: "A property of the first step, e.g. model or properties.plan." }),
+  granularity: z.enum(["day", "week", "month"]).optional().openapi({ description: "Of the trend; default day." }),
+};
+export const analyzeBody = z.strictObject(asked).openapi("FunnelQuestion");
+export const analyzeUnsaved = z.strictObject({ definition, ...asked }).openapi("FunnelQuestionUnsaved");
+export type Question = z.output<typeof analyzeBody>;
+
+const OUTCOMES = ["reached", "converted", "dropped"] as const;
+export const journeysParams = z.strictObject({
+  workspace_id: span.workspace_id,
+  timeframe: span.timeframe,
+  from: span.from,
+  to: span.to,
+  timezone: span.timezone,
+  limit: pageParams.limit,
+  cursor: pageParams.cursor,
+  include_total: pageParams.include_total,
+  step: whole(1, MAX_STEPS).optional().openapi({ description: "Default 1." }),
+  outcome: z
+    .enum(OUTCOMES)
+    .optional()
+    .openapi({ description: "reached: came to the step (default); dropped: came to it and no further; converted: came to the last step." }),
+});
+
+const ratio = z.number().nullable();
+const steps = z.array(
+  z.object({
+    step: z.int(),
+    name: z.string(),
+    users: z.int(),
+    conversion_rate: ratio,
+    step_conversion_rate: ratio,
+    dropped_users: z.int(),
+    drop_off_rate: ratio,
+    time_to_convert_ms: z.object({ median: ratio, p90: ratio }).nullable(),
+  }),
+);
+export const analysis = z
+  .object({
+    steps,
+    conversion_rate: ratio,
+    biggest_drop_off: z.object({ step: z.int(), name: z.string(), dropped_users: z.int(), drop_off_rate: ratio }).nullable(),
+    breakdown: z.array(z.object({ value: z.string().nullable(), other: z.boolean(), steps })).nullable(),
+    trend: z.array(z.object({ bucket: z.string(), entered: z.int(), converted: z.int(), conversion_rate: ratio })),
+  })
+  .openapi("FunnelAnalysis");
+export const journeys = z
+  .array(z.object({ user_id: z.string(), level: z.int(), entered_at: z.string(), step_times: z.array(z.string()), converted: z.boolean() }))
+  .openapi("FunnelJourneys");

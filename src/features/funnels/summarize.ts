@@ -1,0 +1,86 @@
+import type { Bucket } from "../../analytics/range.ts";
+import type { EpochUs } from "../../lib/time.ts";
+
+export interface Traveller {
+  userId: string;
+  level: number;
+  times: EpochUs[];
+  property: string | null;
+}
+
+export interface StepResult {
+  step: number;
+  name: string;
+  users: number;
+  /** Of the users of the first step; null without any. */
+  conversion_rate: number | null;
+  /** Of the users of the step before; null for the first step. */
+  step_conversion_rate: number | null;
+  /** Users who came here and no further; 0 for the last step. */
+  dropped_users: number;
+  drop_off_rate: number | null;
+  /** From the step before to this one; null for the first step or without users. */
+  time_to_convert_ms: { median: number | null; p90: number | null } | null;
+}
+
+/** Value at rank ceil(q n), as everywhere in the product. */
+function quantile(sorted: readonly number[], q: number): number | null {
+  return sorted.length === 0 ? null : (sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? null);
+}
+
+const rate = (part: number, whole: number) => (whole === 0 ? null : part / whole);
+
+export function stepsOf(names: readonly string[], travellers: readonly Traveller[]): StepResult[] {
+  const users = names.map((_, index) => travellers.filter((each) => each.level > index).length);
+  return names.map((name, index) => {
+    const here = users[index] ?? 0;
+    const next = index + 1 < names.length ? (users[index + 1] ?? 0) : here;
+    const took = travellers
+      .filter((each) => each.level > index)
+      .map(({ times }) => ((times[index] ?? 0) - (times[index - 1] ?? 0)) / 1000)
+      .sort((a, b) => a - b);
+    return {
+      step: index + 1,
+      name,
+      users: here,
+      conversion_rate: rate(here, users[0] ?? 0),
+      step_conversion_rate: index === 0 ? null : rate(here, users[index - 1] ?? 0),
+      dropped_users: here - next,
+      drop_off_rate: rate(here - next, here),
+      time_to_convert_ms: index === 0 ? null : { median: quantile(took, 0.5), p90: quantile(took, 0.9) },
+    };
+  });
+}
+
+/** Users by the local bucket in which their journey begins: entered and, of those, converted. */
+export function trendOf(travellers: readonly Traveller[], buckets: readonly Bucket[], steps: number) {
+  const counts = buckets.map(() => ({ entered: 0, converted: 0 }));
+  for (const { times, level } of travellers) {
+    const at = times[0] ?? 0;
+    const index = buckets.findIndex((bucket) => at >= bucket.from && at < bucket.to);
+    const count = counts[index];
+    if (!count) continue;
+    count.entered++;
+    if (level === steps) count.converted++;
+  }
+  return buckets.map(({ label }, index) => {
+    const { entered, converted } = counts[index] ?? { entered: 0, converted: 0 };
+    return { bucket: label, entered, converted, conversion_rate: rate(converted, entered) };
+  });
+}
+
+const MAX_BREAKDOWN = 50;
+
+/** The same steps for each value of the property; those past the 50 most frequent are one group, `other`. */
+export function breakdownOf(names: readonly string[], travellers: readonly Traveller[]) {
+  const groups = new Map<string | null, Traveller[]>();
+  for (const each of travellers) {
+    const group = groups.get(each.property) ?? [];
+    group.push(each);
+    groups.set(each.property, group);
+  }
+  const order = [...groups].sort(([a, x], [b, y]) => y.length - x.length || String(a).localeCompare(String(b)));
+  const kept = order.slice(0, MAX_BREAKDOWN).map(([value, list]) => ({ value, other: false, steps: stepsOf(names, list) }));
+  const rest = order.slice(MAX_BREAKDOWN).flatMap(([, list]) => list);
+  return rest.length === 0 ? kept : [...kept, { value: null, other: true, steps: stepsOf(names, rest) }];
+}

@@ -1,0 +1,100 @@
+import { z } from "@hono/zod-openapi";
+import type { MeasureName } from "../../analytics/measures.ts";
+import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { ask } from "../../analytics/query.ts";
+import { bucketsOf, type Granularity, isWhole } from "../../analytics/range.ts";
+import type { Context } from "../../context.ts";
+import { granularity, measure, ranged, rangedQuery, value } from "../../http/numbers.ts";
+import { whole } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { view } from "../../http/view.ts";
+import { impossible } from "../../lib/errors.ts";
+import { DAY_US } from "../../lib/time.ts";
+import { analyze } from "./analyze.ts";
+
+const router = createRouter();
+/** Every pair of buckets is compared. */
+const MAX_POINTS = 500;
+
+const params = z.strictObject({
+  ...ranged,
+  granularity: granularity.optional().openapi({ description: "Default: hour up to 3 days, day up to 400, else week." }),
+  window: whole(2, 100).optional().openapi({ description: "Buckets of the moving averages; default 7." }),
+});
+const number = z.number().nullable();
+const data = z
+  .object({
+    measure: z.string(),
+    granularity,
+    window: z.int(),
+    points: z.array(z.object({ bucket: z.string(), value, complete: z.boolean() })),
+    direction: z.object({
+      trend: z.enum(["up", "down", "none"]),
+      tau: number,
+      p_value: number,
+      slope: number,
+      points: z.int(),
+      method: z.enum(["exact", "normal"]).nullable(),
+      reason: z.string().optional(),
+    }),
+    change_points: z.array(z.object({ bucket: z.string(), before: z.number(), after: z.number() })),
+    seasonality: z.object({ period: z.int(), strength: z.number(), autocorrelation: z.number(), detected: z.boolean() }).nullable(),
+    decomposition: z.array(z.object({ bucket: z.string(), trend: z.number(), seasonal: z.number(), remainder: z.number() })).nullable(),
+    moving_averages: z.array(z.object({ bucket: z.string(), sma: number, ema: number, wma: number })),
+    insights: z.array(z.object({ kind: z.string(), text: z.string(), evidence: z.record(z.string(), value) })),
+    not_tested: z.array(z.object({ what: z.string(), why: z.string() })),
+    interpolated: z.int(),
+  })
+  .openapi("Trend");
+
+async function trend(ctx: Context, workspaceId: string, name: MeasureName, { window = 7, ...query }: z.output<typeof params>) {
+  const base = rangedQuery(query, "30d");
+  const now = ctx.now() * 1000;
+  const range = rangeOf(base, now);
+  const days = (range.to - range.from) / DAY_US;
+  const by: Granularity = query.granularity ?? (days <= 3 ? "hour" : days <= 400 ? "day" : "week");
+  const buckets = bucketsOf(range, by, zoneOf(base.timezone));
+  if (buckets.length > MAX_POINTS)
+    throw impossible("query.granularity", "too_many_buckets", `A trend takes at most ${MAX_POINTS} buckets; there are ${buckets.length}.`);
+  // The range is fixed here: buckets and values must be of one clock.
+  const { rows, meta } = await ask(
+    ctx,
+    workspaceId,
+    { ...base, timeframe: undefined, ...range, measures: [name], granularity: by },
+    query.explain,
+  );
+  const points = rows.map((row, index) => {
+    const bucket = buckets[index];
+    // A bucket that the range cuts, or that is not over, has less in it than the others.
+    const complete = bucket !== undefined && bucket.to <= now && isWhole(bucket, by, base.timezone);
+    return { bucket: row.bucket ?? "", value: row.values[name] ?? null, complete };
+  });
+  const series = points.map((point) => ({ ...point, value: point.value === null ? null : Number(point.value) }));
+  return { data: { measure: name, granularity: by, window, points, ...analyze(name, series, by, window) }, meta };
+}
+
+const description =
+  "direction: Mann-Kendall test and Theil-Sen slope; change_points: PELT on the mean level; seasonality and decomposition: STL by loess; sma, ema (alpha = 2 / (window + 1)) and wma (linear weights). Buckets that the range cuts or that are not over are in `points` with `complete: false` and in no test. Works from 3 buckets on; not_tested says what it could not do.";
+
+view(router, {
+  path: "/trends/{measure}",
+  tag: "Trends",
+  summary: "The trend of a measure",
+  description,
+  query: params,
+  params: z.object({ measure }),
+  data,
+  load: (ctx, workspaceId, query, { measure: name }) => trend(ctx, workspaceId, name, query),
+});
+
+view(router, {
+  path: "/metrics/trends",
+  tag: "Metrics",
+  summary: "The trend of a measure",
+  description,
+  query: params.extend({ measure: measure.optional().openapi({ description: "Default executions." }) }),
+  data,
+  load: (ctx, workspaceId, { measure: name = "executions", ...query }) => trend(ctx, workspaceId, name, query),
+});
+
+export default router;
