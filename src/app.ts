@@ -1,5 +1,7 @@
 import { authenticate } from "./auth/middleware.ts";
 import agents from "./features/agents/routes.ts";
+import credits from "./features/credits/routes.ts";
+import errors from "./features/errors/routes.ts";
 import events from "./features/events/routes.ts";
 import executions from "./features/executions/routes.ts";
 import funnels from "./features/funnels/routes.ts";
@@ -23,7 +25,7 @@ app.route("/", system);
 // The feed authenticates before its upgrade, and otherwise than by a header.
 app.route(API, realtime);
 app.use(`${API}/*`, authenticate());
-for (const feature of [executions, events, metrics, agents, users, trends, funnels]) app.route(API, feature);
+for (const feature of [executions, events, metrics, agents, users, trends, funnels, errors, credits]) app.route(API, feature);
 describe(app);
 allowOnly(app);
 app.notFound(notFoundAnswer);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fromMicros, toMicros } from "../lib/decimal.ts";
 import type { Position } from "./compile.ts";
 import { type MeasureName, measureOf, type Sums, type Value } from "./measures.ts";
 import type { Query, Resolved } from "./plan.ts";
@@ -80,22 +81,12 @@ export const resultRow = z.union([
 ]);
 export type StatRow = Exclude<z.output<typeof resultRow>, { meta: unknown }>;
 
-/** A decimal difference without floating point: both have at most 6 decimals. */
-function subtract(a: string, b: string): string {
-  const micro = (value: string) => {
-    const [, sign = "", whole = "0", fraction = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(value) ?? [];
-    return BigInt(`${sign}${whole}${fraction.padEnd(6, "0")}`);
-  };
-  const difference = micro(a) - micro(b);
-  const digits = String(difference < 0n ? -difference : difference).padStart(7, "0");
-  return `${difference < 0n ? "-" : ""}${digits.slice(0, -6)}.${digits.slice(-6)}`;
-}
-
 /** Change from `previous` to `current`; from 0 or from nothing there is no ratio. */
 export function comparedValue(current: Value, previous: Value): Compared {
   if (current === null || previous === null) return { previous, change: null, change_ratio: null, direction: null };
   const [now, before] = [Number(current), Number(previous)];
-  const change = typeof current === "string" && typeof previous === "string" ? subtract(current, previous) : now - before;
+  const change =
+    typeof current === "string" && typeof previous === "string" ? fromMicros(toMicros(current) - toMicros(previous)) : now - before;
   return {
     previous,
     change,

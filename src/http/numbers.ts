@@ -84,15 +84,21 @@ export const meta = z
 
 export type Ranged = z.output<z.ZodObject<typeof ranged>>;
 
-/** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
-export function rangedQuery(
-  { timeframe, from, to, timezone = "UTC", ...rest }: Partial<Ranged>,
-  otherwise?: Timeframe,
-): Omit<Query, "measures"> {
-  const filters = Object.entries(FILTERS).flatMap(([name, field]) => {
-    const given = rest[name as keyof typeof FILTERS];
-    return given === undefined ? [] : [{ field, op: "eq" as const, value: given }];
-  });
+/** The range of a request, or a timeframe for one that names none. */
+export function rangeOr(
+  { timeframe, from, to }: Pick<Partial<Ranged>, "timeframe" | "from" | "to">,
+  otherwise: Timeframe,
+): Pick<Query, "timeframe" | "from" | "to"> {
   const none = timeframe === undefined && from === undefined && to === undefined;
-  return { timeframe: none ? otherwise : timeframe, from, to, timezone, filters };
+  return none ? { timeframe: otherwise } : { timeframe, from, to };
+}
+
+/** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
+export function rangedQuery(given: Partial<Ranged>, otherwise?: Timeframe): Omit<Query, "measures"> {
+  const { timeframe, from, to, timezone = "UTC", ...rest } = given;
+  const filters = Object.entries(FILTERS).flatMap(([name, field]) => {
+    const wanted = rest[name as keyof typeof FILTERS];
+    return wanted === undefined ? [] : [{ field, op: "eq" as const, value: wanted }];
+  });
+  return { ...(otherwise ? rangeOr(given, otherwise) : { timeframe, from, to }), timezone, filters };
 }

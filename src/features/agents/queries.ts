@@ -27,19 +27,6 @@ export async function idsBy(ctx: Context, workspaceId: string, by: { name: strin
   return rows.map((row) => row.id);
 }
 
-const seenRow = z.object({ id: z.string(), first: z.string().nullable(), last: z.string().nullable() });
-
-/** First and last start of a run of each of these agents. */
-export async function seenOf(ctx: Context, workspaceId: string, ids: readonly string[]): Promise<Map<string, z.output<typeof seenRow>>> {
-  const edge = (direction: string) =>
-    sql`(select e.started_at from executions e where ${inWorkspace(workspaceId, "e")} and e.agent_id = u.id order by e.started_at ${sql.raw(direction)} limit 1)`;
-  const rows = await ctx.db.query({
-    sql: sql`select u.id, ${edge("asc")} as first, ${edge("desc")} as last from unnest(${sql.param([...ids])}::text[]) as u(id)`,
-    row: seenRow,
-  });
-  return new Map(rows.map((row) => [row.id, row]));
-}
-
 export interface Change {
   name?: string | null | undefined;
   labels?: string[] | undefined;

@@ -4,6 +4,7 @@ import { groupPage } from "../../analytics/group-page.ts";
 import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../analytics/measures.ts";
 import { ask } from "../../analytics/query.ts";
+import { seenOf } from "../../analytics/seen.ts";
 import { require } from "../../auth/middleware.ts";
 import type { Context } from "../../context.ts";
 import { limitBody } from "../../http/body.ts";
@@ -14,7 +15,7 @@ import { createRouter } from "../../http/router.ts";
 import { json, view } from "../../http/view.ts";
 import { notFound } from "../../lib/errors.ts";
 import { agentAnalytics } from "./analytics.ts";
-import { describeAgent, idsBy, namesOf, seenOf } from "./queries.ts";
+import { describeAgent, idsBy, namesOf } from "./queries.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Agents";
@@ -36,7 +37,7 @@ const byAgent = (id: string) => [{ field: "agent", op: "eq" as const, value: id 
 
 /** @throws AppError not_found for an agent that has neither run here nor been named */
 async function knownAgent(ctx: Context, workspaceId: string, id: string) {
-  const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, [id]), seenOf(ctx, workspaceId, [id])]);
+  const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, [id]), seenOf(ctx, workspaceId, "agent", [id])]);
   const [name, times] = [names.get(id), seen.get(id)];
   if (!name && !times?.last) throw notFound("agent");
   return { agent: name ?? { id, name: null, labels: [] }, first: times?.first ?? null, last: times?.last ?? null };
@@ -67,7 +68,7 @@ view(router, {
     };
     const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
     const ids = rows.map((row) => String(row.group.agent));
-    const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, ids), seenOf(ctx, workspaceId, ids)]);
+    const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, ids), seenOf(ctx, workspaceId, "agent", ids)]);
     const data = rows.map((row, index) => {
       const id = ids[index] ?? "";
       const { name = null, labels = [] } = names.get(id) ?? {};

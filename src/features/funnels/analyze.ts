@@ -5,6 +5,7 @@ import { type Meta, together } from "../../analytics/query.ts";
 import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { rangeOr } from "../../http/numbers.ts";
 import { impossible } from "../../lib/errors.ts";
 import { formatInstant, SECOND_US } from "../../lib/time.ts";
 import { journeyOf, type Rules } from "./evaluate.ts";
@@ -23,8 +24,7 @@ interface Travelled {
 /** The journey of every user who began in the range: what counts, journeys and trend are all made of. */
 async function travel(ctx: Context, workspaceId: string, definition: Definition, question: Question): Promise<Travelled> {
   const timezone = zoneOf(question.timezone ?? "UTC");
-  const none = question.timeframe === undefined && question.from === undefined && question.to === undefined;
-  const range = rangeOf(none ? { timeframe: "30d" } : question, ctx.now() * 1000);
+  const range = rangeOf(rangeOr(question, "30d"), ctx.now() * 1000);
   const { steps, exclusions = [], order = "ordered", same_instant = "counts", window_seconds = DEFAULT_WINDOW_SECONDS } = definition;
   const rules: Rules = { steps: steps.length, order, windowUs: window_seconds * SECOND_US, sameInstant: same_instant, ...range };
   const wanted: Wanted[] = [...steps, ...exclusions];

@@ -1,6 +1,7 @@
 import type { Meta } from "../../analytics/query.ts";
 import { runQuery } from "../../analytics/query.ts";
 import type { Db } from "../../db/client.ts";
+import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { DAY_US, MINUTE_US } from "../../lib/time.ts";
 
 const MEASURES = ["executions", "successes", "failures", "credits"] as const;
@@ -23,8 +24,6 @@ export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number
   ]);
   const { executions, successes, failures, credits } = recent.totals;
   const rate = (value: unknown) => Number(value ?? 0) / 5;
-  // A fifth of whole micro-credits, rounded down: decimal from end to end.
-  const micro = String(BigInt(String(credits ?? "0").replace(".", "")) / 5n).padStart(7, "0");
   return {
     data: {
       running: running.totals.running,
@@ -32,7 +31,7 @@ export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number
         executions: rate(executions),
         successes: rate(successes),
         failures: rate(failures),
-        credits: `${micro.slice(0, -6)}.${micro.slice(-6)}`,
+        credits: fromMicros(toMicros(String(credits ?? "0")) / 5n),
       },
       minutes: minutes.rows.map(({ bucket, values }) => ({ bucket, ...values })),
     },

@@ -6,7 +6,7 @@ import { type Meta, metaTogether, prepare, together } from "../../analytics/quer
 import { type Bucket, formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
 import { featureUse, sessions } from "../../analytics/sessions.ts";
 import type { Context } from "../../context.ts";
-import type { Ranged } from "../../http/numbers.ts";
+import { type Ranged, rangeOr } from "../../http/numbers.ts";
 import { impossible } from "../../lib/errors.ts";
 import { DAY_US, type EpochUs } from "../../lib/time.ts";
 import { type Cohort, type CurvePoint, curveOf, type Mode, matrixOf } from "./retention.ts";
@@ -23,8 +23,7 @@ function bucketsFor(
   lead = 0,
 ): { buckets: Bucket[]; timezone: string } {
   const timezone = zoneOf(query.timezone ?? "UTC");
-  const none = query.timeframe === undefined && query.from === undefined && query.to === undefined;
-  const range = rangeOf(none ? { timeframe: otherwise } : query, ctx.now() * 1000);
+  const range = rangeOf(rangeOr(query, otherwise), ctx.now() * 1000);
   return { buckets: wholeBuckets(range, granularity, timezone, lead), timezone };
 }
 

@@ -5,20 +5,6 @@ import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 
-const seenRow = z.object({ id: z.string(), first: z.string().nullable(), last: z.string().nullable() });
-
-/** First and last activity (executions and events) of each of these users; probes of two indexes a user. */
-export async function seenOf(ctx: Context, workspaceId: string, ids: readonly string[]): Promise<Map<string, z.output<typeof seenRow>>> {
-  const edge = (direction: "asc" | "desc", pick: "least" | "greatest") => sql`${sql.raw(pick)}(
-    (select e.started_at from executions e where ${inWorkspace(workspaceId, "e")} and e.user_id = u.id order by e.started_at ${sql.raw(direction)} limit 1),
-    (select v.occurred_at from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.id order by v.occurred_at ${sql.raw(direction)} limit 1))`;
-  const rows = await ctx.db.query({
-    sql: sql`select u.id, ${edge("asc", "least")} as first, ${edge("desc", "greatest")} as last from unnest(${sql.param([...ids])}::text[]) as u(id)`,
-    row: seenRow,
-  });
-  return new Map(rows.map((row) => [row.id, row]));
-}
-
 const entryRow = z.object({
   id: z.string(),
   kind: z.enum(["execution", "event"]),

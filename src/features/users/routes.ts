@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { groupPage } from "../../analytics/group-page.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { ask } from "../../analytics/query.ts";
+import { seenOf } from "../../analytics/seen.ts";
 import { require } from "../../auth/middleware.ts";
 import { problems } from "../../http/errors.ts";
 import { rangedQuery, span } from "../../http/numbers.ts";
@@ -10,7 +11,7 @@ import { createRouter } from "../../http/router.ts";
 import { json, view } from "../../http/view.ts";
 import { notFound } from "../../lib/errors.ts";
 import { activity, churn, cohortList, retention } from "./answers.ts";
-import { seenOf, timeline } from "./queries.ts";
+import { timeline } from "./queries.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Users";
@@ -47,7 +48,7 @@ view(router, {
     const asked = { ...base, measures: MEASURES, group_by: ["user"], filters, order_by: [{ measure: sort, direction }] };
     const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
     const ids = rows.map((row) => String(row.group.user));
-    const seen = await seenOf(ctx, workspaceId, ids);
+    const seen = await seenOf(ctx, workspaceId, "user", ids);
     const data = rows.map((row, index) => ({ id: ids[index], ...row.values, last_activity_at: seen.get(ids[index] ?? "")?.last ?? null }));
     return { data, page, meta };
   },
@@ -106,7 +107,7 @@ view(router, {
   params: schema.userParam,
   data: schema.userData,
   load: async (ctx, workspaceId, query, { id }) => {
-    const seen = (await seenOf(ctx, workspaceId, [id])).get(id);
+    const seen = (await seenOf(ctx, workspaceId, "user", [id])).get(id);
     if (!seen?.last) throw notFound("user");
     const filters = [{ field: "user", op: "eq" as const, value: id }];
     const { totals, meta } = await ask(ctx, workspaceId, { ...rangedQuery(query, "30d"), measures: MEASURES, filters }, query.explain);
@@ -130,7 +131,7 @@ router.openapi(
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...query } = c.req.valid("query");
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
-    if (!(await seenOf(ctx, workspaceId, [id])).get(id)?.last) throw notFound("user");
+    if (!(await seenOf(ctx, workspaceId, "user", [id])).get(id)?.last) throw notFound("user");
     return c.json(await timeline(ctx, workspaceId, id, { ...query, limit }), 200);
   },
 );

@@ -1,0 +1,96 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import { prepare, together } from "../../analytics/query.ts";
+import { type Bucket, formatLocal, wholeBuckets } from "../../analytics/range.ts";
+import { settingsOf } from "../../analytics/settings.ts";
+import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { divideRounded, fromMicros, ratioOf, toMicros } from "../../lib/decimal.ts";
+import { PERIODS } from "./schema.ts";
+
+const row = z.object({ period: z.enum(PERIODS), credits: z.coerce.string(), updated_at: z.string(), updated_by: z.string() });
+export type Budget = z.output<typeof row>;
+type Period = Budget["period"];
+
+/** Shares of a budget that are worth a mark. */
+const MARKS = [50, 75, 90, 100];
+
+async function stored(ctx: Context, workspaceId: string): Promise<Budget[]> {
+  const rows = await ctx.db.query({
+    sql: sql`select b.period, b.credits, b.updated_at, b.updated_by from budgets b where ${inWorkspace(workspaceId, "b")}`,
+    row,
+  });
+  return rows.sort((a, b) => PERIODS.indexOf(a.period) - PERIODS.indexOf(b.period));
+}
+
+/** Puts these budgets in the place of all there were; in one statement, so nobody sees half of it. */
+export async function putBudgets(ctx: Context, workspaceId: string, list: readonly { period: Period; credits: string }[]): Promise<void> {
+  const by = ctx.actor.kind === "user" ? ctx.actor.id : "";
+  const periods = sql`${sql.param(list.map((budget) => budget.period))}::text[]`;
+  await ctx.db.query({
+    sql: sql`with gone as (delete from budgets b where ${inWorkspace(workspaceId, "b")} and b.period <> all(${periods}))
+      insert into budgets (workspace_id, period, credits, updated_at, updated_by)
+      select ${workspaceId}, period, credits, now(), ${by} from unnest(${periods}, ${sql.param(list.map((budget) => budget.credits))}::numeric[]) as t(period, credits)
+      on conflict (workspace_id, period) do update set credits = excluded.credits, updated_at = excluded.updated_at, updated_by = excluded.updated_by`,
+    row: z.unknown(),
+  });
+  ctx.cache.advance(workspaceId);
+}
+
+interface Spent {
+  total: string;
+  hours: { bucket: string; credits: string }[];
+}
+
+/** The marks of a budget, each with the local hour in which the spending reached it. */
+function marksOf(budget: string, { hours }: Spent) {
+  let sum = 0n;
+  const reached = new Map<number, string>();
+  for (const { bucket, credits } of hours) {
+    sum += toMicros(credits);
+    for (const mark of MARKS) if (!reached.has(mark) && sum * 100n >= toMicros(budget) * BigInt(mark)) reached.set(mark, bucket);
+  }
+  return MARKS.map((mark) => ({
+    share: mark / 100,
+    credits: fromMicros(divideRounded(toMicros(budget) * BigInt(mark), 100n)),
+    reached: reached.has(mark),
+    reached_at: reached.get(mark) ?? null,
+  }));
+}
+
+/** Every budget with what its running period has spent, in the workspace's zone. */
+export async function budgetsOf(ctx: Context, workspaceId: string) {
+  const now = ctx.now() * 1000;
+  const [list, settings] = await Promise.all([stored(ctx, workspaceId), settingsOf(ctx, workspaceId)]);
+  const timezone = settings.timezone ?? "UTC";
+  const current = (period: Period): Bucket =>
+    wholeBuckets({ from: now, to: now + 1 }, period, timezone)[0] ?? { from: now, to: now + 1, label: "" };
+  const questions = list.map(({ period }) => {
+    const { from, to } = current(period);
+    return prepare(workspaceId, { measures: ["credits"], from, to, timezone, granularity: "hour" }, now);
+  });
+  // The smallest question of all, for the `meta` of an answer without budgets.
+  const day = current("day");
+  const [about, ...answers] = await together(ctx.db, [
+    prepare(workspaceId, { measures: ["credits"], from: day.from, to: day.to, timezone }, now),
+    ...questions,
+  ]);
+  const budgets = list.map((budget, index) => {
+    const answer = answers[index];
+    const { from, to } = current(budget.period);
+    const spent = String(answer?.totals.credits ?? "0.000000");
+    const hours = (answer?.rows ?? []).map(({ bucket = "", values }) => ({ bucket, credits: String(values.credits ?? "0") }));
+    return {
+      ...budget,
+      credits: fromMicros(toMicros(budget.credits)),
+      from: formatLocal(from, timezone),
+      to: formatLocal(to, timezone),
+      spent,
+      remaining: fromMicros(toMicros(budget.credits) - toMicros(spent)),
+      used_share: ratioOf(spent, budget.credits),
+      exceeded: toMicros(spent) > toMicros(budget.credits),
+      marks: marksOf(budget.credits, { total: spent, hours }),
+    };
+  });
+  return { data: { timezone, budgets }, meta: about.meta };
+}

@@ -1,0 +1,139 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { type ErrorStatus, errorGroups, rawMeta } from "../../analytics/error-groups.ts";
+import { errorOwners, errorTimeline } from "../../analytics/error-timeline.ts";
+import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { ask, together } from "../../analytics/query.ts";
+import { bucketsOf } from "../../analytics/range.ts";
+import { require } from "../../auth/middleware.ts";
+import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { rangedQuery, rangeOr } from "../../http/numbers.ts";
+import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json, view } from "../../http/view.ts";
+import { impossible, notFound } from "../../lib/errors.ts";
+import { DAY_US } from "../../lib/time.ts";
+import { decide, decisionOf } from "./decide.ts";
+import * as schema from "./schema.ts";
+
+const tag = "Errors";
+const router = createRouter();
+/** Intake takes nothing from before. */
+const FIRST = Date.UTC(2000, 0, 1) * 1000;
+const OWNERS = 10;
+
+view(router, {
+  path: "/errors",
+  tag,
+  summary: "Errors of a range, grouped",
+  description:
+    "A group is one fingerprint: type and message without quoted text, ids, numbers and line numbers. The most frequent first (default 7d). status: a resolved group is open again, and `reopened`, as soon as an error of it starts later than the decision. share: of all errors that the filters leave. credits_lost: credits of the failed runs.",
+  query: schema.listParams,
+  data: schema.listed,
+  paged: true,
+  load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, ...query }) => {
+    const timezone = zoneOf(query.timezone ?? "UTC");
+    const range = rangeOf(rangeOr(query, "7d"), ctx.now() * 1000);
+    const [executions, id = ""] = cursor === undefined ? [] : decodeCursor(cursor, 2);
+    if (executions !== undefined && !/^\d{1,15}$/.test(executions))
+      throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+    const after = executions === undefined ? undefined : { executions: Number(executions), id };
+    const filter = { agentId: query.agent_id, userId: query.user_id, status: query.status, search: query.q, after, limit: limit + 1 };
+    const [groups, meta] = await together(ctx.db, [errorGroups(workspaceId, range, filter), rawMeta(workspaceId, range, timezone)]);
+    const data = groups.slice(0, limit);
+    const last = data.at(-1);
+    const more = groups.length > limit;
+    const page = { limit, next_cursor: more && last ? encodeCursor([String(last.executions), last.id]) : null, has_more: more };
+    return {
+      data,
+      page,
+      meta: { ...meta, sources: { ...meta.sources, raw: { rows: data.reduce((sum, group) => sum + group.executions, 0) } } },
+    };
+  },
+});
+
+view(router, {
+  path: "/errors/timeline",
+  tag,
+  summary: "Errors over time",
+  description: "errors: runs that carry an error; error_rate = errors / executions (default 7d).",
+  query: schema.timelineParams,
+  data: schema.timeline,
+  load: async (ctx, workspaceId, query) => {
+    const asked = {
+      ...rangedQuery(query, "7d"),
+      measures: ["errors" as const, "executions" as const],
+      granularity: query.granularity ?? ("day" as const),
+    };
+    const { rows, meta } = await ask(ctx, workspaceId, asked, query.explain);
+    const data = rows.map(({ bucket = "", values }) => {
+      const [errors, executions] = [Number(values.errors), Number(values.executions)];
+      return { bucket, errors, executions, error_rate: executions === 0 ? null : errors / executions };
+    });
+    return { data, meta };
+  },
+});
+
+view(router, {
+  path: "/errors/{id}",
+  tag,
+  summary: "One group of errors",
+  description: "Its numbers are of all time; the timeline is of the range (default 30d).",
+  query: schema.detailParams,
+  params: schema.errorParam,
+  data: schema.detail,
+  load: async (ctx, workspaceId, query, { id }) => {
+    const timezone = zoneOf(query.timezone ?? "UTC");
+    const now = ctx.now() * 1000;
+    const range = rangeOf(rangeOr(query, "30d"), now);
+    const ever = { from: FIRST, to: now + DAY_US };
+    const buckets = bucketsOf(range, query.granularity ?? "day", timezone);
+    const [[group], agents, users, timeline, meta] = await together(ctx.db, [
+      errorGroups(workspaceId, ever, { fingerprint: id, limit: 1 }),
+      errorOwners(workspaceId, ever, id, "agent", OWNERS),
+      errorOwners(workspaceId, ever, id, "user", OWNERS),
+      errorTimeline(workspaceId, buckets, { fingerprint: id }),
+      rawMeta(workspaceId, range, timezone),
+    ]);
+    if (!group) throw notFound("error");
+    const decision = await decisionOf(ctx, workspaceId, id);
+    const raw = { rows: group.executions };
+    return {
+      data: { ...group, decision, top_agents: agents, top_users: users, timeline },
+      meta: { ...meta, sources: { ...meta.sources, raw } },
+    };
+  },
+});
+
+const DECISIONS: [verb: string, status: ErrorStatus, summary: string][] = [
+  ["resolve", "resolved", "Resolve a group of errors; it opens again by itself when it comes back"],
+  ["ignore", "ignored", "Ignore a group of errors"],
+  ["reopen", "open", "Open a group of errors again"],
+];
+for (const [verb, status, summary] of DECISIONS) {
+  router.openapi(
+    createRoute({
+      method: "post",
+      path: `/errors/{id}/${verb}`,
+      tags: [tag],
+      summary,
+      middleware: [require("write:errors"), limitBody(16 * 1024)] as const,
+      request: {
+        params: schema.errorParam,
+        query: z.strictObject(workspaceParam),
+        body: { required: false, content: { "application/json": { schema: schema.change } } },
+      },
+      responses: {
+        200: json("The decision.", z.object({ data: schema.state })),
+        ...problems("malformed", "not_found", "too_large", "unsupported"),
+      },
+    }),
+    async (c) => {
+      const { note = null } = c.req.valid("json") ?? {};
+      return c.json({ data: await decide(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id, status, note) }, 200);
+    },
+  );
+}
+
+export default router;

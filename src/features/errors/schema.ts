@@ -1,0 +1,60 @@
+import { z } from "@hono/zod-openapi";
+import { ERROR_STATUSES } from "../../analytics/error-groups.ts";
+import { textInput } from "../../http/fields.ts";
+import { granularity, span } from "../../http/numbers.ts";
+import { idParam, pageParams } from "../../http/params.ts";
+
+export const errorParam = z.object({ id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of an error group") });
+export const listParams = z.strictObject({
+  ...span,
+  limit: pageParams.limit,
+  cursor: pageParams.cursor,
+  status: z.enum(ERROR_STATUSES).optional(),
+  agent_id: idParam.optional(),
+  user_id: idParam.optional(),
+  q: textInput(256).optional().openapi({ description: "Contained in the type or the message." }),
+});
+export const timelineParams = z.strictObject({
+  ...span,
+  granularity: granularity.optional().openapi({ description: "Default day." }),
+  agent_id: idParam.optional(),
+});
+export const detailParams = z.strictObject({
+  ...span,
+  granularity: granularity.optional().openapi({ description: "Of the timeline; default day." }),
+});
+export const change = z.strictObject({ note: textInput(2000).nullish() }).openapi("ErrorDecision");
+
+const count = z.int();
+const fields = {
+  id: z.string(),
+  error_type: z.string(),
+  sample_message: z.string().nullable(),
+  sample_execution_id: z.string(),
+  status: z.enum(ERROR_STATUSES),
+  reopened: z.boolean(),
+  executions: count,
+  users: count,
+  agents: count,
+  credits_lost: z.string(),
+  first_seen_at: z.string(),
+  last_seen_at: z.string(),
+  share: z.number(),
+};
+export const listed = z.array(z.object(fields)).openapi("ErrorGroups");
+const owners = z.array(z.object({ id: z.string(), errors: count }));
+export const state = z
+  .object({ id: z.string(), status: z.enum(ERROR_STATUSES), note: z.string().nullable(), changed_at: z.string(), changed_by: z.string() })
+  .openapi("ErrorState");
+export const detail = z
+  .object({
+    ...fields,
+    decision: state.nullable(),
+    top_agents: owners,
+    top_users: owners,
+    timeline: z.array(z.object({ bucket: z.string(), errors: count, users: count })),
+  })
+  .openapi("ErrorGroup");
+export const timeline = z
+  .array(z.object({ bucket: z.string(), errors: count, executions: count, error_rate: z.number().nullable() }))
+  .openapi("ErrorTimeline");
