@@ -5,6 +5,7 @@ import errors from "./features/errors/routes.ts";
 import events from "./features/events/routes.ts";
 import executions from "./features/executions/routes.ts";
 import funnels from "./features/funnels/routes.ts";
+import leaderboards from "./features/leaderboards/routes.ts";
 import metrics from "./features/metrics/routes.ts";
 import system from "./features/system/routes.ts";
 import trends from "./features/trends/routes.ts";
@@ -25,7 +26,7 @@ app.route("/", system);
 // The feed authenticates before its upgrade, and otherwise than by a header.
 app.route(API, realtime);
 app.use(`${API}/*`, authenticate());
-for (const feature of [executions, events, metrics, agents, users, trends, funnels, errors, credits]) app.route(API, feature);
+for (const feature of [executions, events, metrics, agents, users, trends, funnels, errors, credits, leaderboards]) app.route(API, feature);
 describe(app);
 allowOnly(app);
 app.notFound(notFoundAnswer);

@@ -31,6 +31,8 @@ interface View<Q extends z.ZodObject, P extends z.ZodObject> {
   data: z.ZodType;
   /** Whether the answer is a page of a list. */
   paged?: boolean;
+  /** Whether it depends on who asks: it is then cached for each set of workspaces and roles. */
+  perUser?: boolean;
   load(ctx: Context, workspaceId: string, query: z.output<Q>, params: z.output<P>): Promise<{ data: unknown; page?: Page; meta: Meta }>;
 }
 
@@ -51,7 +53,9 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
   router.openapi(route, async (c) => {
     const asked = c.req.valid("query" as never) as z.output<Q>;
     const named = (params ? c.req.valid("param" as never) : {}) as z.output<P>;
-    return cachedAnswer(c, path, { ...asked, ...named }, (ctx, workspaceId) => of.load(ctx, workspaceId, asked, named));
+    const { actor } = c.get("ctx");
+    const asker = of.perUser && actor.kind === "user" ? { asker: [...actor.workspaces], granted: [...actor.permissions] } : {};
+    return cachedAnswer(c, path, { ...asked, ...named, ...asker }, (ctx, workspaceId) => of.load(ctx, workspaceId, asked, named));
   });
 }
 

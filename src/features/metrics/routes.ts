@@ -12,6 +12,7 @@ import { rangedQuery } from "../../http/numbers.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
+import { executionViews } from "./execution.ts";
 import { realtimeMetrics } from "./realtime.ts";
 import * as schema from "./schema.ts";
 import { SUMMARY, summaryOf } from "./summary.ts";
@@ -186,5 +187,7 @@ router.openapi(
   }),
   (c) => c.json({ data: catalog }, 200),
 );
+
+executionViews(router);
 
 export default router;

@@ -1,0 +1,121 @@
+import type { Values } from "../../analytics/finish.ts";
+import type { MeasureName } from "../../analytics/measures.ts";
+import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { comparedRange, formatLocal } from "../../analytics/range.ts";
+import type { Context } from "../../context.ts";
+import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { impossible } from "../../lib/errors.ts";
+import { type Contender, compareContenders, type Ranked, rank } from "./rank.ts";
+import { basisOf, type Score } from "./score.ts";
+
+const MEASURES: MeasureName[] = [
+  "executions",
+  "successes",
+  "success_rate",
+  "duration_avg",
+  "credits",
+  "credits_avg",
+  "active_users",
+  "active_agents",
+];
+/** More are not ranked: a board is computed whole. */
+const MAX_CONTENDERS = 9_000;
+
+export interface Entry extends Ranked {
+  metrics: Values;
+}
+
+export interface Board {
+  entries: Entry[];
+  meta: Meta;
+}
+
+interface Group {
+  id: string;
+  values: Values;
+}
+
+/** Ranks those with enough executions, in both periods by the same rule. */
+function boardOf(now: readonly Group[], before: readonly Group[], formula: Score, least: number): Entry[] {
+  const values = new Map(now.map((group) => [group.id, group.values]));
+  const earlier = new Map(before.map((group) => [group.id, group.values]));
+  const contenders = (groups: readonly Group[], past: ReadonlyMap<string, Values>) =>
+    groups
+      .filter((group) => Number(group.values.executions) >= least)
+      .map(({ id, values: of }): Contender => ({ id, score: formula.of(basisOf(of, past.get(id))), volume: Number(of.executions) }));
+  const previous = formula.inTime ? [] : contenders(before, new Map());
+  return rank(contenders(now, earlier), previous).map((each) => ({ ...each, metrics: values.get(each.id) ?? {} }));
+}
+
+function periods(ctx: Context, base: Omit<Query, "measures">) {
+  const { timeframe: _, from: __, to: ___, ...rest } = base;
+  const range = rangeOf(base, ctx.now() * 1000);
+  return { rest, range, before: comparedRange(range, "previous_period", base.timezone) };
+}
+
+const withCompared = (meta: Meta, before: { from: number; to: number }, timezone: string): Meta => ({
+  ...meta,
+  compared: { from: formatLocal(before.from, timezone), to: formatLocal(before.to, timezone) },
+});
+
+/** The board of agents or users of one workspace, whole. */
+export async function rankGroups(
+  ctx: Context,
+  workspaceId: string,
+  by: "agent" | "user",
+  base: Omit<Query, "measures">,
+  formula: Score,
+  least: number,
+  explain = false,
+): Promise<Board> {
+  const { rest, range, before } = periods(ctx, base);
+  const now = ctx.now() * 1000;
+  const measures = MEASURES.filter((name) => name !== (by === "agent" ? "active_agents" : "active_users"));
+  const ask = (of: { from: number; to: number }) =>
+    prepare(workspaceId, { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS }, now, explain);
+  const [current, earlier] = await together(ctx.db, [ask(range), ask(before)]);
+  if (current.rows.some((row) => row.other))
+    throw impossible("query.timeframe", "too_many_groups", `A board ranks at most ${MAX_CONTENDERS}; ask for a shorter range.`);
+  const groups = (rows: typeof current.rows) =>
+    rows.filter((row) => !row.other).map(({ group, values }) => ({ id: String(group[by]), values }));
+  const entries = boardOf(groups(current.rows), groups(earlier.rows), formula, least);
+  return { entries, meta: withCompared(metaTogether({ current: current.meta, previous: earlier.meta }), before, base.timezone) };
+}
+
+/** The board of several workspaces: each is asked within its own scope, all in one snapshot. */
+export async function rankWorkspaces(
+  ctx: Context,
+  ids: readonly string[],
+  base: Omit<Query, "measures">,
+  formula: Score,
+  least: number,
+  explain = false,
+): Promise<Board> {
+  const { rest, range, before } = periods(ctx, base);
+  const now = ctx.now() * 1000;
+  const ask = (id: string, of: { from: number; to: number }) => prepare(id, { ...rest, ...of, measures: MEASURES }, now, explain);
+  const answers = await together(ctx.db, [...ids.map((id) => ask(id, range)), ...ids.map((id) => ask(id, before))]);
+  const groups = (offset: number) => ids.map((id, index): Group => ({ id, values: answers[offset + index]?.totals ?? {} }));
+  const entries = boardOf(groups(0), groups(ids.length), formula, least);
+  const metas = Object.fromEntries(
+    answers.map((answer, index) => [`${index < ids.length ? "current" : "previous"}:${ids[index % ids.length]}`, answer.meta]),
+  );
+  return { entries, meta: withCompared(metaTogether(metas), before, base.timezone) };
+}
+
+/** A page of a board, by keyset over (score, volume, id). */
+export function pageOf({ entries }: Board, limit: number, cursor: string | undefined, total: boolean | undefined) {
+  let rest = entries;
+  if (cursor !== undefined) {
+    const [score = "", volume = "", id = ""] = decodeCursor(cursor, 3);
+    const last = { score: Number(score), volume: Number(volume), id };
+    if (Number.isNaN(last.score) || Number.isNaN(last.volume))
+      throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+    rest = entries.filter((each) => compareContenders(last, each) < 0);
+  }
+  const data = rest.slice(0, limit);
+  const [end, more] = [data.at(-1), rest.length > limit];
+  const next = more && end ? encodeCursor([String(end.score), String(end.volume), end.id]) : null;
+  return { data, page: { limit, next_cursor: next, has_more: more, ...(total ? { total: entries.length } : {}) } };
+}

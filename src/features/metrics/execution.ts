@@ -1,0 +1,195 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
+import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
+import type { MeasureName } from "../../analytics/measures.ts";
+import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { runningNow } from "../../analytics/running.ts";
+import type { Context } from "../../context.ts";
+import { ranged, rangedQuery, values } from "../../http/numbers.ts";
+import type { AppEnv } from "../../http/router.ts";
+import { view } from "../../http/view.ts";
+import { HOUR_US } from "../../lib/time.ts";
+
+const tag = "Metrics";
+const count = z.int();
+const ratio = z.number().nullable();
+const LATENCY: MeasureName[] = [
+  ...([
+    "duration_avg",
+    "duration_min",
+    "duration_max",
+    "duration_stddev",
+    "duration_p50",
+    "duration_p75",
+    "duration_p90",
+    "duration_p95",
+    "duration_p99",
+  ] as const),
+];
+
+const throughputShape = z
+  .object({
+    executions: count,
+    hours: z.number().openapi({ description: "Wall time of the range that has passed." }),
+    per_minute: ratio,
+    per_hour: ratio,
+    per_day: ratio,
+    busiest_hour: z.object({ bucket: z.string(), executions: count }).nullable(),
+    series: z.array(z.object({ bucket: z.string(), executions: count })),
+  })
+  .openapi("Throughput");
+const latencyShape = z
+  .object({
+    totals: values,
+    histogram: z.array(z.object({ name: z.string(), from_ms: z.number(), to_ms: z.number().nullable(), executions: count, share: ratio })),
+    distribution: z.array(z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count })),
+  })
+  .openapi("Latency");
+const patternsShape = z
+  .object({
+    heatmap: z.array(z.object({ day_of_week: count, hour_of_day: count, executions: count, success_rate: ratio })),
+    peak_hours: z.array(z.object({ hour_of_day: count, executions: count })),
+    peak_days: z.array(z.object({ day_of_week: count, executions: count })),
+  })
+  .openapi("Patterns");
+const runningShape = z
+  .object({
+    running: count,
+    newest: z.array(
+      z.object({ id: z.string(), agent_id: z.string(), user_id: z.string(), started_at: z.string(), elapsed_ms: z.number() }),
+    ),
+  })
+  .openapi("RunningNow");
+
+type Base = Omit<Query, "measures">;
+
+/** The range is fixed once, so that all parts and the wall time are of one clock. */
+function fixed(ctx: Context, base: Base): Base & { from: number; to: number } {
+  const { timeframe: _, ...rest } = base;
+  return { ...rest, ...rangeOf(base, ctx.now() * 1000) };
+}
+
+const throughputQuery = (base: Base): Query => ({ ...base, measures: ["executions"], granularity: "hour" });
+const latencyQuery = (base: Base): Query => ({ ...base, measures: LATENCY, sketches: true });
+const patternsQuery = (base: Base): Query => ({
+  ...base,
+  measures: ["executions", "success_rate"],
+  group_by: ["day_of_week", "hour_of_day"],
+  limit: 168,
+});
+
+/** Executions over wall time: hours without any count too. */
+function throughputOf(answer: Answer, from: number, to: number, now: number) {
+  const series = answer.rows.map(({ bucket = "", values: each }) => ({ bucket, executions: Number(each.executions) }));
+  const executions = Number(answer.totals.executions);
+  const hours = Math.max(0, (Math.min(to, now) - from) / HOUR_US);
+  const per = (unit: number) => (hours === 0 ? null : (executions / hours) * unit);
+  const busiest = series.reduce<(typeof series)[number] | null>(
+    (best, each) => (each.executions > (best?.executions ?? 0) ? each : best),
+    null,
+  );
+  return { executions, hours, per_minute: per(1 / 60), per_hour: per(1), per_day: per(24), busiest_hour: busiest, series };
+}
+
+function latencyOf({ totals, totalsSketch = [] }: Answer) {
+  return { totals, histogram: latencyClasses(totalsSketch), distribution: distributionOf(totalsSketch) };
+}
+
+const PEAKS = 3;
+
+function patternsOf({ rows }: Answer) {
+  const heatmap = rows
+    .filter((row) => !row.other)
+    .map(({ group, values: each }) => ({
+      day_of_week: Number(group.day_of_week),
+      hour_of_day: Number(group.hour_of_day),
+      executions: Number(each.executions),
+      success_rate: each.success_rate === null ? null : Number(each.success_rate),
+    }))
+    .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day);
+  const peaks = <K extends "hour_of_day" | "day_of_week">(by: K) => {
+    const sums = new Map<number, number>();
+    for (const cell of heatmap) sums.set(cell[by], (sums.get(cell[by]) ?? 0) + cell.executions);
+    const order = [...sums].sort(([a, x], [b, y]) => y - x || a - b).slice(0, PEAKS);
+    return order.map(([key, executions]) => ({ [by]: key, executions }));
+  };
+  return { heatmap, peak_hours: peaks("hour_of_day"), peak_days: peaks("day_of_week") };
+}
+
+/** Throughput, latency, patterns and what is running: each alone, and all of one snapshot. */
+export function executionViews(router: OpenAPIHono<AppEnv>): void {
+  const query = z.strictObject(ranged);
+  view(router, {
+    path: "/metrics/execution",
+    tag,
+    summary: "Execution metrics: running now, throughput, latency, patterns",
+    description:
+      "The four parts of one snapshot (default 24h); each is described at its own route. `realtime` does not depend on the range.",
+    query,
+    data: z
+      .object({ realtime: runningShape, throughput: throughputShape, latency: latencyShape, patterns: patternsShape })
+      .openapi("ExecutionMetrics"),
+    load: async (ctx, workspaceId, params) => {
+      const now = ctx.now() * 1000;
+      const base = fixed(ctx, rangedQuery(params, "24h"));
+      const [throughput, latency, patterns, running] = await together(ctx.db, [
+        prepare(workspaceId, throughputQuery(base), now, params.explain),
+        prepare(workspaceId, latencyQuery(base), now, params.explain),
+        prepare(workspaceId, patternsQuery(base), now, params.explain),
+        runningNow(workspaceId),
+      ]);
+      const data = {
+        realtime: running,
+        throughput: throughputOf(throughput, base.from, base.to, now),
+        latency: latencyOf(latency),
+        patterns: patternsOf(patterns),
+      };
+      return { data, meta: metaTogether({ throughput: throughput.meta, latency: latency.meta, patterns: patterns.meta }) };
+    },
+  });
+  view(router, {
+    path: "/metrics/throughput",
+    tag,
+    summary: "Executions over wall time",
+    description:
+      "Starts divided by the wall time of the range that has passed, hours without any included (default 24h); the hours, and the busiest.",
+    query,
+    data: throughputShape,
+    load: async (ctx, workspaceId, params) => {
+      const now = ctx.now() * 1000;
+      const base = fixed(ctx, rangedQuery(params, "24h"));
+      const [answer] = await together(ctx.db, [prepare(workspaceId, throughputQuery(base), now, params.explain)]);
+      return { data: throughputOf(answer, base.from, base.to, now), meta: answer.meta };
+    },
+  });
+  view(router, {
+    path: "/metrics/latency",
+    tag,
+    summary: "Durations: percentiles and histogram",
+    description:
+      "Ended runs whose duration is known (default 24h). distribution: every bucket of the sketch, (above_ms, up_to_ms]; a run within 1 % of a border may count on its other side.",
+    query,
+    data: latencyShape,
+    load: async (ctx, workspaceId, params) => {
+      const [answer] = await together(ctx.db, [
+        prepare(workspaceId, latencyQuery(rangedQuery(params, "24h")), ctx.now() * 1000, params.explain),
+      ]);
+      return { data: latencyOf(answer), meta: answer.meta };
+    },
+  });
+  view(router, {
+    path: "/metrics/patterns",
+    tag,
+    summary: "Executions by hour and weekday",
+    description: "Starts by local hour (0-23) and ISO weekday (1 is Monday) of the zone (default 30d); cells without any are left out.",
+    query,
+    data: patternsShape,
+    load: async (ctx, workspaceId, params) => {
+      const [answer] = await together(ctx.db, [
+        prepare(workspaceId, patternsQuery(rangedQuery(params, "30d")), ctx.now() * 1000, params.explain),
+      ]);
+      return { data: patternsOf(answer), meta: answer.meta };
+    },
+  });
+}
