@@ -68,3 +68,6 @@ CREATE INDEX "executions_error" ON "executions" USING btree ("workspace_id","err
 CREATE INDEX "executions_failed" ON "executions" USING btree ("workspace_id","started_at") WHERE error_fingerprint is not null;--> statement-breakpoint
 -- Days that were rolled up before have no presence yet: they wait for their next run, and are read from raw rows until then.
 INSERT INTO "rollup_marks" ("unit", "workspace_id", "bucket") SELECT DISTINCT 'day', workspace_id, bucket FROM "user_activity_daily";
+--> statement-breakpoint
+-- Search reads the words of errors from here; only failed runs are in it.
+CREATE INDEX "executions_error_text" ON "executions" USING gin (to_tsvector('simple', coalesce(error_type, '') || ' ' || coalesce(error_message, ''))) WHERE error_fingerprint is not null;

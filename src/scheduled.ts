@@ -1,6 +1,7 @@
 import { type Context, createContext } from "./context.ts";
 import { closeStale } from "./features/maintenance/close-stale.ts";
 import { dropExpired, ensurePartitions } from "./features/maintenance/partitions.ts";
+import { applyRetention } from "./features/maintenance/retention.ts";
 import { reconcile, runRollups } from "./features/rollups/run.ts";
 import { createLog } from "./lib/log.ts";
 
@@ -15,6 +16,7 @@ const TASKS: readonly Task[] = [
   { cron: "5 * * * *", name: "rollup-hours", run: async (ctx) => ctx.config.HOURLY_ROLLUP_ENABLED && (await runRollups(ctx, "hour")) },
   { cron: "0 1 * * *", name: "partitions", run: ensurePartitions },
   { cron: "0 1 * * *", name: "retention", run: dropExpired },
+  { cron: "0 1 * * *", name: "workspace-retention", run: applyRetention },
   { cron: "0 1 * * *", name: "rollup-days", run: async (ctx) => ctx.config.DAILY_ROLLUP_ENABLED && (await runRollups(ctx, "day")) },
   { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcile(ctx) },
 ];

@@ -44,3 +44,18 @@ export function require(permission: Permission): MiddlewareHandler<AppEnv> {
     await next();
   };
 }
+
+/**
+ * Requires a permission in the workspace that the path names (`:id`), and fixes that workspace for what follows.
+ * @throws AppError not_found for one that the token does not include: it is like one that does not exist
+ */
+export function requireNamed(permission: Permission): MiddlewareHandler<AppEnv> {
+  return async function requireNamed(c, next) {
+    const { actor } = c.get("ctx");
+    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    const id = c.req.param("id") ?? "";
+    if (!actor.workspaces.has(id)) throw new AppError("not_found", "not_found", "There is no such workspace in the token.");
+    c.set("workspaceId", workspaceOf(actor, id, permission));
+    await next();
+  };
+}

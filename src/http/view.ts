@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Meta } from "../analytics/query.ts";
 import type { Permission } from "../auth/actor.ts";
-import { require } from "../auth/middleware.ts";
+import { require, requireNamed } from "../auth/middleware.ts";
 import type { Context } from "../context.ts";
 import { cachedAnswer } from "./answer.ts";
 import { problems } from "./errors.ts";
@@ -31,6 +31,8 @@ interface View<Q extends z.ZodObject, P extends z.ZodObject> {
   data: z.ZodType;
   /** Whether the answer is a page of a list. */
   paged?: boolean;
+  /** Whether the path's `id` is the workspace. */
+  ofWorkspace?: boolean;
   /** Whether it depends on who asks: it is then cached for each set of workspaces and roles. */
   perUser?: boolean;
   load(ctx: Context, workspaceId: string, query: z.output<Q>, params: z.output<P>): Promise<{ data: unknown; page?: Page; meta: Meta }>;
@@ -46,7 +48,7 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
     tags: [tag],
     summary,
     description,
-    middleware: [require(permission)] as const,
+    middleware: [of.ofWorkspace ? requireNamed(permission) : require(permission)] as const,
     request: { query, ...(params ? { params } : {}) },
     responses: { 200: json("The numbers.", answer), ...problems("malformed", "impossible", ...(params ? (["not_found"] as const) : [])) },
   });

@@ -9,7 +9,7 @@ import type { Context } from "../../context.ts";
 import { ranged, rangedQuery, values } from "../../http/numbers.ts";
 import type { AppEnv } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
-import { HOUR_US } from "../../lib/time.ts";
+import { DAY_US, HOUR_US } from "../../lib/time.ts";
 
 const tag = "Metrics";
 const count = z.int();
@@ -36,6 +36,7 @@ const throughputShape = z
     per_hour: ratio,
     per_day: ratio,
     busiest_hour: z.object({ bucket: z.string(), executions: count }).nullable(),
+    granularity: z.enum(["hour", "day"]).openapi({ description: "Of the series: hours up to 7 days, then local days." }),
     series: z.array(z.object({ bucket: z.string(), executions: count })),
   })
   .openapi("Throughput");
@@ -79,6 +80,9 @@ const patternsQuery = (base: Base): Query => ({
   limit: 168,
 });
 
+/** Longer series are given by day. */
+const HOURLY_DAYS = 7;
+
 /** Executions over wall time: hours without any count too. */
 function throughputOf(answer: Answer, from: number, to: number, now: number) {
   const series = answer.rows.map(({ bucket = "", values: each }) => ({ bucket, executions: Number(each.executions) }));
@@ -89,7 +93,11 @@ function throughputOf(answer: Answer, from: number, to: number, now: number) {
     (best, each) => (each.executions > (best?.executions ?? 0) ? each : best),
     null,
   );
-  return { executions, hours, per_minute: per(1 / 60), per_hour: per(1), per_day: per(24), busiest_hour: busiest, series };
+  const rates = { executions, hours, per_minute: per(1 / 60), per_hour: per(1), per_day: per(24), busiest_hour: busiest };
+  if (to - from <= HOURLY_DAYS * DAY_US) return { ...rates, granularity: "hour", series };
+  const days = new Map<string, number>();
+  for (const hour of series) days.set(hour.bucket.slice(0, 10), (days.get(hour.bucket.slice(0, 10)) ?? 0) + hour.executions);
+  return { ...rates, granularity: "day", series: [...days].map(([bucket, sum]) => ({ bucket, executions: sum })) };
 }
 
 function latencyOf({ totals, totalsSketch = [] }: Answer) {

@@ -4,11 +4,11 @@ import { z } from "zod";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { runRollups } from "../../../src/features/rollups/run.ts";
-import { type IntakeKind, storeChecked } from "../../../src/http/intake.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { daysBetween, localDate, plusDays, random, weekOf } from "../../support/days.ts";
+import { store } from "../../support/store.ts";
 
 const W = "users";
 const FIRST_DAY = "2026-02-20";
@@ -22,16 +22,6 @@ interface Sign {
 }
 const signs: Sign[] = [];
 let api: ReturnType<typeof clientOf>;
-
-async function store<M>(kind: IntakeKind<M>, items: unknown[]) {
-  for (let from = 0; from < items.length; from += 1000) {
-    const results = await storeChecked(
-      kind,
-      items.slice(from, from + 1000).map((item) => kind.check(item, Date.now(), { id: "", again: false })),
-    );
-    expect(results.every((result) => result.result === "created")).toBe(true);
-  }
-}
 
 beforeAll(async () => {
   await useOwnDatabase();

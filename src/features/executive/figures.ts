@@ -1,0 +1,66 @@
+import type { Compared, Values } from "../../analytics/finish.ts";
+import { type MeasureName, measureOf, type Value } from "../../analytics/measures.ts";
+import type { Answer } from "../../analytics/query.ts";
+import { type Money, NO_PRICE, type Settings } from "../../analytics/settings.ts";
+import { costOf } from "../../lib/decimal.ts";
+import { formatInstant } from "../../lib/time.ts";
+
+export interface Figure {
+  value: Value;
+  previous: Value;
+  change: Value;
+  change_ratio: number | null;
+  direction: Compared["direction"];
+  good: "up" | "down" | null;
+  /** The question whose answer is this figure, with its plan. */
+  query: string;
+}
+
+export const KPIS: MeasureName[] = [
+  ...(["executions", "success_rate", "failure_rate", "timeouts", "errors", "active_users", "active_agents"] as const),
+  ...(["duration_avg", "duration_p95", "credits", "credits_avg", "tokens_in", "tokens_out"] as const),
+];
+
+/** The link that explains a figure: the same range, zone and comparison, with the plan. */
+export function explainingQuery(
+  workspaceId: string,
+  names: readonly string[],
+  range: { from: number; to: number },
+  timezone: string,
+): string {
+  const params = new URLSearchParams({
+    workspace_id: workspaceId,
+    measures: names.join(","),
+    from: formatInstant(range.from),
+    to: formatInstant(range.to),
+    timezone,
+    compare: "previous_period",
+    explain: "true",
+  });
+  return `/api/v1/metrics/comparison?${params}`;
+}
+
+/** Every measure with its change and the question that explains it. */
+export function figuresOf({ totals, totalsComparison = {} }: Answer, linkOf: (name: MeasureName) => string): Record<string, Figure> {
+  return Object.fromEntries(
+    KPIS.map((name): [string, Figure] => {
+      const { previous = null, change = null, change_ratio = null, direction = null } = totalsComparison[name] ?? {};
+      return [
+        name,
+        { value: totals[name] ?? null, previous, change, change_ratio, direction, good: measureOf(name).good, query: linkOf(name) },
+      ];
+    }),
+  );
+}
+
+/** What credits cost. Revenue, its growth and what a customer is worth are not known here, and nothing stands in for them. */
+export function moneyOf(values: Values, { credit_price: price, currency }: Settings): { cost: Money; revenue: Money } {
+  const cost: Money =
+    price === null
+      ? { amount: null, currency: null, reason: NO_PRICE }
+      : { amount: costOf(String(values.credits ?? "0"), price), currency, reason: null };
+  return {
+    cost,
+    revenue: { amount: null, currency: null, reason: "Executions and events say nothing of prices that customers pay." },
+  };
+}

@@ -1,0 +1,46 @@
+import { z } from "@hono/zod-openapi";
+import { rawMeta } from "../../analytics/error-groups.ts";
+import { together } from "../../analytics/query.ts";
+import { textInput } from "../../http/fields.ts";
+import { whole, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { view } from "../../http/view.ts";
+import { SEARCH_TYPES, search } from "./search.ts";
+
+const router = createRouter();
+const type = z.enum(SEARCH_TYPES);
+const hit = z.object({ type, id: z.string(), title: z.string(), detail: z.string().nullable(), score: z.int(), href: z.string() });
+const DEFAULT_HITS = 10;
+
+view(router, {
+  path: "/search",
+  tag: "Search",
+  summary: "Find agents, users, executions, errors and funnels",
+  description:
+    "Ids by their beginning; names, labels, errors and funnels by the beginnings of their words too. score: 3 it is the text, 2 it begins with it, 1 its words do. Of each kind the best `limit`.",
+  query: z.strictObject({
+    ...workspaceParam,
+    q: textInput(128).trim().min(1),
+    types: z
+      .string()
+      .max(128)
+      .transform((text) => text.split(","))
+      .pipe(z.array(type).min(1).max(SEARCH_TYPES.length))
+      .optional()
+      .openapi({ type: "string", example: "agents,errors" }),
+    limit: whole(1, 50)
+      .optional()
+      .openapi({ description: `Of each kind; default ${DEFAULT_HITS}.` }),
+  }),
+  data: z.object({ total: z.int(), results: z.record(z.string(), z.array(hit)) }).openapi("SearchResults"),
+  load: async (ctx, workspaceId, { q, types = SEARCH_TYPES, limit = DEFAULT_HITS }) => {
+    const now = ctx.now() * 1000;
+    const [results, [meta]] = await Promise.all([
+      search(ctx, workspaceId, q, [...new Set(types)], limit),
+      together(ctx.db, [rawMeta(workspaceId, { from: now, to: now + 1 }, "UTC")]),
+    ]);
+    return { data: { total: Object.values(results).reduce((sum, hits) => sum + hits.length, 0), results }, meta };
+  },
+});
+
+export default router;

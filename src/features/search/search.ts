@@ -1,0 +1,115 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import { type Prepared, statementOf, together } from "../../analytics/query.ts";
+import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
+
+export interface Hit {
+  type: SearchType;
+  id: string;
+  title: string;
+  detail: string | null;
+  /** 3: it is the text; 2: it begins with it; 1: its words do. */
+  score: number;
+  href: string;
+}
+
+const row = z.object({ id: z.string(), title: z.string(), detail: z.string().nullable(), score: z.number() });
+
+/** What is asked: the text as it is, and its words as prefixes of words for full text search (null when it has none). */
+interface Asked {
+  workspaceId: string;
+  text: string;
+  words: string | null;
+  limit: number;
+}
+
+const score = (id: SQL, { text }: Asked) =>
+  sql`case when lower(${id}) = lower(${text}::text) then 3 when starts_with(lower(${id}), lower(${text}::text)) then 2 else 1 end`;
+const matches = (document: SQL, { words }: Asked) =>
+  words === null ? sql`false` : sql`to_tsvector('simple', ${document}) @@ to_tsquery('simple', ${words})`;
+
+/**
+ * Ids of a kind that begin with the text, by a loose scan of an index: one probe an id, however many rows it has.
+ */
+function idsOf(asked: Asked, table: string, column: string): SQL {
+  const [t, c] = [sql.identifier(table), sql.identifier(column)];
+  const next = (after: SQL) =>
+    sql`(select x.${c} from ${t} x where ${inWorkspace(asked.workspaceId, "x")} and starts_with(x.${c}, ${asked.text}::text) and ${after} order by x.${c} limit 1)`;
+  return sql`with recursive found(id) as (
+    select ${next(sql`true`)} union all select ${next(sql`x.${c} > f.id`)} from found f where f.id is not null
+  ) select id from found where id is not null limit ${asked.limit}`;
+}
+
+function named(asked: Asked): SQL {
+  const name = sql`coalesce(a.name, '') || ' ' || array_to_string(a.labels, ' ')`;
+  return sql`select a.id, coalesce(a.name, a.id) as title, array_to_string(a.labels, ', ') as detail,
+      greatest(${score(sql`a.id`, asked)}, ${score(sql`coalesce(a.name, '')`, asked)}) as score
+    from agents a where ${inWorkspace(asked.workspaceId, "a")} and (starts_with(lower(a.id), lower(${asked.text}::text))
+      or starts_with(lower(coalesce(a.name, '')), lower(${asked.text}::text)) or ${matches(name, asked)})
+    order by score desc, a.id limit ${asked.limit}`;
+}
+
+/** One entry a kind: a further one is a line here. Each gives id, title, detail, score; the best first. */
+const KINDS = {
+  agents: {
+    href: (id: string) => `/api/v1/agents/${id}`,
+    find: (asked: Asked) => sql`select id, max(title) as title, max(detail) as detail, max(score) as score from (
+        (${named(asked)}) union all (select f.id, coalesce(a.name, f.id), null, ${score(sql`f.id`, asked)} from (${idsOf(asked, "executions", "agent_id")}) f
+          left join agents a on ${inWorkspace(asked.workspaceId, "a")} and a.id = f.id)
+      ) both_kinds group by id order by score desc, id limit ${asked.limit}`,
+  },
+  users: {
+    href: (id: string) => `/api/v1/users/${id}`,
+    find: (asked: Asked) => sql`select id, id as title, null::text as detail, ${score(sql`id`, asked)} as score from (
+        (${idsOf(asked, "executions", "user_id")}) union (${idsOf(asked, "events", "user_id")})
+      ) ids order by score desc, id limit ${asked.limit}`,
+  },
+  executions: {
+    href: (id: string) => `/api/v1/executions/${id}`,
+    find: (asked: Asked) => sql`select k.id, k.id as title, e.agent_id || ', ' || e.status as detail, ${score(sql`k.id`, asked)} as score
+      from execution_keys k join executions e on ${inWorkspace(asked.workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
+      where ${inWorkspace(asked.workspaceId, "k")} and starts_with(k.id, ${asked.text}::text) order by k.id limit ${asked.limit}`,
+  },
+  errors: {
+    href: (id: string) => `/api/v1/errors/${id}`,
+    find: (
+      asked: Asked,
+    ) => sql`select e.error_fingerprint as id, max(e.error_type) as title, max(e.error_message) as detail, max(${score(sql`e.error_type`, asked)}) as score
+      from executions e where ${inWorkspace(asked.workspaceId, "e")} and e.error_fingerprint is not null
+        and ${matches(sql`coalesce(e.error_type, '') || ' ' || coalesce(e.error_message, '')`, asked)}
+      group by e.error_fingerprint order by score desc, count(*) desc, 1 limit ${asked.limit}`,
+  },
+  funnels: {
+    href: (id: string) => `/api/v1/funnels/${id}`,
+    find: (asked: Asked) => sql`select f.id, f.name as title, f.description as detail, ${score(sql`f.name`, asked)} as score from funnels f
+      where ${inWorkspace(asked.workspaceId, "f")} and (starts_with(lower(f.name), lower(${asked.text}::text)) or ${matches(sql`f.name || ' ' || coalesce(f.description, '')`, asked)})
+      order by score desc, f.id limit ${asked.limit}`,
+  },
+} as const satisfies Record<string, { href(id: string): string; find(asked: Asked): SQL }>;
+
+export type SearchType = keyof typeof KINDS;
+export const SEARCH_TYPES = Object.keys(KINDS) as [SearchType, ...SearchType[]];
+
+/** Words of the text as a query of prefixes: `rate lim` finds "rate limit". Everything but letters and digits parts words. */
+function wordsOf(text: string): string | null {
+  const words = text.match(/[\p{L}\p{N}]+/gu) ?? [];
+  return words.length === 0 ? null : words.map((word) => `${word}:*`).join(" & ");
+}
+
+/** The best matches of each kind, all from one snapshot. */
+export async function search(
+  ctx: Context,
+  workspaceId: string,
+  text: string,
+  types: readonly SearchType[],
+  limit: number,
+): Promise<Record<string, Hit[]>> {
+  const asked = { workspaceId, text, words: wordsOf(text), limit };
+  const parts = types.map((type): Prepared<Hit[]> => {
+    const { href, find } = KINDS[type];
+    return statementOf({ sql: find(asked), row }, (rows) => rows.map((hit) => ({ type, ...hit, href: href(encodeURIComponent(hit.id)) })));
+  });
+  const found = await together(ctx.db, parts);
+  return Object.fromEntries(types.map((type, index) => [type, found[index] ?? []]));
+}

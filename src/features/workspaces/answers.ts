@@ -1,0 +1,146 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import { engagement } from "../../analytics/engagement.ts";
+import type { MeasureName } from "../../analytics/measures.ts";
+import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { wholeBuckets } from "../../analytics/range.ts";
+import { settingsOf } from "../../analytics/settings.ts";
+import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { divideRounded, fromMicros, toMicros } from "../../lib/decimal.ts";
+import { DAY_US } from "../../lib/time.ts";
+import { healthOf } from "./health.ts";
+
+type Base = Omit<Query, "measures">;
+const TOTALS: MeasureName[] = [
+  ...([
+    "executions",
+    "successes",
+    "failures",
+    "timeouts",
+    "cancellations",
+    "running",
+    "success_rate",
+    "duration_avg",
+    "duration_p95",
+  ] as const),
+  ...(["credits", "tokens_in", "tokens_out", "active_users", "active_agents"] as const),
+];
+const GROUP: MeasureName[] = ["executions", "success_rate", "duration_avg", "credits"];
+const TOP = 10;
+/** Executions that make a member's engagement high and medium. */
+export const ENGAGEMENT = { high: 50, medium: 20 };
+
+export function engagementOf(executions: number): "high" | "medium" | "low" {
+  return executions >= ENGAGEMENT.high ? "high" : executions >= ENGAGEMENT.medium ? "medium" : "low";
+}
+
+async function edgesOf(ctx: Context, workspaceId: string) {
+  const edge = (direction: string) =>
+    sql`(select e.started_at from executions e where ${inWorkspace(workspaceId, "e")} order by e.started_at ${sql.raw(direction)} limit 1)`;
+  const [found] = await ctx.db.query({
+    sql: sql`select ${edge("asc")} as first, ${edge("desc")} as last`,
+    row: z.object({ first: z.string().nullable(), last: z.string().nullable() }),
+  });
+  return { first_execution_at: found?.first ?? null, last_execution_at: found?.last ?? null };
+}
+
+/** The parts that overview and analytics share. */
+function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boolean) {
+  const now = ctx.now() * 1000;
+  const range = rangeOf(base, now);
+  const { timeframe: _, ...rest } = base;
+  const fixed = { ...rest, ...range };
+  const days = wholeBuckets({ from: range.from, to: Math.max(range.from + 1, Math.min(range.to, now)) }, "day", base.timezone);
+  return {
+    fixed,
+    now,
+    parts: [
+      prepare(workspaceId, { ...fixed, measures: TOTALS, compare: "previous_period" }, now, explain),
+      prepare(workspaceId, { ...fixed, measures: ["credits"], group_by: ["status"] }, now, explain),
+      engagement(workspaceId, days, base.timezone),
+    ] as const,
+  };
+}
+
+function creditsOf(statuses: Answer): { successful: string; ended: string } {
+  const of = (keep: (status: string) => boolean) =>
+    fromMicros(
+      statuses.rows.filter((row) => keep(String(row.group.status))).reduce((sum, row) => sum + toMicros(String(row.values.credits)), 0n),
+    );
+  return { successful: of((status) => status === "success"), ended: of((status) => status !== "running") };
+}
+
+export async function overviewOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
+  const { parts } = commonParts(ctx, workspaceId, base, explain);
+  const [settings, edges, [totals, statuses, users]] = await Promise.all([
+    settingsOf(ctx, workspaceId),
+    edgesOf(ctx, workspaceId),
+    together(ctx.db, parts),
+  ]);
+  const data = {
+    id: workspaceId,
+    ...settings,
+    health: healthOf(totals.totals, users, creditsOf(statuses)),
+    totals: totals.totals,
+    change: totals.totalsComparison ?? {},
+    users: { active: users.users, recent: users.recent, regular: users.regular },
+    ...edges,
+  };
+  return { data, meta: metaTogether({ totals: totals.meta, statuses: statuses.meta, users: users.meta }) };
+}
+
+export async function analyticsOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
+  const { fixed, now, parts } = commonParts(ctx, workspaceId, base, explain);
+  const top = (by: string) => prepare(workspaceId, { ...fixed, measures: GROUP, group_by: [by], limit: TOP }, now, explain);
+  const [totals, statuses, users, members, agents, daily] = await together(ctx.db, [
+    ...parts,
+    top("user"),
+    top("agent"),
+    prepare(workspaceId, { ...fixed, measures: ["executions", "credits", "active_users"], granularity: "day" }, now, explain),
+  ] as const);
+  const rows = (answer: Answer, by: string) =>
+    answer.rows.filter((row) => !row.other).map((row) => ({ id: String(row.group[by]), ...row.values }));
+  const credits = String(totals.totals.credits);
+  const length = Math.max(1, Math.round((Math.min(fixed.to, now) - fixed.from) / DAY_US));
+  const data = {
+    id: workspaceId,
+    health: healthOf(totals.totals, users, creditsOf(statuses)),
+    totals: totals.totals,
+    change: totals.totalsComparison ?? {},
+    members: {
+      active: users.users,
+      recent: users.recent,
+      regular: users.regular,
+      top: rows(members, "user").map((row) => ({ ...row, engagement: engagementOf(Number(row.executions)) })),
+    },
+    agents: { active: Number(totals.totals.active_agents), top: rows(agents, "agent") },
+    consumption: {
+      credits,
+      credits_per_day: fromMicros(divideRounded(toMicros(credits), BigInt(length))),
+      days: daily.rows.map((row) => ({ bucket: row.bucket ?? "", ...row.values })),
+    },
+  };
+  const metas = {
+    totals: totals.meta,
+    statuses: statuses.meta,
+    users: users.meta,
+    members: members.meta,
+    agents: agents.meta,
+    consumption: daily.meta,
+  };
+  return { data, meta: metaTogether(metas) };
+}
+
+/** Workspaces of a token with their totals, each asked within its own scope, all in one snapshot. */
+export async function listOf(ctx: Context, ids: readonly string[], base: Base, explain = false) {
+  const now = ctx.now() * 1000;
+  const { timeframe: _, ...rest } = base;
+  const fixed = { ...rest, ...rangeOf(base, now) };
+  const answers = await together(
+    ctx.db,
+    ids.map((id) => prepare(id, { ...fixed, measures: GROUP.concat("active_users", "active_agents") }, now, explain)),
+  );
+  return ids.map((id, index) => ({ id, totals: answers[index]?.totals ?? {}, meta: answers[index]?.meta }));
+}

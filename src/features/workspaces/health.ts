@@ -1,0 +1,56 @@
+import { type Engagement, RECENT_DAYS, REGULAR_DAYS } from "../../analytics/engagement.ts";
+import type { Values } from "../../analytics/finish.ts";
+import { ratioOf } from "../../lib/decimal.ts";
+
+export interface HealthPart {
+  name: "reliability" | "activity" | "engagement" | "efficiency";
+  weight: number;
+  /** 0 to 1; null when there is nothing to judge by. */
+  value: number | null;
+  how: string;
+}
+
+export interface Health {
+  /** 0 to 100: the weighted mean of the parts that are known; null without any. */
+  score: number | null;
+  parts: HealthPart[];
+}
+
+const share = (part: number, whole: number) => (whole === 0 ? null : part / whole);
+
+/**
+ * The one definition of a workspace's health.
+ * @param successful credits of the runs that ended in success, and of all that ended
+ */
+export function healthOf(totals: Values, users: Engagement, credits: { successful: string; ended: string }): Health {
+  const parts: HealthPart[] = [
+    {
+      name: "reliability",
+      weight: 0.3,
+      value: totals.success_rate === null || totals.success_rate === undefined ? null : Number(totals.success_rate),
+      how: "success_rate of the range",
+    },
+    {
+      name: "activity",
+      weight: 0.25,
+      value: share(users.recent, users.users),
+      how: `users of the last ${RECENT_DAYS} days / users of the range`,
+    },
+    {
+      name: "engagement",
+      weight: 0.25,
+      value: share(users.regular, users.users),
+      how: `users active on at least ${REGULAR_DAYS} days / users of the range`,
+    },
+    {
+      name: "efficiency",
+      weight: 0.2,
+      value: ratioOf(credits.successful, credits.ended),
+      how: "credits of successful runs / credits of ended runs",
+    },
+  ];
+  const known = parts.filter((part) => part.value !== null);
+  const weights = known.reduce((sum, part) => sum + part.weight, 0);
+  const score = weights === 0 ? null : (100 * known.reduce((sum, part) => sum + part.weight * (part.value ?? 0), 0)) / weights;
+  return { score, parts };
+}

@@ -1,0 +1,164 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { rawMeta } from "../../analytics/error-groups.ts";
+import { groupPage } from "../../analytics/group-page.ts";
+import type { MeasureName } from "../../analytics/measures.ts";
+import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { metaTogether, together } from "../../analytics/query.ts";
+import { seenOf } from "../../analytics/seen.ts";
+import { changeSettings, settingsOf } from "../../analytics/settings.ts";
+import { may } from "../../auth/actor.ts";
+import { requireNamed } from "../../auth/middleware.ts";
+import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { rangedQuery } from "../../http/numbers.ts";
+import { DEFAULT_LIMIT } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json, view } from "../../http/view.ts";
+import { AppError } from "../../lib/errors.ts";
+import { analyticsOf, ENGAGEMENT, engagementOf, listOf, overviewOf } from "./answers.ts";
+import * as schema from "./schema.ts";
+
+const tag = "Workspaces";
+const router = createRouter();
+const MEASURES: MeasureName[] = ["executions", "successes", "success_rate", "duration_avg", "credits"];
+/** Workspaces of one page: each costs a question of its own. */
+const MAX_LISTED = 50;
+const HEALTH =
+  "health: the weighted mean of reliability (0.30), activity (0.25), engagement (0.25) and efficiency (0.20), each with its value, weight and how it is computed; a part without anything to judge by takes no part.";
+
+view(router, {
+  path: "/workspaces",
+  tag,
+  summary: "Workspaces of the token",
+  description: `By id, with their numbers of the range (default 30d). At most ${MAX_LISTED} a page.`,
+  query: schema.listParams,
+  data: schema.listed,
+  paged: true,
+  perUser: true,
+  load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, include_total, ...query }) => {
+    const { actor } = ctx;
+    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    const all = [...actor.workspaces.keys()].filter((id) => may(actor, id, "read:metrics")).sort();
+    const [after] = cursor === undefined ? [] : decodeCursor(cursor, 1);
+    const rest = after === undefined ? all : all.filter((id) => id > after);
+    const size = Math.min(limit, MAX_LISTED);
+    const ids = rest.slice(0, size);
+    const base = rangedQuery(query, "30d");
+    const [found, settings, [about]] = await Promise.all([
+      listOf(ctx, ids, base, query.explain),
+      Promise.all(ids.map((id) => settingsOf(ctx, id))),
+      together(ctx.db, [rawMeta(workspaceId, rangeOf(base, ctx.now() * 1000), zoneOf(base.timezone))]),
+    ]);
+    const data = found.map(({ id, totals }, index) => ({
+      id,
+      name: settings[index]?.name ?? null,
+      role: actor.workspaces.get(id) ?? "viewer",
+      totals,
+    }));
+    const metas = Object.fromEntries(found.flatMap(({ id, meta }) => (meta ? [[id, meta]] : [])));
+    const next = rest.length > size ? encodeCursor([ids.at(-1) ?? ""]) : null;
+    const page = { limit: size, next_cursor: next, has_more: next !== null, ...(include_total ? { total: all.length } : {}) };
+    return { data, page, meta: ids.length > 0 ? metaTogether(metas) : about };
+  },
+});
+
+view(router, {
+  path: "/workspaces/{id}",
+  tag,
+  ofWorkspace: true,
+  summary: "One workspace: settings, numbers, health",
+  description: `Default 30d. ${HEALTH}`,
+  query: schema.rangeParams,
+  params: schema.workspacePath,
+  data: schema.overview,
+  load: (ctx, workspaceId, query) => overviewOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
+});
+
+view(router, {
+  path: "/workspaces/{id}/analytics",
+  tag,
+  ofWorkspace: true,
+  summary: "A workspace's members, agents and consumption",
+  description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the whole days of the range, at least one.`,
+  query: schema.rangeParams,
+  params: schema.workspacePath,
+  data: schema.analytics,
+  load: (ctx, workspaceId, query) => analyticsOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
+});
+
+view(router, {
+  path: "/workspaces/{id}/members",
+  tag,
+  ofWorkspace: true,
+  summary: "Users of a workspace",
+  description: `Users with an execution in the range (default 30d). engagement: high from ${ENGAGEMENT.high} executions on, medium from ${ENGAGEMENT.medium}.`,
+  query: schema.groupParams,
+  params: schema.workspacePath,
+  data: schema.members,
+  paged: true,
+  load: async (
+    ctx,
+    workspaceId,
+    { limit = DEFAULT_LIMIT, cursor, skip, include_total, sort = "executions", direction = "desc", ...query },
+  ) => {
+    const asked = { ...rangedQuery(query, "30d"), measures: MEASURES, group_by: ["user"], order_by: [{ measure: sort, direction }] };
+    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
+    const ids = rows.map((row) => String(row.group.user));
+    const seen = await seenOf(ctx, workspaceId, "user", ids);
+    const data = rows.map((row, index) => ({
+      id: ids[index],
+      ...row.values,
+      engagement: engagementOf(Number(row.values.executions)),
+      last_activity_at: seen.get(ids[index] ?? "")?.last ?? null,
+    }));
+    return { data, page, meta };
+  },
+});
+
+view(router, {
+  path: "/workspaces/{id}/agents",
+  tag,
+  ofWorkspace: true,
+  summary: "Agents of a workspace",
+  description: "Agents with an execution in the range (default 30d).",
+  query: schema.groupParams,
+  params: schema.workspacePath,
+  data: schema.agents,
+  paged: true,
+  load: async (
+    ctx,
+    workspaceId,
+    { limit = DEFAULT_LIMIT, cursor, skip, include_total, sort = "executions", direction = "desc", ...query },
+  ) => {
+    const asked = { ...rangedQuery(query, "30d"), measures: MEASURES, group_by: ["agent"], order_by: [{ measure: sort, direction }] };
+    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
+    return { data: rows.map((row) => ({ id: String(row.group.agent), ...row.values })), page, meta };
+  },
+});
+
+router.openapi(
+  createRoute({
+    method: "patch",
+    path: "/workspaces/{id}/settings",
+    tags: [tag],
+    summary: "Change the settings of a workspace",
+    description:
+      "What is left out stays as it is; null takes a setting away. timezone is that of the budgets; credit_price is the price of one credit.",
+    middleware: [requireNamed("write:settings"), limitBody(16 * 1024)] as const,
+    request: { params: schema.workspacePath, body: { required: true, content: { "application/json": { schema: schema.settingsChange } } } },
+    responses: {
+      200: json("The settings.", z.object({ data: schema.settingsShape })),
+      ...problems("malformed", "not_found", "too_large", "unsupported", "impossible"),
+    },
+  }),
+  async (c) => {
+    const [ctx, workspaceId, change] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
+    if (typeof change.timezone === "string") zoneOf(change.timezone);
+    const settings = await changeSettings(ctx, workspaceId, change);
+    ctx.cache.advance(workspaceId);
+    return c.json({ data: { id: workspaceId, ...settings } }, 200);
+  },
+);
+
+export default router;
