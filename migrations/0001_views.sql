@@ -50,9 +50,10 @@ CREATE TABLE "budgets" (
 -- What makes two errors the same: type and message without quoted text, ids, numbers and places in files. Immutable: a generated column calls it.
 CREATE FUNCTION "error_fingerprint"("type" text, "message" text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT substr(md5(lower(type || E'\n' ||
-		regexp_replace(regexp_replace(regexp_replace(regexp_replace(coalesce(message, ''),
+		regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(coalesce(message, ''),
 			'(?<!\w)(''[^'']*''|"[^"]*"|`[^`]*`)(?!\w)', '?', 'g'),
-			'\m(?=\w*\d)[\w-]{6,}\M', '#', 'g'),
+			'\m[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\M', '#', 'g'),
+			'\m(?=\w*\d)\w{6,}\M', '#', 'g'),
 			'\d+([.,:]\d+)*', '#', 'g'),
 			'\s+', ' ', 'g'))), 1, 16)
 $$;

@@ -88,7 +88,7 @@ function throughputOf(answer: Answer, from: number, to: number, now: number) {
   const series = answer.rows.map(({ bucket = "", values: each }) => ({ bucket, executions: Number(each.executions) }));
   const executions = Number(answer.totals.executions);
   const hours = Math.max(0, (Math.min(to, now) - from) / HOUR_US);
-  const per = (unit: number) => (hours === 0 ? null : (executions / hours) * unit);
+  const per = (unit: number) => (hours === 0 ? null : (executions * unit) / hours);
   const busiest = series.reduce<(typeof series)[number] | null>(
     (best, each) => (each.executions > (best?.executions ?? 0) ? each : best),
     null,
