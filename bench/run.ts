@@ -7,12 +7,13 @@ import { listFigures, seeded, summaryFigures } from "./reads.ts";
 import { rollupFigure } from "./rollups.ts";
 import { openStage } from "./stage.ts";
 import { type Figure, tableOf } from "./table.ts";
+import { viewFigures } from "./views.ts";
 
 const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "1000000" },
     runs: { type: "string", default: "3" },
-    only: { type: "string", default: "rollup,intake,summary,lists" },
+    only: { type: "string", default: "rollup,intake,summary,lists,views" },
     save: { type: "boolean", default: false },
   },
 });
@@ -21,6 +22,7 @@ const SMALL = 1_000_000;
 
 const stage = await openStage();
 const figures: Figure[] = [];
+const views: Figure[] = [];
 const notes: string[] = [];
 const add = (...more: Figure[]) => {
   figures.push(...more);
@@ -29,13 +31,17 @@ const add = (...more: Figure[]) => {
 try {
   if (only.includes("rollup")) add(await rollupFigure(stage, runs));
   if (only.includes("intake")) add(...(await intakeFigures(stage, runs, Math.min(rows, SMALL))));
-  if (only.includes("summary") || only.includes("lists")) {
+  if (["summary", "lists", "views"].some((part) => only.includes(part))) {
     const small = await seeded(stage, Math.min(rows, SMALL));
     const large = rows > SMALL ? await seeded(stage, rows) : small;
     for (const set of new Set([small, large]))
       notes.push(`rebuild of 90 days, ${set.rows.toLocaleString("en")} rows: ${Math.round(set.rebuilt).toLocaleString("en")} rows/s`);
     if (only.includes("summary")) add(...(await summaryFigures(stage, small, large, runs)));
     if (only.includes("lists")) add(...(await listFigures(stage, small, runs)));
+    if (only.includes("views")) {
+      views.push(...(await viewFigures(stage, small, runs)));
+      console.error(tableOf(views));
+    }
     for (const set of new Set([small, large])) await set.worker.stop();
   }
 } finally {
@@ -43,7 +49,8 @@ try {
 }
 
 const machine = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}, PostgreSQL 18 (embedded), ${new Date().toISOString().slice(0, 10)}`;
-const report = `${tableOf(figures)}\n\n${notes.map((note) => `- ${note}`).join("\n")}\n\nMachine: ${machine}. Median of ${runs} runs; the spread is that of the ratio.\n`;
+const table = (title: string, list: Figure[]) => (list.length === 0 ? "" : `${title}${tableOf(list)}\n\n`);
+const report = `${table("", figures)}${table("## Views, 90 days at a million rows\n\n", views)}${notes.map((note) => `- ${note}`).join("\n")}\n\nMachine: ${machine}. Median of ${runs} runs; the spread is that of the ratio.\n`;
 console.log(`\n${report}`);
 if (values.save)
   writeFileSync(path.join(import.meta.dirname, "RESULTS.md"), `# Benchmark\n\n\`npm run bench -- --rows ${rows} --save\`\n\n${report}`);

@@ -75,7 +75,7 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
     where not exists (select from dirty_days d where d.day = p.day) and (${column} & coalesce(p.mask::bit(96), ~${NONE})) <> ${NONE}`;
   const raw = sql`select p.slot, e.user_id from raw_pieces p join executions e on ${inWorkspace(workspaceId, "e")}
     and e.started_at >= p.lo and e.started_at < p.hi${wanted}`;
-  const events = sql`select distinct ${slotOf(sql`v.occurred_at`)}, v.user_id from events v where ${inWorkspace(workspaceId, "v")}
+  const events = sql`select ${slotOf(sql`v.occurred_at`)}, v.user_id from events v where ${inWorkspace(workspaceId, "v")}
     and v.occurred_at >= ${formatInstant(first)}::timestamptz and v.occurred_at < ${formatInstant(last)}::timestamptz${eventsWhere(sign)}`;
   const executions =
     sign.of === "event" ? [] : [sql`select slot, user_id from rolled_presence`, sql`select slot, user_id from raw_presence`];
@@ -88,7 +88,7 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
     union all select * from unnest(${slotsOf(edges)}, ${times(edges.map((piece) => piece.from))}, ${times(edges.map((piece) => piece.to))})),
   rolled_presence as materialized (${sign.of === "event" ? sql`select null::int as slot, null::text as user_id where false` : rolled}),
   raw_presence as materialized (${sign.of === "event" ? sql`select null::int as slot, null::text as user_id where false` : raw}),
-  active(slot, user_id) as materialized (${sql.join(parts, sql` union `)})`;
+  active as materialized (select slot, user_id from (${sql.join(parts, sql` union all `)}) every(slot, user_id) group by slot, user_id)`;
 }
 
 /**

@@ -65,10 +65,12 @@ function exactBy(keys: readonly string[], quantiles: readonly number[]): SQL {
     from raws where duration_ms is not null group by ${key}`;
 }
 
+/** Grouped and not by UNION: the planner takes all rows of a UNION for different, and lays out a hash table for that many. */
 function distinctBy(keys: readonly string[], rolled: string, raw: string, as: string): SQL {
   const key = names(keys);
   return sql`select ${key}, count(*) as ${sql.identifier(as)} from (
-    select ${key}, unnest(${sql.identifier(rolled)}) as id from rolls union select ${key}, ${sql.identifier(raw)} from raws
+    select ${key}, id from (select ${key}, unnest(${sql.identifier(rolled)}) as id from rolls union all select ${key}, ${sql.identifier(raw)} from raws) every
+    group by ${key}, id
   ) ids group by ${key}`;
 }
 
