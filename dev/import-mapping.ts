@@ -1,7 +1,14 @@
 /** A row of the file: column name -> text (CSV) or value (NDJSON). */
 export type Row = Record<string, unknown>;
-/** Makes an execution, as POST /executions takes it, of a row; `number` counts rows from 1. */
+/** Makes an execution or event, as its intake takes it, of a row; `number` counts rows from 1. */
 export type Mapping = (row: Row, number: number) => Record<string, unknown>;
+
+export interface Preset {
+  into: "executions" | "events";
+  /** Of a file without a header, whose columns are parted by spaces. */
+  columns?: string[];
+  map: Mapping;
+}
 
 const NUMBERS = new Set(["duration_ms", "tokens_in", "tokens_out", "revision"]);
 const FIELDS = new Set(
@@ -25,20 +32,35 @@ const FIELDS = new Set(
 /** A time without an offset is UTC. */
 const utc = (text: string) => (/([zZ]|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text.trim().replace(" ", "T")}Z`);
 
-export const PRESETS: Record<string, Mapping> = {
+export const PRESETS: Record<string, Preset> = {
   /** AzureLLMInferenceTrace (2023). Its durations are not known. */
-  "azure-llm": (row, number) => {
-    const [tokensIn, tokensOut] = [Number(row.ContextTokens), Number(row.GeneratedTokens)];
-    return {
-      id: `azure-conv-${number}`,
-      agent_id: "conversation",
-      user_id: `u${number % 500}`,
-      status: "success",
-      started_at: utc(String(row.TIMESTAMP)),
-      tokens_in: tokensIn,
-      tokens_out: tokensOut,
-      credits: ((tokensIn + 3 * tokensOut) / 1000).toFixed(3),
-    };
+  "azure-llm": {
+    into: "executions",
+    map: (row, number) => {
+      const [tokensIn, tokensOut] = [Number(row.ContextTokens), Number(row.GeneratedTokens)];
+      return {
+        id: `azure-conv-${number}`,
+        agent_id: "conversation",
+        user_id: `u${number % 500}`,
+        status: "success",
+        started_at: utc(String(row.TIMESTAMP)),
+        tokens_in: tokensIn,
+        tokens_out: tokensOut,
+        credits: ((tokensIn + 3 * tokensOut) / 1000).toFixed(3),
+      };
+    },
+  },
+  /** CDNOW (1997-98): purchases with their day, at noon so that it is the same day in most zones. */
+  cdnow: {
+    into: "events",
+    columns: ["master_id", "sample_id", "day", "quantity", "amount"],
+    map: (row, number) => ({
+      id: `cdnow-${number}`,
+      event_type: "purchase",
+      user_id: `customer-${row.sample_id}`,
+      occurred_at: `${String(row.day).replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3")}T12:00:00Z`,
+      properties: { quantity: Number(row.quantity), amount: Number(row.amount) },
+    }),
   },
 };
 

@@ -6,12 +6,12 @@ import { parseArgs } from "node:util";
 import { createGunzip, gzipSync } from "node:zlib";
 import { SingleBar } from "cli-progress";
 import { parse } from "csv-parse";
-import { mappingOf, PRESETS, type Row } from "./import-mapping.ts";
+import { mappingOf, PRESETS, type Preset, type Row } from "./import-mapping.ts";
 import { dataDir, numberFrom } from "./settings.ts";
 import { developerToken } from "./token.ts";
 
 const USAGE = `npm run import -- <file.csv|file.ndjson>[.gz] [options]
-  --sample                 the sample that comes with the project
+  --sample                 the sample that comes with the project (of --preset cdnow: its own)
   --preset <name>          ${Object.keys(PRESETS).join(", ")}
   --map field=column       a field of the execution from a column (repeatable), e.g. --map started_at=ts --map metadata.region=zone
   --set field=value        the same value for every row (repeatable), e.g. --set agent_id=crawler
@@ -39,11 +39,18 @@ interface Answer {
   data: { counts: Record<string, number>; results: { line: number; id: string | null; result: string; path?: string; detail?: string }[] };
 }
 
-/** Rows of a CSV (with a header line) or NDJSON file, read as a stream; gzip by its name. */
-async function* rowsOf(file: string): AsyncGenerator<Row> {
+/** Rows of a CSV (with a header line), NDJSON or space-separated file, read as a stream; gzip by its name. */
+async function* rowsOf(file: string, columns?: string[]): AsyncGenerator<Row> {
   const bytes = createReadStream(file);
   const plain = file.endsWith(".gz") ? bytes.pipe(createGunzip()) : bytes;
   bytes.on("error", (error) => plain.destroy(error));
+  if (columns) {
+    for await (const line of createInterface({ input: plain })) {
+      const values = line.trim().split(/\s+/);
+      if (values.length > 1) yield Object.fromEntries(columns.map((name, index) => [name, values[index]]));
+    }
+    return;
+  }
   if (/\.csv(\.gz)?$/.test(file)) {
     yield* plain.pipe(parse({ columns: true, bom: true, skip_empty_lines: true, trim: true })) as AsyncIterable<Row>;
     return;
@@ -51,14 +58,14 @@ async function* rowsOf(file: string): AsyncGenerator<Row> {
   for await (const line of createInterface({ input: plain })) if (line.trim() !== "") yield JSON.parse(line) as Row;
 }
 
-async function countRows(file: string): Promise<number> {
+async function countRows(file: string, columns?: string[]): Promise<number> {
   let rows = 0;
-  for await (const _ of rowsOf(file)) rows++;
+  for await (const _ of rowsOf(file, columns)) rows++;
   return rows;
 }
 
-async function post(url: string, token: string, workspace: string, lines: string[]): Promise<Answer> {
-  const response = await fetch(`${url}/api/v1/executions?workspace_id=${encodeURIComponent(workspace)}`, {
+async function post(url: string, into: Preset["into"], token: string, workspace: string, lines: string[]): Promise<Answer> {
+  const response = await fetch(`${url}/api/v1/${into}?workspace_id=${encodeURIComponent(workspace)}`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/x-ndjson", "content-encoding": "gzip" },
     body: gzipSync(lines.join("\n")),
@@ -70,7 +77,8 @@ async function post(url: string, token: string, workspace: string, lines: string
 
 async function run(): Promise<void> {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  const file = values.sample ? path.join(import.meta.dirname, "sample/azure-llm-inference-2023-conv.csv.gz") : positionals[0];
+  const sample = values.preset === "cdnow" ? "cdnow-sample.txt.gz" : "azure-llm-inference-2023-conv.csv.gz";
+  const file = values.sample ? path.join(import.meta.dirname, "sample", sample) : positionals[0];
   if (values.help || !file) {
     console.log(USAGE);
     process.exit(values.help ? 0 : 1);
@@ -78,7 +86,8 @@ async function run(): Promise<void> {
   const preset = values.preset ?? (values.sample ? "azure-llm" : undefined);
   if (preset !== undefined && !PRESETS[preset])
     throw new Error(`There is no preset "${preset}"; there are: ${Object.keys(PRESETS).join(", ")}`);
-  const mapping = (preset ? PRESETS[preset] : undefined) ?? mappingOf(values.map, values.set);
+  const chosen = preset ? PRESETS[preset] : undefined;
+  const { into, columns, map: mapping }: Preset = chosen ?? { into: "executions", map: mappingOf(values.map, values.set) };
   const token = values.token ?? (await developerToken({ workspaces: [values.workspace], role: "admin" }));
 
   // Where an import stopped is known by what was imported, as what, and to where.
@@ -92,7 +101,7 @@ async function run(): Promise<void> {
     : { rows: 0, counts: {} };
   if (resumed.rows > 0) console.log(`Going on after row ${resumed.rows}, where an earlier import stopped (--restart begins anew).`);
 
-  const total = await countRows(file);
+  const total = await countRows(file, columns);
   const bar = new SingleBar({
     format: "{bar} {percentage}%  {value} of {total} rows  {speed} rows/s  {eta_formatted} left",
     hideCursor: true,
@@ -109,7 +118,7 @@ async function run(): Promise<void> {
   const flush = async () => {
     if (lines.length === 0) return;
     const first = number - lines.length;
-    const { data } = await post(values.url, token, values.workspace, lines);
+    const { data } = await post(values.url, into, token, values.workspace, lines);
     for (const [result, count] of Object.entries(data.counts)) counts[result] = (counts[result] ?? 0) + count;
     for (const item of data.results)
       refused.push(`row ${first + item.line}: ${item.result} ${item.path ?? ""} ${item.detail ?? ""}`.trim());
@@ -118,7 +127,7 @@ async function run(): Promise<void> {
     bar.update(number, { speed: Math.round((number - resumed.rows) / ((Date.now() - started) / 1000)) });
   };
   try {
-    for await (const row of rowsOf(file)) {
+    for await (const row of rowsOf(file, columns)) {
       number++;
       if (number <= resumed.rows) continue;
       lines.push(JSON.stringify(mapping(row, number)));

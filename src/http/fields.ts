@@ -15,18 +15,17 @@ export const textInput = (max: number) =>
     .max(max)
     .refine((value) => !value.includes("\0") && value.isWellFormed(), UNSTORABLE);
 
-const EARLIEST = Date.UTC(2000, 0, 1) * 1000;
 const MAX_DEPTH = 64;
 export const MAX_DOCUMENT_BYTES = 16 * 1024;
 // A NUL or a lone surrogate as JSON.stringify writes it, behind an even number of backslashes.
 const UNSTORABLE_ESCAPE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 const encoder = new TextEncoder();
 
-/** The moment of a fact: an RFC 3339 time from 2000 on, at most 24 hours ahead of the server's clock. */
-export function timeOf(path: string, text: string, nowMs: number): EpochUs | FieldError {
+/** The moment of a fact: an RFC 3339 time from `firstYear` on, at most 24 hours ahead of the server's clock. */
+export function timeOf(path: string, text: string, nowMs: number, firstYear = 2000): EpochUs | FieldError {
   const at = parseInstant(text);
   if (at === undefined) return { path, code: "invalid_time", message: "must be an RFC 3339 time with an offset" };
-  if (at < EARLIEST) return { path, code: "too_early", message: "must not be before 2000-01-01" };
+  if (at < Date.UTC(firstYear, 0, 1) * 1000) return { path, code: "too_early", message: `must not be before ${firstYear}-01-01` };
   if (at > nowMs * 1000 + DAY_US) return { path, code: "too_late", message: "must not be more than 24 hours ahead" };
   return at;
 }

@@ -34,7 +34,7 @@ function checkEvent(item: unknown, nowMs: number, made: MadeId): Checked<Message
       message: "An event with an id must say when it occurred, or sending it again would change it.",
     });
   }
-  const at = occurred_at === undefined ? nowMs * 1000 : timeOf("occurred_at", occurred_at, nowMs);
+  const at = occurred_at === undefined ? nowMs * 1000 : timeOf("occurred_at", occurred_at, nowMs, FIRST_YEAR);
   if (typeof at !== "number") return refuse(at);
   const unstorable = properties && documentError("properties", properties);
   if (unstorable) return refuse(unstorable);
@@ -55,6 +55,8 @@ function checkEvent(item: unknown, nowMs: number, made: MadeId): Checked<Message
 }
 
 const FIELDS = sql`i(id text, event_type text, event_name text, user_id text, session_id text, occurred_at timestamptz, properties jsonb)`;
+/** Histories of customers that are older than any agent are events too. */
+const FIRST_YEAR = 1970;
 const COLUMNS = sql`id, event_type, event_name, user_id, session_id, occurred_at, properties`;
 const COMPARED = ["event_type", "event_name", "user_id", "session_id", "occurred_at", "properties"];
 
