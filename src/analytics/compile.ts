@@ -3,7 +3,7 @@ import { inWorkspace } from "../db/scope.ts";
 import { DAY_US, formatInstant, HOUR_US } from "../lib/time.ts";
 import type { TimeRange } from "./range.ts";
 import type { Grain, Pieces, Source } from "./source.ts";
-import { list, names, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
+import { cells, list, names, type Parts, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
 
 /** One local bucket of the compared or the asked range, and what its rows count for. */
 export interface Slot extends TimeRange {
@@ -52,8 +52,10 @@ export interface Plan {
   users: boolean;
   agents: boolean;
   sketches: boolean;
+  /** Whether the totals are asked for. */
+  totalled: boolean;
   /** The groups that keep their own row; the rest becomes one row. Absent without groups. */
-  top: { by: Order[]; limit: number; after: Position | undefined; count: boolean } | undefined;
+  top: { by: Order[]; parts: Parts; limit: number; after: Position | undefined; count: boolean } | undefined;
 }
 
 const times = (list: readonly number[]) => sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
@@ -99,7 +101,9 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
     ...plan.groups.map((group, index) => sql`${group.text(grain.table, slotOf(sql`${row}.bucket`))} as ${sql.identifier(`g${index}`)}`),
     sql`${row}.status`,
     SUMS,
-    sql`${united(sql`sketch_keys`)} as sketch_keys, ${united(sql`sketch_counts`)} as sketch_counts`,
+    ...(plan.quantiles.length > 0 || plan.sketches
+      ? [sql`${united(sql`sketch_keys`)} as sketch_keys, ${united(sql`sketch_counts`)} as sketch_counts`]
+      : []),
     ...(plan.users ? [sql`${united(users)} as users`] : []),
     ...(plan.agents ? [sql`${united(agents)} as agents`] : []),
   ];
@@ -134,7 +138,8 @@ function emptyRollups(plan: Plan): SQL {
     ...plan.groups.map((_, index) => sql`null::text as ${sql.identifier(`g${index}`)}`),
     sql`null::text as status, 0::bigint as executions, 0::bigint as errors, 0::bigint as duration_count, 0::numeric as duration_sum_ms`,
     sql`0::numeric as duration_sum_squares, null::bigint as duration_min_ms, null::bigint as duration_max_ms, 0::numeric as credits`,
-    sql`0::numeric as tokens_in, 0::numeric as tokens_out, null::int[] as sketch_keys, null::int[] as sketch_counts`,
+    sql`0::numeric as tokens_in, 0::numeric as tokens_out`,
+    ...(plan.quantiles.length > 0 || plan.sketches ? [sql`null::int[] as sketch_keys, null::int[] as sketch_counts`] : []),
     ...(plan.users ? [sql`null::text[] as users`] : []),
     ...(plan.agents ? [sql`null::text[] as agents`] : []),
   ];
@@ -168,17 +173,27 @@ function pieces(plan: Plan): SQL {
     raw_pieces(lo, hi) as materialized (select lo, hi from ${intervals(plan.pieces.raw)} union all ${rest})`;
 }
 
-/** Adds to a row its period, its bucket, and the rank of its group; everything past the limit has rank 0 and no group of its own. */
-function placed(plan: Plan, table: string): SQL {
+const placeOf = (row: SQL) => sql`(select periods from slot)[${row}.slot] as period, (select buckets from slot)[${row}.slot] as out`;
+
+/** Adds the rank of a row's group; everything past the limit has rank 0 and no group of its own. */
+function ranked(plan: Plan, columns: SQL, table: string, where = sql``): SQL {
   const row = sql`${sql.identifier(table)} r`;
-  const keys = keyNames(plan);
-  const rest = sql`r.*, (select periods from slot)[r.slot] as period, (select buckets from slot)[r.slot] as out`;
-  if (!plan.top) return sql`select ${rest}, 0 as rank from ${row}`;
+  if (!plan.top) return sql`select ${columns}, 0 as rank from ${row}${where}`;
   const same = sql.join(
-    keys.map((name) => sql`k.${sql.identifier(name)} = r.${sql.identifier(name)}`),
+    keyNames(plan).map((name) => sql`k.${sql.identifier(name)} = r.${sql.identifier(name)}`),
     sql` and `,
   );
-  return sql`select ${rest}, coalesce(k.rank, 0) as rank from ${row} left join top k on ${same}`;
+  return sql`select ${columns}, coalesce(k.rank, 0) as rank from ${row} left join top k on ${same}${where}`;
+}
+
+/** The sums of each period, bucket, group and status. */
+function allCells(plan: Plan): SQL {
+  const keys = keyNames(plan).map((name) => sql`${sql.identifier(name)}`);
+  const of = (table: string) => {
+    const row = sql.identifier(table);
+    return list([placeOf(sql`${row}`), ...keyNames(plan).map((name) => sql`${row}.${sql.identifier(name)}`)]);
+  };
+  return cells([sql`period`, sql`out`, ...keys], of("rolls0"), of("raws0"), plan.top !== undefined);
 }
 
 /**
@@ -200,14 +215,17 @@ export function compile(plan: Plan): SQL {
   ${dirtyHours(plan.workspaceId, Math.floor(first / HOUR_US) * HOUR_US, last)},
   ${pieces(plan)},
   rolls0 as materialized (${rollups(plan)}),
-  raws0 as materialized (${rawRows(plan)})${groups},
-  rolls as ${plan.top ? sql`materialized` : sql``} (${placed(plan, "rolls0")}),
-  raws as ${plan.top ? sql`materialized` : sql``} (${placed(plan, "raws0")}),
+  raws0 as materialized (${rawRows(plan)}),
+  cells0 as materialized (${allCells(plan)})${groups},
+  cells as ${plan.top ? sql`materialized` : sql``} (${ranked(plan, sql`r.*`, "cells0")}),
+  rolls as ${plan.top ? sql`materialized` : sql``} (${ranked(plan, sql`r.*, ${placeOf(sql`r`)}`, "rolls0", plan.byStatus ? undefined : sql` where r.status = ''`)}),
+  raws as ${plan.top ? sql`materialized` : sql``} (${ranked(plan, sql`r.*, ${placeOf(sql`r`)}`, "raws0")}),
   ${plan.parted ? sql`fine as (${stats(["period", "out", "rank"], plan)}),` : sql``}
   total as (${stats(["period"], plan)})
-  select period, null::int as bucket, null::int as rank, null::text[] as groups, ${columns("total")}, null::jsonb as meta from total
+  select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups, ${list(STAT_COLUMNS.map((name) => sql`null as ${sql.identifier(name)}`))}, ${meta(plan)} as meta
+  ${plan.totalled ? sql`union all select period, null, null, null, ${columns("total")}, null from total` : sql``}
   ${plan.parted ? sql`union all select f.period, f.out, f.rank::int, ${labels}, ${columns("f")}, null from fine f${joinTop}` : sql``}
-  union all select null, null, null, null, ${list(STAT_COLUMNS.map(() => sql`null`))}, ${meta(plan)}`;
+`;
 }
 
 const columns = (alias: string) => list(STAT_COLUMNS.map((name) => sql`${sql.identifier(alias)}.${sql.identifier(name)}`));
@@ -230,15 +248,14 @@ export function freshness(workspaceId: string): SQL {
 /** What the answer is true for, and what each source gave. */
 function meta(plan: Plan): SQL {
   return sql`jsonb_build_object(${freshness(plan.workspaceId)},
-    'daily', (select count(distinct at) from rolls0 where unit = 'day'),
-    'hourly', (select count(distinct at) from rolls0 where unit = 'hour'),
+    'daily', (select count(*) from (select distinct at from rolls0 where unit = 'day') days),
+    'hourly', (select count(*) from (select distinct at from rolls0 where unit = 'hour') hours),
     'raw', (select count(*) from raws0)${plan.top?.count ? groupCount(plan) : sql``}${plan.explain ? marked(plan) : sql``})`;
 }
 
 function groupCount(plan: Plan): SQL {
   const keys = names(keyNames(plan));
-  const of = (table: string) => sql`select ${keys} from ${sql.identifier(table)} where (select periods from slot)[slot] = 0`;
-  return sql`, 'groups', (select count(*) from (${of("rolls0")} union ${of("raws0")}) all_groups)`;
+  return sql`, 'groups', (select count(*) from (select distinct ${keys} from cells0 where period = 0) all_groups)`;
 }
 
 /** Groups that stand after a position: nothing of what an earlier page showed. */
@@ -260,9 +277,9 @@ function topGroups(plan: Plan, top: NonNullable<Plan["top"]>): SQL {
   // Groups that only the compared range has are part of the rest.
   return sql`top as materialized (
     select * from (
-      with rolls as (${asked("rolls0")}), raws as (${asked("raws0")})
+      with rolls as (${asked("rolls0")}), raws as (${asked("raws0")}), cells as (select * from cells0 where period = 0)
       select ${names(keys)}, ${sort} as sort_value, row_number() over (order by ${list([...order, names(keys)])}) as rank
-      from (${stats(keys, plan)}) ranked_groups ${after}
+      from (${stats(keys, top.parts)}) ranked_groups ${after}
     ) ranked where rank <= ${top.limit}
   )`;
 }

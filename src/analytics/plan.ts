@@ -3,10 +3,11 @@ import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
 import type { Group, Order, Plan, Position, Slot } from "./compile.ts";
 import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
-import { type MeasureName, measureOf } from "./measures.ts";
+import { type Measure, type MeasureName, measureOf } from "./measures.ts";
 import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
 import { sketchValueSql } from "./sketch.ts";
 import { chooseSource, cut } from "./source.ts";
+import type { Parts } from "./stats.ts";
 
 /** A question as its caller asks it. Either `timeframe`, which ends now, or `from` and `to`. */
 export interface Query {
@@ -25,6 +26,8 @@ export interface Query {
   after?: Position | undefined;
   count?: boolean | undefined;
   sketches?: boolean | undefined;
+  /** Groups without their total: its distinct users and agents cost as much as those of all groups. */
+  groupsOnly?: boolean | undefined;
 }
 
 export const DEFAULT_GROUPS = 100;
@@ -111,9 +114,20 @@ export function checkOperand(filter: Filter, field: Field, path: string): void {
 
 const FLOATS: readonly MeasureName[] = ["success_rate", "failure_rate", "duration_stddev"];
 
+const orderOf = (query: Query) => query.order_by ?? query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
+
+/** What these measures need beside sums; the quantiles stay the asked list, so that their places in it hold. */
+function partsOf(measures: readonly Measure[], quantiles: number[]): Parts {
+  return {
+    quantiles: measures.some((measure) => measure.quantile !== undefined) ? quantiles : [],
+    users: measures.some((measure) => measure.needs === "users"),
+    agents: measures.some((measure) => measure.needs === "agents"),
+    sketches: false,
+  };
+}
+
 function orderColumns(query: Query, quantiles: readonly number[]): Order[] {
-  const order = query.order_by ?? query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
-  return order.map(({ measure, direction }) => {
+  return orderOf(query).map(({ measure, direction }) => {
     const { quantile } = measureOf(measure);
     const index = sql.raw(String(quantiles.indexOf(quantile ?? 0) + 1));
     const ended = sql`nullif(successes + failures + timeouts + cancellations, 0)::float8`;
@@ -205,14 +219,17 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
           (alias, rollup) =>
             predicate(filter, field, alias, rollup),
       ),
-    quantiles,
-    users: measures.some((measure) => measure.needs === "users"),
-    agents: measures.some((measure) => measure.needs === "agents"),
+    ...partsOf(measures, quantiles),
     sketches: query.sketches ?? false,
+    totalled: !query.groupsOnly,
     top:
       fields.length > 0
         ? {
             by: orderColumns(query, quantiles),
+            parts: partsOf(
+              orderOf(query).map((order) => measureOf(order.measure)),
+              quantiles,
+            ),
             limit: query.limit ?? DEFAULT_GROUPS,
             after: query.after,
             count: query.count ?? false,

@@ -9,7 +9,8 @@ export type Sign = { of: "activity" } | { of: "success" } | { of: "event"; type?
 
 const QUARTER_US = 15 * MINUTE_US;
 const FIRST = Date.UTC(2000, 0, 1) * 1000;
-const NONE = sql`repeat('0', 96)::bit(96)`;
+/** A literal: an expression would be read again for each row. */
+const NONE = sql.raw(`B'${"0".repeat(96)}'`);
 
 interface Piece extends TimeRange {
   /** From 1, as width_bucket counts. */
@@ -29,11 +30,14 @@ export function cutByQuarters(slots: readonly TimeRange[]): { days: DayPiece[]; 
   const days: DayPiece[] = [];
   const edges: Piece[] = [];
   const edge = (slot: number, from: EpochUs, to: EpochUs) => void (to > from && edges.push({ slot, from, to }));
-  slots.forEach(({ from, to }, index) => {
+  for (const [index, { from, to }] of slots.entries()) {
     const slot = index + 1;
     const first = Math.ceil(from / QUARTER_US) * QUARTER_US;
     const last = Math.floor(to / QUARTER_US) * QUARTER_US;
-    if (first >= last) return edge(slot, from, to);
+    if (first >= last) {
+      edge(slot, from, to);
+      continue;
+    }
     edge(slot, from, first);
     for (let lo = first; lo < last; ) {
       const day = Math.floor(lo / DAY_US) * DAY_US;
@@ -44,7 +48,7 @@ export function cutByQuarters(slots: readonly TimeRange[]): { days: DayPiece[]; 
       lo = hi;
     }
     edge(slot, last, to);
-  });
+  }
   return { days, edges };
 }
 
@@ -72,7 +76,7 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
   const column = sign.of === "success" ? sql`a.succeeded` : sql`a.present`;
   const wanted = sign.of === "success" ? sql` and e.status = 'success'` : sql``;
   const rolled = sql`select p.slot, a.user_id from presence_pieces p join user_presence_daily a on ${inWorkspace(workspaceId, "a")} and a.bucket = p.day
-    where not exists (select from dirty_days d where d.day = p.day) and (${column} & coalesce(p.mask::bit(96), ~${NONE})) <> ${NONE}`;
+    where not exists (select from dirty_days d where d.day = p.day) and ((p.mask is null and ${column} <> ${NONE}) or (${column} & p.mask) <> ${NONE})`;
   const raw = sql`select p.slot, e.user_id from raw_pieces p join executions e on ${inWorkspace(workspaceId, "e")}
     and e.started_at >= p.lo and e.started_at < p.hi${wanted}`;
   const events = sql`select ${slotOf(sql`v.occurred_at`)}, v.user_id from events v where ${inWorkspace(workspaceId, "v")}
@@ -82,7 +86,7 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
   const parts = [...executions, ...(sign.of === "success" ? [] : [events])];
   return sql`slot as materialized (select ${times(slots.map((slot) => slot.from))} as starts),
   ${dirtyHours(workspaceId, FIRST, last)},
-  presence_pieces as materialized (select * from unnest(${slotsOf(days)}, ${times(days.map((piece) => piece.day))}, ${sql.param(days.map((piece) => piece.mask))}::text[],
+  presence_pieces as materialized (select slot, day, mask::bit(96) as mask, lo, hi from unnest(${slotsOf(days)}, ${times(days.map((piece) => piece.day))}, ${sql.param(days.map((piece) => piece.mask))}::text[],
     ${times(days.map((piece) => piece.from))}, ${times(days.map((piece) => piece.to))}) as p(slot, day, mask, lo, hi)),
   raw_pieces as materialized (select slot, lo, hi from presence_pieces p where exists (select from dirty_days d where d.day = p.day)
     union all select * from unnest(${slotsOf(edges)}, ${times(edges.map((piece) => piece.from))}, ${times(edges.map((piece) => piece.to))})),

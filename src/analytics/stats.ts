@@ -16,22 +16,38 @@ export const SUMS = sql`executions, errors, duration_count, duration_sum_ms, dur
 
 const count = (status: string) => sql`coalesce(sum(executions) filter (where status = ${sql.raw(`'${status}'`)}), 0)::bigint`;
 
+const CELL = [
+  ...["executions", "errors", "duration_count", "rolled_durations", "duration_sum_ms", "duration_sum_squares"],
+  ...["duration_min_ms", "duration_max_ms", "credits", "tokens_in", "tokens_out"],
+];
+const AGGREGATES: Record<string, string> = { duration_min_ms: "min", duration_max_ms: "max" };
+
+/**
+ * What all sums are made of: rows of `rolls0` and `raws0` by the keys and the status. Summed up once here when groups are to be
+ * ranked, because the rows are then read three times (for the order, the groups and the total).
+ */
+export function cells(keys: readonly SQL[], rolls: SQL, raws: SQL, summed: boolean): SQL {
+  const rows = sql`select ${rolls}, status, executions, errors, duration_count, duration_count as rolled_durations, duration_sum_ms, duration_sum_squares,
+      duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out from rolls0
+    union all
+    select ${raws}, status, 1, errors, (duration_ms is not null)::int, 0, duration_ms, duration_ms::numeric ^ 2, duration_ms, duration_ms,
+      credits, tokens_in, tokens_out from raws0`;
+  if (!summed) return rows;
+  const sums = CELL.map((name) => sql.raw(`${AGGREGATES[name] ?? "sum"}(${name}) as ${name}`));
+  return sql`select ${list(keys)}, status, ${list(sums)} from (${rows}) rows(${list([...keys, sql`status`, ...CELL.map((name) => sql.raw(name))])}) group by ${list(keys)}, status`;
+}
+
 function sumsBy(keys: readonly string[]): SQL {
   const key = names(keys);
   return sql`select ${key}, sum(executions)::bigint as executions, ${count("success")} as successes, ${count("failure")} as failures,
     ${count("timeout")} as timeouts, ${count("cancelled")} as cancellations, ${count("running")} as running, sum(errors)::bigint as errors,
-    sum(duration_count)::bigint as duration_count, coalesce(sum(duration_count) filter (where rolled), 0)::bigint as rolled_durations,
+    sum(duration_count)::bigint as duration_count, sum(rolled_durations)::bigint as rolled_durations,
     coalesce(sum(duration_sum_ms), 0) as duration_sum_ms, min(duration_min_ms) as duration_min_ms, max(duration_max_ms) as duration_max_ms,
     case when sum(duration_count) > 1 then sqrt(greatest(0, sum(duration_sum_squares) - sum(duration_sum_ms) ^ 2 / sum(duration_count))
       / (sum(duration_count) - 1))::float8 end as duration_stddev_ms,
     round(coalesce(sum(credits), 0), 6) as credits, round(coalesce(sum(credits), 0) / sum(executions), 6) as credits_avg,
     coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out
-    from (
-      select ${key}, true as rolled, status, ${SUMS} from rolls
-      union all
-      select ${key}, false, status, 1, errors, (duration_ms is not null)::int, duration_ms, duration_ms::numeric ^ 2, duration_ms, duration_ms,
-        credits, tokens_in, tokens_out from raws
-    ) rows group by ${key}`;
+    from cells group by ${key}`;
 }
 
 /** The rank of a quantile is ceil(q n), as percentile_disc has it: the sketch and the exact value mean the same rank. */
@@ -81,7 +97,7 @@ const SUM_COLUMNS = [
 export const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms", "active_users", "active_agents", "sketch"];
 
 /**
- * All sums for every combination of the keys (at least one), from `rolls` and `raws`. The parts are stacked and grouped, not
+ * All sums for every combination of the keys (at least one), from `cells`, and what sums do not hold from `rolls` and `raws`. The parts are stacked and grouped, not
  * joined: their sizes are unknown to the planner, and it could run one of them again for each row of another.
  */
 export function stats(keys: readonly string[], parts: Parts): SQL {

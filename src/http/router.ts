@@ -7,8 +7,10 @@ export interface AppEnv {
   Variables: { ctx: Context; requestId: string; workspaceId: string };
 }
 
+export type Router = OpenAPIHono<AppEnv>;
+
 /** A router whose failed validations become one malformed (400) error with every path. */
-export function createRouter(): OpenAPIHono<AppEnv> {
+export function createRouter(): Router {
   return new OpenAPIHono<AppEnv>({
     defaultHook: (result) => {
       if (result.success) return;

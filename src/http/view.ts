@@ -1,13 +1,13 @@
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 import type { Meta } from "../analytics/query.ts";
 import type { Permission } from "../auth/actor.ts";
 import { require, requireNamed } from "../auth/middleware.ts";
 import type { Context } from "../context.ts";
 import { cachedAnswer } from "./answer.ts";
 import { problems } from "./errors.ts";
-import { meta, type Ranged } from "./numbers.ts";
+import { meta } from "./numbers.ts";
 import { page } from "./params.ts";
-import type { AppEnv } from "./router.ts";
+import type { Router } from "./router.ts";
 
 export const json = <T extends z.ZodType>(description: string, of: T) => ({ description, content: { "application/json": { schema: of } } });
 
@@ -39,7 +39,7 @@ interface View<Q extends z.ZodObject, P extends z.ZodObject> {
 }
 
 /** A GET route that answers numbers through the cache: one definition, one call. */
-export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(router: OpenAPIHono<AppEnv>, of: View<Q, P>): void {
+export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(router: Router, of: View<Q, P>): void {
   const { path, tag, summary, description, permission = "read:metrics", query, params, data, paged } = of;
   const answer = z.object({ data, ...(paged ? { page } : {}), meta });
   const route = createRoute({
@@ -60,6 +60,3 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
     return cachedAnswer(c, path, { ...asked, ...named, ...asker }, (ctx, workspaceId) => of.load(ctx, workspaceId, asked, named));
   });
 }
-
-/** Whether a request asked for the plan of its answer. */
-export const explains = (query: Partial<Ranged>) => query.explain ?? false;

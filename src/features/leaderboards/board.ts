@@ -73,7 +73,7 @@ export async function rankGroups(
   const now = ctx.now() * 1000;
   const measures = MEASURES.filter((name) => name !== (by === "agent" ? "active_agents" : "active_users"));
   const ask = (of: { from: number; to: number }) =>
-    prepare(workspaceId, { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS }, now, explain);
+    prepare(workspaceId, { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS, groupsOnly: true }, now, explain);
   const [current, earlier] = await together(ctx.db, [ask(range), ask(before)]);
   if (current.rows.some((row) => row.other))
     throw impossible("query.timeframe", "too_many_groups", `A board ranks at most ${MAX_CONTENDERS}; ask for a shorter range.`);

@@ -1,19 +1,16 @@
-import type { OpenAPIHono } from "@hono/zod-openapi";
-import { z } from "@hono/zod-openapi";
 import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
 import { runningNow } from "../../analytics/running.ts";
 import type { Context } from "../../context.ts";
-import { ranged, rangedQuery, values } from "../../http/numbers.ts";
-import type { AppEnv } from "../../http/router.ts";
+import { rangedQuery } from "../../http/numbers.ts";
+import type { Router } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
 import { DAY_US, HOUR_US } from "../../lib/time.ts";
+import * as schema from "./execution-schema.ts";
 
 const tag = "Metrics";
-const count = z.int();
-const ratio = z.number().nullable();
 const LATENCY: MeasureName[] = [
   ...([
     "duration_avg",
@@ -27,41 +24,6 @@ const LATENCY: MeasureName[] = [
     "duration_p99",
   ] as const),
 ];
-
-const throughputShape = z
-  .object({
-    executions: count,
-    hours: z.number().openapi({ description: "Wall time of the range that has passed." }),
-    per_minute: ratio,
-    per_hour: ratio,
-    per_day: ratio,
-    busiest_hour: z.object({ bucket: z.string(), executions: count }).nullable(),
-    granularity: z.enum(["hour", "day"]).openapi({ description: "Of the series: hours up to 7 days, then local days." }),
-    series: z.array(z.object({ bucket: z.string(), executions: count })),
-  })
-  .openapi("Throughput");
-const latencyShape = z
-  .object({
-    totals: values,
-    histogram: z.array(z.object({ name: z.string(), from_ms: z.number(), to_ms: z.number().nullable(), executions: count, share: ratio })),
-    distribution: z.array(z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count })),
-  })
-  .openapi("Latency");
-const patternsShape = z
-  .object({
-    heatmap: z.array(z.object({ day_of_week: count, hour_of_day: count, executions: count, success_rate: ratio })),
-    peak_hours: z.array(z.object({ hour_of_day: count, executions: count })),
-    peak_days: z.array(z.object({ day_of_week: count, executions: count })),
-  })
-  .openapi("Patterns");
-const runningShape = z
-  .object({
-    running: count,
-    newest: z.array(
-      z.object({ id: z.string(), agent_id: z.string(), user_id: z.string(), started_at: z.string(), elapsed_ms: z.number() }),
-    ),
-  })
-  .openapi("RunningNow");
 
 type Base = Omit<Query, "measures">;
 
@@ -126,8 +88,8 @@ function patternsOf({ rows }: Answer) {
 }
 
 /** Throughput, latency, patterns and what is running: each alone, and all of one snapshot. */
-export function executionViews(router: OpenAPIHono<AppEnv>): void {
-  const query = z.strictObject(ranged);
+export function executionViews(router: Router): void {
+  const query = schema.executionParams;
   view(router, {
     path: "/metrics/execution",
     tag,
@@ -135,9 +97,7 @@ export function executionViews(router: OpenAPIHono<AppEnv>): void {
     description:
       "The four parts of one snapshot (default 24h); each is described at its own route. `realtime` does not depend on the range.",
     query,
-    data: z
-      .object({ realtime: runningShape, throughput: throughputShape, latency: latencyShape, patterns: patternsShape })
-      .openapi("ExecutionMetrics"),
+    data: schema.executionShape,
     load: async (ctx, workspaceId, params) => {
       const now = ctx.now() * 1000;
       const base = fixed(ctx, rangedQuery(params, "24h"));
@@ -163,7 +123,7 @@ export function executionViews(router: OpenAPIHono<AppEnv>): void {
     description:
       "Starts divided by the wall time of the range that has passed, hours without any included (default 24h); the hours, and the busiest.",
     query,
-    data: throughputShape,
+    data: schema.throughputShape,
     load: async (ctx, workspaceId, params) => {
       const now = ctx.now() * 1000;
       const base = fixed(ctx, rangedQuery(params, "24h"));
@@ -178,7 +138,7 @@ export function executionViews(router: OpenAPIHono<AppEnv>): void {
     description:
       "Ended runs whose duration is known (default 24h). distribution: every bucket of the sketch, (above_ms, up_to_ms]; a run within 1 % of a border may count on its other side.",
     query,
-    data: latencyShape,
+    data: schema.latencyShape,
     load: async (ctx, workspaceId, params) => {
       const [answer] = await together(ctx.db, [
         prepare(workspaceId, latencyQuery(rangedQuery(params, "24h")), ctx.now() * 1000, params.explain),
@@ -192,7 +152,7 @@ export function executionViews(router: OpenAPIHono<AppEnv>): void {
     summary: "Executions by hour and weekday",
     description: "Starts by local hour (0-23) and ISO weekday (1 is Monday) of the zone (default 30d); cells without any are left out.",
     query,
-    data: patternsShape,
+    data: schema.patternsShape,
     load: async (ctx, workspaceId, params) => {
       const [answer] = await together(ctx.db, [
         prepare(workspaceId, patternsQuery(rangedQuery(params, "30d")), ctx.now() * 1000, params.explain),
