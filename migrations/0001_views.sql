@@ -50,11 +50,10 @@ CREATE TABLE "budgets" (
 -- What makes two errors the same: type and message without quoted text, ids, numbers and places in files. Immutable: a generated column calls it.
 CREATE FUNCTION "error_fingerprint"("type" text, "message" text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT substr(md5(lower(type || E'\n' ||
-		regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(coalesce(message, ''),
-			'(?<!\w)(''[^'']*''|"[^"]*"|`[^`]*`)(?!\w)', '?', 'g'),
-			'\m[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\M', '#', 'g'),
-			'\m(?=\w*\d)\w{6,}\M', '#', 'g'),
-			'\d+([.,:]\d+)*', '#', 'g'),
+		regexp_replace(regexp_replace(regexp_replace(regexp_replace(coalesce(message, ''),
+			'(?<!\w)(''[^'']*''|"[^"]*"|`[^`]*`|«[^»]*»|“[^”]*”)(?!\w)', '?', 'g'),
+			'\m((?=\w*\d)\w+|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{12,})\M', '#', 'g'),
+			'[-+]?#([-+.,:]*#)*', '#', 'g'),
 			'\s+', ' ', 'g'))), 1, 16)
 $$;
 --> statement-breakpoint
@@ -71,4 +70,4 @@ CREATE INDEX "executions_failed" ON "executions" USING btree ("workspace_id","st
 INSERT INTO "rollup_marks" ("unit", "workspace_id", "bucket") SELECT DISTINCT 'day', workspace_id, bucket FROM "user_activity_daily";
 --> statement-breakpoint
 -- Search reads the words of errors from here; only failed runs are in it.
-CREATE INDEX "executions_error_text" ON "executions" USING gin (to_tsvector('simple', coalesce(error_type, '') || ' ' || coalesce(error_message, ''))) WHERE error_fingerprint is not null;
+CREATE INDEX "executions_error_text" ON "executions" USING gin (to_tsvector('simple', regexp_replace(coalesce(error_type, '') || ' ' || coalesce(error_message, ''), '[^[:alnum:]]+', ' ', 'g'))) WHERE error_fingerprint is not null;

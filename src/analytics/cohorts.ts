@@ -1,10 +1,11 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { inWorkspace } from "../db/scope.ts";
+import { formatInstant } from "../lib/time.ts";
 import { metaRow } from "./finish.ts";
 import { eventsWhere, firstSeen, presence, presenceMeta, type Sign, slotOf } from "./presence.ts";
 import { type Meta, metaOf, type Prepared, statementOf } from "./query.ts";
-import { type Bucket, rangeOfBuckets } from "./range.ts";
+import { type Bucket, rangeOfBuckets, type TimeRange } from "./range.ts";
 
 /** What the matrices of retention are made of; `cohort` and `offset` count buckets from 0. */
 export interface CohortCounts {
@@ -44,7 +45,9 @@ export function cohorts(
   const universe =
     entry.of === "event"
       ? sql`select v.user_id from events v where ${inWorkspace(workspaceId, "v")}${eventsWhere(entry)}`
-      : sql`select user_id from active`;
+      : back.of === "event"
+        ? visitors(workspaceId, range)
+        : sql`select user_id from active`;
   const none = sql`null::int`;
   const statement = sql`with recursive ${presence(workspaceId, buckets, back)}, ${firstSeen(workspaceId, entry, universe, range.to)},
     members as materialized (select user_id, ${slotOf(sql`at`)} - 1 as cohort from first_seen where at >= ${from}),
@@ -63,6 +66,14 @@ export function cohorts(
     const sizes = new Map(rows.filter((each) => each.kind === "size").map((each) => [each.cohort ?? 0, each.users ?? 0]));
     return { sizes, present: of("present"), last: of("last"), back: of("back"), meta: metaOf(range, timezone, about) };
   });
+}
+
+/** Everybody who was there in a range: `active` holds only those who did what counts as coming back. */
+function visitors(workspaceId: string, range: TimeRange): SQL {
+  const [from, to] = [sql`${formatInstant(range.from)}::timestamptz`, sql`${formatInstant(range.to)}::timestamptz`];
+  return sql`select a.user_id from user_presence_daily a where ${inWorkspace(workspaceId, "a")} and a.bucket > ${from} - interval '24 hours' and a.bucket < ${to}
+    union all select e.user_id from dirty_days d join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'
+    union all select v.user_id from events v where ${inWorkspace(workspaceId, "v")} and v.occurred_at >= ${from} and v.occurred_at < ${to}`;
 }
 
 /** Users of each bucket, and how many of them were there in the next one too. */

@@ -3,7 +3,7 @@ import { inWorkspace } from "../db/scope.ts";
 import { DAY_US, formatInstant, HOUR_US } from "../lib/time.ts";
 import type { TimeRange } from "./range.ts";
 import type { Grain, Pieces, Source } from "./source.ts";
-import { cells, list, names, type Parts, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
+import { cells, list, names, needsRows, type Parts, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
 
 /** One local bucket of the compared or the asked range, and what its rows count for. */
 export interface Slot extends TimeRange {
@@ -186,6 +186,14 @@ function ranked(plan: Plan, columns: SQL, table: string, where = sql``): SQL {
   return sql`select ${columns}, coalesce(k.rank, 0) as rank from ${row} left join top k on ${same}${where}`;
 }
 
+/** The rows with their period, bucket and rank, for what sums do not hold. Sets and sketches stand in the rows of status ''. */
+function rankedRows(plan: Plan): SQL {
+  const columns = sql`r.*, ${placeOf(sql`r`)}`;
+  const kept = plan.top ? sql`materialized` : sql``;
+  const united = plan.byStatus ? undefined : sql` where r.status = ''`;
+  return sql`rolls as ${kept} (${ranked(plan, columns, "rolls0", united)}), raws as ${kept} (${ranked(plan, columns, "raws0")}),`;
+}
+
 /** The sums of each period, bucket, group and status. */
 function allCells(plan: Plan): SQL {
   const keys = keyNames(plan).map((name) => sql`${sql.identifier(name)}`);
@@ -208,6 +216,7 @@ export function compile(plan: Plan): SQL {
   const keys = keyNames(plan);
   const groups = plan.top ? sql`, ${topGroups(plan, plan.top)}` : sql``;
   const labels = plan.top ? sql`array[${list(keys.map((name) => sql`t.${sql.identifier(name)}`))}, t.sort_value]` : sql`null`;
+  const rows = needsRows(plan);
   const joinTop = plan.top ? sql` left join top t on t.rank = f.rank` : sql``;
   return sql`with recursive
   slot as materialized (select ${times(plan.slots.map((slot) => slot.from))} as starts, ${ints((slot) => slot.bucket)} as buckets, ${ints((slot) => slot.period)} as periods,
@@ -215,11 +224,10 @@ export function compile(plan: Plan): SQL {
   ${dirtyHours(plan.workspaceId, Math.floor(first / HOUR_US) * HOUR_US, last)},
   ${pieces(plan)},
   rolls0 as materialized (${rollups(plan)}),
-  raws0 as materialized (${rawRows(plan)}),
+  raws0 as ${sql.raw(rows ? "materialized" : "not materialized")} (${rawRows(plan)}),
   cells0 as materialized (${allCells(plan)})${groups},
   cells as ${plan.top ? sql`materialized` : sql``} (${ranked(plan, sql`r.*`, "cells0")}),
-  rolls as ${plan.top ? sql`materialized` : sql``} (${ranked(plan, sql`r.*, ${placeOf(sql`r`)}`, "rolls0", plan.byStatus ? undefined : sql` where r.status = ''`)}),
-  raws as ${plan.top ? sql`materialized` : sql``} (${ranked(plan, sql`r.*, ${placeOf(sql`r`)}`, "raws0")}),
+  ${rows ? rankedRows(plan) : sql``}
   ${plan.parted ? sql`fine as (${stats(["period", "out", "rank"], plan)}),` : sql``}
   total as (${stats(["period"], plan)})
   select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups, ${list(STAT_COLUMNS.map((name) => sql`null as ${sql.identifier(name)}`))}, ${meta(plan)} as meta
@@ -250,7 +258,7 @@ function meta(plan: Plan): SQL {
   return sql`jsonb_build_object(${freshness(plan.workspaceId)},
     'daily', (select count(*) from (select distinct at from rolls0 where unit = 'day') days),
     'hourly', (select count(*) from (select distinct at from rolls0 where unit = 'hour') hours),
-    'raw', (select count(*) from raws0)${plan.top?.count ? groupCount(plan) : sql``}${plan.explain ? marked(plan) : sql``})`;
+    'raw', (select coalesce(sum(raw_rows), 0) from cells0)${plan.top?.count ? groupCount(plan) : sql``}${plan.explain ? marked(plan) : sql``})`;
 }
 
 function groupCount(plan: Plan): SQL {
@@ -277,7 +285,7 @@ function topGroups(plan: Plan, top: NonNullable<Plan["top"]>): SQL {
   // Groups that only the compared range has are part of the rest.
   return sql`top as materialized (
     select * from (
-      with rolls as (${asked("rolls0")}), raws as (${asked("raws0")}), cells as (select * from cells0 where period = 0)
+      with ${needsRows(top.parts) ? sql`rolls as (${asked("rolls0")}), raws as (${asked("raws0")}), ` : sql``}cells as (select * from cells0 where period = 0)
       select ${names(keys)}, ${sort} as sort_value, row_number() over (order by ${list([...order, names(keys)])}) as rank
       from (${stats(keys, top.parts)}) ranked_groups ${after}
     ) ranked where rank <= ${top.limit}

@@ -70,10 +70,13 @@ export function failedRows(workspaceId: string, range: TimeRange, { agentId, use
   return sql`executions e where ${sql.join(conditions, sql` and `)}`;
 }
 
-/** Groups of errors, the most frequent first, ties by id. A resolved group is open again as soon as an error of it starts later. */
+/** Groups of errors, the most frequent first, ties by id. A resolved group is open again as soon as a run of it fails later. */
 export function errorGroups(workspaceId: string, range: TimeRange, filter: ErrorFilter): Prepared<ErrorGroup[]> {
   const edge = (direction: "asc" | "desc") => sql`(select x.started_at from executions x where ${inWorkspace(workspaceId, "x")}
     and x.error_fingerprint = g.error_fingerprint order by x.started_at ${sql.raw(direction)} limit 1)`;
+  // Heard of after the decision, and failed after it: a late report of an old failure is no comeback.
+  const cameBack = sql`exists (select from executions x where ${inWorkspace(workspaceId, "x")} and x.error_fingerprint = g.error_fingerprint
+    and x.heard_at > s.changed_at and coalesce(x.ended_at, x.started_at) > s.changed_at)`;
   const conditions = [
     ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
     ...(filter.search === undefined
@@ -91,8 +94,8 @@ export function errorGroups(workspaceId: string, range: TimeRange, filter: Error
       from ${failedRows(workspaceId, range, filter)} group by e.error_fingerprint
     ), placed as (
       select g.error_fingerprint as id, r.error_type, r.error_message as sample_message, g.sample_id as sample_execution_id,
-        case when s.status = 'resolved' and w.last > s.changed_at then 'open' else coalesce(s.status, 'open') end as status,
-        coalesce(s.status = 'resolved' and w.last > s.changed_at, false) as reopened,
+        case when s.status = 'resolved' and ${cameBack} then 'open' else coalesce(s.status, 'open') end as status,
+        coalesce(s.status = 'resolved' and ${cameBack}, false) as reopened,
         g.executions, g.users, g.agents, round(g.credits_lost, 6) as credits_lost, w.first as first_seen_at, w.last as last_seen_at,
         g.executions::float8 / sum(g.executions) over () as share
       from grouped g

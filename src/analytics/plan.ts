@@ -107,7 +107,7 @@ export function checkOperand(filter: Filter, field: Field, path: string): void {
   if (numeric && filter.op !== "exists" && !operands.every(isNumber))
     throw impossible(path, "wrong_operand", `${filter.field} is a number.`);
   if (numeric && filter.op === "contains") throw impossible(path, "wrong_operand", "contains takes a text field.");
-  if (field.kind === "metadata" && typeof operands[0] === "number" && !operands.every((operand) => typeof operand === "number")) {
+  if (field.kind === "metadata" && new Set(operands.map((operand) => typeof operand === "number")).size > 1) {
     throw impossible(path, "wrong_operand", "All values of the list must be numbers, or none.");
   }
 }

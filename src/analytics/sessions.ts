@@ -22,6 +22,8 @@ export interface Sessions {
   /** Share of sessions with a single activity. */
   single_activity_rate: number | null;
   lengths: { name: string; sessions: number }[];
+  /** Moments that were read. */
+  rows: number;
 }
 
 const nullable = z.coerce.number().nullable();
@@ -59,7 +61,7 @@ export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessio
     ), found as materialized (
       select user_id, activities, extract(epoch from ended - at)::float8 * 1000 as length_ms from begun where at >= ${from}
     )
-    select count(*) as sessions, count(distinct user_id) as users, sum(activities) as activities, avg(length_ms) as avg,
+    select count(*) as sessions, count(distinct user_id) as users, coalesce(sum(activities), 0) as activities, avg(length_ms) as avg,
       percentile_disc(0.5) within group (order by length_ms) as p50, percentile_disc(0.9) within group (order by length_ms) as p90,
       count(*) filter (where activities = 1) as single,
       array[${sql.join(
@@ -76,6 +78,7 @@ export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessio
       activities_per_session: ratio(found.activities, found.sessions),
       duration_ms: { avg: found.avg, p50: found.p50, p90: found.p90 },
       single_activity_rate: ratio(found.single, found.sessions),
+      rows: found.activities ?? 0,
       lengths: LENGTH_NAMES.map((name, index) => ({ name, sessions: found.lengths[index] ?? 0 })),
     };
   });

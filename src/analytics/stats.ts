@@ -10,6 +10,9 @@ export interface Parts {
   sketches: boolean;
 }
 
+/** Whether the rows themselves are needed, and not only sums of them. */
+export const needsRows = ({ quantiles, users, agents, sketches }: Parts) => quantiles.length > 0 || users || agents || sketches;
+
 export const list = (items: readonly SQL[]) => sql.join([...items], sql`, `);
 export const names = (items: readonly string[]) => list(items.map((name) => sql`${sql.identifier(name)}`));
 export const SUMS = sql`executions, errors, duration_count, duration_sum_ms, duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out`;
@@ -18,7 +21,7 @@ const count = (status: string) => sql`coalesce(sum(executions) filter (where sta
 
 const CELL = [
   ...["executions", "errors", "duration_count", "rolled_durations", "duration_sum_ms", "duration_sum_squares"],
-  ...["duration_min_ms", "duration_max_ms", "credits", "tokens_in", "tokens_out"],
+  ...["duration_min_ms", "duration_max_ms", "credits", "tokens_in", "tokens_out", "raw_rows"],
 ];
 const AGGREGATES: Record<string, string> = { duration_min_ms: "min", duration_max_ms: "max" };
 
@@ -28,10 +31,10 @@ const AGGREGATES: Record<string, string> = { duration_min_ms: "min", duration_ma
  */
 export function cells(keys: readonly SQL[], rolls: SQL, raws: SQL, summed: boolean): SQL {
   const rows = sql`select ${rolls}, status, executions, errors, duration_count, duration_count as rolled_durations, duration_sum_ms, duration_sum_squares,
-      duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out from rolls0
+      duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out, 0 as raw_rows from rolls0
     union all
     select ${raws}, status, 1, errors, (duration_ms is not null)::int, 0, duration_ms, duration_ms::numeric ^ 2, duration_ms, duration_ms,
-      credits, tokens_in, tokens_out from raws0`;
+      credits, tokens_in, tokens_out, 1 from raws0`;
   if (!summed) return rows;
   const sums = CELL.map((name) => sql.raw(`${AGGREGATES[name] ?? "sum"}(${name}) as ${name}`));
   return sql`select ${list(keys)}, status, ${list(sums)} from (${rows}) rows(${list([...keys, sql`status`, ...CELL.map((name) => sql.raw(name))])}) group by ${list(keys)}, status`;

@@ -42,8 +42,3 @@ export function may(user: User, workspaceId: string, permission: Permission): bo
   const roles: readonly Role[] = GRANTS[permission];
   return role !== undefined && (roles.includes(role) || user.permissions.has(permission));
 }
-
-/** The permissions of a user in a workspace, in the table's order. */
-export function permissionsOf(user: User, workspaceId: string): Permission[] {
-  return PERMISSIONS.filter((permission) => may(user, workspaceId, permission));
-}

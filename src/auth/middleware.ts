@@ -45,6 +45,18 @@ export function require(permission: Permission): MiddlewareHandler<AppEnv> {
   };
 }
 
+/** Requires a permission in some workspace of the token, for answers about several of them; the first stands for them in the cache. */
+export function requireAny(permission: Permission): MiddlewareHandler<AppEnv> {
+  return async function requireAny(c, next) {
+    const { actor } = c.get("ctx");
+    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    const named = c.req.query("workspace_id");
+    const first = [...actor.workspaces.keys()].find((id) => may(actor, id, permission));
+    c.set("workspaceId", named !== undefined || first === undefined ? workspaceOf(actor, named, permission) : first);
+    await next();
+  };
+}
+
 /**
  * Requires a permission in the workspace that the path names (`:id`), and fixes that workspace for what follows.
  * @throws AppError not_found for one that the token does not include: it is like one that does not exist

@@ -34,7 +34,7 @@ export function encodeCursor(position: readonly string[]): string {
 /** The moment of a keyset position. @throws AppError impossible for one that no list has given */
 function cursorInstant(text: string): string {
   const at = parseInstant(text);
-  if (at === undefined || !isAskable(at)) throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+  if (at === undefined || !isAskable(at)) throw notOfThisList();
   return formatInstant(at);
 }
 
@@ -52,7 +52,15 @@ export function decodeCursor(cursor: string, length: number): string[] {
   } catch {
     // Falls through: whatever is wrong with it, it is not ours.
   }
-  throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+  throw notOfThisList();
+}
+
+const notOfThisList = () => impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+
+/** @throws AppError impossible for a range that is empty or reversed */
+export function inOrder({ from, to }: { from?: number | undefined; to?: number | undefined }): void {
+  if (from !== undefined && to !== undefined && from >= to)
+    throw impossible("query.to", "range_reversed", "The range must end after it starts.");
 }
 
 const counted = z.object({ total: z.number() });
@@ -66,7 +74,8 @@ export async function listByTime<T extends { id: string }>(db: Db, { from, colum
   const conditions = [...where];
   if (query.cursor !== undefined) {
     if (query.skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
-    const [position = "", id = ""] = decodeCursor(query.cursor, 2);
+    const [list, position = "", id = ""] = decodeCursor(query.cursor, 3);
+    if (list !== time) throw notOfThisList();
     const last = sql`${cursorInstant(position)}::timestamptz`;
     // The first comparison alone lets the planner leave out newer partitions.
     conditions.push(sql`${at} <= ${last} and (${at}, e.id) < (${last}, ${id})`);
@@ -82,6 +91,6 @@ export async function listByTime<T extends { id: string }>(db: Db, { from, colum
   const total = query.include_total
     ? await db.query({ sql: sql`select count(*) as total from ${from} where ${sql.join(where, sql` and `)}`, row: counted })
     : undefined;
-  const page = { limit: query.limit, next_cursor: hasMore && last ? encodeCursor([timeOf(last), last.id]) : null, has_more: hasMore };
+  const page = { limit: query.limit, next_cursor: hasMore && last ? encodeCursor([time, timeOf(last), last.id]) : null, has_more: hasMore };
   return { data, page: total ? { ...page, total: total[0]?.total ?? 0 } : page };
 }

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { MEASURE_NAMES } from "../analytics/measures.ts";
-import type { Query } from "../analytics/plan.ts";
+import { type Query, zoneOf } from "../analytics/plan.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/range.ts";
 import { textInput } from "./fields.ts";
 import { flagParam, idParam, instantParam, workspaceParam } from "./params.ts";
@@ -100,5 +100,5 @@ export function rangedQuery(given: Partial<Ranged>, otherwise?: Timeframe): Omit
     const wanted = rest[name as keyof typeof FILTERS];
     return wanted === undefined ? [] : [{ field, op: "eq" as const, value: wanted }];
   });
-  return { ...(otherwise ? rangeOr(given, otherwise) : { timeframe, from, to }), timezone, filters };
+  return { ...(otherwise ? rangeOr(given, otherwise) : { timeframe, from, to }), timezone: zoneOf(timezone), filters };
 }

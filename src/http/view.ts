@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Meta } from "../analytics/query.ts";
 import type { Permission } from "../auth/actor.ts";
-import { require, requireNamed } from "../auth/middleware.ts";
+import { require, requireAny, requireNamed } from "../auth/middleware.ts";
 import type { Context } from "../context.ts";
 import { cachedAnswer } from "./answer.ts";
 import { problems } from "./errors.ts";
@@ -48,7 +48,7 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
     tags: [tag],
     summary,
     description,
-    middleware: [of.ofWorkspace ? requireNamed(permission) : require(permission)] as const,
+    middleware: [(of.ofWorkspace ? requireNamed : of.perUser ? requireAny : require)(permission)] as const,
     request: { query, ...(params ? { params } : {}) },
     responses: { 200: json("The numbers.", answer), ...problems("malformed", "impossible", ...(params ? (["not_found"] as const) : [])) },
   });

@@ -221,11 +221,44 @@ describe("errors", () => {
       `/api/v1/errors?from=${new Date(now - 90_000).toISOString()}&to=${new Date(now + 120_000).toISOString()}`,
     );
     expect(body.data).toMatchObject([{ id, status: "open", reopened: true, executions: 3 }]);
+    // A run that began before the decision and fails after it is a comeback as well.
+    await own.post(`/api/v1/errors/${id}/resolve`, {});
+    expect((await list())[0]).toMatchObject({ status: "resolved", reopened: false });
+    const late = { id: "4", agent_id: "a", user_id: "u", status: "failure", started_at: new Date(now - 3_000_000).toISOString() };
+    await own.post("/api/v1/executions", {
+      ...late,
+      ended_at: new Date(Date.now() + 1_000).toISOString(),
+      error: { type: "E", message: "line 1:1 of 'z.ts' in run ab12" },
+    });
+    expect((await list())[0]).toMatchObject({ status: "open", reopened: true });
     await own.post(`/api/v1/errors/${id}/ignore`, {});
     expect((await list())[0]).toMatchObject({ status: "ignored" });
     expect((await own.post(`/api/v1/errors/${"0".repeat(16)}/resolve`, {})).status).toBe(404);
     expect((await api.post(`/api/v1/errors/${id}/resolve`, {})).status).toBe(404);
   });
+});
+
+it("the fingerprint of an error ignores numbers, ids, quoted text and places, and keeps the words", async () => {
+  const ctx = testContext();
+  const of = async (message: string | null) => {
+    const [row] = await ctx.db.query({ sql: sql`select error_fingerprint('E', ${message}) as id`, row: z.object({ id: z.string() }) });
+    return row?.id;
+  };
+  const same = [
+    ["Order ab12 missing", "Order cd34 missing"],
+    ["at x.ts:12:5", "at x.ts:7:31"],
+    ["value -5", "value 5"],
+    ["took 1e-5 s", "took 2.5 s"],
+    ["run 8f14e45f-ceea-467f-a9c9-1234567890ab", "run ffffffff-ffff-4fff-8fff-ffffffffffff"],
+    ["key deadbeefcafe", "key abcdefabcdef"],
+    ["no 'a' in \"b\"", "no 'c' in \"d\""],
+    ["keine Datei «а»", "keine Datei «б»"],
+    ["two  spaces", "two spaces"],
+  ] as const;
+  for (const [a, b] of same) expect([a, await of(a)]).toEqual([a, await of(b)]);
+  const different = ["timeout", "refused", "can't connect", "can't listen", null, "x.ts", "y.ts"];
+  const ids = await Promise.all(different.map(of));
+  expect(new Set(ids).size).toBe(different.length);
 });
 
 describe("credits", () => {
@@ -316,6 +349,24 @@ describe("credits", () => {
       remaining: decimal(1_000_000_000n - monthly),
       exceeded: false,
     });
+    const put2 = (budgets: unknown[]) =>
+      own.send("/api/v1/credits/budgets", {
+        method: "PUT",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ budgets }),
+      });
+    for (let round = 0; round < 10; round++) {
+      await Promise.all([
+        put2([{ period: "day", credits: 1 }]),
+        put2([
+          { period: "week", credits: 2 },
+          { period: "month", credits: 3 },
+        ]),
+      ]);
+      const { body: stored } = await own.get("/api/v1/credits/budgets", { "cache-control": "no-cache" });
+      expect([["day"], ["week", "month"]]).toContainEqual(stored.data.budgets.map((budget: { period: string }) => budget.period));
+    }
+    expect((await put2([{ period: "day", credits: 1e-7 }])).status).toBe(400);
     const twice = await own.send("/api/v1/credits/budgets", {
       method: "PUT",
       headers: { "content-type": "application/json" },
@@ -471,9 +522,24 @@ describe("executive", () => {
     expect(cost.currency).toBe("EUR");
     const dashboard = await data("/executive/dashboard");
     expect(dashboard.kpis).toEqual(kpis);
-    for (const query of [dashboard.users.query, dashboard.trends.query]) expect((await api.get(query)).status).toBe(200);
-    const activity = (await api.get(dashboard.users.query)).body.data;
-    expect(dashboard.users).toMatchObject({ dau: activity.latest.dau, wau: activity.latest.wau, mau: activity.latest.mau });
+    expect((await api.get(dashboard.trends.query)).status).toBe(200);
+    const activity = (await api.get(dashboard.users.dau.query)).body.data;
+    for (const name of ["dau", "wau", "mau", "stickiness"]) expect(dashboard.users[name].value).toBe(activity.latest[name]);
+    const sum = (name: string) => activity.days.reduce((total: number, day: Record<string, number>) => total + (day[name] ?? 0), 0);
+    expect([dashboard.users.new_users.value, dashboard.users.dormant_users.value]).toEqual([sum("new"), sum("dormant")]);
+    const earlier = (await api.get(`/api/v1/users/activity?from=2026-08-02T00:00:00Z&to=${FROM}`)).body.data;
+    expect(dashboard.users.mau).toMatchObject({ previous: earlier.latest.mau, change: activity.latest.mau - earlier.latest.mau });
+    for (const agent of dashboard.top_agents) {
+      expectMeasures(
+        agent,
+        rows.filter((row) => row.agent_id === agent.agent),
+      );
+      const explained = (await api.get(agent.query)).body.data;
+      expect([explained.current.executions, explained.previous.executions]).toEqual([
+        agent.executions,
+        agent.comparison.executions.previous,
+      ]);
+    }
     expect((await clientOf(await tokenFor(W, { role: "member" })).get(`/api/v1/executive/kpis?${RANGE}`)).status).toBe(403);
   });
 });
@@ -531,7 +597,7 @@ describe("workspaces and execution metrics", () => {
 
   it("are found by search, within the workspace", async () => {
     const find = async (q: string) => (await api.get(`/api/v1/search?q=${encodeURIComponent(q)}`)).body.data.results;
-    expect((await find("a3")).agents[0]).toMatchObject({ id: "a3", score: 3, href: "/api/v1/agents/a3" });
+    expect((await find("a3")).agents[0]).toMatchObject({ id: "a3", score: 3, href: `/api/v1/agents/a3?workspace_id=${W}` });
     expect((await find("tests")).agents[0]).toMatchObject({ id: "a3", title: "Writer of tests" });
     expect((await find("u1")).users.map((hit: { id: string }) => hit.id)).toContain("u1");
     expect((await find("n299")).executions.map((hit: { id: string }) => hit.id)).toEqual([

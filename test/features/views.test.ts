@@ -37,7 +37,9 @@ const VIEWS: View[] = [
   get("/agents/{agent}/analytics", { object: true }),
   get("/users", { rolled: true }),
   get("/users/{user}", { object: true, rolled: true }),
-  ...["activity", "cohorts", "retention"].map((name) => get(`/users/${name}`, { rolled: true })),
+  // Its sessions are made of raw moments.
+  get("/users/activity"),
+  ...["cohorts", "retention"].map((name) => get(`/users/${name}`, { rolled: true })),
   get("/users/churn", { rangeless: true, rolled: true }),
   get("/errors"),
   get("/errors/timeline", { rolled: true }),
@@ -241,6 +243,59 @@ describe("every view", () => {
       const { status, body } = await ask(view, W, "", "colour=red");
       expect([view.path, status, body.errors?.[0]?.path]).toEqual([view.path, 400, "query.colour"]);
     }
+  });
+
+  it("refuses a zone that is none, and a range that ends before it starts", async () => {
+    for (const view of VIEWS.filter((each) => each.method === "GET" && !each.rangeless)) {
+      for (const range of [
+        "timeframe=7d&timezone=%2B05:30",
+        "timeframe=7d&timezone=",
+        "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+      ]) {
+        const { status } = await ask(view, W, range);
+        expect([view.path, range, status]).toEqual([view.path, range, 422]);
+      }
+    }
+  });
+
+  it("that is a list refuses a cursor that it has not given", async () => {
+    const encoded = (position: string[]) => btoa(JSON.stringify(position)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const api = clientOf(await tokenFor(W, { role: "owner" }));
+    const lists = [
+      "/agents",
+      "/users",
+      `/workspaces/${W}/members`,
+      "/errors",
+      "/leaderboards/agents",
+      "/executions",
+      "/events",
+      "/funnels",
+    ];
+    const given = (await api.get("/api/v1/agents?timeframe=30d&limit=1")).body.page.next_cursor;
+    for (const path of lists) {
+      const forged = [
+        ["agent executions desc", "1", "1e999", "a1"],
+        ["agent executions desc", "2", "1", "a1"],
+        ["started_at", "x", "y"],
+        ["1"],
+        [],
+      ].map(encoded);
+      for (const cursor of [...forged, "***", path === "/agents" ? "" : given].filter(Boolean)) {
+        const { status } = await api.get(`/api/v1${path}?cursor=${encodeURIComponent(cursor)}`);
+        expect([path, cursor, status]).toEqual([path, cursor, 422]);
+      }
+    }
+    expect((await api.get(`/api/v1/agents?timeframe=30d&limit=1&sort=credits&cursor=${given}`)).status).toBe(422);
+  });
+
+  it("of several workspaces needs no default workspace in the token", async () => {
+    const api = clientOf(await tokenFor(W, { workspaceId: undefined, workspaces: { [W]: "viewer", [ONE]: "admin" } }));
+    expect((await api.get("/api/v1/workspaces")).body.data.map((each: { id: string; role: string }) => [each.id, each.role])).toEqual([
+      [W, "viewer"],
+      [ONE, "admin"],
+    ]);
+    expect((await api.get("/api/v1/leaderboards/workspaces")).status).toBe(200);
+    expect((await api.post("/api/v1/comparisons/workspaces", { workspace_ids: [W, ONE], timeframe: "7d" })).status).toBe(200);
   });
 
   it("uses rows of its own workspace only", async () => {

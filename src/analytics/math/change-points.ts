@@ -7,10 +7,15 @@ export interface ChangePoint {
   after: number;
 }
 
-/** Robust spread of the noise: the median absolute step, scaled for the normal distribution (1.4826) and for a difference (sqrt 2). */
+/** Variance of the noise: half the mean square of the steps (von Neumann 1941); a change of level is one step among many. */
 function noise(y: readonly number[]): number {
-  const steps = y.slice(1).map((value, index) => Math.abs(value - (y[index] ?? 0)));
-  return steps.length === 0 ? 0 : (1.4826 * median(steps)) / Math.SQRT2;
+  const steps = y.slice(1).map((value, index) => (value - (y[index] ?? 0)) ** 2);
+  return steps.length === 0 ? 0 : mean(steps) / 2;
+}
+
+/** Each value as the median of itself and its neighbours: an outlier that stands alone is no level, and a step stays where it is. */
+function withoutSpikes(y: readonly number[]): number[] {
+  return y.map((value, index) => median([y[index - 1] ?? value, value, y[index + 1] ?? value]));
 }
 
 /** Values at the least on each side of a change. */
@@ -18,11 +23,11 @@ export const MIN_SEGMENT = 3;
 
 /**
  * Changes of the mean level: PELT (Killick, Fearnhead, Eckley, JASA 107, 2012) with the squared error as cost and the penalty
- * 3 * sigma^2 * log(n), sigma from the steps between neighbours, so that the changes themselves do not count as noise.
+ * 4 * sigma^2 * log(n), sigma from the steps between neighbours, so that the changes themselves hardly count as noise.
  */
-export function changePoints(y: readonly number[]): ChangePoint[] {
+export function changePoints(series: readonly number[]): ChangePoint[] {
+  const y = withoutSpikes(series);
   const n = y.length;
-  const sigma = noise(y);
   if (n < 2 * MIN_SEGMENT) return [];
   const sums = [0];
   const squares = [0];
@@ -34,8 +39,7 @@ export function changePoints(y: readonly number[]): ChangePoint[] {
     const sum = (sums[to] ?? 0) - (sums[from] ?? 0);
     return (squares[to] ?? 0) - (squares[from] ?? 0) - (sum * sum) / (to - from);
   };
-  // Steps of a series that mostly stands still say nothing of its noise: a small part of its whole spread stands in.
-  const penalty = 3 * Math.max(sigma * sigma, (cost(0, n) / n) * 0.01) * Math.log(n);
+  const penalty = 4 * noise(series) * Math.log(n);
   if (penalty === 0) return [];
   const best = [-penalty];
   const last = [0];
@@ -54,5 +58,9 @@ export function changePoints(y: readonly number[]): ChangePoint[] {
   const cuts: number[] = [];
   for (let at = last[n] ?? 0; at > 0; at = last[at] ?? 0) cuts.unshift(at);
   const edges = [0, ...cuts, n];
-  return cuts.map((index, i) => ({ index, before: mean(y.slice(edges[i] ?? 0, index)), after: mean(y.slice(index, edges[i + 2] ?? n)) }));
+  return cuts.map((index, i) => ({
+    index,
+    before: mean(series.slice(edges[i] ?? 0, index)),
+    after: mean(series.slice(index, edges[i + 2] ?? n)),
+  }));
 }

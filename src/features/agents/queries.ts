@@ -35,7 +35,7 @@ export interface Change {
 /** Sets what is given and leaves the rest as it is. Safe to run twice. */
 export async function describeAgent(ctx: Context, workspaceId: string, id: string, { name, labels }: Change): Promise<Named> {
   const [row] = await ctx.db.query({
-    sql: sql`insert into agents as a (workspace_id, id, name, labels) values (${workspaceId}, ${id}, ${name ?? null}, ${sql.param(labels ?? [])}::text[])
+    sql: sql`insert into agents as a (workspace_id, id, name, labels) values (${workspaceId}, ${id}, ${name ?? null}, ${sql.param([...new Set(labels)])}::text[])
       on conflict (workspace_id, id) do update set name = ${name === undefined ? sql`a.name` : sql`excluded.name`},
         labels = ${labels === undefined ? sql`a.labels` : sql`excluded.labels`}, updated_at = now()
       returning a.id, a.name, a.labels`,

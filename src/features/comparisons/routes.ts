@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { require, workspaceOf } from "../../auth/middleware.ts";
+import { require, requireAny, workspaceOf } from "../../auth/middleware.ts";
 import type { Context } from "../../context.ts";
 import { cachedAnswer } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
@@ -25,7 +25,7 @@ const base = <B extends z.ZodType>(path: string, summary: string, description: s
     tags: ["Comparisons"],
     summary,
     description,
-    middleware: [require("read:metrics"), limitBody(64 * 1024)] as const,
+    middleware: [(path.endsWith("workspaces") ? requireAny : require)("read:metrics"), limitBody(64 * 1024)] as const,
     request: { query: z.strictObject(workspaceParam), body: { required: true, content: { "application/json": { schema: body } } } },
     responses: {
       200: json("The comparison.", z.object({ data, meta })),

@@ -23,27 +23,27 @@ async function stored(ctx: Context, workspaceId: string): Promise<Budget[]> {
   return rows.sort((a, b) => PERIODS.indexOf(a.period) - PERIODS.indexOf(b.period));
 }
 
-/** Puts these budgets in the place of all there were; in one statement, so nobody sees half of it. */
+/** Puts these budgets in the place of all there were. Two at once go one after the other: the result is what one of them said. */
 export async function putBudgets(ctx: Context, workspaceId: string, list: readonly { period: Period; credits: string }[]): Promise<void> {
   const by = ctx.actor.kind === "user" ? ctx.actor.id : "";
   const periods = sql`${sql.param(list.map((budget) => budget.period))}::text[]`;
-  await ctx.db.query({
-    sql: sql`with gone as (delete from budgets b where ${inWorkspace(workspaceId, "b")} and b.period <> all(${periods}))
-      insert into budgets (workspace_id, period, credits, updated_at, updated_by)
-      select ${workspaceId}, period, credits, now(), ${by} from unnest(${periods}, ${sql.param(list.map((budget) => budget.credits))}::numeric[]) as t(period, credits)
-      on conflict (workspace_id, period) do update set credits = excluded.credits, updated_at = excluded.updated_at, updated_by = excluded.updated_by`,
-    row: z.unknown(),
-  });
+  const lock = sql`select pg_advisory_xact_lock(hashtextextended(${workspaceId}, 0))::text`;
+  const replace = sql`with gone as (delete from budgets b where ${inWorkspace(workspaceId, "b")} and b.period <> all(${periods}))
+    insert into budgets (workspace_id, period, credits, updated_at, updated_by)
+    select ${workspaceId}, period, credits, now(), ${by} from unnest(${periods}, ${sql.param(list.map((budget) => budget.credits))}::numeric[]) as t(period, credits)
+    on conflict (workspace_id, period) do update set credits = excluded.credits, updated_at = excluded.updated_at, updated_by = excluded.updated_by`;
+  const statements = [lock, replace].map((statement) => ({ sql: statement, row: z.unknown() }));
+  await ctx.db.transaction(statements, { isolation: "ReadCommitted" });
   ctx.cache.advance(workspaceId);
 }
 
-interface Spent {
-  total: string;
-  hours: { bucket: string; credits: string }[];
+interface Hour {
+  bucket: string;
+  credits: string;
 }
 
 /** The marks of a budget, each with the local hour in which the spending reached it. */
-function marksOf(budget: string, { hours }: Spent) {
+function marksOf(budget: string, hours: readonly Hour[]) {
   let sum = 0n;
   const reached = new Map<number, string>();
   for (const { bucket, credits } of hours) {
@@ -89,7 +89,7 @@ export async function budgetsOf(ctx: Context, workspaceId: string) {
       remaining: fromMicros(toMicros(budget.credits) - toMicros(spent)),
       used_share: ratioOf(spent, budget.credits),
       exceeded: toMicros(spent) > toMicros(budget.credits),
-      marks: marksOf(budget.credits, { total: spent, hours }),
+      marks: marksOf(budget.credits, hours),
     };
   });
   return { data: { timezone, budgets }, meta: about.meta };

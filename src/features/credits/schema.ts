@@ -43,7 +43,7 @@ export const burn = z
 
 const amount = z
   .union([
-    z.number().gt(0).max(1e12),
+    z.number().min(0.000001).max(1e12),
     z
       .string()
       .regex(/^\d{1,12}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals")

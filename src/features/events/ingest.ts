@@ -69,6 +69,7 @@ async function storeEvents(ctx: Context, workspaceId: string, messages: readonly
     row: z.object({ id: z.string() }),
   });
   const created = new Set(rows.map((row) => row.id));
+  if (created.size > 0) ctx.cache.advance(workspaceId);
   if (created.size > 0) publish(ctx, workspaceId, { type: "events", created: created.size });
   const paths = created.size === messages.length ? [] : await contradictions(ctx, workspaceId, messages);
   return messages.map((message, index): Verdict => {

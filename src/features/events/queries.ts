@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Db } from "../../db/client.ts";
-import { listByTime, type Paging } from "../../db/keyset.ts";
+import { inOrder, listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { event } from "./schema.ts";
@@ -16,6 +16,7 @@ export interface ListQuery extends Paging {
 
 /** Newest first, ties by id. */
 export async function listEvents(db: Db, workspaceId: string, query: ListQuery) {
+  inOrder(query);
   const where: SQL[] = [inWorkspace(workspaceId, "e")];
   for (const name of ["event_type", "event_name", "user_id", "session_id"] as const) {
     if (query[name] !== undefined) where.push(sql`e.${sql.identifier(name)} = ${query[name]}`);

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Db } from "../../db/client.ts";
-import { listByTime, type Paging } from "../../db/keyset.ts";
+import { inOrder, listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { notFound } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
@@ -55,6 +55,7 @@ function conditions(workspaceId: string, query: ListQuery): SQL[] {
 
 /** Newest first, ties by id. */
 export async function listExecutions(db: Db, workspaceId: string, query: ListQuery) {
+  inOrder(query);
   const list = { from: sql`executions e`, columns: COLUMNS, row, where: conditions(workspaceId, query), time: "started_at" };
   const { data, page } = await listByTime(db, { ...list, timeOf: (each) => each.started_at }, query);
   return { data: data.map(shape), page };

@@ -1,4 +1,4 @@
-import type { Compared, Values } from "../../analytics/finish.ts";
+import type { Compared } from "../../analytics/finish.ts";
 import { type MeasureName, measureOf, type Value } from "../../analytics/measures.ts";
 import type { Answer } from "../../analytics/query.ts";
 import { type Money, NO_PRICE, type Settings } from "../../analytics/settings.ts";
@@ -54,13 +54,14 @@ export function figuresOf({ totals, totalsComparison = {} }: Answer, linkOf: (na
 }
 
 /** What credits cost. Revenue, its growth and what a customer is worth are not known here, and nothing stands in for them. */
-export function moneyOf(values: Values, { credit_price: price, currency }: Settings): { cost: Money; revenue: Money } {
-  const cost: Money =
-    price === null
-      ? { amount: null, currency: null, reason: NO_PRICE }
-      : { amount: costOf(String(values.credits ?? "0"), price), currency, reason: null };
-  return {
-    cost,
-    revenue: { amount: null, currency: null, reason: "Executions and events say nothing of prices that customers pay." },
+export function moneyOf({ totals, totalsComparison = {} }: Answer, { credit_price: price, currency }: Settings, query: string) {
+  const costs = (credits: Value) => (price === null ? null : costOf(String(credits ?? "0"), price));
+  const { previous = null, change_ratio = null } = totalsComparison.credits ?? {};
+  const money: Money = {
+    amount: costs(totals.credits ?? "0"),
+    currency: price === null ? null : currency,
+    reason: price === null ? NO_PRICE : null,
   };
+  const revenue: Money = { amount: null, currency: null, reason: "Executions and events say nothing of prices that customers pay." };
+  return { cost: { ...money, previous_amount: costs(previous), change_ratio: price === null ? null : change_ratio, query }, revenue };
 }

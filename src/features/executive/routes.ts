@@ -1,16 +1,17 @@
 import { z } from "@hono/zod-openapi";
+import { comparedValue } from "../../analytics/finish.ts";
 import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
 import { directionOf } from "../../analytics/math/direction.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { bucketsOf, isWhole, wholeBuckets } from "../../analytics/range.ts";
+import { bucketsOf, comparedRange, isWhole, wholeBuckets } from "../../analytics/range.ts";
 import { settingsOf } from "../../analytics/settings.ts";
 import type { Context } from "../../context.ts";
-import { rangedQuery, span, value, values } from "../../http/numbers.ts";
+import { compared, rangedQuery, span, value, values } from "../../http/numbers.ts";
 import { createRouter } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
-import { explainingQuery, figuresOf, KPIS, moneyOf } from "./figures.ts";
+import { explainingQuery, type Figure, figuresOf, KPIS, moneyOf } from "./figures.ts";
 
 const tag = "Executive";
 const permission = "view_executive_dashboard" as const;
@@ -32,19 +33,19 @@ const figure = z
   })
   .openapi("Figure");
 const money = z.object({ amount: z.string().nullable(), currency: z.string().nullable(), reason: z.string().nullable() });
+const cost = money.extend({ previous_amount: z.string().nullable(), change_ratio: ratio, query: z.string() });
 const kpis = z.record(z.string(), figure);
 const users = z.object({
   day: z.string().nullable(),
-  dau: z.int().nullable(),
-  wau: z.int().nullable(),
-  mau: z.int().nullable(),
-  stickiness: ratio,
-  new_users: z.int(),
-  resurrected_users: z.int(),
-  dormant_users: z.int(),
-  query: z.string(),
+  dau: figure,
+  wau: figure,
+  mau: figure,
+  stickiness: figure,
+  new_users: figure,
+  resurrected_users: figure,
+  dormant_users: figure,
 });
-const top = z.array(z.looseObject({ agent: z.string() }));
+const top = z.array(z.looseObject({ agent: z.string(), comparison: compared, query: z.string() }));
 const trends = z.object({
   days: z.array(values),
   directions: z.record(z.string(), z.looseObject({ trend: z.enum(["up", "down", "none"]) })),
@@ -73,28 +74,59 @@ const usersLink = (parts: Parts) =>
 const kpiQuery = (parts: Parts, explain?: boolean) =>
   prepare(parts.workspaceId, { ...parts.base, measures: KPIS, compare: "previous_period" }, parts.now, explain);
 const topQuery = (parts: Parts, explain?: boolean) =>
-  prepare(parts.workspaceId, { ...parts.base, measures: TOP, group_by: ["agent"], limit: TOP_AGENTS }, parts.now, explain);
+  prepare(
+    parts.workspaceId,
+    { ...parts.base, measures: TOP, group_by: ["agent"], limit: TOP_AGENTS, compare: "previous_period" },
+    parts.now,
+    explain,
+  );
 const trendQuery = (parts: Parts, explain?: boolean) =>
   prepare(parts.workspaceId, { ...parts.base, measures: TREND, granularity: "day" }, parts.now, explain);
-const usersQuery = ({ workspaceId, base }: Parts) =>
-  lifecycle(workspaceId, wholeBuckets(base, "day", base.timezone, MONTH_DAYS), base.timezone);
+/** Users of the period before and of the range, day by day. */
+function usersQuery({ workspaceId, base }: Parts) {
+  const before = comparedRange(base, "previous_period", base.timezone);
+  return lifecycle(workspaceId, wholeBuckets({ from: before.from, to: base.to }, "day", base.timezone, MONTH_DAYS), base.timezone);
+}
 
-const topOf = ({ rows }: Answer) => rows.filter((row) => !row.other).map((row) => ({ agent: row.group.agent, ...row.values }));
+const topOf = ({ rows }: Answer, parts: Parts) =>
+  rows
+    .filter((row) => !row.other)
+    .map(({ group, values: of, comparison = {} }) => ({
+      agent: group.agent,
+      ...of,
+      comparison,
+      query: `${link(parts, TOP)}&agent_id=${encodeURIComponent(String(group.agent))}`,
+    }));
 
-function usersOf({ days }: { days: ReturnType<ReturnType<typeof lifecycle>["finish"]>["days"] }, parts: Parts) {
-  const begun = wholeBuckets(parts.base, "day", parts.base.timezone).filter((day) => day.from <= parts.now).length;
-  const latest = days[begun - 1];
-  const sum = (name: "new" | "resurrected" | "dormant") => days.slice(0, begun).reduce((all, day) => all + day[name], 0);
+type Days = ReturnType<ReturnType<typeof lifecycle>["finish"]>["days"];
+
+/** Figures of the last day of the range that has begun against the last day before the range, and sums of its days against those of the period before. */
+function usersOf({ days }: { days: Days }, parts: Parts) {
+  const asked = wholeBuckets(parts.base, "day", parts.base.timezone);
+  const begun = asked.filter((day) => day.from <= parts.now).length;
+  const start = days.length - asked.length;
+  const [now, before] = [days.slice(start, start + begun), days.slice(0, start)];
+  const query = usersLink(parts);
+  const of = (value: number | null, previous: number | null, good: "up" | "down"): Figure => ({
+    value,
+    ...comparedValue(value, previous),
+    good,
+    query,
+  });
+  const last = (name: "dau" | "wau" | "mau" | "stickiness") => of(now.at(-1)?.[name] ?? null, before.at(-1)?.[name] ?? null, "up");
+  const sum = (name: "new" | "resurrected" | "dormant", good: "up" | "down") => {
+    const total = (list: Days) => list.reduce((all, day) => all + day[name], 0);
+    return of(total(now), total(before), good);
+  };
   return {
-    day: latest?.day ?? null,
-    dau: latest?.dau ?? null,
-    wau: latest?.wau ?? null,
-    mau: latest?.mau ?? null,
-    stickiness: latest?.stickiness ?? null,
-    new_users: sum("new"),
-    resurrected_users: sum("resurrected"),
-    dormant_users: sum("dormant"),
-    query: usersLink(parts),
+    day: now.at(-1)?.day ?? null,
+    dau: last("dau"),
+    wau: last("wau"),
+    mau: last("mau"),
+    stickiness: last("stickiness"),
+    new_users: sum("new", "up"),
+    resurrected_users: sum("resurrected", "up"),
+    dormant_users: sum("dormant", "down"),
   };
 }
 
@@ -127,11 +159,14 @@ view(router, {
   summary: "Key figures",
   description: `${FIGURES} ${MONEY}`,
   query: params,
-  data: z.object({ kpis, cost: money, revenue: money }).openapi("ExecutiveKpis"),
+  data: z.object({ kpis, cost, revenue: money }).openapi("ExecutiveKpis"),
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
     const [settings, [answer]] = await Promise.all([settingsOf(ctx, workspaceId), together(ctx.db, [kpiQuery(parts, query.explain)])]);
-    return { data: { kpis: figuresOf(answer, (name) => link(parts, [name])), ...moneyOf(answer.totals, settings) }, meta: answer.meta };
+    return {
+      data: { kpis: figuresOf(answer, (name) => link(parts, [name])), ...moneyOf(answer, settings, link(parts, ["credits"])) },
+      meta: answer.meta,
+    };
   },
 });
 
@@ -140,9 +175,9 @@ view(router, {
   tag,
   permission,
   summary: "Key figures, users and the agents that ran most",
-  description: `${FIGURES} users: of the last day of the range that has begun; new, resurrected and dormant add up its days (see /users/activity). ${MONEY}`,
+  description: `${FIGURES} users: of the last day of the range that has begun against the last before the range; new, resurrected and dormant add up the days of each period (see /users/activity). ${MONEY}`,
   query: params,
-  data: z.object({ kpis, users, top_agents: top, cost: money, revenue: money }).openapi("ExecutiveOverview"),
+  data: z.object({ kpis, users, top_agents: top, cost, revenue: money }).openapi("ExecutiveOverview"),
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
     const settings = await settingsOf(ctx, workspaceId);
@@ -154,8 +189,8 @@ view(router, {
     const data = {
       kpis: figuresOf(answer, (name) => link(parts, [name])),
       users: usersOf(people, parts),
-      top_agents: topOf(agents),
-      ...moneyOf(answer.totals, settings),
+      top_agents: topOf(agents, parts),
+      ...moneyOf(answer, settings, link(parts, ["credits"])),
     };
     return { data, meta: metaTogether({ kpis: answer.meta, top_agents: agents.meta, users: people.meta }) };
   },
@@ -183,7 +218,7 @@ view(router, {
   summary: "Everything of the executive views, from one snapshot",
   description: `${FIGURES} ${MONEY}`,
   query: params,
-  data: z.object({ kpis, users, top_agents: top, trends, cost: money, revenue: money }).openapi("ExecutiveDashboard"),
+  data: z.object({ kpis, users, top_agents: top, trends, cost, revenue: money }).openapi("ExecutiveDashboard"),
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
     const settings = await settingsOf(ctx, workspaceId);
@@ -196,9 +231,9 @@ view(router, {
     const data = {
       kpis: figuresOf(answer, (name) => link(parts, [name])),
       users: usersOf(people, parts),
-      top_agents: topOf(agents),
+      top_agents: topOf(agents, parts),
       trends: trendsOf(days, parts),
-      ...moneyOf(answer.totals, settings),
+      ...moneyOf(answer, settings, link(parts, ["credits"])),
     };
     return { data, meta: metaTogether({ kpis: answer.meta, top_agents: agents.meta, trends: days.meta, users: people.meta }) };
   },

@@ -21,14 +21,27 @@ interface Travelled {
   meta: Meta;
 }
 
+function wantedOf({ steps, exclusions = [] }: Definition): { wanted: Wanted[]; paths: string[] } {
+  const paths = [
+    ...steps.map((_, index) => `definition.steps.${index}`),
+    ...exclusions.map((_, index) => `definition.exclusions.${index}`),
+  ];
+  return { wanted: [...steps, ...exclusions], paths };
+}
+
+/** @throws AppError impossible for a definition whose fields or values cannot be asked */
+export function checkDefinition(definition: Definition): void {
+  const { wanted, paths } = wantedOf(definition);
+  moments("", { from: 0, to: 1 }, wanted, paths);
+}
+
 /** The journey of every user who began in the range: what counts, journeys and trend are all made of. */
 async function travel(ctx: Context, workspaceId: string, definition: Definition, question: Question): Promise<Travelled> {
   const timezone = zoneOf(question.timezone ?? "UTC");
   const range = rangeOf(rangeOr(question, "30d"), ctx.now() * 1000);
-  const { steps, exclusions = [], order = "ordered", same_instant = "counts", window_seconds = DEFAULT_WINDOW_SECONDS } = definition;
+  const { steps, order = "ordered", same_instant = "counts", window_seconds = DEFAULT_WINDOW_SECONDS } = definition;
   const rules: Rules = { steps: steps.length, order, windowUs: window_seconds * SECOND_US, sameInstant: same_instant, ...range };
-  const wanted: Wanted[] = [...steps, ...exclusions];
-  const paths = [...steps.map((_, index) => `steps.${index}`), ...exclusions.map((_, index) => `exclusions.${index}`)];
+  const { wanted, paths } = wantedOf(definition);
   // Who begins at the end of the range has the whole window too.
   const watched = { from: range.from, to: range.to + rules.windowUs };
   const [users, meta] = await together(ctx.db, [

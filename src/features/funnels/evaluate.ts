@@ -96,6 +96,21 @@ function walkInOrder(user: Moments, start: number, rules: Rules): EpochUs[] {
   return onward(user, start, first, [begun], rules);
 }
 
+/** For each moment the place of the next one, itself excepted, that is of the second step and not before its instant; the length for none. */
+function nextSecond({ times, masks }: Moments): number[] {
+  const next = new Array<number>(times.length).fill(times.length);
+  let [later, instant] = [times.length, times.length];
+  for (let end = times.length; end > 0; end = instant) {
+    instant = end - 1;
+    while (instant > 0 && times[instant - 1] === times[end - 1]) instant--;
+    const here: number[] = [];
+    for (let i = instant; i < end; i++) if ((masks[i] ?? 0) & 2) here.push(i);
+    for (let i = instant; i < end; i++) next[i] = here.find((place) => place !== i) ?? later;
+    later = here[0] ?? later;
+  }
+  return next;
+}
+
 /** Whether an attempt is further than another, or as far from the same instant and earlier at a step. */
 function isBetter(a: readonly EpochUs[], b: readonly EpochUs[]): boolean {
   if (a.length !== b.length) return a.length > b.length;
@@ -130,15 +145,25 @@ function walkInAnyOrder({ times, masks }: Moments, start: number, rules: Rules):
 /** How far a user came, or undefined for one who never began in the range. */
 export function journeyOf(user: Moments, rules: Rules): Journey | undefined {
   const begins = rules.order === "any" ? stepBits(rules.steps) : 1;
+  const seconds = rules.order === "any" ? [] : nextSecond(user);
+  // No attempt can come further than the steps that there are moments of.
+  const seen = user.masks.reduce((all, mask) => all | mask, 0);
+  let most = 0;
+  while (most < rules.steps && (rules.order === "any" || seen & (1 << most))) most++;
   let best: { times: EpochUs[]; at: number | undefined; begun: EpochUs } | undefined;
   for (let start = 0; start < user.times.length; start++) {
     const at = user.times[start] ?? 0;
     if (at < rules.from || ((user.masks[start] ?? 0) & begins) === 0) continue;
-    if (at >= rules.to || (best?.times.length === rules.steps && at > best.begun)) break;
+    if (at >= rules.to || (best?.times.length === most && at > best.begun)) break;
     let attempt: typeof best;
     if (rules.order === "any") {
       const { times, first } = walkInAnyOrder(user, start, rules);
       attempt = { times, at: first, begun: at };
+    } else if (
+      (user.times[seconds[start] ?? 0] ?? Number.POSITIVE_INFINITY) - at >= rules.windowUs ||
+      seconds[start] === user.times.length
+    ) {
+      attempt = { times: [at], at: start, begun: at };
     } else attempt = { times: walkInOrder(user, start, rules), at: start, begun: at };
     if (!best || isBetter(attempt.times, best.times)) best = attempt;
   }

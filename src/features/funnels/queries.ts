@@ -4,7 +4,6 @@ import type { Context } from "../../context.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { notFound } from "../../lib/errors.ts";
-import { uuidv7 } from "../../lib/ids.ts";
 import { type Definition, funnel } from "./schema.ts";
 
 export type Funnel = z.output<typeof funnel>;
@@ -32,10 +31,11 @@ export async function getFunnel(ctx: Context, workspaceId: string, id: string): 
   return found;
 }
 
-export async function createFunnel(ctx: Context, workspaceId: string, author: string, input: FunnelInput): Promise<Funnel> {
+/** Saves a funnel under an id. The same id again (a request that was repeated) gives what is stored. */
+export async function createFunnel(ctx: Context, workspaceId: string, id: string, author: string, input: FunnelInput): Promise<Funnel> {
   const [row] = await ctx.db.query({
     sql: sql`insert into funnels as e (workspace_id, id, name, description, definition, created_by)
-      values (${workspaceId}, ${uuidv7(ctx.now())}, ${input.name}, ${input.description ?? null}, ${JSON.stringify(input.definition)}::jsonb, ${author}) returning ${COLUMNS}`,
+      values (${workspaceId}, ${id}, ${input.name}, ${input.description ?? null}, ${JSON.stringify(input.definition)}::jsonb, ${author}) on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
     row: funnel,
   });
   if (!row) throw new Error("The statement gave no row");
@@ -50,6 +50,7 @@ export async function replaceFunnel(ctx: Context, workspaceId: string, id: strin
     row: funnel,
   });
   if (!row) throw notFound("funnel");
+  ctx.cache.advance(workspaceId);
   return row;
 }
 
@@ -60,4 +61,5 @@ export async function deleteFunnel(ctx: Context, workspaceId: string, id: string
     row: z.object({ id: z.string() }),
   });
   if (rows.length === 0) throw notFound("funnel");
+  ctx.cache.advance(workspaceId);
 }

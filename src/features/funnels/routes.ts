@@ -3,11 +3,12 @@ import { require } from "../../auth/middleware.ts";
 import { cachedAnswer } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
+import { idMaker } from "../../http/intake.ts";
 import { meta } from "../../http/numbers.ts";
 import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json, view } from "../../http/view.ts";
-import { analyzeFunnel, journeysOf } from "./analyze.ts";
+import { analyzeFunnel, checkDefinition, journeysOf } from "./analyze.ts";
 import { createFunnel, deleteFunnel, getFunnel, listFunnels, replaceFunnel } from "./queries.ts";
 import * as schema from "./schema.ts";
 
@@ -42,14 +43,18 @@ router.openapi(
     path: "/funnels",
     tags,
     summary: "Save a funnel",
+    description: "With an Idempotency-Key the request may be repeated: it saves one funnel.",
     middleware: [require("write:funnels"), limitBody(64 * 1024)] as const,
     request: { query, body: body(schema.funnelInput) },
     responses: { 201: json("The funnel.", one), ...problems(...refused) },
   }),
   async (c) => {
     const [ctx, input] = [c.get("ctx"), c.req.valid("json")];
+    const workspaceId = c.get("workspaceId");
     const author = ctx.actor.kind === "user" ? ctx.actor.id : "";
-    const data = await createFunnel(ctx, c.get("workspaceId"), author, input);
+    checkDefinition(input.definition);
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const data = await createFunnel(ctx, workspaceId, made(0).id, author, input);
     return c.json({ data }, 201, { location: `/api/v1/funnels/${data.id}` });
   },
 );
@@ -97,8 +102,9 @@ router.openapi(
     responses: { 200: json("The funnel.", one), ...problems(...refused, "not_found") },
   }),
   async (c) => {
-    const { id } = c.req.valid("param");
-    return c.json({ data: await replaceFunnel(c.get("ctx"), c.get("workspaceId"), id, c.req.valid("json")) }, 200);
+    const [{ id }, input] = [c.req.valid("param"), c.req.valid("json")];
+    checkDefinition(input.definition);
+    return c.json({ data: await replaceFunnel(c.get("ctx"), c.get("workspaceId"), id, input) }, 200);
   },
 );
 

@@ -8,6 +8,8 @@ interface Basis {
   A: number;
   D: number | null;
   C: number;
+  /** Credits of all runs. */
+  total: number;
   /** Executions of the period before, for what compares in time. */
   before: number;
 }
@@ -40,7 +42,7 @@ export const USER_CRITERIA = {
   activity: { formula: "N + 0.5 S + 5 A", of: ({ N, S, A }) => N + 0.5 * S + 5 * A },
   efficiency: { formula: "0.6 S + 0.4 max(0, 100 - C / 10)", of: ({ S, C }) => 0.6 * S + 0.4 * cheap(C) },
   contribution: { formula: "0.5 N + 10 A + 0.3 S", of: ({ N, A, S }) => 0.5 * N + 10 * A + 0.3 * S },
-  savings: { formula: "0.1 max(0, 1000 - N C) + 0.3 S", of: ({ N, C, S }) => 0.1 * atLeast0(1000 - N * C) + 0.3 * S },
+  savings: { formula: "0.1 max(0, 1000 - all credits) + 0.3 S", of: ({ total, S }) => 0.1 * atLeast0(1000 - total) + 0.3 * S },
 } as const satisfies Record<string, Score>;
 
 export const WORKSPACE_CRITERIA = {
@@ -64,6 +66,7 @@ export function basisOf(values: Values, before: Values | undefined): Basis {
     A: number(values.active_agents),
     D: values.duration_avg === null || values.duration_avg === undefined ? null : number(values.duration_avg) / 1000,
     C: number(values.credits_avg),
+    total: number(values.credits),
     before: number(before?.executions),
   };
 }

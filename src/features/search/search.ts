@@ -27,10 +27,12 @@ interface Asked {
 const score = (id: SQL, { text }: Asked) =>
   sql`case when lower(${id}) = lower(${text}::text) then 3 when starts_with(lower(${id}), lower(${text}::text)) then 2 else 1 end`;
 const matches = (document: SQL, { words }: Asked) =>
-  words === null ? sql`false` : sql`to_tsvector('simple', ${document}) @@ to_tsquery('simple', ${words})`;
+  words === null
+    ? sql`false`
+    : sql`to_tsvector('simple', regexp_replace(${document}, '[^[:alnum:]]+', ' ', 'g')) @@ to_tsquery('simple', ${words})`;
 
 /**
- * Ids of a kind that begin with the text, by a loose scan of an index: one probe an id, however many rows it has.
+ * Ids of a kind that begin with the text, as it is written: a loose scan, so that an id with many rows costs one step.
  */
 function idsOf(asked: Asked, table: string, column: string): SQL {
   const [t, c] = [sql.identifier(table), sql.identifier(column)];
@@ -108,7 +110,9 @@ export async function search(
   const asked = { workspaceId, text, words: wordsOf(text), limit };
   const parts = types.map((type): Prepared<Hit[]> => {
     const { href, find } = KINDS[type];
-    return statementOf({ sql: find(asked), row }, (rows) => rows.map((hit) => ({ type, ...hit, href: href(encodeURIComponent(hit.id)) })));
+    return statementOf({ sql: find(asked), row }, (rows) =>
+      rows.map((hit) => ({ type, ...hit, href: `${href(encodeURIComponent(hit.id))}?workspace_id=${encodeURIComponent(workspaceId)}` })),
+    );
   });
   const found = await together(ctx.db, parts);
   return Object.fromEntries(types.map((type, index) => [type, found[index] ?? []]));

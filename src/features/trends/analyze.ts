@@ -94,7 +94,7 @@ function insightsOf(
     const verb = direction.trend === "up" ? "rises" : "falls";
     list.push({
       kind: "direction",
-      text: `${measure} ${verb} by ${rounded(Math.abs(direction.slope))} a ${granularity} (median slope); by chance alone this would be seen with p = ${rounded(direction.p_value)}.`,
+      text: `${measure} ${verb}: Kendall's tau is ${rounded(direction.tau ?? 0)}, the median slope ${rounded(direction.slope)} a ${granularity}; by chance alone this would be seen with p = ${rounded(direction.p_value)}.`,
       evidence: { slope: direction.slope, p_value: direction.p_value, tau: direction.tau, points: direction.points },
     });
   }
@@ -113,6 +113,10 @@ function insightsOf(
     });
   }
   if (list.length > 0) return list;
+  if (direction.method === null && season === undefined)
+    return [
+      { kind: "none", text: `Nothing of ${measure} could be tested: ${direction.reason ?? ""}`, evidence: { points: direction.points } },
+    ];
   return [
     {
       kind: "none",

@@ -27,13 +27,19 @@ function bucketsFor(
   return { buckets: wholeBuckets(range, granularity, timezone, lead), timezone };
 }
 
+/** Sessions and features are made of raw moments, which no rollup keeps. */
+const withRaw = (meta: Meta, rows: number): Meta => ({
+  ...meta,
+  sources: { ...meta.sources, raw: { rows: meta.sources.raw.rows + rows } },
+});
+
 /** Active users by day with their lifecycle, sessions, features and hours of use: one snapshot. */
 export async function activity(ctx: Context, workspaceId: string, query: Span) {
   const { buckets, timezone } = bucketsFor(ctx, query, "day", "30d", MONTH_DAYS);
   const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
   const now = ctx.now() * 1000;
   const heat = { measures: ["executions" as const], ...range, timezone, group_by: ["day_of_week", "hour_of_day"], limit: 168 };
-  const [users, found, features, hours] = await together(ctx.db, [
+  const [users, { rows, ...found }, features, hours] = await together(ctx.db, [
     lifecycle(workspaceId, buckets, timezone),
     sessions(workspaceId, range),
     featureUse(workspaceId, range),
@@ -63,7 +69,10 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
       feature_use: use,
       heatmap,
     },
-    meta: metaTogether({ users: users.meta, heatmap: hours.meta }),
+    meta: withRaw(
+      metaTogether({ users: users.meta, heatmap: hours.meta }),
+      rows + features.reduce((sum, feature) => sum + feature.events, 0),
+    ),
   };
 }
 
@@ -181,7 +190,7 @@ export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery
     data: {
       window_days: length,
       churn_rate: last?.churn_rate ?? null,
-      churned_users: last?.churned_users ?? 0,
+      churned_users: last?.complete ? last.churned_users : null,
       active_before: last?.active_before ?? 0,
       windows: list,
     },

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { listByTime, type Paging } from "../../db/keyset.ts";
+import { inOrder, listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 
@@ -23,6 +23,7 @@ export function timeline(
   userId: string,
   query: Paging & { from?: EpochUs | undefined; to?: EpochUs | undefined },
 ) {
+  inOrder(query);
   const bounds = (column: string) => {
     const at = sql`x.${sql.identifier(column)}`;
     const from = query.from === undefined ? sql`` : sql` and ${at} >= ${formatInstant(query.from)}::timestamptz`;

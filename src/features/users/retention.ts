@@ -1,5 +1,6 @@
 import { type CohortCounts, cellKey } from "../../analytics/cohorts.ts";
 import type { Bucket } from "../../analytics/range.ts";
+import { impossible } from "../../lib/errors.ts";
 import type { EpochUs } from "../../lib/time.ts";
 
 export const MODES = ["classic", "rolling", "bounded"] as const;
@@ -22,27 +23,43 @@ export interface Cohort {
   cells: Cell[];
 }
 
-/** Users that count at an offset: there then (classic), then or later (rolling), or at least once from offset 1 up to then (bounded). */
-function usersAt(counts: CohortCounts, mode: Mode, cohort: number, offset: number, last: number): number {
-  if (mode === "classic" || (mode === "bounded" && offset === 0)) return counts.present.get(cellKey(cohort, offset)) ?? 0;
-  const [from, to, of] = mode === "rolling" ? [offset, last, counts.last] : [1, offset, counts.back];
-  let users = 0;
-  for (let each = from; each <= to; each++) users += of.get(cellKey(cohort, each)) ?? 0;
+/** A matrix is held in memory and in an answer whole. */
+const MAX_CELLS = 50_000;
+
+/**
+ * Users that count at each offset from 0 to `last`: there then (classic), then or later (rolling), or at least once from offset 1
+ * up to then (bounded).
+ */
+function usersBy(counts: CohortCounts, mode: Mode, cohort: number, last: number): number[] {
+  const of = (list: ReadonlyMap<string, number>, offset: number) => list.get(cellKey(cohort, offset)) ?? 0;
+  const users = Array.from({ length: last + 1 }, (_, offset) => of(mode === "rolling" ? counts.last : counts.present, offset));
+  if (mode === "rolling")
+    for (let offset = last - 1; offset >= 0; offset--) users[offset] = (users[offset] ?? 0) + (users[offset + 1] ?? 0);
+  if (mode === "bounded")
+    for (let offset = 1; offset <= last; offset++) users[offset] = (offset === 1 ? 0 : (users[offset - 1] ?? 0)) + of(counts.back, offset);
   return users;
 }
 
 /**
  * The matrix of retention: one row a cohort, one cell an offset whose bucket has begun.
  * @param asOf a bucket that ends later than this is not complete
+ * @throws AppError impossible for more than MAX_CELLS
  */
 export function matrixOf(counts: CohortCounts, buckets: readonly Bucket[], mode: Mode, asOf: EpochUs, maxOffset: number): Cohort[] {
+  if (buckets.length * Math.min(buckets.length, maxOffset + 1) > MAX_CELLS)
+    throw impossible(
+      "query.max_offset",
+      "too_many_cells",
+      `The matrix would have more than ${MAX_CELLS} cells; ask for a shorter range or a smaller max_offset.`,
+    );
   return buckets.map(({ label }, index): Cohort => {
     const size = counts.sizes.get(index) ?? 0;
+    const users = usersBy(counts, mode, index, buckets.length - 1 - index);
     const cells = buckets.slice(index, index + maxOffset + 1).flatMap(({ from, to }, offset): Cell[] => {
       if (from > asOf) return [];
       const complete = to <= asOf;
-      const users = usersAt(counts, mode, index, offset, buckets.length - 1 - index);
-      return [{ offset, users, rate: complete && size > 0 ? users / size : null, complete }];
+      const here = users[offset] ?? 0;
+      return [{ offset, users: here, rate: complete && size > 0 ? here / size : null, complete }];
     });
     return { cohort: label.slice(0, 10), size, complete: (buckets[index]?.to ?? 0) <= asOf, cells };
   });

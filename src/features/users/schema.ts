@@ -138,7 +138,7 @@ export const churnData = z
   .object({
     window_days: count,
     churn_rate: ratio,
-    churned_users: count,
+    churned_users: count.nullable(),
     active_before: count,
     windows: z.array(
       z.object({

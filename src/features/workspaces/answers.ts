@@ -56,6 +56,7 @@ function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boo
   return {
     fixed,
     now,
+    days: days.length,
     parts: [
       prepare(workspaceId, { ...fixed, measures: TOTALS, compare: "previous_period" }, now, explain),
       prepare(workspaceId, { ...fixed, measures: ["credits"], group_by: ["status"] }, now, explain),
@@ -73,7 +74,7 @@ function creditsOf(statuses: Answer): { successful: string; ended: string } {
 }
 
 export async function overviewOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
-  const { parts } = commonParts(ctx, workspaceId, base, explain);
+  const { parts, days } = commonParts(ctx, workspaceId, base, explain);
   const [settings, edges, [totals, statuses, users]] = await Promise.all([
     settingsOf(ctx, workspaceId),
     edgesOf(ctx, workspaceId),
@@ -82,7 +83,7 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
   const data = {
     id: workspaceId,
     ...settings,
-    health: healthOf(totals.totals, users, creditsOf(statuses)),
+    health: healthOf(totals.totals, users, days, creditsOf(statuses)),
     totals: totals.totals,
     change: totals.totalsComparison ?? {},
     users: { active: users.users, recent: users.recent, regular: users.regular },
@@ -92,7 +93,7 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
 }
 
 export async function analyticsOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
-  const { fixed, now, parts } = commonParts(ctx, workspaceId, base, explain);
+  const { fixed, now, parts, days } = commonParts(ctx, workspaceId, base, explain);
   const top = (by: string) => prepare(workspaceId, { ...fixed, measures: GROUP, group_by: [by], limit: TOP }, now, explain);
   const [totals, statuses, users, members, agents, daily] = await together(ctx.db, [
     ...parts,
@@ -103,10 +104,10 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
   const rows = (answer: Answer, by: string) =>
     answer.rows.filter((row) => !row.other).map((row) => ({ id: String(row.group[by]), ...row.values }));
   const credits = String(totals.totals.credits);
-  const length = Math.max(1, Math.round((Math.min(fixed.to, now) - fixed.from) / DAY_US));
+  const length = Math.max(1, Math.floor((Math.min(fixed.to, now) - fixed.from) / DAY_US));
   const data = {
     id: workspaceId,
-    health: healthOf(totals.totals, users, creditsOf(statuses)),
+    health: healthOf(totals.totals, users, days, creditsOf(statuses)),
     totals: totals.totals,
     change: totals.totalsComparison ?? {},
     members: {

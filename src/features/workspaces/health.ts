@@ -20,9 +20,10 @@ const share = (part: number, whole: number) => (whole === 0 ? null : part / whol
 
 /**
  * The one definition of a workspace's health.
- * @param successful credits of the runs that ended in success, and of all that ended
+ * @param days local days of the range: on too few of them nobody can be late or regular
+ * @param credits of the runs that ended in success, and of all that ended
  */
-export function healthOf(totals: Values, users: Engagement, credits: { successful: string; ended: string }): Health {
+export function healthOf(totals: Values, users: Engagement, days: number, credits: { successful: string; ended: string }): Health {
   const parts: HealthPart[] = [
     {
       name: "reliability",
@@ -33,13 +34,13 @@ export function healthOf(totals: Values, users: Engagement, credits: { successfu
     {
       name: "activity",
       weight: 0.25,
-      value: share(users.recent, users.users),
+      value: days > RECENT_DAYS ? share(users.recent, users.users) : null,
       how: `users of the last ${RECENT_DAYS} days / users of the range`,
     },
     {
       name: "engagement",
       weight: 0.25,
-      value: share(users.regular, users.users),
+      value: days >= REGULAR_DAYS ? share(users.regular, users.users) : null,
       how: `users active on at least ${REGULAR_DAYS} days / users of the range`,
     },
     {

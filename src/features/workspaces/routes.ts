@@ -45,10 +45,11 @@ view(router, {
     const size = Math.min(limit, MAX_LISTED);
     const ids = rest.slice(0, size);
     const base = rangedQuery(query, "30d");
+    const range = rangeOf(base, ctx.now() * 1000);
     const [found, settings, [about]] = await Promise.all([
       listOf(ctx, ids, base, query.explain),
       Promise.all(ids.map((id) => settingsOf(ctx, id))),
-      together(ctx.db, [rawMeta(workspaceId, rangeOf(base, ctx.now() * 1000), zoneOf(base.timezone))]),
+      together(ctx.db, [rawMeta(workspaceId, range, base.timezone)]),
     ]);
     const data = found.map(({ id, totals }, index) => ({
       id,
@@ -80,7 +81,7 @@ view(router, {
   tag,
   ofWorkspace: true,
   summary: "A workspace's members, agents and consumption",
-  description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the whole days of the range, at least one.`,
+  description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the whole days of 24 hours in the range, at least one. members: of the whole local days that the range touches.`,
   query: schema.rangeParams,
   params: schema.workspacePath,
   data: schema.analytics,
@@ -146,7 +147,11 @@ router.openapi(
     description:
       "What is left out stays as it is; null takes a setting away. timezone is that of the budgets; credit_price is the price of one credit.",
     middleware: [requireNamed("write:settings"), limitBody(16 * 1024)] as const,
-    request: { params: schema.workspacePath, body: { required: true, content: { "application/json": { schema: schema.settingsChange } } } },
+    request: {
+      params: schema.workspacePath,
+      query: z.strictObject({}),
+      body: { required: true, content: { "application/json": { schema: schema.settingsChange } } },
+    },
     responses: {
       200: json("The settings.", z.object({ data: schema.settingsShape })),
       ...problems("malformed", "not_found", "too_large", "unsupported", "impossible"),

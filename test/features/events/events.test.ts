@@ -18,7 +18,7 @@ it("stores an event once, whatever is sent again, and never changes it", async (
     { ...base, id: "e2", colour: "red" },
     { event_type: "click", user_id: "u" },
     { event_type: "click", user_id: "u", id: "e3" },
-    { ...base, id: "e4", occurred_at: "1990-01-01T00:00:00Z" },
+    { ...base, id: "e4", occurred_at: "1969-12-31T23:59:59Z" },
   ];
   const { status, body } = await api.post("/api/v1/events", { events });
   expect(status).toBe(207);

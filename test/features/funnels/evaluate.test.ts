@@ -85,3 +85,21 @@ describe("a journey", () => {
     },
   );
 });
+
+it("a journey of a user with very many starts and no second step is found without trying each against each", () => {
+  const times = Array.from({ length: 200_000 }, (_, n) => n);
+  const rules: Rules = { steps: 2, order: "ordered", sameInstant: "counts", windowUs: 1_000_000, from: 0, to: 200_000 };
+  const user = (mask: (n: number) => number) => ({ userId: "u", times, masks: times.map(mask), properties: [] });
+  expect(
+    journeyOf(
+      user(() => 1),
+      rules,
+    ),
+  ).toEqual({ level: 1, times: [0], entry: 0 });
+  expect(
+    journeyOf(
+      user((n) => (n === 0 ? 2 : 1)),
+      rules,
+    ),
+  ).toMatchObject({ level: 1, times: [1] });
+});

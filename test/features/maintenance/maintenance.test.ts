@@ -6,6 +6,8 @@ import { z } from "zod";
 import { runQuery } from "../../../src/analytics/query.ts";
 import { closeStale } from "../../../src/features/maintenance/close-stale.ts";
 import { dropExpired, ensurePartitions } from "../../../src/features/maintenance/partitions.ts";
+import { applyRetention } from "../../../src/features/maintenance/retention.ts";
+import { runRollups } from "../../../src/features/rollups/run.ts";
 import worker from "../../../src/index.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
@@ -162,4 +164,52 @@ it("does a message's work once however often it comes, tries again what failed, 
   const failed = await getQueueResult(failing, createExecutionContext());
   expect(failed.explicitAcks).toEqual([]);
   expect(failed.retryMessages).toMatchObject([{ msgId: "5" }]);
+});
+
+it("deletes what is older than a workspace's own retention, its rollups with it, and nothing of another", async () => {
+  const ctx = testContext();
+  const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
+  for (const workspace of ["kept-short", "kept-long"]) {
+    const api = clientOf(await tokenFor(workspace, { role: "owner" }));
+    const executions = [1, 5, 20, 40].map((days) => ({
+      id: `d${days}`,
+      agent_id: "a",
+      user_id: "u",
+      status: "success",
+      started_at: ago(days),
+    }));
+    await api.post("/api/v1/executions", { executions });
+    await api.post("/api/v1/events", {
+      events: [
+        { id: "old", event_type: "e", user_id: "u", occurred_at: ago(30) },
+        { id: "new", event_type: "e", user_id: "u", occurred_at: ago(2) },
+      ],
+    });
+  }
+  await runRollups(ctx, "hour");
+  await runRollups(ctx, "day");
+  const short = clientOf(await tokenFor("kept-short", { role: "owner" }));
+  expect(
+    (
+      await short.send("/api/v1/workspaces/kept-short/settings", {
+        method: "PATCH",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ retention_days: 10 }),
+      })
+    ).status,
+  ).toBe(200);
+  expect(await applyRetention(ctx)).toBe(3);
+  expect(await applyRetention(ctx)).toBe(0);
+  const count = async (workspace: string) =>
+    (await runQuery(ctx.db, workspace, { measures: ["executions"], timeframe: "90d", timezone: "UTC" }, Date.now() * 1000)).totals
+      .executions;
+  expect([await count("kept-short"), await count("kept-long")]).toEqual([2, 4]);
+  await runRollups(ctx, "hour");
+  await runRollups(ctx, "day");
+  expect([await count("kept-short"), await count("kept-long")]).toEqual([2, 4]);
+  expect((await short.get("/api/v1/executions/d40")).status).toBe(404);
+  expect((await short.get("/api/v1/events")).body.data.map((event: { id: string }) => event.id)).toEqual(["new"]);
+  // The id is free again, as it would be for an execution that never was.
+  const again = await short.post("/api/v1/executions", { id: "d40", agent_id: "b", user_id: "u", status: "success", started_at: ago(3) });
+  expect(again.body.data.counts.created).toBe(1);
 });

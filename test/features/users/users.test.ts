@@ -201,6 +201,51 @@ describe("retention", () => {
     }
   });
 
+  it("counts everybody of a cohort, also those who never did what counts as coming back, before and after a rollup", async () => {
+    const own = clientOf(await tokenFor("users-return"));
+    const at = (day: string) => `2026-05-${day}T12:00:00Z`;
+    const runs = Array.from({ length: 10 }, (_, n) => ({
+      id: `r${n}`,
+      agent_id: "a",
+      user_id: `u${n}`,
+      status: "success",
+      started_at: at("04"),
+    }));
+    await own.post("/api/v1/executions", { executions: runs });
+    const pays = [0, 1, 2].map((n) => ({ id: `p${n}`, event_type: "money", event_name: "pay", user_id: `u${n}`, occurred_at: at("13") }));
+    await own.post("/api/v1/events", { events: pays });
+    for (const cohort of ["first_activity", "first_success"]) {
+      const path = `/api/v1/users/retention?from=2026-05-04T00:00:00Z&to=2026-05-18T00:00:00Z&cohort=${cohort}&return_event_name=pay`;
+      const asked = async () => (await own.get(path, { "cache-control": "no-cache" })).body.data.cohorts[0];
+      const expected = {
+        size: 10,
+        cells: [
+          { offset: 0, users: 0 },
+          { offset: 1, users: 3, rate: 0.3, complete: true },
+        ],
+      };
+      expect(await asked()).toMatchObject(expected);
+      await runRollups(testContext(), "hour");
+      await runRollups(testContext(), "day");
+      expect(await asked()).toMatchObject(expected);
+    }
+  });
+
+  it("refuses a matrix that is too large", async () => {
+    const { status, body } = await api.get(
+      "/api/v1/users/retention?from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z&granularity=day&max_offset=400",
+    );
+    expect([status, body.code]).toEqual([422, "too_many_cells"]);
+  });
+
+  it("shows an event at once, though the answer before it is cached", async () => {
+    const own = clientOf(await tokenFor("users-cache"));
+    const users = async () => (await own.get("/api/v1/users/activity?timeframe=7d")).body.data.active_users;
+    expect(await users()).toBe(0);
+    await own.post("/api/v1/events", { id: "1", event_type: "e", user_id: "a", occurred_at: new Date().toISOString() });
+    expect(await users()).toBe(1);
+  });
+
   it("marks cells that are not over, and gives them no rate", async () => {
     const own = clientOf(await tokenFor("users-now"));
     const now = new Date();
