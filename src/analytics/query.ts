@@ -105,6 +105,13 @@ export function metaOf(range: TimeRange, timezone: string, about: z.output<typeo
   };
 }
 
+/** `meta` with the tables that answered, for a statement that has no pieces to show. */
+export function withTables(meta: Meta, explain: boolean | undefined, tables: { daily?: string; raw: string[] }): Meta {
+  if (!explain) return meta;
+  const daily = tables.daily ? { table: tables.daily, buckets: meta.sources.daily.buckets } : null;
+  return { ...meta, plan: { daily, hourly: null, raw: { tables: tables.raw, rows: meta.sources.raw.rows } } };
+}
+
 /** One `meta` for an answer of several parts of one snapshot: sources add up, the plan has a part each. The range is the first's. */
 export function metaTogether(parts: Record<string, Meta>): Meta {
   const metas = Object.values(parts);

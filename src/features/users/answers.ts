@@ -2,7 +2,7 @@ import { type CohortCounts, cohorts, keptUsers } from "../../analytics/cohorts.t
 import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { Sign } from "../../analytics/presence.ts";
-import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
 import { type Bucket, formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
 import { featureUse, sessions } from "../../analytics/sessions.ts";
 import type { Context } from "../../context.ts";
@@ -26,6 +26,8 @@ function bucketsFor(
   const range = rangeOf(rangeOr(query, otherwise), ctx.now() * 1000);
   return { buckets: wholeBuckets(range, granularity, timezone, lead), timezone };
 }
+
+const PRESENCE = { daily: "user_presence_daily", raw: ["executions", "events"] };
 
 /** Sessions and features are made of raw moments, which no rollup keeps. */
 const withRaw = (meta: Meta, rows: number): Meta => ({
@@ -70,7 +72,7 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
       heatmap,
     },
     meta: withRaw(
-      metaTogether({ users: users.meta, heatmap: hours.meta }),
+      metaTogether({ users: withTables(users.meta, query.explain, PRESENCE), heatmap: hours.meta }),
       rows + features.reduce((sum, feature) => sum + feature.events, 0),
     ),
   };
@@ -117,7 +119,10 @@ export async function retention(
   const { mode = "classic", max_offset = 30 } = query;
   const { counts, buckets, granularity } = await countCohorts(ctx, workspaceId, query);
   const matrix = matrixOf(counts, buckets, mode, ctx.now() * 1000, max_offset);
-  return { data: { mode, granularity, cohorts: matrix, curve: curveOf(matrix, max_offset) }, meta: counts.meta };
+  return {
+    data: { mode, granularity, cohorts: matrix, curve: curveOf(matrix, max_offset) },
+    meta: withTables(counts.meta, query.explain, PRESENCE),
+  };
 }
 
 /** Each cohort with how many of it came back at all, and how many are there in the last bucket that is over. */
@@ -146,7 +151,7 @@ export async function cohortList(ctx: Context, workspaceId: string, query: Cohor
       still_active_rate: over - 1 > index ? rate(active) : null,
     };
   });
-  return { data: { granularity, cohorts: list }, meta: counts.meta };
+  return { data: { granularity, cohorts: list }, meta: withTables(counts.meta, query.explain, PRESENCE) };
 }
 
 export interface ChurnQuery {
@@ -154,6 +159,7 @@ export interface ChurnQuery {
   timezone?: string | undefined;
   window_days?: number | undefined;
   windows?: number | undefined;
+  explain?: boolean | undefined;
 }
 
 /**
@@ -194,6 +200,6 @@ export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery
       active_before: last?.active_before ?? 0,
       windows: list,
     },
-    meta,
+    meta: withTables(meta, query.explain, PRESENCE),
   };
 }
