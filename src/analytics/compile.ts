@@ -1,6 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace } from "../db/scope.ts";
-import { DAY_US, formatInstant, HOUR_US } from "../lib/time.ts";
+import { HOUR_US } from "../lib/time.ts";
+import { dirtyHours, freshness, times } from "./marks.ts";
+import { type Order, type Position, standsAfter } from "./order.ts";
 import type { TimeRange } from "./range.ts";
 import type { Grain, Pieces, Source } from "./source.ts";
 import { cells, list, names, needsRows, type Parts, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
@@ -19,18 +21,6 @@ export interface Group {
   name: string;
   /** Text over a raw row or a rollup row; `alias` names the row, `slot` is the index of its bucket. Never null. */
   text(alias: string, slot: SQL): SQL;
-}
-
-export interface Order {
-  column: SQL;
-  type: "numeric" | "float8";
-  descending: boolean;
-}
-
-/** The place of a group in its order: the value it is ordered by (as text, null for none) and the group itself. */
-export interface Position {
-  value: string | null;
-  group: string[];
 }
 
 /** A query with every name resolved: what the statement is made of. */
@@ -58,30 +48,10 @@ export interface Plan {
   top: { by: Order[]; parts: Parts; limit: number; after: Position | undefined; count: boolean } | undefined;
 }
 
-const times = (list: readonly number[]) => sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
 const intervals = (list: readonly TimeRange[]) =>
   sql`unnest(${times(list.map((piece) => piece.from))}, ${times(list.map((piece) => piece.to))}) as s(lo, hi)`;
 
 const keyNames = (plan: Plan) => plan.groups.map((_, index) => `g${index}`);
-
-/**
- * Marks inside the range, by a loose index scan: an hour that is being written has thousands of marks, and one probe finds it.
- */
-export function dirtyHours(workspaceId: string, from: number, to: number): SQL {
-  const bounds = sql`m.unit = 'hour' and ${inWorkspace(workspaceId, "m")} and m.bucket < ${formatInstant(to)}::timestamptz`;
-  return sql`dirty_hours_scan(hour) as (
-    (select m.bucket from rollup_marks m where ${bounds} and m.bucket >= ${formatInstant(from)}::timestamptz order by m.bucket limit 1)
-    union all
-    select (select m.bucket from rollup_marks m where ${bounds} and m.bucket > d.hour order by m.bucket limit 1)
-    from dirty_hours_scan d where d.hour is not null
-  ), dirty_hours as materialized (select hour from dirty_hours_scan where hour is not null),
-  dirty_days as materialized (
-    select date_trunc('day', hour, 'UTC') as day from dirty_hours
-    union
-    select m.bucket from rollup_marks m where m.unit = 'day' and ${inWorkspace(workspaceId, "m")}
-      and m.bucket >= ${formatInstant(Math.floor(from / DAY_US) * DAY_US)}::timestamptz and m.bucket < ${formatInstant(to)}::timestamptz
-  )`;
-}
 
 const slotOf = (column: SQL) => sql`width_bucket(${column}, (select starts from slot))`;
 
@@ -246,13 +216,6 @@ function marked(plan: Plan): SQL {
   return sql`, 'marked_days', ${within("dirty_days", "day", plan.pieces.day)}, 'marked_hours', ${within("dirty_hours", "hour", [...plan.pieces.day, ...plan.pieces.hour])}`;
 }
 
-/** The moment of the snapshot, and until when nothing was open or waiting: two pairs of a JSON object. */
-export function freshness(workspaceId: string): SQL {
-  return sql`'as_of', now(), 'complete_until', least(now(),
-    (select min(bucket) from rollup_marks m where m.unit = 'hour' and ${inWorkspace(workspaceId, "m")}),
-    (select min(started_at) from executions e where ${inWorkspace(workspaceId, "e")} and e.status = 'running'))`;
-}
-
 /** What the answer is true for, and what each source gave. */
 function meta(plan: Plan): SQL {
   return sql`jsonb_build_object(${freshness(plan.workspaceId)},
@@ -264,14 +227,6 @@ function meta(plan: Plan): SQL {
 function groupCount(plan: Plan): SQL {
   const keys = names(keyNames(plan));
   return sql`, 'groups', (select count(*) from (select distinct ${keys} from cells0 where period = 0) all_groups)`;
-}
-
-/** Groups that stand after a position: nothing of what an earlier page showed. */
-function standsAfter({ column, type, descending }: Order, keys: SQL, { value, group }: Position): SQL {
-  const later = sql`(${keys}) > (${list(group.map((each) => sql`${each}::text`))})`;
-  if (value === null) return sql`${column} is null and ${later}`;
-  const at = sql`${value}::${sql.raw(type)}`;
-  return sql`${column} ${sql.raw(descending ? "<" : ">")} ${at} or (${column} = ${at} and ${later}) or ${column} is null`;
 }
 
 /** The best groups of the asked range by the asked order; ties by the group's own name, so that a rank is stable. */

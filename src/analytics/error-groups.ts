@@ -2,8 +2,8 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { inWorkspace } from "../db/scope.ts";
 import { formatInstant } from "../lib/time.ts";
-import { freshness } from "./compile.ts";
 import { metaRow } from "./finish.ts";
+import { freshness } from "./marks.ts";
 import { type Meta, metaOf, type Prepared, statementOf } from "./query.ts";
 import type { TimeRange } from "./range.ts";
 

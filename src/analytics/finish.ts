@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { fromMicros, toMicros } from "../lib/decimal.ts";
-import type { Position } from "./compile.ts";
 import { type MeasureName, measureOf, type Sums, type Value } from "./measures.ts";
+import type { Position } from "./order.ts";
 import type { Query, Resolved } from "./plan.ts";
 import { parseSketch, type SketchCells } from "./sketch.ts";
 

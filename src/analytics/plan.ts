@@ -1,9 +1,10 @@
 import { sql } from "drizzle-orm";
 import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
-import type { Group, Order, Plan, Position, Slot } from "./compile.ts";
+import type { Group, Plan, Slot } from "./compile.ts";
 import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
 import { type Measure, type MeasureName, measureOf } from "./measures.ts";
+import type { Order, Position } from "./order.ts";
 import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
 import { sketchValueSql } from "./sketch.ts";
 import { chooseSource, cut } from "./source.ts";

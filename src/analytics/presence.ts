@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace } from "../db/scope.ts";
 import { DAY_US, type EpochUs, formatInstant, MINUTE_US } from "../lib/time.ts";
-import { dirtyHours, freshness } from "./compile.ts";
+import { dirtyHours, freshness, times } from "./marks.ts";
 import type { TimeRange } from "./range.ts";
 
 /** What counts as being there: an execution or an event; a successful execution; or an event of a type or a name. */
@@ -52,7 +52,6 @@ export function cutByQuarters(slots: readonly TimeRange[]): { days: DayPiece[]; 
   return { days, edges };
 }
 
-const times = (list: readonly EpochUs[]) => sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
 const slotsOf = (list: readonly Piece[]) => sql`${sql.param(list.map((piece) => piece.slot))}::int[]`;
 
 /** Further conditions on an event (alias v). */
