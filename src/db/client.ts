@@ -63,11 +63,20 @@ async function guarded<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
+const known = new Map<string, Db>();
+
 /**
- * PostgreSQL over Neon's HTTP endpoint: one round trip a call, no session.
+ * PostgreSQL over Neon's HTTP endpoint: one round trip a call, no session, so that all requests of the isolate may share it.
  * @param endpoint origin of the local endpoint that stands in for Neon's, if any
  */
 export function connect(databaseUrl: string, endpoint: string | undefined): Db {
+  const key = `${databaseUrl}\n${endpoint ?? ""}`;
+  const db = known.get(key) ?? open(databaseUrl, endpoint);
+  known.set(key, db);
+  return db;
+}
+
+function open(databaseUrl: string, endpoint: string | undefined): Db {
   // The driver keeps this setting for the whole isolate; an isolate has one configuration, so that is the same thing.
   if (endpoint) neonConfig.fetchEndpoint = () => `${endpoint}/sql`;
   const run = neon(databaseUrl);

@@ -35,6 +35,8 @@ export async function cachedAnswer(
   if (c.req.header("cache-control")?.includes("no-cache")) return respond(await body(), false, 0);
   const { workspace_id: _, ...rest } = question as { workspace_id?: string };
   const key = `${name}?${JSON.stringify(rest)}`;
+  const held = ctx.cache.peek("answer", workspaceId, key);
+  if (held) return respond(held.value.body, true, held.ageMs);
   const { value, cached, ageMs } = await ctx.cache.read("answer", workspaceId, key, async () => ({ body: await body() }));
   return respond(value.body, cached, ageMs);
 }
