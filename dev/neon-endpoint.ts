@@ -68,8 +68,9 @@ export async function startNeonEndpoint(database: string, { port = 0, connection
     return pool;
   };
   const answer = (response: ServerResponse, status: number, value: unknown) => {
-    response.writeHead(status, { "content-type": "application/json" });
-    response.end(JSON.stringify(value));
+    const body = Buffer.from(JSON.stringify(value));
+    response.writeHead(status, { "content-type": "application/json", "content-length": body.length });
+    response.end(body);
   };
   const server = createServer((request, response) => {
     const handle = async () => {

@@ -63,6 +63,21 @@ async function guarded<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
+interface Result {
+  fields: { name: string }[];
+  rows: unknown[][];
+}
+
+/** Rows as objects, each held against its schema. Neither the driver's own way to objects nor an array schema made for each call is cheap. */
+function rowsOf<T>({ row: schema }: Statement<T>, { fields, rows }: Result): T[] {
+  const names = fields.map(({ name }) => name);
+  return rows.map((values) => {
+    const row: Record<string, unknown> = {};
+    for (let index = 0; index < names.length; index++) row[names[index] as string] = values[index];
+    return schema.parse(row);
+  });
+}
+
 const known = new Map<string, Db>();
 
 /**
@@ -79,14 +94,13 @@ export function connect(databaseUrl: string, endpoint: string | undefined): Db {
 function open(databaseUrl: string, endpoint: string | undefined): Db {
   // The driver keeps this setting for the whole isolate; an isolate has one configuration, so that is the same thing.
   if (endpoint) neonConfig.fetchEndpoint = () => `${endpoint}/sql`;
-  const run = neon(databaseUrl);
+  const run = neon(databaseUrl, { arrayMode: true, fullResults: true });
   // The driver reads parsers from each query, not from the connection.
   const send = (text: string, params: unknown[]) => run.query(text, params, { types: parsers });
   const compile = (sql: SQL) => {
     const { sql: text, params } = dialect.sqlToQuery(sql);
     return { text, params };
   };
-  const rowsOf = <T>(statement: Statement<T>, rows: unknown) => statement.row.array().parse(rows);
   return {
     query: (statement) => {
       const { text, params } = compile(statement.sql);
@@ -97,7 +111,7 @@ function open(databaseUrl: string, endpoint: string | undefined): Db {
       return guarded(async () => {
         const queries = compiled.map(({ text, params }) => send(text, params));
         const results = await run.transaction(queries, { isolationLevel: isolation, readOnly });
-        return statements.map((statement, index) => rowsOf(statement, results[index]));
+        return statements.map((statement, index) => rowsOf(statement, results[index] as Result));
       });
     },
   };

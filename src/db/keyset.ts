@@ -22,13 +22,13 @@ export interface Listed<T> {
   timeOf(row: T): string;
 }
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
 /** A keyset position as an opaque text. */
 export function encodeCursor(position: readonly string[]): string {
-  const bytes = new TextEncoder().encode(JSON.stringify(position));
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
+  const bytes = encoder.encode(JSON.stringify(position));
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /** The moment of a keyset position. @throws AppError impossible for one that no list has given */
@@ -41,8 +41,8 @@ function cursorInstant(text: string): string {
 /** @throws AppError impossible for a text that no list has given */
 export function decodeCursor(cursor: string, length: number): string[] {
   try {
-    const bytes = Uint8Array.from(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
-    const position: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
+    const bytes = Uint8Array.fromBase64(cursor, { alphabet: "base64url" });
+    const position: unknown = JSON.parse(decoder.decode(bytes));
     if (
       Array.isArray(position) &&
       position.length === length &&

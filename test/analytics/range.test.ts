@@ -118,6 +118,18 @@ describe("times", () => {
         expect(parseInstant(formatInstant(us))).toBe(us);
       }),
     );
+    for (const [fraction, written] of [
+      ["", ".000"],
+      [".5", ".500"],
+      [".123", ".123"],
+      [".1234", ".123400"],
+      [".000001", ".000001"],
+    ])
+      for (const [local, offset] of [
+        ["2026-03-01 00:00:00", "+00"],
+        ["2026-02-28 19:00:00", "-05"],
+      ])
+        expect(fromPostgres(`${local}${fraction}${offset}`)).toBe(`2026-03-01T00:00:00${written}Z`);
     expect(fromPostgres("2026-03-01 05:30:00.5+05:30")).toBe("2026-03-01T00:00:00.500Z");
     expect(fromPostgres("2026-03-01 00:00:00.123456+00")).toBe("2026-03-01T00:00:00.123456Z");
     expect(parseInstant("2023-11-16 18:15:46.6805900Z")).toBe(at("2023-11-16T18:15:46.680590Z"));
