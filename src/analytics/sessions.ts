@@ -32,8 +32,7 @@ const row = z.object({
   users: z.number(),
   activities: nullable,
   avg: nullable,
-  p50: nullable,
-  p90: nullable,
+  quantiles: z.array(z.number()).nullable(),
   single: z.number(),
   lengths: z.array(z.coerce.number()),
 });
@@ -46,28 +45,27 @@ export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessio
   const [from, to] = [sql`${formatInstant(range.from)}::timestamptz`, sql`${formatInstant(range.to)}::timestamptz`];
   // What happened in the gap before the range decides whether its first activity goes on with an older session.
   const since = sql`${formatInstant(range.from - SESSION_GAP_MINUTES * MINUTE_US)}::timestamptz`;
-  const within = (column: string) => sql`x.${sql.identifier(column)} >= ${since} and x.${sql.identifier(column)} < ${to}`;
-  const classes = sql`width_bucket(length_ms, ${sql.param(LENGTHS_MS)}::float8[])`;
-  const statement = sql`with moments as (
-      select x.user_id, x.started_at as at from executions x where ${inWorkspace(workspaceId, "x")} and ${within("started_at")}
-      union all select x.user_id, x.occurred_at from events x where ${inWorkspace(workspaceId, "x")} and ${within("occurred_at")}
-    ), placed as (
-      select user_id, at, lag(at) over w as before, row_number() over w as place, last_value(at) over (w rows between unbounded preceding and unbounded following) as final,
-        count(*) over (partition by user_id) as of_user
-      from moments window w as (partition by user_id order by at)
-    ), begun as (
-      select user_id, at, coalesce(lead(before) over w, final) as ended, coalesce(lead(place) over w, of_user + 1) - place as activities
-      from placed where before is null or at - before >= make_interval(mins => ${SESSION_GAP_MINUTES}::int) window w as (partition by user_id order by at)
-    ), found as materialized (
-      select user_id, activities, extract(epoch from ended - at)::float8 * 1000 as length_ms from begun where at >= ${from}
-    )
+  // Each table gives its moments in order, by its index on users: merging them is cheap, sorting all of them is not.
+  const ordered = (table: string, column: string) => {
+    const at = sql`x.${sql.identifier(column)}`;
+    return sql`(select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${inWorkspace(workspaceId, "x")} and ${at} >= ${since} and ${at} < ${to} order by x.user_id, ${at})`;
+  };
+  const gap = sql`make_interval(mins => ${SESSION_GAP_MINUTES}::int)`;
+  // Where a session begins, and each user's last moment; the next of these rows says how a session ended.
+  const begins = sql`(before is null or at - before >= ${gap})`;
+  const statement = sql`with moments as (${ordered("executions", "started_at")} union all ${ordered("events", "occurred_at")}),
+    placed as (select user_id, at, lag(at) over w as before, lead(at) over w as after, row_number() over w as place from moments window w as (partition by user_id order by at)),
+    bounds as (select user_id, at, ${begins} as begins, lead(case when ${begins} then before else at end) over w as ended,
+        lead(case when ${begins} then place else place + 1 end) over w - place as activities
+      from placed where ${begins} or after is null window w as (partition by user_id order by at, place)),
+    found as (select user_id, coalesce(activities, 1) as activities, coalesce(extract(epoch from ended - at)::float8 * 1000, 0) as length_ms from bounds where begins and at >= ${from}),
+    classed as (select *, width_bucket(length_ms, ${sql.param(LENGTHS_MS)}::float8[]) as class from found)
     select count(*) as sessions, count(distinct user_id) as users, coalesce(sum(activities), 0) as activities, avg(length_ms) as avg,
-      percentile_disc(0.5) within group (order by length_ms) as p50, percentile_disc(0.9) within group (order by length_ms) as p90,
-      count(*) filter (where activities = 1) as single,
+      percentile_disc(array[0.5, 0.9]) within group (order by length_ms) as quantiles, count(*) filter (where activities = 1) as single,
       array[${sql.join(
-        LENGTH_NAMES.map((_, index) => sql`count(*) filter (where ${classes} = ${index}::int)`),
+        LENGTH_NAMES.map((_, index) => sql`count(*) filter (where class = ${index}::int)`),
         sql`, `,
-      )}] as lengths from found`;
+      )}] as lengths from classed`;
   return statementOf({ sql: statement, row }, ([found]) => {
     if (!found) throw new Error("The statement gave no row");
     const ratio = (part: number | null, whole: number) => (whole === 0 || part === null ? null : part / whole);
@@ -76,7 +74,7 @@ export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessio
       users: found.users,
       sessions_per_user: ratio(found.sessions, found.users),
       activities_per_session: ratio(found.activities, found.sessions),
-      duration_ms: { avg: found.avg, p50: found.p50, p90: found.p90 },
+      duration_ms: { avg: found.avg, p50: found.quantiles?.[0] ?? null, p90: found.quantiles?.[1] ?? null },
       single_activity_rate: ratio(found.single, found.sessions),
       rows: found.activities ?? 0,
       lengths: LENGTH_NAMES.map((name, index) => ({ name, sessions: found.lengths[index] ?? 0 })),
