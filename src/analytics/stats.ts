@@ -33,7 +33,7 @@ export function cells(keys: readonly SQL[], rolls: SQL, raws: SQL, summed: boole
   const rows = sql`select ${rolls}, status, executions, errors, duration_count, duration_count as rolled_durations, duration_sum_ms, duration_sum_squares,
       duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out, 0 as raw_rows from rolls0
     union all
-    select ${raws}, status, 1, errors, (duration_ms is not null)::int, 0, duration_ms, duration_ms::numeric ^ 2, duration_ms, duration_ms,
+    select ${raws}, status, 1, errors, (duration_ms is not null)::int, 0, duration_ms, duration_ms::numeric * duration_ms, duration_ms, duration_ms,
       credits, tokens_in, tokens_out, 1 from raws0`;
   if (!summed) return rows;
   const sums = CELL.map((name) => sql.raw(`${AGGREGATES[name] ?? "sum"}(${name}) as ${name}`));
