@@ -11,6 +11,7 @@ export default defineConfig({
           ENVIRONMENT: "test",
           DATABASE_URL: inject("databaseUrl"),
           NEON_ENDPOINT: inject("neonEndpoint"),
+          READER: inject("reader"),
           JWT_SECRET_KEY: "test-secret-of-at-least-32-characters",
         },
       },

@@ -6,7 +6,12 @@ import errors from "./features/errors/routes.ts";
 import events from "./features/events/routes.ts";
 import executions from "./features/executions/routes.ts";
 import executive from "./features/executive/routes.ts";
+import downloads from "./features/exports/download-routes.ts";
+import exportJobs from "./features/exports/routes.ts";
+import exportSchedules from "./features/exports/schedule-routes.ts";
+import exportTemplates from "./features/exports/template-routes.ts";
 import funnels from "./features/funnels/routes.ts";
+import jobs from "./features/jobs/routes.ts";
 import leaderboards from "./features/leaderboards/routes.ts";
 import metrics from "./features/metrics/routes.ts";
 import search from "./features/search/routes.ts";
@@ -23,14 +28,16 @@ import realtime from "./realtime/routes.ts";
 
 const API = "/api/v1";
 const ANALYTICS = [metrics, agents, users, funnels, errors, credits, executive, leaderboards, comparisons, trends, workspaces, search];
-const FEATURES = [executions, events, ...ANALYTICS];
+const JOBS = [exportTemplates, exportSchedules, exportJobs, jobs];
+const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter();
 app.onError(renderError);
 app.use(withContext(), cors());
 app.route("/", system);
-// The feed authenticates before its upgrade, and otherwise than by a header.
+// The feed authenticates before its upgrade, and a download by its link.
 app.route(API, realtime);
+app.route(API, downloads);
 app.use(`${API}/*`, authenticate());
 for (const feature of FEATURES) app.route(API, feature);
 describe(app);

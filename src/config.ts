@@ -28,6 +28,10 @@ const schema = z
     RETENTION_MONTHS: count.default(0),
     STALE_AFTER_MINUTES: count.default(1440),
     CORS_ORIGINS: list.default([]),
+    MAX_EXPORT_ROWS: count.default(1_000_000),
+    EXPORT_RETENTION_DAYS: count.default(90),
+    /** Signs download links; derived from JWT_SECRET_KEY when absent. */
+    LINK_SECRET_KEY: optional,
   })
   .refine((config) => config.JWT_SECRET_KEY ?? config.JWT_JWKS_URL, { path: ["JWT_SECRET_KEY"], message: "set this or JWT_JWKS_URL" })
   .refine((config) => !config.JWT_SECRET_KEY || config.JWT_SECRET_KEY.length >= 32, {

@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 /** Every message of the queue. */
 export const message = z.discriminatedUnion("type", [
   z.object({ type: z.literal("rollup.run"), unit: z.enum(["hour", "day"]), upTo: z.number().int() }),
+  z.object({ type: z.literal("export.run"), workspaceId: z.string(), id: z.string(), again: z.boolean().optional() }),
 ]);
 export type Message = z.output<typeof message>;
 

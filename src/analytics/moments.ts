@@ -44,7 +44,7 @@ function eventValue(field: string, path: string): { value: SQL; key: string | un
   return { value: sql`v.${sql.identifier(column)}`, key: undefined };
 }
 
-function eventCondition(filter: Filter, path: string): SQL {
+export function eventCondition(filter: Filter, path: string): SQL {
   const { value, key } = eventValue(filter.field, path);
   const field: Field = key === undefined ? { kind: "dimension", name: "model" } : { kind: "metadata", key };
   checkOperand(filter, field, path);

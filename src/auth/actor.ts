@@ -10,6 +10,9 @@ const GRANTS = {
   "write:errors": ["owner", "admin", "analyst", "member"],
   "write:budgets": ["owner", "admin"],
   "write:settings": ["owner", "admin"],
+  "read:exports": ["owner", "admin", "analyst", "member"],
+  "write:exports": ["owner", "admin", "analyst", "member"],
+  "manage:jobs": ["owner", "admin"],
   view_executive_dashboard: ["owner", "admin", "analyst", "viewer"],
   "read:realtime": ["owner", "admin", "analyst", "member", "viewer"],
 } as const;
@@ -41,4 +44,10 @@ export function may(user: User, workspaceId: string, permission: Permission): bo
   const role = user.workspaces.get(workspaceId);
   const roles: readonly Role[] = GRANTS[permission];
   return role !== undefined && (roles.includes(role) || user.permissions.has(permission));
+}
+
+/** Who is named as the author of what an actor makes. */
+export function authorOf(actor: Actor): string {
+  if (actor.kind === "user") return actor.id;
+  return actor.kind === "system" ? actor.task : "";
 }

@@ -1,6 +1,10 @@
+const formats = new Map<string, Intl.DateTimeFormat>();
+
 /** Local dates by Intl, which shares nothing with the Temporal polyfill that the kernel uses. */
 export function localDate(iso: string, timeZone: string): string {
-  return new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date(iso));
+  const format = formats.get(timeZone) ?? new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
+  formats.set(timeZone, format);
+  return format.format(new Date(iso));
 }
 
 /** Whole days between two dates, b - a. */

@@ -2,6 +2,7 @@ declare namespace Cloudflare {
   interface Env {
     DATABASE_URL: string;
     NEON_ENDPOINT: string;
+    READER: string;
     JWT_SECRET_KEY: string;
   }
 }

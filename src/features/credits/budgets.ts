@@ -3,6 +3,7 @@ import { z } from "zod";
 import { prepare, together } from "../../analytics/query.ts";
 import { type Bucket, formatLocal, wholeBuckets } from "../../analytics/range.ts";
 import { settingsOf } from "../../analytics/settings.ts";
+import { authorOf } from "../../auth/actor.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { divideRounded, fromMicros, ratioOf, toMicros } from "../../lib/decimal.ts";
@@ -25,7 +26,7 @@ async function stored(ctx: Context, workspaceId: string): Promise<Budget[]> {
 
 /** Puts these budgets in the place of all there were. Two at once go one after the other: the result is what one of them said. */
 export async function putBudgets(ctx: Context, workspaceId: string, list: readonly { period: Period; credits: string }[]): Promise<void> {
-  const by = ctx.actor.kind === "user" ? ctx.actor.id : "";
+  const by = authorOf(ctx.actor);
   const periods = sql`${sql.param(list.map((budget) => budget.period))}::text[]`;
   const lock = sql`select pg_advisory_xact_lock(hashtextextended(${workspaceId}, 0))::text`;
   const replace = sql`with gone as (delete from budgets b where ${inWorkspace(workspaceId, "b")} and b.period <> all(${periods}))

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { ERROR_STATUSES, type ErrorStatus } from "../../analytics/error-groups.ts";
+import { authorOf } from "../../auth/actor.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { notFound } from "../../lib/errors.ts";
@@ -25,7 +26,7 @@ export async function decisionOf(ctx: Context, workspaceId: string, id: string):
 
 /** Keeps a decision about a group of errors, in place of an earlier one. @throws AppError not_found for a group without errors here */
 export async function decide(ctx: Context, workspaceId: string, id: string, status: ErrorStatus, note: string | null): Promise<Decision> {
-  const by = ctx.actor.kind === "user" ? ctx.actor.id : "";
+  const by = authorOf(ctx.actor);
   const [found] = await ctx.db.query({
     sql: sql`insert into error_states (workspace_id, fingerprint, status, note, changed_at, changed_by)
       select ${workspaceId}, ${id}, ${status}, ${note}::text, now(), ${by} where exists (select from executions e where ${inWorkspace(workspaceId, "e")} and e.error_fingerprint = ${id})

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
 import { cachedAnswer } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
@@ -51,7 +52,7 @@ router.openapi(
   async (c) => {
     const [ctx, input] = [c.get("ctx"), c.req.valid("json")];
     const workspaceId = c.get("workspaceId");
-    const author = ctx.actor.kind === "user" ? ctx.actor.id : "";
+    const author = authorOf(ctx.actor);
     checkDefinition(input.definition);
     const made = await idMaker(c.req.raw, workspaceId, ctx.now());
     const data = await createFunnel(ctx, workspaceId, made(0).id, author, input);

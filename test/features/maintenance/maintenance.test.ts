@@ -155,8 +155,9 @@ it("does a message's work once however often it comes, tries again what failed, 
   ]);
   await worker.queue(batch, env, createExecutionContext());
   const done = await getQueueResult(batch, createExecutionContext());
-  expect(done.explicitAcks.sort()).toEqual(["1", "2"]);
-  expect(done.retryMessages.map((each) => each.msgId).sort()).toEqual(["3", "4"]);
+  expect(done.explicitAcks.sort()).toEqual(["1", "2", "3", "4"]);
+  const kept = { sql: sql`select id, reason from dead_letters order by id`, row: z.record(z.string(), z.unknown()) };
+  expect(await testContext().db.query(kept)).toEqual(["3", "4"].map((id) => ({ id, reason: "TypeError: Unknown message" })));
   expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
   const failing = createMessageBatch("shadower-jobs", [message("5", body)]);
   const elsewhere: Env = Object.assign({}, env, { DATABASE_URL: env.DATABASE_URL.replace(/\/[^/]+$/, "/no_such_database") });

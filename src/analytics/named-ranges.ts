@@ -1,0 +1,31 @@
+import { Temporal } from "temporal-polyfill";
+import type { EpochUs } from "../lib/time.ts";
+import type { TimeRange } from "./range.ts";
+
+/** Whole local calendar units; a week begins on Monday (ISO 8601). */
+export const NAMED_RANGES = [
+  ...(["last_full_day", "last_full_week", "last_full_month", "last_full_quarter"] as const),
+  ...(["this_day", "this_week", "this_month", "this_quarter"] as const),
+] as const;
+export type NamedRange = (typeof NAMED_RANGES)[number];
+
+const LENGTHS = { day: { days: 1 }, week: { days: 7 }, month: { months: 1 }, quarter: { months: 3 } } as const;
+
+function startOf(unit: keyof typeof LENGTHS, date: Temporal.PlainDate): Temporal.PlainDate {
+  if (unit === "day") return date;
+  if (unit === "week") return date.subtract({ days: date.dayOfWeek - 1 });
+  if (unit === "month") return date.with({ day: 1 });
+  return date.with({ month: date.month - ((date.month - 1) % 3), day: 1 });
+}
+
+/** The range that a name means at a moment: `last_full_…` has ended, `this_…` ends with the unit it lies in. */
+export function namedRange(name: NamedRange, now: EpochUs, timezone: string): TimeRange {
+  const [, whole, unit] = /^(last_full|this)_(day|week|month|quarter)$/.exec(name) as unknown as [string, string, keyof typeof LENGTHS];
+  const today = Temporal.Instant.fromEpochMilliseconds(Math.floor(now / 1000))
+    .toZonedDateTimeISO(timezone)
+    .toPlainDate();
+  const start = startOf(unit, today);
+  const first = whole === "this" ? start : start.subtract(LENGTHS[unit]);
+  const us = (date: Temporal.PlainDate) => Number(date.toZonedDateTime(timezone).epochNanoseconds / 1000n);
+  return { from: us(first), to: us(first.add(LENGTHS[unit])) };
+}

@@ -1,0 +1,86 @@
+import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { instant } from "./columns.ts";
+
+/** Jobs that write files. `request` and `progress` have the shapes of features/exports. */
+export const exports = pgTable(
+  "exports",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    source: text("source").notNull(),
+    format: text("format").notNull(),
+    request: jsonb("request").notNull(),
+    status: text("status").notNull(),
+    /** The moment that all rows are of. */
+    asOf: instant("as_of"),
+    rowsDone: bigint("rows_done", { mode: "number" }).notNull().default(0),
+    rowsExpected: bigint("rows_expected", { mode: "number" }),
+    files: jsonb("files").notNull().default([]),
+    progress: jsonb("progress"),
+    errorCode: text("error_code"),
+    errorMessage: text("error_message"),
+    attempts: integer("attempts").notNull().default(0),
+    /** Who works on it, and until when nobody else may. */
+    claim: text("claim"),
+    leaseUntil: instant("lease_until"),
+    templateId: text("template_id"),
+    scheduleId: text("schedule_id"),
+    createdAt: instant("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+    startedAt: instant("started_at"),
+    finishedAt: instant("finished_at"),
+    expiresAt: instant("expires_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    index("exports_time").on(t.workspaceId, t.createdAt, t.id),
+    index("exports_open").on(t.status, t.leaseUntil),
+  ],
+);
+
+/** Questions that are asked again: an export's request under a name. */
+export const exportTemplates = pgTable(
+  "export_templates",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    name: text("name").notNull(),
+    description: text("description"),
+    request: jsonb("request").notNull(),
+    createdAt: instant("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.id] })],
+);
+
+/** What runs again and again at a local time. `next_run_at` moves on in the statement that starts a run. */
+export const exportSchedules = pgTable(
+  "export_schedules",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    name: text("name").notNull(),
+    templateId: text("template_id").notNull(),
+    recurrence: jsonb("recurrence").notNull(),
+    timezone: text("timezone").notNull(),
+    enabled: boolean("enabled").notNull().default(true),
+    nextRunAt: instant("next_run_at").notNull(),
+    lastRunAt: instant("last_run_at"),
+    createdAt: instant("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.id] }), index("export_schedules_due").on(t.nextRunAt)],
+);
+
+/** Messages that were given up, with the reason; an operator may send one again. */
+export const deadLetters = pgTable("dead_letters", {
+  id: text("id").primaryKey(),
+  workspaceId: text("workspace_id"),
+  type: text("type").notNull(),
+  body: jsonb("body").notNull(),
+  reason: text("reason").notNull(),
+  attempts: integer("attempts").notNull(),
+  deadAt: instant("dead_at").notNull(),
+  replayedAt: instant("replayed_at"),
+  replayedBy: text("replayed_by"),
+});

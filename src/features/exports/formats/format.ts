@@ -1,0 +1,91 @@
+import type { Column, Row } from "../columns.ts";
+
+/** Where to begin again to get the same bytes: behind this position of the source, after so many rows, with this state of the format. */
+export interface Resume {
+  after: string[] | null;
+  rows: number;
+  state: unknown;
+}
+
+export const START: Resume = { after: null, rows: 0, state: null };
+
+/** Rows that a source gave at once, and the position before and behind them. */
+export interface Page {
+  rows: readonly Row[];
+  before: string[] | null;
+  after: string[] | null;
+}
+
+export interface Chunk {
+  bytes: Uint8Array;
+  /** Rows of the file up to here. */
+  rows: number;
+  /** From where the chunk, and all that follow, can be made again. */
+  from(): Resume;
+}
+
+export interface Options {
+  columns: readonly Column[];
+  gzip: boolean;
+  /** CSV: texts that a spreadsheet would take for a formula get an apostrophe. */
+  neutralize: boolean;
+}
+
+export interface Format {
+  contentType: string;
+  extension: string;
+  /** Whether gzip is worth it: the other formats are compressed already. */
+  gzip: boolean;
+  maxRows: number;
+  /** Rows that are read, formatted and forgotten together: a row may have 16 KiB of metadata. */
+  pageRows: number;
+  /** The file from `from` on, chunk by chunk: the same chunks for the same pages. */
+  encode(pages: AsyncIterable<Page>, options: Options, from: Resume): AsyncIterable<Chunk>;
+}
+
+/** Chunks of a file that cannot be entered in its middle: every attempt makes it from its first byte. */
+export async function* fromStart(bytes: ReadableStream<Uint8Array>, rows: () => number): AsyncGenerator<Chunk> {
+  for await (const each of bytes) yield { bytes: each, rows: rows(), from: () => START };
+}
+
+/** One gzip member: readers in browsers take no second one. */
+function gzipped(chunks: AsyncIterable<Chunk>): AsyncIterable<Chunk> {
+  let rows = 0;
+  const iterator = chunks[Symbol.asyncIterator]();
+  const plain = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { value, done } = await iterator.next();
+      if (done) return controller.close();
+      rows = value.rows;
+      controller.enqueue(value.bytes);
+    },
+  });
+  return fromStart(plain.pipeThrough(new CompressionStream("gzip")), () => rows);
+}
+
+interface Text {
+  /** Before the first row. */
+  head(columns: readonly Column[]): string;
+  body(rows: readonly Row[], options: Options, first: boolean): string;
+  tail(empty: boolean): string;
+}
+
+/** A format whose pages are texts that follow each other: any of them can be made alone. */
+export function textFormat({ head, body, tail }: Text): Format["encode"] {
+  const encoder = new TextEncoder();
+  async function* encode(pages: AsyncIterable<Page>, options: Options, from: Resume): AsyncGenerator<Chunk> {
+    let here = from;
+    for await (const { rows, after } of pages) {
+      const start = here;
+      const first = start.rows === 0;
+      const text = `${first ? head(options.columns) : ""}${body(rows, options, first)}`;
+      yield { bytes: encoder.encode(text), rows: start.rows + rows.length, from: () => start };
+      here = { after, rows: start.rows + rows.length, state: null };
+    }
+    const last = here;
+    const empty = last.rows === 0;
+    const end = `${empty ? head(options.columns) : ""}${tail(empty)}`;
+    if (end !== "") yield { bytes: encoder.encode(end), rows: last.rows, from: () => last };
+  }
+  return (pages, options, from) => (options.gzip ? gzipped(encode(pages, options, START)) : encode(pages, options, from));
+}

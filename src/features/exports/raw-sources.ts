@@ -1,0 +1,128 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import { fieldOf, predicate } from "../../analytics/dimensions.ts";
+import { eventCondition } from "../../analytics/moments.ts";
+import { checkOperand } from "../../analytics/plan.ts";
+import type { Db } from "../../db/client.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { impossible } from "../../lib/errors.ts";
+import { formatInstant } from "../../lib/time.ts";
+import type { Column, Row } from "./columns.ts";
+import type { Opened, Question, Source } from "./source.ts";
+
+interface Table {
+  name: string;
+  alias: string;
+  /** Orders the file, oldest first; ties by id. */
+  time: string;
+  /** Moves on with every change of a row. */
+  version: string;
+  columns: Column[];
+  filters(question: Question): SQL[];
+}
+
+const surveyed = z.object({ rows: z.number(), fingerprint: z.string() });
+const row = z.record(z.string(), z.unknown());
+
+function conditions(table: Table, question: Question): SQL {
+  const at = sql`${sql.identifier(table.alias)}.${sql.identifier(table.time)}`;
+  const { from, to } = question.range;
+  const list = [
+    inWorkspace(question.workspaceId, table.alias),
+    sql`${at} >= ${formatInstant(from)}::timestamptz and ${at} < ${formatInstant(to)}::timestamptz`,
+    ...table.filters(question),
+  ];
+  return sql.join(list, sql` and `);
+}
+
+async function openTable(db: Db, table: Table, question: Question, columns: readonly Column[]): Promise<Opened> {
+  const [name, alias, time] = [sql.identifier(table.name), sql.identifier(table.alias), sql.identifier(table.time)];
+  const where = conditions(table, question);
+  const [found] = await db.query({
+    sql: sql`select count(*) as rows, coalesce(sum(hashtextextended(${alias}.id || ' ' || ${alias}.${sql.identifier(table.version)}::text, 0)), 0)::text as fingerprint
+      from ${name} ${alias} where ${where}`,
+    row: surveyed,
+  });
+  const listed = sql.join(
+    columns.map((column) => sql`${alias}.${sql.identifier(column.name)}`),
+    sql`, `,
+  );
+  return {
+    rows: found?.rows ?? 0,
+    fingerprint: found?.fingerprint ?? "",
+    async *pages(after, size) {
+      for (let before = after; ; ) {
+        const [at, id] = before ?? [];
+        const behind =
+          at === undefined
+            ? sql``
+            : sql` and ${alias}.${time} >= ${at}::timestamptz and (${alias}.${time}, ${alias}.id) > (${at}::timestamptz, ${id}::text)`;
+        const rows: Row[] = await db.query({
+          sql: sql`select ${listed}, ${alias}.${time} as "position.at", ${alias}.id as "position.id" from ${name} ${alias} where ${where}${behind}
+            order by ${alias}.${time}, ${alias}.id limit ${size}`,
+          row,
+        });
+        const last = rows.at(-1);
+        if (!last) return;
+        const end = [String(last["position.at"]), String(last["position.id"])];
+        yield { rows, before, after: end };
+        if (rows.length < size) return;
+        before = end;
+      }
+    },
+  };
+}
+
+const sourceOf = (table: Table, totals: string[]): Source => ({
+  columns: () => table.columns,
+  totals: () => totals,
+  check: (question) => void table.filters(question),
+  open: (db, question, columns) => openTable(db, table, question, columns),
+});
+
+const column = (kind: Column["kind"], ...names: string[]) => names.map((name): Column => ({ name, kind }));
+
+export const executions = sourceOf(
+  {
+    name: "executions",
+    alias: "e",
+    time: "started_at",
+    version: "heard_at",
+    columns: [
+      ...column("text", "id", "agent_id", "user_id", "status"),
+      ...column("timestamp", "started_at", "ended_at"),
+      ...column("integer", "duration_ms"),
+      ...column("decimal", "credits"),
+      ...column("integer", "tokens_in", "tokens_out"),
+      ...column("text", "model", "parent_execution_id", "environment", "version", "error_type", "error_message"),
+      ...column("json", "metadata"),
+      ...column("integer", "revision"),
+      ...column("boolean", "stale"),
+    ],
+    filters: ({ filters }) =>
+      filters.map((filter, index) => {
+        const field = fieldOf(filter.field, `filters.${index}.field`);
+        if (field.kind === "clock")
+          throw impossible(`filters.${index}.field`, "not_applicable", `${filter.field} is no field of a single run.`);
+        checkOperand(filter, field, `filters.${index}.value`);
+        return sql`coalesce(${predicate(filter, field, "e", false)}, false)`;
+      }),
+  },
+  ["duration_ms", "credits", "tokens_in", "tokens_out"],
+);
+
+export const events = sourceOf(
+  {
+    name: "events",
+    alias: "v",
+    time: "occurred_at",
+    version: "created_at",
+    columns: [
+      ...column("text", "id", "event_type", "event_name", "user_id", "session_id"),
+      ...column("timestamp", "occurred_at"),
+      ...column("json", "properties"),
+    ],
+    filters: ({ filters }) => filters.map((filter, index) => sql`coalesce(${eventCondition(filter, `filters.${index}`)}, false)`),
+  },
+  [],
+);

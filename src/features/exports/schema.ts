@@ -1,0 +1,171 @@
+import { z } from "@hono/zod-openapi";
+import { OPERATORS } from "../../analytics/dimensions.ts";
+import { MEASURE_NAMES } from "../../analytics/measures.ts";
+import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
+import { textInput } from "../../http/fields.ts";
+import { granularity, MAX_GROUPS, measure, scalar, timeframe, timezone } from "../../http/numbers.ts";
+import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
+import { FORMAT_NAMES } from "./formats/table.ts";
+import { SOURCE_NAMES } from "./sources.ts";
+
+export const STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
+const filter = z.strictObject({
+  field: z.string().min(1).max(140),
+  op: z.enum(OPERATORS),
+  value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
+});
+
+export const metricsQuestion = z.strictObject({
+  measures: z.array(measure).min(1).max(MEASURE_NAMES.length),
+  granularity: granularity.optional(),
+  group_by: z.array(z.string().min(1).max(140)).min(1).max(4).optional(),
+  order_by: z
+    .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
+    .min(1)
+    .max(4)
+    .optional(),
+  limit: z.int().min(1).max(MAX_GROUPS).optional(),
+});
+
+/** What an export is of, its range aside. */
+const subject = {
+  source: z.enum(SOURCE_NAMES),
+  format: z.enum(FORMAT_NAMES),
+  timezone: timezone.optional(),
+  filters: z.array(filter).max(20).optional(),
+  columns: z.array(z.string().min(1).max(140)).min(1).max(64).optional().openapi({ description: "Default: all that the source has." }),
+  query: metricsQuestion.optional().openapi({ description: "For the source metrics: the question, its range and filters aside." }),
+  gzip: z.boolean().optional().openapi({ description: "For csv, ndjson and json." }),
+  neutralize: z.boolean().optional().openapi({
+    description: "CSV: a text that begins with = + - @ tab or CR gets an apostrophe, so that no spreadsheet runs it. Default true.",
+  }),
+};
+const relative = {
+  timeframe: timeframe.optional(),
+  range: z.enum(NAMED_RANGES).optional().openapi({ description: "Whole local days, weeks (from Monday), months or quarters." }),
+};
+
+export const exportInput = z
+  .strictObject({ ...subject, ...relative, from: instantParam.optional(), to: instantParam.optional() })
+  .openapi("ExportInput");
+export type ExportInput = z.output<typeof exportInput>;
+/** A question that is asked again has no fixed range. */
+export const templateRequest = z.strictObject({ ...subject, ...relative }).openapi("ExportTemplateRequest");
+
+/** The request with its range fixed and its defaults filled in. */
+export const exportRequest = z.object({
+  ...subject,
+  from: z.string(),
+  to: z.string(),
+  timezone: z.string(),
+  filters: z.array(filter),
+  columns: z.array(z.string()),
+  gzip: z.boolean(),
+  neutralize: z.boolean(),
+});
+export type ExportRequest = z.output<typeof exportRequest>;
+
+export const exportFile = z.object({
+  name: z.string(),
+  content_type: z.string(),
+  rows: z.int(),
+  bytes: z.int(),
+  parts: z
+    .array(z.object({ rows: z.int(), bytes: z.int(), sha256: z.string() }))
+    .openapi({ description: "Digests of its consecutive parts." }),
+});
+export type ExportFile = z.output<typeof exportFile>;
+
+export const exportJob = z
+  .object({
+    id: z.string(),
+    source: z.enum(SOURCE_NAMES),
+    format: z.enum(FORMAT_NAMES),
+    status: z.enum(STATUSES),
+    request: exportRequest,
+    as_of: z.string().nullable().openapi({ description: "The moment that all rows are of." }),
+    rows_done: z.int(),
+    rows_expected: z.int().nullable(),
+    remaining_ms: z.int().nullable().openapi({ description: "Estimated from the rows so far; null when nothing can be said." }),
+    files: z.array(exportFile),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+    attempts: z.int(),
+    template_id: z.string().nullable(),
+    schedule_id: z.string().nullable(),
+    created_at: z.string(),
+    created_by: z.string(),
+    started_at: z.string().nullable(),
+    finished_at: z.string().nullable(),
+    expires_at: z.string().nullable(),
+  })
+  .openapi("Export");
+export type ExportJob = z.output<typeof exportJob>;
+
+export const exportParam = z.object({ id: idParam });
+export const fileParam = z.object({
+  id: idParam,
+  n: z
+    .string()
+    .regex(/^\d{1,4}$/)
+    .transform(Number)
+    .openapi({ type: "integer" }),
+});
+export const listParams = z.strictObject({
+  ...workspaceParam,
+  ...pageParams,
+  status: z.enum(STATUSES).optional(),
+  source: z.enum(SOURCE_NAMES).optional(),
+});
+
+export const linkInput = z.strictObject({
+  file: z.int().min(0).max(9999).optional().openapi({ description: "Default 0." }),
+  expires_in_seconds: z.int().min(3_600).max(604_800).optional().openapi({ description: "1 hour to 7 days; default 1 day." }),
+});
+export const link = z.object({ url: z.string(), expires_at: z.string() }).openapi("DownloadLink");
+
+export const templateInput = z.strictObject({
+  name: textInput(255).min(1),
+  description: textInput(2000).nullish(),
+  request: templateRequest,
+});
+export const template = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    description: z.string().nullable(),
+    request: templateRequest,
+    created_at: z.string(),
+    created_by: z.string(),
+  })
+  .openapi("ExportTemplate");
+
+const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be HH:MM");
+export const recurrence = z
+  .union([
+    z.strictObject({ frequency: z.literal("daily"), time }),
+    z.strictObject({ frequency: z.literal("weekly"), time, day_of_week: z.int().min(1).max(7) }),
+    z.strictObject({ frequency: z.enum(["monthly", "quarterly"]), time, day_of_month: z.int().min(1).max(31) }),
+    z.strictObject({ cron: z.string().min(9).max(128) }),
+  ])
+  .openapi("Recurrence", { description: "A local time; day 31 of a shorter month is its last day. Or a cron expression of five fields." });
+export const scheduleInput = z.strictObject({
+  name: textInput(255).min(1),
+  template_id: idParam,
+  recurrence,
+  timezone: timezone.optional(),
+  enabled: z.boolean().optional(),
+});
+export const schedule = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    template_id: z.string(),
+    recurrence,
+    timezone: z.string(),
+    enabled: z.boolean(),
+    next_run_at: z.string(),
+    last_run_at: z.string().nullable(),
+    created_at: z.string(),
+    created_by: z.string(),
+  })
+  .openapi("ExportSchedule");

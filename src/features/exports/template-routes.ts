@@ -1,0 +1,107 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { authorOf } from "../../auth/actor.ts";
+import { require } from "../../auth/middleware.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { idMaker } from "../../http/intake.ts";
+import { DEFAULT_LIMIT, page, pageParams, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json } from "../../http/view.ts";
+import { requestOf } from "./request.ts";
+import * as schema from "./schema.ts";
+import { startExport } from "./start.ts";
+import { createTemplate, deleteTemplate, getTemplate, listTemplates } from "./templates.ts";
+
+const tags = ["Exports"];
+const router = createRouter();
+const query = z.strictObject(workspaceParam);
+const params = schema.exportParam;
+const one = z.object({ data: schema.template });
+const [read, write] = [require("read:exports"), require("write:exports")];
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/exports/templates",
+    tags,
+    summary: "Templates of exports, newest first",
+    middleware: [read] as const,
+    request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
+    responses: { 200: json("A page.", z.object({ data: z.array(schema.template), page })), ...problems("malformed", "impossible") },
+  }),
+  async (c) => {
+    const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
+    return c.json(await listTemplates(c.get("ctx"), c.get("workspaceId"), { ...paging, limit }), 200);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/exports/templates",
+    tags,
+    summary: "Save a question that is exported again",
+    middleware: [write, limitBody(256 * 1024)] as const,
+    request: { query, body: { required: true, content: { "application/json": { schema: schema.templateInput } } } },
+    responses: { 201: json("The template.", one), ...problems("malformed", "too_large", "unsupported", "impossible") },
+  }),
+  async (c) => {
+    const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
+    requestOf(workspaceId, input.request, ctx.now() * 1000, "request.");
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    return c.json({ data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) }, 201);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/exports/templates/{id}",
+    tags,
+    summary: "One template",
+    middleware: [read] as const,
+    request: { query, params },
+    responses: { 200: json("The template.", one), ...problems("malformed", "not_found") },
+  }),
+  async (c) => c.json({ data: await getTemplate(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) }, 200),
+);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/exports/templates/{id}/run",
+    tags,
+    summary: "Start an export by a template",
+    middleware: [write] as const,
+    request: { query, params },
+    responses: {
+      202: json("The queued export.", z.object({ data: schema.exportJob })),
+      ...problems("malformed", "not_found", "impossible"),
+    },
+  }),
+  async (c) => {
+    const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
+    const { id, request } = await getTemplate(ctx, workspaceId, c.req.valid("param").id);
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const data = await startExport(ctx, workspaceId, made(0).id, request, { author: authorOf(ctx.actor), templateId: id });
+    return c.json({ data }, 202, { location: `/api/v1/exports/${data.id}` });
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "delete",
+    path: "/exports/templates/{id}",
+    tags,
+    summary: "Delete a template and its schedules",
+    middleware: [write] as const,
+    request: { query, params },
+    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+  }),
+  async (c) => {
+    await deleteTemplate(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);
+    return c.body(null, 204);
+  },
+);
+
+export default router;

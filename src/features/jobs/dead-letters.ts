@@ -1,0 +1,52 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { listByTime, type Paging } from "../../db/keyset.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { AppError, notFound } from "../../lib/errors.ts";
+import { enqueue, message } from "../../messages.ts";
+import { deadLetter } from "./schema.ts";
+
+const MAX_REASON = 1_000;
+const COLUMNS = sql.raw("e.id, e.type, e.body, e.reason, e.attempts, e.dead_at, e.replayed_at, e.replayed_by");
+
+/** Keeps a message that was given up. The same delivery again keeps one. */
+export async function bury(ctx: Context, id: string, body: unknown, reason: string, attempts: number): Promise<void> {
+  const { type = "unknown", workspaceId = null } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  await ctx.db.query({
+    sql: sql`insert into dead_letters (id, workspace_id, type, body, reason, attempts, dead_at)
+      values (${id}, ${workspaceId}, ${String(type)}, ${JSON.stringify(body ?? null)}::jsonb, ${reason.slice(0, MAX_REASON)}, ${attempts}, now())
+      on conflict (id) do nothing`,
+    row: z.unknown(),
+  });
+}
+
+/** Newest first, ties by id. */
+export function listDeadLetters(ctx: Context, workspaceId: string, query: Paging) {
+  const list = { from: sql`dead_letters e`, columns: COLUMNS, row: deadLetter, where: [inWorkspace(workspaceId, "e")], time: "dead_at" };
+  return listByTime(ctx.db, { ...list, timeOf: (row) => row.dead_at }, query);
+}
+
+/**
+ * Sends a message again, once.
+ * @throws AppError not_found, also for one of another workspace; conflict for one that was sent again already
+ */
+export async function replay(ctx: Context, workspaceId: string, id: string, by: string) {
+  const [row] = await ctx.db.query({
+    sql: sql`update dead_letters e set replayed_at = now(), replayed_by = ${by}
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.replayed_at is null returning ${COLUMNS}`,
+    row: deadLetter,
+  });
+  if (!row) {
+    const known = await ctx.db.query({
+      sql: sql`select e.id from dead_letters e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+      row: z.object({ id: z.string() }),
+    });
+    if (known.length === 0) throw notFound("dead letter");
+    throw new AppError("conflict", "replayed_already", "The message was sent again already.");
+  }
+  const parsed = message.safeParse(row.body);
+  if (!parsed.success) throw new AppError("conflict", "unknown_message", "The message is none that this version knows.");
+  await enqueue(ctx, parsed.data.type === "export.run" ? { ...parsed.data, again: true } : parsed.data);
+  return row;
+}
