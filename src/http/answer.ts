@@ -1,6 +1,8 @@
 import type { Context as HonoContext } from "hono";
+import { accepts } from "hono/accepts";
 import type { Meta } from "../analytics/query.ts";
 import type { Context } from "../context.ts";
+import { csvOf } from "../formats/text.ts";
 import type { AppEnv } from "./router.ts";
 
 interface Answer {
@@ -39,4 +41,27 @@ export async function cachedAnswer(
   if (held) return respond(held.value.body, true, held.ageMs);
   const { value, cached, ageMs } = await ctx.cache.read("answer", workspaceId, key, async () => ({ body: await body() }));
   return respond(value.body, cached, ageMs);
+}
+
+/** Whether the caller would rather have a CSV than JSON. */
+export function wantsCsv(c: HonoContext<AppEnv>): boolean {
+  const supports = ["application/json", "text/csv"];
+  return accepts(c, { header: "Accept", supports, default: "application/json" }) === "text/csv";
+}
+
+/** Rows as a CSV that no spreadsheet takes for formulas. @param cursor of the next page, for the Link header (RFC 8288) */
+export function csvAnswer(
+  c: HonoContext<AppEnv>,
+  names: readonly string[],
+  rows: readonly Record<string, unknown>[],
+  cursor: string | null = null,
+) {
+  const columns = names.map((name) => ({ name, kind: "text" as const }));
+  const next = new URL(c.req.url);
+  next.searchParams.delete("skip");
+  next.searchParams.set("cursor", cursor ?? "");
+  const headers = { "content-type": "text/csv; charset=utf-8", "cache-control": "private, no-store", vary: "accept" };
+  return new Response(csvOf(columns, rows), {
+    headers: cursor === null ? headers : { ...headers, link: `<${next.href}>; rel="next"` },
+  }) as never;
 }

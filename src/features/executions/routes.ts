@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { require } from "../../auth/middleware.ts";
+import { csvAnswer, wantsCsv } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
@@ -58,6 +59,8 @@ const listParams = z
     max_credits: decimalParam.optional(),
   })
   .catchall(textInput(1024));
+/** An error's type and message are columns of their own. */
+const CSV_COLUMNS = Object.keys(execution.shape).flatMap((name) => (name === "error" ? ["error_type", "error_message"] : [name]));
 const METADATA_PARAM = /^metadata\.[A-Za-z0-9_.:-]{1,128}$/;
 
 function listQuery(given: z.output<typeof listParams>): ListQuery {
@@ -77,15 +80,29 @@ router.openapi(
     path: "/executions",
     tags,
     summary: "List executions, newest first",
-    description: "Filters combine with and; `metadata.<key>=<value>` compares a key of the metadata as text.",
+    description:
+      "Filters combine with and; `metadata.<key>=<value>` compares a key of the metadata as text. With `Accept: text/csv` the page is a CSV, and the Link header leads to the next one.",
     middleware: [require("read:executions")] as const,
     request: { query: listParams },
     responses: {
-      200: { description: "A page.", content: { "application/json": { schema: z.object({ data: z.array(execution), page }) } } },
+      200: {
+        description: "A page.",
+        content: { "application/json": { schema: z.object({ data: z.array(execution), page }) }, "text/csv": { schema: z.string() } },
+      },
       ...problems("malformed", "impossible"),
     },
   }),
-  async (c) => c.json(await listExecutions(c.get("ctx").db, c.get("workspaceId"), listQuery(c.req.valid("query"))), 200),
+  async (c) => {
+    const answer = await listExecutions(c.get("ctx").db, c.get("workspaceId"), listQuery(c.req.valid("query")));
+    if (!wantsCsv(c)) return c.json(answer, 200);
+    const { next_cursor: cursor } = answer.page;
+    const rows = answer.data.map(({ error, ...rest }) => ({
+      ...rest,
+      error_type: error?.type ?? null,
+      error_message: error?.message ?? null,
+    }));
+    return csvAnswer(c, CSV_COLUMNS, rows, cursor);
+  },
 );
 
 router.openapi(

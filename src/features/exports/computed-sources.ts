@@ -4,28 +4,18 @@ import { errorGroups } from "../../analytics/error-groups.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "../../analytics/measures.ts";
 import { type Query, resolve } from "../../analytics/plan.ts";
 import { prepare, together } from "../../analytics/query.ts";
+import { columnsOfQuery, isMeasure, measureColumn, tableOf } from "../../analytics/table.ts";
 import type { Db } from "../../db/client.ts";
 import { inWorkspace } from "../../db/scope.ts";
+import type { Column, Row } from "../../formats/columns.ts";
 import { impossible } from "../../lib/errors.ts";
-import type { Column, Kind, Row } from "./columns.ts";
 import { openRows, type Question, type Source } from "./source.ts";
 
 /** Groups that are asked of the kernel at once, and how many an export of them may have: they are held in memory. */
 const GROUPS_AT_ONCE = 5_000;
 const MAX_GROUPS = 50_000;
 
-const KINDS: Record<ReturnType<typeof measureOf>["unit"], Kind> = {
-  executions: "integer",
-  fraction: "float",
-  ms: "float",
-  credits: "decimal",
-  tokens: "integer",
-  users: "integer",
-  agents: "integer",
-};
-const measureColumn = (name: MeasureName): Column => ({ name, kind: KINDS[measureOf(name).unit] });
 const additive = (names: readonly MeasureName[]) => names.filter((name) => measureOf(name).additive);
-const isMeasure = (name: string): name is MeasureName => (MEASURE_NAMES as readonly string[]).includes(name);
 const tooMany = (rows: number) =>
   impossible("source", "too_many_rows", `There are more than ${rows} rows; narrow the range or the filters.`);
 
@@ -131,25 +121,13 @@ function metricsQuery(question: Question): Query {
 
 /** The rows of POST /metrics/query, column by column; groups past the limit are one row with `other`. */
 export const metrics: Source = {
-  columns: (question) => {
-    const { measures, group_by = [], granularity } = metricsQuery(question);
-    return [
-      ...(granularity ? [{ name: "bucket", kind: "timestamp" as const }] : []),
-      ...group_by.map((name): Column => ({ name, kind: "text" })),
-      ...(group_by.length > 0 ? [{ name: "other", kind: "boolean" as const }] : []),
-      ...[...new Set(measures)].map(measureColumn),
-    ];
-  },
+  columns: (question) => columnsOfQuery(metricsQuery(question)),
   totals: (question) => additive(metricsQuery(question).measures),
   check: (question) => void resolve(question.workspaceId, metricsQuery(question), question.range.to),
   open: async (db, question) => {
     const query = metricsQuery(question);
     const [answer] = await together(db, [prepare(question.workspaceId, query, question.range.to)]);
-    const parted = query.granularity !== undefined || (query.group_by ?? []).length > 0;
-    const rows = answer.rows.map(
-      ({ bucket, group, other, values }): Row => ({ ...(bucket ? { bucket } : {}), ...group, other: other ?? false, ...values }),
-    );
-    return openRows(parted ? rows : [{ ...answer.totals }]);
+    return openRows(tableOf(query, answer));
   },
 };
 

@@ -3,9 +3,9 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
+import { FORMAT_NAMES } from "../../formats/table.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { parseInstant } from "../../lib/time.ts";
-import { FORMAT_NAMES } from "./formats/table.ts";
 import { type ExportJob, type ExportRequest, exportFile, exportRequest, STATUSES } from "./schema.ts";
 import { SOURCE_NAMES } from "./sources.ts";
 

@@ -5,9 +5,9 @@ import { eventCondition } from "../../analytics/moments.ts";
 import { checkOperand } from "../../analytics/plan.ts";
 import type { Db } from "../../db/client.ts";
 import { inWorkspace } from "../../db/scope.ts";
+import type { Column, Row } from "../../formats/columns.ts";
 import { impossible } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
-import type { Column, Row } from "./columns.ts";
 import type { Opened, Question, Source } from "./source.ts";
 
 interface Table {

@@ -1,10 +1,10 @@
 import { namedRange } from "../../analytics/named-ranges.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { TimeRange } from "../../analytics/range.ts";
+import type { Column } from "../../formats/columns.ts";
+import { FORMATS } from "../../formats/table.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant, parseInstant } from "../../lib/time.ts";
-import type { Column } from "./columns.ts";
-import { FORMATS } from "./formats/table.ts";
 import type { ExportInput, ExportRequest } from "./schema.ts";
 import type { Question, Source } from "./source.ts";
 import { SOURCES } from "./sources.ts";

@@ -2,10 +2,10 @@ import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../../analytics/measures.ts";
 import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
+import { FORMAT_NAMES } from "../../formats/table.ts";
 import { textInput } from "../../http/fields.ts";
 import { granularity, MAX_GROUPS, measure, scalar, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
-import { FORMAT_NAMES } from "./formats/table.ts";
 import { SOURCE_NAMES } from "./sources.ts";
 
 export const STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;

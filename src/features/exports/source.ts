@@ -3,8 +3,8 @@ import type { MeasureName } from "../../analytics/measures.ts";
 import type { Query } from "../../analytics/plan.ts";
 import type { TimeRange } from "../../analytics/range.ts";
 import type { Db } from "../../db/client.ts";
-import type { Column, Row } from "./columns.ts";
-import type { Page } from "./formats/format.ts";
+import type { Column, Row } from "../../formats/columns.ts";
+import type { Page } from "../../formats/format.ts";
 
 /** What is exported: a fixed range and what narrows it. */
 export interface Question {

@@ -4,14 +4,16 @@ import type { Row } from "../../analytics/finish.ts";
 import { MEASURE_NAMES, measureOf } from "../../analytics/measures.ts";
 import { type Answer, ask } from "../../analytics/query.ts";
 import { GRANULARITIES, TIMEFRAMES } from "../../analytics/range.ts";
+import { columnsOfQuery, tableOf } from "../../analytics/table.ts";
 import { require } from "../../auth/middleware.ts";
-import { cachedAnswer } from "../../http/answer.ts";
+import { cachedAnswer, csvAnswer, wantsCsv } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { rangedQuery } from "../../http/numbers.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
+import { impossible } from "../../lib/errors.ts";
 import { executionViews } from "./execution.ts";
 import { realtimeMetrics } from "./realtime.ts";
 import * as schema from "./schema.ts";
@@ -132,16 +134,29 @@ router.openapi(
     path: "/metrics/query",
     tags,
     summary: "Any question",
+    description: "With `Accept: text/csv` the rows are a CSV, without comparison, totals and meta.",
     middleware: [middleware, limitBody(256 * 1024)] as const,
     request: {
       query: z.strictObject({ ...workspaceParam, explain: schema.summaryParams.shape.explain }),
       body: { required: true, content: { "application/json": { schema: schema.queryBody } } },
     },
-    responses: { 200: json("Rows and totals.", schema.rowsAnswer), ...problems("malformed", "too_large", "unsupported", "impossible") },
+    responses: {
+      200: {
+        description: "Rows and totals.",
+        content: { "application/json": { schema: schema.rowsAnswer }, "text/csv": { schema: z.string() } },
+      },
+      ...problems("malformed", "too_large", "unsupported", "impossible"),
+    },
   }),
   async (c) => {
     const { timezone = "UTC", ...body } = c.req.valid("json");
     const { explain } = c.req.valid("query");
+    const question = { ...body, timezone };
+    if (wantsCsv(c)) {
+      if (body.compare) throw impossible("compare", "not_applicable", "A CSV has no columns for a comparison.");
+      const names = columnsOfQuery(question).map(({ name }) => name);
+      return csvAnswer(c, names, tableOf(question, await ask(c.get("ctx"), c.get("workspaceId"), question)));
+    }
     return cachedAnswer(c, "query", { ...body, timezone, explain }, async (ctx, workspaceId) =>
       rowsOf(await ask(ctx, workspaceId, { ...body, timezone }, explain)),
     );

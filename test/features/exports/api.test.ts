@@ -1,5 +1,6 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { parse } from "csv-parse/browser/esm/sync";
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
@@ -187,6 +188,49 @@ describe("sources", () => {
   it("may name every column that an agent has", () => {
     const question = { workspaceId: WORKSPACE, range: { from: 0, to: 1 }, timezone: "UTC", filters: [] };
     expect(new Set(agentSource.columns(question).map((column) => column.name)).size).toBe(agentSource.columns(question).length);
+  });
+});
+
+describe("Accept: text/csv", () => {
+  const csv = { accept: "text/csv" };
+  const lines = (text: string) => parse(text, { columns: true }) as Record<string, string>[];
+
+  it("gives a page of executions, and where the next one is", async () => {
+    const token = await tokenFor(WORKSPACE);
+    const seen: string[] = [];
+    for (let path: string | undefined = "/api/v1/executions?limit=250"; path; ) {
+      const answer: Response = await raw(token, path, csv);
+      expect(answer.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+      seen.push(...lines(await answer.text()).map((row) => row.id ?? ""));
+      path = /<(.*)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+    }
+    expect(new Set(seen).size).toBe(600);
+    expect(seen.length).toBe(600);
+    const [first] = lines(await (await raw(token, "/api/v1/executions?limit=1&status=failure", csv)).text());
+    expect(first).toMatchObject({ id: "x592", error_type: "Broken", error_message: "line 592", credits: "2.500000" });
+    expect(
+      (await raw(token, "/api/v1/executions?limit=1", { accept: "application/json, text/csv;q=0.5" })).headers.get("content-type"),
+    ).toContain("json");
+  });
+
+  it("gives the rows of a question", async () => {
+    const query = { measures: ["executions", "credits"], group_by: ["agent"], from: FROM, to: TO };
+    const answer = await (await import("cloudflare:workers")).exports.default.fetch(
+      new Request("https://shadower.test/api/v1/metrics/query", {
+        method: "POST",
+        headers: { authorization: `Bearer ${await tokenFor(WORKSPACE)}`, "content-type": "application/json", ...csv },
+        body: JSON.stringify(query),
+      }),
+    );
+    const { rows } = (await client.post("/api/v1/metrics/query", query)).body.data;
+    expect(lines(await answer.text())).toEqual(
+      rows.map((row: Record<string, unknown>) => ({
+        agent: row.agent,
+        other: "false",
+        executions: String(row.executions),
+        credits: row.credits,
+      })),
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import type { CellValue } from "hucre";
-import { parseInstant } from "../../../lib/time.ts";
-import type { Column, Kind, Row } from "../columns.ts";
+import { parseInstant } from "../lib/time.ts";
+import type { Column, Kind, Row } from "./columns.ts";
 import { type Format, fromStart, type Page } from "./format.ts";
 
 /** Excel's sheet has 1,048,576 rows, one of them the header's. */

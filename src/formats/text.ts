@@ -1,5 +1,5 @@
 import Papa from "papaparse";
-import type { Row } from "../columns.ts";
+import type { Column, Row } from "./columns.ts";
 import { type Format, type Options, textFormat } from "./format.ts";
 
 /** What a spreadsheet takes for the begin of a formula (OWASP, CSV Injection). */
@@ -9,13 +9,18 @@ function cellOf(value: unknown): unknown {
   return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
 }
 
-const cells = (rows: readonly Row[], { columns }: Options) => rows.map((row) => columns.map(({ name }) => cellOf(row[name])));
+const cells = (rows: readonly Row[], columns: readonly Column[]) => rows.map((row) => columns.map(({ name }) => cellOf(row[name])));
 const lines = (data: unknown[][], neutralize: boolean) =>
   data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n", escapeFormulae: neutralize ? FORMULA : false })}\r\n`;
 
 /** A row with its columns only, in their order. */
 const objectOf = (row: Row, { columns }: Options) =>
   JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, row[name] ?? null])));
+
+/** A whole CSV, for an answer that is small. */
+export function csvOf(columns: readonly Column[], rows: readonly Row[]): string {
+  return `${lines([columns.map(({ name }) => name)], false)}${lines(cells(rows, columns), true)}`;
+}
 
 /** RFC 4180: CRLF, quotes where needed; an absent value is an empty field. */
 export const csv: Format = {
@@ -26,7 +31,7 @@ export const csv: Format = {
   pageRows: 2_000,
   encode: textFormat({
     head: (columns) => lines([columns.map(({ name }) => name)], false),
-    body: (rows, options) => lines(cells(rows, options), options.neutralize),
+    body: (rows, options) => lines(cells(rows, options.columns), options.neutralize),
     tail: () => "",
   }),
 };

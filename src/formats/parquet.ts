@@ -1,6 +1,6 @@
 import type { RowGroup, SchemaElement } from "hyparquet";
-import { parseInstant } from "../../../lib/time.ts";
-import { type Column, DECIMAL_SCALE, type Row } from "../columns.ts";
+import { parseInstant } from "../lib/time.ts";
+import { type Column, DECIMAL_SCALE, type Row } from "./columns.ts";
 import type { Format, Resume } from "./format.ts";
 
 /** Columns of the row groups so far, which the footer names: big integers as texts, so that they travel as JSON. */

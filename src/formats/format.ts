@@ -1,4 +1,4 @@
-import type { Column, Row } from "../columns.ts";
+import type { Column, Row } from "./columns.ts";
 
 /** Where to begin again to get the same bytes: behind this position of the source, after so many rows, with this state of the format. */
 export interface Resume {

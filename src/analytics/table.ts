@@ -1,0 +1,38 @@
+import { MEASURE_NAMES, type MeasureName, measureOf } from "./measures.ts";
+import type { Query } from "./plan.ts";
+import type { Answer } from "./query.ts";
+
+/** What a column of measures holds, as a file would type it. */
+const KINDS = {
+  executions: "integer",
+  fraction: "float",
+  ms: "float",
+  credits: "decimal",
+  tokens: "integer",
+  users: "integer",
+  agents: "integer",
+} as const;
+
+export const measureColumn = (name: MeasureName) => ({ name, kind: KINDS[measureOf(name).unit] });
+export const isMeasure = (name: string): name is MeasureName => (MEASURE_NAMES as readonly string[]).includes(name);
+
+/** The columns of a question's answer: bucket, groups, `other` for the groups past the limit, measures. */
+export function columnsOfQuery({ measures, group_by = [], granularity }: Query) {
+  return [
+    ...(granularity ? [{ name: "bucket", kind: "timestamp" as const }] : []),
+    ...group_by.map((name) => ({ name, kind: "text" as const })),
+    ...(group_by.length > 0 ? [{ name: "other", kind: "boolean" as const }] : []),
+    ...[...new Set(measures)].map(measureColumn),
+  ];
+}
+
+/** An answer as rows of a table; one without buckets and groups is the row of its totals. */
+export function tableOf({ group_by = [], granularity }: Query, answer: Answer): Record<string, unknown>[] {
+  if (granularity === undefined && group_by.length === 0) return [{ ...answer.totals }];
+  return answer.rows.map(({ bucket, group, other, values }) => ({
+    ...(bucket ? { bucket } : {}),
+    ...group,
+    other: other ?? false,
+    ...values,
+  }));
+}
