@@ -14,6 +14,9 @@ import funnels from "./features/funnels/routes.ts";
 import jobs from "./features/jobs/routes.ts";
 import leaderboards from "./features/leaderboards/routes.ts";
 import metrics from "./features/metrics/routes.ts";
+import reports from "./features/reports/routes.ts";
+import reportRuns, { shared } from "./features/reports/run-routes.ts";
+import reportSchedules from "./features/reports/schedule-routes.ts";
 import search from "./features/search/routes.ts";
 import system from "./features/system/routes.ts";
 import trends from "./features/trends/routes.ts";
@@ -28,16 +31,17 @@ import realtime from "./realtime/routes.ts";
 
 const API = "/api/v1";
 const ANALYTICS = [metrics, agents, users, funnels, errors, credits, executive, leaderboards, comparisons, trends, workspaces, search];
-const JOBS = [exportTemplates, exportSchedules, exportJobs, jobs];
+const JOBS = [exportTemplates, exportSchedules, exportJobs, reportSchedules, reportRuns, reports, jobs];
 const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter();
 app.onError(renderError);
 app.use(withContext(), cors());
 app.route("/", system);
-// The feed authenticates before its upgrade, and a download by its link.
+// The feed authenticates before its upgrade, and downloads by their links.
 app.route(API, realtime);
 app.route(API, downloads);
+app.route(API, shared);
 app.use(`${API}/*`, authenticate());
 for (const feature of FEATURES) app.route(API, feature);
 describe(app);

@@ -30,7 +30,12 @@ const schema = z
     CORS_ORIGINS: list.default([]),
     MAX_EXPORT_ROWS: count.default(1_000_000),
     EXPORT_RETENTION_DAYS: count.default(90),
-    /** Signs download links; derived from JWT_SECRET_KEY when absent. */
+    /** Where callers find this Worker, for links in messages, e.g. https://analytics.example.com. */
+    PUBLIC_URL: optional.transform((url) => (url ?? "http://127.0.0.1:8787").replace(/\/+$/, "")),
+    MAIL_PROVIDER: optional.pipe(z.enum(["resend", "postmark"]).optional()),
+    MAIL_API_KEY: optional,
+    MAIL_FROM: optional,
+    /** Signs links and webhooks; absent: keys are derived from JWT_SECRET_KEY. */
     LINK_SECRET_KEY: optional,
   })
   .refine((config) => config.JWT_SECRET_KEY ?? config.JWT_JWKS_URL, { path: ["JWT_SECRET_KEY"], message: "set this or JWT_JWKS_URL" })

@@ -1,7 +1,11 @@
 import { type Context, createContext } from "./context.ts";
-import { failExport } from "./features/exports/queries.ts";
+import { giveUpJob } from "./db/jobs.ts";
+import { jobs as exportJobs } from "./features/exports/queries.ts";
 import { runExport } from "./features/exports/run.ts";
 import { bury } from "./features/jobs/dead-letters.ts";
+import { deliver, giveUpDelivery } from "./features/reports/deliver.ts";
+import { jobs as reportJobs } from "./features/reports/queries.ts";
+import { runReport } from "./features/reports/run.ts";
 import { runRollups } from "./features/rollups/run.ts";
 import { backoff } from "./lib/backoff.ts";
 import { createLog } from "./lib/log.ts";
@@ -13,12 +17,20 @@ interface Consumer<M> {
   giveUp?(ctx: Context, body: M, reason: string): Promise<unknown>;
 }
 
+const GIVEN_UP = "It failed at every attempt; an operator can see why and start it again.";
 const CONSUMERS: { [T in Message["type"]]: Consumer<Extract<Message, { type: T }>> } = {
   "rollup.run": { run: (ctx, { unit, upTo }) => runRollups(ctx, unit, upTo) },
   "export.run": {
     run: (ctx, { workspaceId, id, again }) => runExport(ctx, workspaceId, id, { again }),
-    giveUp: (ctx, { workspaceId, id }) =>
-      failExport(ctx, workspaceId, id, "The export failed at every attempt; an operator can see why and start it again."),
+    giveUp: (ctx, job) => giveUpJob(exportJobs(ctx), job, GIVEN_UP),
+  },
+  "report.run": {
+    run: (ctx, { workspaceId, id, again }) => runReport(ctx, workspaceId, id, again),
+    giveUp: (ctx, job) => giveUpJob(reportJobs(ctx), job, GIVEN_UP),
+  },
+  "report.deliver": {
+    run: (ctx, { workspaceId, id, again }) => deliver(ctx, workspaceId, id, again),
+    giveUp: (ctx, { workspaceId, id }) => giveUpDelivery(ctx, workspaceId, id),
   },
 };
 const BASE_SECONDS = 5;
@@ -53,7 +65,7 @@ async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): P
  * The only policy of acknowledgement: a consumer returns (done) or throws (again, later, with jitter). After the last attempt,
  * and at once when it is no message of ours, the message is kept as a dead letter with the reason.
  */
-async function deliver(delivery: globalThis.Message, env: Env, door: ExecutionContext): Promise<void> {
+async function consume(delivery: globalThis.Message, env: Env, door: ExecutionContext): Promise<void> {
   const log = createLog({ message: delivery.id, attempt: delivery.attempts });
   const later = () => delivery.retry({ delaySeconds: Math.ceil(BASE_SECONDS + backoff(delivery.attempts, BASE_SECONDS, CAP_SECONDS)) });
   const parsed = message.safeParse(delivery.body);
@@ -79,5 +91,5 @@ async function deliver(delivery: globalThis.Message, env: Env, door: ExecutionCo
 
 export async function queue(batch: MessageBatch, env: Env, door: ExecutionContext): Promise<void> {
   if (batch.queue === DEAD_QUEUE) return collect(batch, env, door);
-  for (const delivery of batch.messages) await deliver(delivery, env, door);
+  for (const delivery of batch.messages) await consume(delivery, env, door);
 }

@@ -1,9 +1,11 @@
 import { type Context, createContext } from "./context.ts";
 import { continueExports, expireFiles } from "./features/exports/maintenance.ts";
-import { startDue } from "./features/exports/schedules.ts";
+import { startScheduledExports } from "./features/exports/start.ts";
 import { closeStale } from "./features/maintenance/close-stale.ts";
 import { dropExpired, ensurePartitions } from "./features/maintenance/partitions.ts";
 import { applyRetention } from "./features/maintenance/retention.ts";
+import { continueReports, expireReports } from "./features/reports/maintenance.ts";
+import { startScheduledReports } from "./features/reports/start.ts";
 import { reconcile, runRollups } from "./features/rollups/run.ts";
 import { createLog } from "./lib/log.ts";
 
@@ -16,13 +18,16 @@ interface Task {
 const TASKS: readonly Task[] = [
   { cron: "*/5 * * * *", name: "close-stale", run: closeStale },
   { cron: "*/5 * * * *", name: "continue-exports", run: continueExports },
-  { cron: "*/5 * * * *", name: "start-exports", run: startDue },
+  { cron: "*/5 * * * *", name: "continue-reports", run: continueReports },
+  { cron: "*/5 * * * *", name: "start-reports", run: startScheduledReports },
+  { cron: "*/5 * * * *", name: "start-exports", run: startScheduledExports },
   { cron: "5 * * * *", name: "rollup-hours", run: async (ctx) => ctx.config.HOURLY_ROLLUP_ENABLED && (await runRollups(ctx, "hour")) },
   { cron: "0 1 * * *", name: "partitions", run: ensurePartitions },
   { cron: "0 1 * * *", name: "retention", run: dropExpired },
   { cron: "0 1 * * *", name: "workspace-retention", run: applyRetention },
   { cron: "0 1 * * *", name: "rollup-days", run: async (ctx) => ctx.config.DAILY_ROLLUP_ENABLED && (await runRollups(ctx, "day")) },
   { cron: "0 1 * * *", name: "expire-exports", run: expireFiles },
+  { cron: "0 1 * * *", name: "expire-reports", run: expireReports },
   { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcile(ctx) },
 ];
 

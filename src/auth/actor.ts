@@ -12,6 +12,8 @@ const GRANTS = {
   "write:settings": ["owner", "admin"],
   "read:exports": ["owner", "admin", "analyst", "member"],
   "write:exports": ["owner", "admin", "analyst", "member"],
+  "read:reports": ["owner", "admin", "analyst", "member", "viewer"],
+  "write:reports": ["owner", "admin", "analyst", "member"],
   "manage:jobs": ["owner", "admin"],
   view_executive_dashboard: ["owner", "admin", "analyst", "viewer"],
   "read:realtime": ["owner", "admin", "analyst", "member", "viewer"],

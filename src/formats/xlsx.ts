@@ -18,6 +18,31 @@ function cellOf(value: unknown, { kind }: Column): CellValue {
   return typeof value === "number" || typeof value === "boolean" ? value : String(value).slice(0, MAX_CELL);
 }
 
+function columnOf({ name, kind }: Column) {
+  const format = FORMATS[kind];
+  return { width: Math.max(WIDTHS[kind], name.length + 2), ...(format ? { numFmt: format } : {}) };
+}
+
+export interface Sheet {
+  /** At most 31 characters, without \\ / ? * [ ] : */
+  name: string;
+  columns: Column[];
+  rows: Row[];
+}
+
+/** A workbook that is small enough to be held: typed cells, each sheet under a frozen header. */
+export async function workbookOf(sheets: readonly Sheet[]): Promise<Uint8Array> {
+  const { writeXlsx } = await import("hucre/xlsx");
+  return writeXlsx({
+    sheets: sheets.map(({ name, columns, rows }) => ({
+      name,
+      columns: columns.map(columnOf),
+      rows: [columns.map((column) => column.name), ...rows.map((row) => columns.map((column) => cellOf(row[column.name], column)))],
+      freezePane: { rows: 1 },
+    })),
+  });
+}
+
 /** Typed cells under a frozen header. */
 export const xlsx: Format = {
   contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -36,10 +61,7 @@ export const xlsx: Format = {
     }
     const stream = writeXlsxStream(rowsOf(pages), {
       name: "Export",
-      columns: columns.map(({ name, kind }) => {
-        const format = FORMATS[kind];
-        return { header: name, width: Math.max(WIDTHS[kind], name.length + 2), ...(format ? { numFmt: format } : {}) };
-      }),
+      columns: columns.map((column) => ({ header: column.name, ...columnOf(column) })),
       freezePane: { rows: 1 },
     });
     yield* fromStart(stream, () => done);

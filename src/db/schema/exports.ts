@@ -1,4 +1,4 @@
-import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
 /** Jobs that write files. `request` and `progress` have the shapes of features/exports. */
@@ -51,25 +51,6 @@ export const exportTemplates = pgTable(
     createdBy: text("created_by").notNull(),
   },
   (t) => [primaryKey({ columns: [t.workspaceId, t.id] })],
-);
-
-/** What runs again and again at a local time. `next_run_at` moves on in the statement that starts a run. */
-export const exportSchedules = pgTable(
-  "export_schedules",
-  {
-    workspaceId: text("workspace_id").notNull(),
-    id: text("id").notNull(),
-    name: text("name").notNull(),
-    templateId: text("template_id").notNull(),
-    recurrence: jsonb("recurrence").notNull(),
-    timezone: text("timezone").notNull(),
-    enabled: boolean("enabled").notNull().default(true),
-    nextRunAt: instant("next_run_at").notNull(),
-    lastRunAt: instant("last_run_at"),
-    createdAt: instant("created_at").notNull(),
-    createdBy: text("created_by").notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.workspaceId, t.id] }), index("export_schedules_due").on(t.nextRunAt)],
 );
 
 /** Messages that were given up, with the reason; an operator may send one again. */

@@ -1,11 +1,12 @@
 import type { Context } from "../../context.ts";
+import { expireJobs, lostJobs } from "../../db/jobs.ts";
 import { enqueue } from "../../messages.ts";
 import { removeFiles } from "./files.ts";
-import { expireExports, lostExports } from "./queries.ts";
+import { jobs } from "./queries.ts";
 
 /** Sends the messages of jobs that nobody works on again; a job that is at work meanwhile is claimed by nobody else. */
 export async function continueExports(ctx: Context): Promise<number> {
-  const lost = await lostExports(ctx);
+  const lost = await lostJobs(jobs(ctx));
   for (const { workspace_id, id } of lost) await enqueue(ctx, { type: "export.run", workspaceId: workspace_id, id });
   if (lost.length > 0) ctx.log.info("exports", { continued: lost.length });
   return lost.length;
@@ -15,7 +16,7 @@ export async function continueExports(ctx: Context): Promise<number> {
 export async function expireFiles(ctx: Context): Promise<number> {
   let done = 0;
   for (;;) {
-    const expired = await expireExports(ctx);
+    const expired = await expireJobs(jobs(ctx));
     for (const { workspace_id, id } of expired) await removeFiles(ctx, workspace_id, id);
     done += expired.length;
     if (expired.length === 0) return done;

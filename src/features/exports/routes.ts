@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
+import { deleteJob } from "../../db/jobs.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { idMaker } from "../../http/intake.ts";
@@ -13,7 +14,7 @@ import { formatInstant } from "../../lib/time.ts";
 import { signLink } from "../../storage/links.ts";
 import { serveObject } from "../../storage/serve.ts";
 import { removeFiles } from "./files.ts";
-import { cancelExport, deleteExport, getExport, listExports } from "./queries.ts";
+import { cancelExport, getExport, jobs, listExports } from "./queries.ts";
 import * as schema from "./schema.ts";
 import { startExport } from "./start.ts";
 import { fileKey, manifestKey } from "./walk.ts";
@@ -182,7 +183,7 @@ router.openapi(
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
     await getExport(ctx, workspaceId, id);
     await removeFiles(ctx, workspaceId, id);
-    await deleteExport(ctx, workspaceId, id);
+    await deleteJob(jobs(ctx), { workspaceId, id });
     return c.body(null, 204);
   },
 );

@@ -1,8 +1,9 @@
 import type { Context } from "../../context.ts";
+import { ClaimLost, failJob, isGone, releaseJob } from "../../db/jobs.ts";
 import { withSnapshot } from "../../db/session.ts";
 import { AppError } from "../../lib/errors.ts";
 import { removeFiles } from "./files.ts";
-import { type Claim, ClaimLost, claimExport, isGone, release, saveFailed } from "./queries.ts";
+import { type Claim, claimExport, jobs } from "./queries.ts";
 import { type Hooks, walk } from "./walk.ts";
 
 /** What no further attempt would change. */
@@ -15,10 +16,10 @@ async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<void> 
   } catch (error) {
     if (error instanceof ClaimLost) throw error;
     if (!isFinal(error)) {
-      await release(ctx, claim);
+      await releaseJob(jobs(ctx), claim);
       throw error;
     }
-    await saveFailed(ctx, claim, error.code, error.message);
+    await failJob(jobs(ctx), claim, error.code, error.message);
   }
 }
 
@@ -33,13 +34,13 @@ export async function runExport(
   id: string,
   { again = false, ...hooks }: Hooks & { again?: boolean | undefined } = {},
 ): Promise<void> {
-  const claim = await claimExport(ctx, workspaceId, id, again);
+  const claim = await claimExport(ctx, { workspaceId, id }, again);
   if (!claim) return;
   try {
     await attempt(ctx, claim, hooks);
   } catch (error) {
     if (!(error instanceof ClaimLost)) throw error;
     // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
-    if (await isGone(ctx, workspaceId, id)) await removeFiles(ctx, workspaceId, id);
+    if (await isGone(jobs(ctx), { workspaceId, id })) await removeFiles(ctx, workspaceId, id);
   }
 }

@@ -138,34 +138,3 @@ export const template = z
     created_by: z.string(),
   })
   .openapi("ExportTemplate");
-
-const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be HH:MM");
-export const recurrence = z
-  .union([
-    z.strictObject({ frequency: z.literal("daily"), time }),
-    z.strictObject({ frequency: z.literal("weekly"), time, day_of_week: z.int().min(1).max(7) }),
-    z.strictObject({ frequency: z.enum(["monthly", "quarterly"]), time, day_of_month: z.int().min(1).max(31) }),
-    z.strictObject({ cron: z.string().min(9).max(128) }),
-  ])
-  .openapi("Recurrence", { description: "A local time; day 31 of a shorter month is its last day. Or a cron expression of five fields." });
-export const scheduleInput = z.strictObject({
-  name: textInput(255).min(1),
-  template_id: idParam,
-  recurrence,
-  timezone: timezone.optional(),
-  enabled: z.boolean().optional(),
-});
-export const schedule = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    template_id: z.string(),
-    recurrence,
-    timezone: z.string(),
-    enabled: z.boolean(),
-    next_run_at: z.string(),
-    last_run_at: z.string().nullable(),
-    created_at: z.string(),
-    created_by: z.string(),
-  })
-  .openapi("ExportSchedule");

@@ -1,8 +1,10 @@
 import type { Context } from "../../context.ts";
+import { startDue } from "../../db/schedules.ts";
 import { enqueue } from "../../messages.ts";
 import { createExport, type Origin } from "./queries.ts";
 import { requestOf } from "./request.ts";
 import type { ExportInput, ExportJob } from "./schema.ts";
+import { getTemplate } from "./templates.ts";
 
 /**
  * Checks a request, stores it and sends it to a consumer. A message that is lost is sent again by the maintenance task.
@@ -13,4 +15,17 @@ export async function startExport(ctx: Context, workspaceId: string, id: string,
   const job = await createExport(ctx, workspaceId, id, requestOf(workspaceId, input, ctx.now() * 1000), origin);
   if (job.status === "queued") await enqueue(ctx, { type: "export.run", workspaceId, id });
   return job;
+}
+
+/** Starts the exports whose time has come. */
+export function startScheduledExports(ctx: Context): Promise<number> {
+  return startDue(
+    { db: ctx.db, kind: "export" },
+    ctx.now() * 1000,
+    async ({ workspace_id, id: scheduleId, target_id: templateId, created_by: author, due }, id) => {
+      const { request } = await getTemplate(ctx, workspace_id, templateId);
+      return startExport({ ...ctx, now: () => due / 1000 }, workspace_id, id, request, { author, templateId, scheduleId });
+    },
+    (error, schedule) => ctx.log.error("schedule", error, { schedule }),
+  );
 }

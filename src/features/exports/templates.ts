@@ -49,7 +49,10 @@ export async function deleteTemplate(ctx: Context, workspaceId: string, id: stri
   const [rows] = await ctx.db.transaction(
     [
       { sql: sql`delete from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`, row: z.unknown() },
-      { sql: sql`delete from export_schedules e where ${inWorkspace(workspaceId, "e")} and e.template_id = ${id}`, row: z.unknown() },
+      {
+        sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = 'export' and e.target_id = ${id}`,
+        row: z.unknown(),
+      },
     ],
     { isolation: "ReadCommitted" },
   );

@@ -47,6 +47,6 @@ export async function replay(ctx: Context, workspaceId: string, id: string, by: 
   }
   const parsed = message.safeParse(row.body);
   if (!parsed.success) throw new AppError("conflict", "unknown_message", "The message is none that this version knows.");
-  await enqueue(ctx, parsed.data.type === "export.run" ? { ...parsed.data, again: true } : parsed.data);
+  await enqueue(ctx, "workspaceId" in parsed.data ? { ...parsed.data, again: true } : parsed.data);
   return row;
 }

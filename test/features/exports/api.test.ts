@@ -9,7 +9,7 @@ import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { agents as agentSource } from "../../../src/features/exports/computed-sources.ts";
 import { continueExports, expireFiles } from "../../../src/features/exports/maintenance.ts";
 import { runExport } from "../../../src/features/exports/run.ts";
-import { startDue } from "../../../src/features/exports/schedules.ts";
+import { startScheduledExports as startDue } from "../../../src/features/exports/start.ts";
 import { MAX_ATTEMPTS, queue } from "../../../src/queue.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
@@ -341,7 +341,7 @@ describe("schedules", () => {
     const input = { name: "Every morning", template_id: await template(), recurrence: daily, timezone: "Europe/Berlin" };
     const { id, next_run_at } = (await client.post("/api/v1/exports/schedules", input)).body.data;
     expect(Date.parse(next_run_at)).toBeGreaterThan(Date.now());
-    await ctx.db.query({ sql: sql`update export_schedules set next_run_at = '2026-03-28T05:00:00Z' where id = ${id}`, row: z.unknown() });
+    await ctx.db.query({ sql: sql`update schedules set next_run_at = '2026-03-28T05:00:00Z' where id = ${id}`, row: z.unknown() });
     await startDue(at("2026-03-28T04:59:00Z"));
     expect(await made(id)).toEqual([]);
     await Promise.all([startDue(at("2026-03-28T05:20:00Z")), startDue(at("2026-03-28T05:20:00Z"))]);

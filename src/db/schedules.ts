@@ -1,0 +1,149 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import { impossible, notFound } from "../lib/errors.ts";
+import { dueRun, nextRun, type Recurrence } from "../lib/recurrence.ts";
+import { type EpochUs, formatInstant, isTimeZone, parseInstant } from "../lib/time.ts";
+import type { Db } from "./client.ts";
+import { listByTime, type Paging } from "./keyset.ts";
+import { inWorkspace } from "./scope.ts";
+
+export interface Schedules {
+  db: Db;
+  kind: "export" | "report";
+}
+
+const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be HH:MM");
+export const recurrence = z.union([
+  z.strictObject({ frequency: z.literal("daily"), time }),
+  z.strictObject({ frequency: z.literal("weekly"), time, day_of_week: z.int().min(1).max(7) }),
+  z.strictObject({ frequency: z.enum(["monthly", "quarterly"]), time, day_of_month: z.int().min(1).max(31) }),
+  z.strictObject({ cron: z.string().min(9).max(128) }),
+]);
+
+const COLUMNS = sql.raw(
+  "e.id, e.name, e.target_id, e.recurrence, e.timezone, e.enabled, e.next_run_at, e.last_run_at, e.created_at, e.created_by",
+);
+const row = z.object({
+  id: z.string(),
+  name: z.string(),
+  target_id: z.string(),
+  recurrence,
+  timezone: z.string(),
+  enabled: z.boolean(),
+  next_run_at: z.string(),
+  last_run_at: z.string().nullable(),
+  created_at: z.string(),
+  created_by: z.string(),
+});
+export type Schedule = z.output<typeof row>;
+export type ScheduleInput = Pick<Schedule, "name" | "target_id" | "recurrence"> & {
+  timezone?: string | undefined;
+  enabled?: boolean | undefined;
+};
+
+/** @throws AppError impossible for a zone that is none, and for a schedule that never fires */
+function firstRun(of: Recurrence, timezone: string, now: EpochUs): string {
+  if (!isTimeZone(timezone)) throw impossible("timezone", "unknown_timezone", `"${timezone}" is not a time zone of the IANA database.`);
+  const next = nextRun(of, timezone, now);
+  if (next === undefined) throw impossible("recurrence", "never_fires", "This schedule never fires.");
+  return formatInstant(next);
+}
+
+/** Newest first, ties by id. */
+export function listSchedules({ db, kind }: Schedules, workspaceId: string, query: Paging) {
+  const where = [inWorkspace(workspaceId, "e"), sql`e.kind = ${kind}`];
+  return listByTime(
+    db,
+    { from: sql`schedules e`, columns: COLUMNS, row, where, time: "created_at", timeOf: (each) => each.created_at },
+    query,
+  );
+}
+
+/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible */
+export async function createSchedule(
+  { db, kind }: Schedules,
+  workspaceId: string,
+  id: string,
+  author: string,
+  input: ScheduleInput,
+  now: EpochUs,
+): Promise<Schedule> {
+  const { name, target_id, recurrence: of, timezone = "UTC", enabled = true } = input;
+  const [found] = await db.query({
+    sql: sql`insert into schedules as e (workspace_id, kind, id, name, target_id, recurrence, timezone, enabled, next_run_at, created_at, created_by)
+      values (${workspaceId}, ${kind}, ${id}, ${name}, ${target_id}, ${JSON.stringify(of)}::jsonb, ${timezone}, ${enabled}, ${firstRun(of, timezone, now)}::timestamptz, now(), ${author})
+      on conflict (workspace_id, kind, id) do update set id = excluded.id returning ${COLUMNS}`,
+    row,
+  });
+  if (!found) throw new Error("The statement gave no row");
+  return found;
+}
+
+/** Puts another schedule in its place; it runs next when the new one says. @throws AppError not_found, impossible */
+export async function replaceSchedule(
+  { db, kind }: Schedules,
+  workspaceId: string,
+  id: string,
+  input: ScheduleInput,
+  now: EpochUs,
+): Promise<Schedule> {
+  const { name, target_id, recurrence: of, timezone = "UTC", enabled = true } = input;
+  const [found] = await db.query({
+    sql: sql`update schedules e set name = ${name}, target_id = ${target_id}, recurrence = ${JSON.stringify(of)}::jsonb, timezone = ${timezone}, enabled = ${enabled},
+        next_run_at = ${firstRun(of, timezone, now)}::timestamptz where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning ${COLUMNS}`,
+    row,
+  });
+  if (!found) throw notFound("schedule");
+  return found;
+}
+
+/** @throws AppError not_found */
+export async function deleteSchedule({ db, kind }: Schedules, workspaceId: string, id: string): Promise<void> {
+  const rows = await db.query({
+    sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning e.id`,
+    row: z.unknown(),
+  });
+  if (rows.length === 0) throw notFound("schedule");
+}
+
+export interface DueRun extends Schedule {
+  workspace_id: string;
+  /** The moment that the run is for: its range is that of this moment, however late it is started. */
+  due: EpochUs;
+}
+
+/**
+ * Starts what is due: each run once, also when this is called twice, late, or dies in its middle, and missed ones together once.
+ * @param start starts a run under an id that follows from its schedule and its time; the same id again must start nothing new.
+ * Only then does the schedule move on
+ * @param failed told of a schedule whose run could not be started; it is tried again the next time
+ */
+export async function startDue(
+  { db, kind }: Schedules,
+  now: EpochUs,
+  start: (run: DueRun, id: string) => Promise<unknown>,
+  failed: (error: unknown, schedule: string) => void,
+): Promise<number> {
+  const due = await db.query({
+    sql: sql`select e.workspace_id, ${COLUMNS} from schedules e where e.kind = ${kind} and e.enabled and e.next_run_at <= ${formatInstant(now)}::timestamptz
+      order by e.next_run_at limit 500`,
+    row: row.extend({ workspace_id: z.string() }),
+  });
+  for (const schedule of due) {
+    const { workspace_id, id, recurrence: of, timezone, next_run_at } = schedule;
+    try {
+      const run = dueRun(of, timezone, parseInstant(next_run_at) ?? 0, now);
+      if (!run) continue;
+      await start({ ...schedule, due: run.due }, `${id}-${run.due / 1000}`);
+      const next = run.next === undefined ? sql`e.next_run_at, enabled = false` : sql`${formatInstant(run.next)}::timestamptz`;
+      await db.query({
+        sql: sql`update schedules e set last_run_at = ${formatInstant(run.due)}::timestamptz, next_run_at = ${next}
+          where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id} and e.next_run_at = ${next_run_at}::timestamptz`,
+        row: z.unknown(),
+      });
+    } catch (error) {
+      failed(error, id);
+    }
+  }
+  return due.length;
+}

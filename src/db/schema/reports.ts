@@ -1,0 +1,73 @@
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { instant } from "./columns.ts";
+
+/** What a report shows. `definition` has the shape of features/reports/schema.ts. */
+export const reports = pgTable(
+  "reports",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    name: text("name").notNull(),
+    description: text("description"),
+    definition: jsonb("definition").notNull(),
+    createdAt: instant("created_at").notNull(),
+    updatedAt: instant("updated_at").notNull(),
+    createdBy: text("created_by").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.id] })],
+);
+
+/** Reports as they were made: the definition of that time, over a fixed range. */
+export const reportRuns = pgTable(
+  "report_runs",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    reportId: text("report_id").notNull(),
+    request: jsonb("request").notNull(),
+    status: text("status").notNull(),
+    /** Percent, and the section at work. */
+    progress: integer("progress").notNull().default(0),
+    section: text("section"),
+    asOf: instant("as_of"),
+    file: jsonb("file"),
+    errorCode: text("error_code"),
+    errorMessage: text("error_message"),
+    attempts: integer("attempts").notNull().default(0),
+    claim: text("claim"),
+    leaseUntil: instant("lease_until"),
+    downloads: bigint("downloads", { mode: "number" }).notNull().default(0),
+    createdAt: instant("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+    startedAt: instant("started_at"),
+    finishedAt: instant("finished_at"),
+    expiresAt: instant("expires_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    index("report_runs_report").on(t.workspaceId, t.reportId, t.createdAt),
+    index("report_runs_open").on(t.status, t.leaseUntil),
+  ],
+);
+
+/** Links to a run for people without a token. Only the hash of a link's secret is kept. */
+export const reportShares = pgTable(
+  "report_shares",
+  {
+    tokenHash: text("token_hash").primaryKey(),
+    id: text("id").notNull(),
+    workspaceId: text("workspace_id").notNull(),
+    runId: text("run_id").notNull(),
+    passwordSalt: text("password_salt"),
+    passwordHash: text("password_hash"),
+    views: bigint("views", { mode: "number" }).notNull().default(0),
+    /** Wrong passwords since the last right one, and the moment before which no other is tried. */
+    failures: integer("failures").notNull().default(0),
+    lockedUntil: instant("locked_until"),
+    createdAt: instant("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+    expiresAt: instant("expires_at").notNull(),
+    revokedAt: instant("revoked_at"),
+  },
+  (t) => [index("report_shares_run").on(t.workspaceId, t.runId)],
+);

@@ -1,0 +1,137 @@
+import { sql } from "drizzle-orm";
+import { Webhook } from "standardwebhooks";
+import { z } from "zod";
+import type { Config } from "../../config.ts";
+import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { AppError } from "../../lib/errors.ts";
+import { post, type Sent } from "../../lib/outgoing.ts";
+import { derivedKey } from "../../storage/keys.ts";
+import { mailerOf } from "./mail.ts";
+import { getRun } from "./queries.ts";
+import { delivery, type Recipient, type ReportRun } from "./schema.ts";
+import { createShare } from "./shares.ts";
+
+/** How long the link in a message leads to the file. */
+const LINK_DAYS = 30;
+
+const COLUMNS = sql.raw("e.id, e.run_id, e.recipient, e.status, e.attempts, e.answer, e.created_at, e.attempted_at, e.delivered_at");
+/** A workspace's own secret for the signatures of its webhooks (Standard Webhooks): derived, not stored. */
+export async function webhookSecret(config: Config, workspaceId: string): Promise<string> {
+  const key = await derivedKey(config, `webhooks:${workspaceId}`);
+  return `whsec_${key.toBase64()}`;
+}
+
+/** Plans the deliveries of a run, before it is done; the same run again plans nothing new. @returns their ids */
+export async function planDeliveries(
+  ctx: Context,
+  workspaceId: string,
+  runId: string,
+  recipients: readonly Recipient[],
+): Promise<string[]> {
+  const ids = recipients.map((_, place) => `${runId}-${place}`);
+  for (const [place, to] of recipients.entries()) {
+    await ctx.db.query({
+      sql: sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, created_at)
+        values (${workspaceId}, ${ids[place]}, ${runId}, ${JSON.stringify(to)}::jsonb, 'waiting', now()) on conflict (workspace_id, id) do nothing`,
+      row: z.unknown(),
+    });
+  }
+  return ids;
+}
+
+/** Deliveries that wait for so long that their message must be lost. */
+export function lostDeliveries(ctx: Context) {
+  return ctx.db.query({
+    sql: sql`select e.workspace_id, e.id from report_deliveries e where e.status = 'waiting' and coalesce(e.attempted_at, e.created_at) < now() - interval '1 hour' order by e.created_at limit 1000`,
+    row: z.object({ workspace_id: z.string(), id: z.string() }),
+  });
+}
+
+/** The log of a run's deliveries, in the order of its recipients. */
+export function listDeliveries(ctx: Context, workspaceId: string, runId: string) {
+  return ctx.db.query({
+    sql: sql`select ${COLUMNS} from report_deliveries e where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} order by length(e.id), e.id`,
+    row: delivery,
+  });
+}
+
+interface Letter {
+  run: ReportRun;
+  workspaceId: string;
+  /** Of the delivery: the same for every attempt, so that a receiver knows a second one. */
+  id: string;
+  url: string;
+}
+
+const line = ({ run, url }: Letter) => `${run.request.name}, ${run.request.from} to ${run.request.to} (${run.request.timezone}): ${url}`;
+
+async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> {
+  const { run, workspaceId, id, url } = letter;
+  if (to.method === "email") return mailerOf(ctx.config)({ to: to.to, subject: run.request.name, text: line(letter) });
+  if (to.method === "slack") return post(to.url, { "content-type": "application/json" }, JSON.stringify({ text: line(letter) }));
+  const { request, report_id, as_of, file } = run;
+  const data = {
+    run_id: run.id,
+    report_id,
+    workspace_id: workspaceId,
+    name: request.name,
+    from: request.from,
+    to: request.to,
+    as_of,
+    file,
+    url,
+  };
+  const at = new Date(ctx.now());
+  const body = JSON.stringify({ type: "report.completed", timestamp: at.toISOString(), data });
+  const signature = new Webhook(await webhookSecret(ctx.config, workspaceId)).sign(id, at, body);
+  const headers = { "webhook-id": id, "webhook-timestamp": String(Math.floor(at.getTime() / 1000)), "webhook-signature": signature };
+  return post(to.url, { "content-type": "application/json", ...headers }, body);
+}
+
+/**
+ * Sends one delivery, if it is still waiting. An answer of 2xx delivers it.
+ * @param again also one that has failed
+ * @throws when another attempt may do better; what a server refuses for good (4xx but 408, 425 and 429) fails at once
+ */
+export async function deliver(ctx: Context, workspaceId: string, id: string, again = false): Promise<void> {
+  const [found] = await ctx.db.query({
+    sql: sql`update report_deliveries e set attempts = e.attempts + 1, attempted_at = now(), status = 'waiting'
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (${again} and e.status = 'failed')) returning ${COLUMNS}`,
+    row: delivery,
+  });
+  if (!found) return;
+  const note = (status: string, answer: string) =>
+    ctx.db.query({
+      sql: sql`update report_deliveries e set status = ${status}, answer = ${answer.slice(0, 500)}, delivered_at = case when ${status} = 'delivered' then now() end
+        where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status = 'waiting'`,
+      row: z.unknown(),
+    });
+  try {
+    const run = await getRun(ctx, workspaceId, found.run_id);
+    if (run.status !== "done") throw new AppError("unavailable", "run_not_done", `The run is ${run.status}.`);
+    const { token } = await createShare(ctx, workspaceId, run.id, "delivery", LINK_DAYS, undefined);
+    const { status, body } = await send(ctx, found.recipient, {
+      run,
+      workspaceId,
+      id,
+      url: `${ctx.config.PUBLIC_URL}/api/v1/shared/${token}`,
+    });
+    const answer = `${status} ${body}`.trim();
+    if (status >= 200 && status < 300) return void (await note("delivered", answer));
+    if (status >= 300 && status < 500 && ![408, 425, 429].includes(status)) return void (await note("failed", answer));
+    throw new AppError("unavailable", "delivery_refused", answer);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    await note(error.kind === "unavailable" ? "waiting" : "failed", error.message);
+    if (error.kind === "unavailable") throw error;
+  }
+}
+
+/** Marks a delivery whose message was given up. */
+export async function giveUpDelivery(ctx: Context, workspaceId: string, id: string): Promise<void> {
+  await ctx.db.query({
+    sql: sql`update report_deliveries e set status = 'failed' where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status = 'waiting'`,
+    row: z.unknown(),
+  });
+}

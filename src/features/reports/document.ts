@@ -1,0 +1,14 @@
+import type { Filled } from "./fill.ts";
+
+/** A report as it was filled: what every format shows, and what the format json is. */
+export interface Document {
+  report: { id: string; name: string; description: string | null };
+  run_id: string;
+  workspace_id: string;
+  from: string;
+  to: string;
+  timezone: string;
+  /** The one moment that every figure is of. */
+  as_of: string;
+  sections: Filled[];
+}

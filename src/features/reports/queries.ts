@@ -1,0 +1,217 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { type Claimed, cancelJob, changeJob, claimJob, finishJob, type JobId, type Jobs, lease } from "../../db/jobs.ts";
+import { listByTime, type Paging } from "../../db/keyset.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { AppError, notFound } from "../../lib/errors.ts";
+import { formatInstant } from "../../lib/time.ts";
+import { type Definition, definition, type Report, type ReportRun, RUN_STATUSES, type RunRequest, runFile, runRequest } from "./schema.ts";
+
+export const jobs = ({ db }: Context): Jobs => ({ db, table: "report_runs" });
+
+const REPORT = sql.raw("e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by");
+const reportRow = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  definition,
+  created_at: z.string(),
+  updated_at: z.string(),
+  created_by: z.string(),
+});
+export type Stored = z.output<typeof reportRow>;
+
+export function shown({ definition: { from, to, timeframe, range, ...rest }, ...report }: Stored): Report {
+  const at = (us: number | undefined) => (us === undefined ? null : formatInstant(us));
+  return { ...report, ...rest, timeframe: timeframe ?? null, range: range ?? null, from: at(from), to: at(to) };
+}
+
+/** Newest first, ties by id. */
+export async function listReports(ctx: Context, workspaceId: string, query: Paging) {
+  const list = { from: sql`reports e`, columns: REPORT, row: reportRow, where: [inWorkspace(workspaceId, "e")], time: "created_at" };
+  const { data, page } = await listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
+  return { data: data.map(shown), page };
+}
+
+/** @throws AppError not_found, also for a report of another workspace */
+export async function getReport(ctx: Context, workspaceId: string, id: string): Promise<Stored> {
+  const [found] = await ctx.db.query({
+    sql: sql`select ${REPORT} from reports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row: reportRow,
+  });
+  if (!found) throw notFound("report");
+  return found;
+}
+
+interface Saved {
+  name: string;
+  description: string | null;
+  definition: Definition;
+}
+
+/** The same id again (a request that was repeated) gives what is stored. */
+export async function createReport(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  author: string,
+  { name, description, definition: of }: Saved,
+): Promise<Stored> {
+  const [found] = await ctx.db.query({
+    sql: sql`insert into reports as e (workspace_id, id, name, description, definition, created_at, updated_at, created_by)
+      values (${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(of)}::jsonb, now(), now(), ${author})
+      on conflict (workspace_id, id) do update set id = excluded.id returning ${REPORT}`,
+    row: reportRow,
+  });
+  if (!found) throw new Error("The statement gave no row");
+  return found;
+}
+
+/** @throws AppError not_found */
+export async function replaceReport(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  { name, description, definition: of }: Saved,
+): Promise<Stored> {
+  const [found] = await ctx.db.query({
+    sql: sql`update reports e set name = ${name}, description = ${description}, definition = ${JSON.stringify(of)}::jsonb, updated_at = now()
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${REPORT}`,
+    row: reportRow,
+  });
+  if (!found) throw notFound("report");
+  return found;
+}
+
+/** Its runs stay, until their files expire; its schedules go. @throws AppError not_found */
+export async function deleteReport(ctx: Context, workspaceId: string, id: string): Promise<void> {
+  const [rows] = await ctx.db.transaction(
+    [
+      { sql: sql`delete from reports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`, row: z.unknown() },
+      {
+        sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = 'report' and e.target_id = ${id}`,
+        row: z.unknown(),
+      },
+    ],
+    { isolation: "ReadCommitted" },
+  );
+  if (rows?.length === 0) throw notFound("report");
+}
+
+const RUN = sql.raw(
+  "e.id, e.report_id, e.status, e.progress, e.section, e.request, e.as_of, e.file, e.error_code, e.error_message, e.attempts, e.downloads, e.created_at, e.created_by, e.started_at, e.finished_at, e.expires_at",
+);
+const runRow = z.object({
+  id: z.string(),
+  report_id: z.string(),
+  status: z.enum(RUN_STATUSES),
+  progress: z.number(),
+  section: z.string().nullable(),
+  request: runRequest,
+  as_of: z.string().nullable(),
+  file: runFile.nullable(),
+  error_code: z.string().nullable(),
+  error_message: z.string().nullable(),
+  attempts: z.number(),
+  downloads: z.number(),
+  created_at: z.string(),
+  created_by: z.string(),
+  started_at: z.string().nullable(),
+  finished_at: z.string().nullable(),
+  expires_at: z.string().nullable(),
+});
+
+const runOf = ({ error_code, error_message, ...rest }: z.output<typeof runRow>): ReportRun => ({
+  ...rest,
+  error: error_code === null ? null : { code: error_code, message: error_message ?? "" },
+});
+
+/** Stores a queued run. The same id again gives the one that is there. */
+export async function createRun(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  reportId: string,
+  author: string,
+  request: RunRequest,
+): Promise<ReportRun> {
+  const [found] = await ctx.db.query({
+    sql: sql`insert into report_runs as e (workspace_id, id, report_id, request, status, created_at, created_by)
+      values (${workspaceId}, ${id}, ${reportId}, ${JSON.stringify(request)}::jsonb, 'queued', now(), ${author})
+      on conflict (workspace_id, id) do update set id = excluded.id returning ${RUN}`,
+    row: runRow,
+  });
+  if (!found) throw new Error("The statement gave no row");
+  return runOf(found);
+}
+
+/** @throws AppError not_found, also for a run of another workspace */
+export async function getRun(ctx: Context, workspaceId: string, id: string): Promise<ReportRun> {
+  const [found] = await ctx.db.query({
+    sql: sql`select ${RUN} from report_runs e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row: runRow,
+  });
+  if (!found) throw notFound("run");
+  return runOf(found);
+}
+
+/** Newest first, ties by id. @param reportId of one report only */
+export async function listRuns(ctx: Context, workspaceId: string, reportId: string | undefined, query: Paging) {
+  const where = [inWorkspace(workspaceId, "e"), ...(reportId === undefined ? [] : [sql`e.report_id = ${reportId}`])];
+  const list = { from: sql`report_runs e`, columns: RUN, row: runRow, where, time: "created_at" };
+  const { data, page } = await listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
+  return { data: data.map(runOf), page };
+}
+
+/** @throws AppError not_found, conflict for one that is over */
+export async function cancelRun(ctx: Context, workspaceId: string, id: string): Promise<ReportRun> {
+  const cancelled = await cancelJob(jobs(ctx), { workspaceId, id });
+  const run = await getRun(ctx, workspaceId, id);
+  if (!cancelled) throw new AppError("conflict", "run_over", `The run is ${run.status}.`);
+  return run;
+}
+
+const claimed = z.object({ request: runRequest, report_id: z.string() });
+export type Claim = z.output<typeof claimed> & Claimed;
+export const claimRun = (ctx: Context, job: JobId, again: boolean) => claimJob(jobs(ctx), job, again, sql`e.request, e.report_id`, claimed);
+
+export const saveSection = (ctx: Context, claim: Claim, progress: number, section: string) =>
+  changeJob(jobs(ctx), claim, sql`progress = ${progress}, section = ${section}, lease_until = ${lease}`);
+
+export const saveRun = (ctx: Context, claim: Claim, asOf: string, file: z.output<typeof runFile>, retentionDays: number) =>
+  finishJob(
+    jobs(ctx),
+    claim,
+    sql`progress = 100, section = null, as_of = ${asOf}::timestamptz, file = ${JSON.stringify(file)}::jsonb`,
+    retentionDays,
+  );
+
+export async function countDownload(ctx: Context, workspaceId: string, id: string): Promise<void> {
+  await ctx.db.query({
+    sql: sql`update report_runs e set downloads = e.downloads + 1 where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row: z.unknown(),
+  });
+}
+
+const usage = z.object({
+  report_id: z.string(),
+  name: z.string().nullable(),
+  runs: z.number(),
+  failed: z.number(),
+  downloads: z.number(),
+  views: z.number(),
+  seconds_avg: z.coerce.number().nullable(),
+});
+
+/** How reports were used: their runs, and what was read of them. The most run first, ties by id. */
+export function usageOf(ctx: Context, workspaceId: string, limit = 100) {
+  return ctx.db.query({
+    sql: sql`select e.report_id, max(r.name) as name, count(*) as runs, count(*) filter (where e.status = 'failed') as failed, sum(e.downloads)::bigint as downloads,
+        coalesce(sum(s.views), 0)::bigint as views, avg(extract(epoch from e.finished_at - e.started_at)) filter (where e.status = 'done')::float8 as seconds_avg
+      from report_runs e left join reports r on ${inWorkspace(workspaceId, "r")} and r.id = e.report_id
+        left join (select run_id, sum(views) as views from report_shares x where ${inWorkspace(workspaceId, "x")} group by run_id) s on s.run_id = e.id
+      where ${inWorkspace(workspaceId, "e")} group by e.report_id order by runs desc, e.report_id limit ${limit}`,
+    row: usage,
+  });
+}

@@ -1,0 +1,101 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import type { Db } from "../../db/client.ts";
+import { ClaimLost, failJob, isGone, releaseJob } from "../../db/jobs.ts";
+import { withSnapshot } from "../../db/session.ts";
+import { workbookOf } from "../../formats/xlsx.ts";
+import { AppError } from "../../lib/errors.ts";
+import { parseInstant } from "../../lib/time.ts";
+import { enqueue } from "../../messages.ts";
+import { planDeliveries } from "./deliver.ts";
+import type { Document } from "./document.ts";
+import { fillSections } from "./fill.ts";
+import { htmlOf } from "./html.ts";
+import { type Claim, claimRun, jobs, saveRun, saveSection } from "./queries.ts";
+import type { RunRequest } from "./schema.ts";
+import { csvZip, sheetsOf } from "./sheets.ts";
+
+interface Renderer {
+  extension: string;
+  contentType: string;
+  render(document: Document): Promise<Uint8Array> | Uint8Array;
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** Every format of a report; each shows the same document. */
+const RENDERERS: Record<RunRequest["format"], Renderer> = {
+  html: { extension: "html", contentType: "text/html; charset=utf-8", render: (document) => utf8(htmlOf(document)) },
+  json: { extension: "json", contentType: "application/json", render: (document) => utf8(`${JSON.stringify(document, null, 2)}\n`) },
+  csv: { extension: "zip", contentType: "application/zip", render: csvZip },
+  xlsx: {
+    extension: "xlsx",
+    contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    render: ({ sections }) => workbookOf(sheetsOf(sections)),
+  },
+};
+
+export const fileKey = (workspaceId: string, id: string) => `reports/${workspaceId}/${id}`;
+
+async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
+  const { workspaceId, id, request, report_id } = claim;
+  const range = { from: parseInstant(request.from) ?? 0, to: parseInstant(request.to) ?? 0 };
+  const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
+  const count = request.sections.length;
+  const sections = await fillSections(db, workspaceId, request, range, (place, section) =>
+    saveSection(ctx, claim, Math.floor((95 * place) / count), section.title ?? section.type),
+  );
+  const { name, description, from, to, timezone } = request;
+  const as_of = now?.at ?? "";
+  const document: Document = {
+    report: { id: report_id, name, description },
+    run_id: id,
+    workspace_id: workspaceId,
+    from,
+    to,
+    timezone,
+    as_of,
+    sections,
+  };
+  const { extension, contentType, render } = RENDERERS[request.format];
+  const bytes = await render(document);
+  await ctx.files.put(fileKey(workspaceId, id), bytes, { httpMetadata: { contentType } });
+  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  const file = {
+    name: `${name.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}-${from.slice(0, 10)}.${extension}`,
+    content_type: contentType,
+    bytes: bytes.length,
+    sha256,
+  };
+  const planned = await planDeliveries(ctx, workspaceId, id, request.recipients);
+  await saveRun(ctx, claim, as_of, file, ctx.config.EXPORT_RETENTION_DAYS);
+  for (const each of planned) await enqueue(ctx, { type: "report.deliver", workspaceId, id: each });
+}
+
+/**
+ * Makes a queued run, or one whose worker was lost. Safe to call twice, late, and for a run that is over.
+ * @param again also one that was given up
+ * @throws what made the attempt fail
+ */
+export async function runReport(ctx: Context, workspaceId: string, id: string, again = false): Promise<void> {
+  const claim = await claimRun(ctx, { workspaceId, id }, again);
+  if (!claim) return;
+  const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;
+  try {
+    try {
+      await withSnapshot(DATABASE_URL, NEON_ENDPOINT, (db) => make(ctx, db, claim));
+    } catch (error) {
+      if (error instanceof AppError && error.kind === "impossible") await failJob(jobs(ctx), claim, error.code, error.message);
+      else if (error instanceof ClaimLost) throw error;
+      else {
+        await releaseJob(jobs(ctx), claim);
+        throw error;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ClaimLost)) throw error;
+    // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
+    if (await isGone(jobs(ctx), { workspaceId, id })) await ctx.files.delete(fileKey(workspaceId, id));
+  }
+}

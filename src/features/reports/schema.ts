@@ -1,0 +1,204 @@
+import { z } from "@hono/zod-openapi";
+import { DIMENSIONS, OPERATORS } from "../../analytics/dimensions.ts";
+import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
+import { textInput } from "../../http/fields.ts";
+import { granularity, measure, meta, scalar, timeframe, timezone } from "../../http/numbers.ts";
+import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
+
+export const FORMATS = ["html", "xlsx", "csv", "json"] as const;
+export const RUN_STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
+
+const title = textInput(255).min(1);
+const dimension = z.enum(Object.keys(DIMENSIONS) as [keyof typeof DIMENSIONS, ...(keyof typeof DIMENSIONS)[]]);
+const ranking = { by: dimension, measure, limit: z.int().min(1).max(100).optional(), direction: z.enum(["asc", "desc"]).optional() };
+
+export const section = z
+  .discriminatedUnion("type", [
+    z.strictObject({
+      type: z.literal("text"),
+      title: title.optional(),
+      text: textInput(10_000)
+        .min(1)
+        .openapi({ description: "Paragraphs; {{measure}} and {{from}}, {{to}}, {{workspace}}, {{report}} are filled in." }),
+    }),
+    z.strictObject({ type: z.literal("metrics"), title, measures: z.array(measure).min(1).max(12) }),
+    z.strictObject({
+      type: z.literal("chart"),
+      title,
+      chart: z.enum(["line", "area", "bar", "heatmap"]),
+      measure,
+      granularity: granularity.optional().openapi({ description: "Of a line or an area; default day." }),
+      group_by: dimension.optional().openapi({ description: "One line for each of the five largest; a bar for each of the twenty." }),
+    }),
+    z.strictObject({
+      type: z.literal("table"),
+      title,
+      measures: z.array(measure).min(1).max(10),
+      group_by: z.array(dimension).min(1).max(2),
+      limit: z.int().min(1).max(500).optional(),
+    }),
+    z.strictObject({ type: z.literal("leaderboard"), title, ...ranking }),
+  ])
+  .openapi("ReportSection");
+export type Section = z.output<typeof section>;
+
+const filter = z.strictObject({
+  field: z.string().min(1).max(140),
+  op: z.enum(OPERATORS),
+  value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
+});
+const range = {
+  timeframe: timeframe.optional(),
+  range: z.enum(NAMED_RANGES).optional(),
+  from: instantParam.optional(),
+  to: instantParam.optional(),
+};
+
+/** Who is told when a run is done, and how. A mail and a message carry a link to the file. */
+export const recipient = z
+  .discriminatedUnion("method", [
+    z.strictObject({ method: z.literal("webhook"), url: z.string().max(2048) }),
+    z.strictObject({ method: z.literal("slack"), url: z.string().max(2048) }),
+    z.strictObject({ method: z.literal("email"), to: z.array(z.email().max(254)).min(1).max(50) }),
+  ])
+  .openapi("ReportRecipient");
+export type Recipient = z.output<typeof recipient>;
+const recipients = z.array(recipient).max(20);
+
+export const reportInput = z
+  .strictObject({
+    name: title,
+    description: textInput(2000).nullish(),
+    template_id: idParam.optional().openapi({ description: "Takes over the sections of a template; instead of sections." }),
+    sections: z.array(section).min(1).max(40).optional(),
+    format: z.enum(FORMATS),
+    ...range,
+    timezone: timezone.optional(),
+    filters: z.array(filter).max(20).optional(),
+    recipients: recipients.optional(),
+  })
+  .openapi("ReportInput");
+export type ReportInput = z.output<typeof reportInput>;
+
+/** As it is stored: moments are microseconds. */
+export const definition = z.object({
+  sections: z.array(section),
+  format: z.enum(FORMATS),
+  timeframe: timeframe.optional(),
+  range: z.enum(NAMED_RANGES).optional(),
+  from: z.number().optional(),
+  to: z.number().optional(),
+  timezone: z.string(),
+  filters: z.array(filter),
+  recipients,
+});
+export type Definition = z.output<typeof definition>;
+
+export const report = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    description: z.string().nullable(),
+    sections: z.array(section),
+    format: z.enum(FORMATS),
+    timeframe: timeframe.nullable(),
+    range: z.enum(NAMED_RANGES).nullable(),
+    from: z.string().nullable(),
+    to: z.string().nullable(),
+    timezone: z.string(),
+    filters: z.array(filter),
+    recipients,
+    created_at: z.string(),
+    updated_at: z.string(),
+    created_by: z.string(),
+  })
+  .openapi("Report");
+export type Report = z.output<typeof report>;
+
+/** What a run is made of: nothing in it moves any more. */
+export const runRequest = z.object({
+  name: z.string(),
+  description: z.string().nullable(),
+  sections: z.array(section),
+  format: z.enum(FORMATS),
+  from: z.string(),
+  to: z.string(),
+  timezone: z.string(),
+  filters: z.array(filter),
+  recipients,
+});
+export type RunRequest = z.output<typeof runRequest>;
+
+export const runFile = z.object({ name: z.string(), content_type: z.string(), bytes: z.int(), sha256: z.string() });
+
+export const reportRun = z
+  .object({
+    id: z.string(),
+    report_id: z.string(),
+    status: z.enum(RUN_STATUSES),
+    progress: z.int().openapi({ description: "Percent." }),
+    section: z.string().nullable().openapi({ description: "The section at work." }),
+    request: runRequest,
+    as_of: z.string().nullable().openapi({ description: "The one moment that every figure is of." }),
+    file: runFile.nullable(),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+    attempts: z.int(),
+    downloads: z.int(),
+    created_at: z.string(),
+    created_by: z.string(),
+    started_at: z.string().nullable(),
+    finished_at: z.string().nullable(),
+    expires_at: z.string().nullable(),
+  })
+  .openapi("ReportRun");
+export type ReportRun = z.output<typeof reportRun>;
+
+/** A section with its figures, the question that gave them, and what it was answered from. */
+export const filledSection = z
+  .object({
+    type: z.string(),
+    title: z.string().nullable(),
+    query: z.record(z.string(), z.unknown()).nullable().openapi({ description: "Body of POST /metrics/query that gives these figures." }),
+    meta: meta.nullable(),
+    data: z.unknown(),
+  })
+  .openapi("FilledSection");
+
+export const template = z
+  .object({ id: z.string(), name: z.string(), description: z.string(), system: z.boolean(), sections: z.array(section) })
+  .openapi("ReportTemplate");
+export type Template = z.output<typeof template>;
+
+export const reportParam = z.object({ id: idParam });
+export const listParams = z.strictObject({ ...workspaceParam, ...pageParams });
+
+export const shareInput = z.strictObject({
+  expires_in_days: z.int().min(1).max(90).optional().openapi({ description: "Default 7." }),
+  password: textInput(256).min(8).optional(),
+});
+export const share = z
+  .object({
+    id: z.string(),
+    run_id: z.string(),
+    protected: z.boolean(),
+    views: z.int(),
+    created_at: z.string(),
+    created_by: z.string(),
+    expires_at: z.string(),
+    revoked_at: z.string().nullable(),
+  })
+  .openapi("ReportShare");
+
+export const delivery = z
+  .object({
+    id: z.string(),
+    run_id: z.string(),
+    recipient,
+    status: z.enum(["waiting", "delivered", "failed"]),
+    attempts: z.int(),
+    answer: z.string().nullable().openapi({ description: "Status and begin of the last answer, or why there was none." }),
+    created_at: z.string(),
+    attempted_at: z.string().nullable(),
+    delivered_at: z.string().nullable(),
+  })
+  .openapi("ReportDelivery");

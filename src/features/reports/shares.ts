@@ -1,0 +1,135 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
+import { AppError, notFound } from "../../lib/errors.ts";
+import { randomToken } from "../../lib/ids.ts";
+
+const encoder = new TextEncoder();
+/** The most that the platform's Web Crypto allows. */
+const ITERATIONS = 100_000;
+/** Wrong passwords that are allowed in a row; each further one doubles the wait. */
+const FREE_FAILURES = 5;
+const LOCK_SECONDS = 30;
+const MAX_LOCK_SECONDS = 3_600;
+
+const COLUMNS = sql.raw(
+  "e.id, e.run_id, e.password_hash is not null as protected, e.views, e.created_at, e.created_by, e.expires_at, e.revoked_at",
+);
+const shareRow = z.object({
+  id: z.string(),
+  run_id: z.string(),
+  protected: z.boolean(),
+  views: z.number(),
+  created_at: z.string(),
+  created_by: z.string(),
+  expires_at: z.string(),
+  revoked_at: z.string().nullable(),
+});
+export type Share = z.output<typeof shareRow>;
+
+const hashOf = async (token: string) => new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(token))).toHex();
+
+/** PBKDF2 with SHA-512 (RFC 8018). */
+async function passwordHash(password: string, salt: string): Promise<Uint8Array> {
+  const key = await crypto.subtle.importKey("raw", encoder.encode(password.normalize("NFKC")), "PBKDF2", false, ["deriveBits"]);
+  return new Uint8Array(
+    await crypto.subtle.deriveBits({ name: "PBKDF2", hash: "SHA-512", salt: encoder.encode(salt), iterations: ITERATIONS }, key, 512),
+  );
+}
+
+/** Makes a link to a run. The token is given once: only its hash is kept. */
+export async function createShare(
+  ctx: Context,
+  workspaceId: string,
+  runId: string,
+  author: string,
+  days: number,
+  password: string | undefined,
+): Promise<{ share: Share; token: string }> {
+  const token = randomToken(32);
+  const salt = password === undefined ? null : randomToken(16);
+  const hash = password === undefined || salt === null ? null : (await passwordHash(password, salt)).toHex();
+  const [found] = await ctx.db.query({
+    sql: sql`insert into report_shares as e (token_hash, id, workspace_id, run_id, password_salt, password_hash, created_at, created_by, expires_at)
+      values (${await hashOf(token)}, ${crypto.randomUUID()}, ${workspaceId}, ${runId}, ${salt}, ${hash}, now(), ${author}, now() + make_interval(days => ${days}::int))
+      returning ${COLUMNS}`,
+    row: shareRow,
+  });
+  if (!found) throw new Error("The statement gave no row");
+  return { share: found, token };
+}
+
+/** Newest first. */
+export function listShares(ctx: Context, workspaceId: string, runId: string): Promise<Share[]> {
+  return ctx.db.query({
+    sql: sql`select ${COLUMNS} from report_shares e where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} order by e.created_at desc, e.id limit 1000`,
+    row: shareRow,
+  });
+}
+
+/** Ends a link. @throws AppError not_found */
+export async function revokeShare(ctx: Context, workspaceId: string, runId: string, id: string): Promise<void> {
+  const rows = await ctx.db.query({
+    sql: sql`update report_shares e set revoked_at = coalesce(e.revoked_at, now()) where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} and e.id = ${id} returning e.id`,
+    row: z.unknown(),
+  });
+  if (rows.length === 0) throw notFound("link");
+}
+
+const opened = z.object({
+  workspace_id: z.string(),
+  run_id: z.string(),
+  password_salt: z.string().nullable(),
+  password_hash: z.string().nullable(),
+  over: z.boolean(),
+  locked_seconds: z.coerce.number().nullable(),
+});
+
+/** A wrong password costs time: five are free, then each doubles the wait, for everybody who tries this link. */
+async function checkPassword(ctx: Context, tokenHash: string, salt: string, hash: string, password: string): Promise<void> {
+  const given = await passwordHash(password, salt);
+  if (crypto.subtle.timingSafeEqual(given, Uint8Array.fromHex(hash))) {
+    await ctx.db.query({
+      sql: sql`update report_shares set failures = 0, locked_until = null where token_hash = ${tokenHash}`,
+      row: z.unknown(),
+    });
+    return;
+  }
+  await ctx.db.query({
+    sql: sql`update report_shares set failures = failures + 1, locked_until = case when failures + 1 >= ${FREE_FAILURES}::int
+        then now() + make_interval(secs => least(${MAX_LOCK_SECONDS}::int, ${LOCK_SECONDS}::int * 2 ^ least(20, failures + 1 - ${FREE_FAILURES}::int))) end
+      where token_hash = ${tokenHash}`,
+    row: z.unknown(),
+  });
+  throw new AppError("forbidden", "wrong_password", "The password is wrong.");
+}
+
+/**
+ * The run behind a link; the view is counted.
+ * @throws AppError not_found for a link that is none, gone for one that is over or revoked, forbidden without the right password,
+ * limited after too many wrong ones
+ */
+export async function openShare(
+  ctx: Context,
+  token: string,
+  password: string | undefined,
+): Promise<{ workspaceId: string; runId: string }> {
+  const tokenHash = await hashOf(token);
+  const [found] = await ctx.db.query({
+    sql: sql`select workspace_id, run_id, password_salt, password_hash, (revoked_at is not null or expires_at <= now()) as over,
+        ceil(extract(epoch from locked_until - now()))::float8 as locked_seconds from report_shares where token_hash = ${tokenHash}`,
+    row: opened,
+  });
+  if (!found) throw new AppError("not_found", "not_found", "There is no such link.");
+  if (found.over) throw new AppError("gone", "link_expired", "This link has ended.");
+  const { password_salt: salt, password_hash: hash, locked_seconds: locked } = found;
+  if (salt !== null && hash !== null) {
+    if (password === undefined) throw new AppError("forbidden", "password_required", "This link has a password: POST it.");
+    if (locked !== null && locked > 0)
+      throw new AppError("limited", "too_many_passwords", "Too many wrong passwords.", { retryAfterSeconds: locked });
+    await checkPassword(ctx, tokenHash, salt, hash, password);
+  }
+  await ctx.db.query({ sql: sql`update report_shares set views = views + 1 where token_hash = ${tokenHash}`, row: z.unknown() });
+  return { workspaceId: found.workspace_id, runId: found.run_id };
+}

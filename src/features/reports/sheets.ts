@@ -1,0 +1,66 @@
+import { strToU8, zipSync } from "fflate";
+import { isMeasure, measureColumn } from "../../analytics/table.ts";
+import type { Column } from "../../formats/columns.ts";
+import { csvOf } from "../../formats/text.ts";
+import type { Sheet } from "../../formats/xlsx.ts";
+import type { Document } from "./document.ts";
+import type { Filled, FilledData } from "./fill.ts";
+
+const text = (...names: string[]) => names.map((name): Column => ({ name, kind: "text" }));
+function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
+  switch (data.kind) {
+    case "text":
+      return { columns: text("text"), rows: data.paragraphs.map((paragraph) => ({ text: paragraph })) };
+    case "tiles":
+      return {
+        columns: [...text("measure"), ...text("value", "previous", "change"), { name: "change_ratio", kind: "float" }],
+        rows: data.tiles.map(({ measure, value, comparison }) => ({
+          measure,
+          value,
+          previous: comparison?.previous ?? null,
+          change: comparison?.change ?? null,
+          change_ratio: comparison?.change_ratio ?? null,
+        })),
+      };
+    case "series": {
+      const names = data.series.map(({ name }) => name ?? "none");
+      const rows = data.buckets.map((bucket, place) =>
+        Object.fromEntries([["bucket", bucket], ...data.series.map(({ values }, index) => [names[index], values[place] ?? null])]),
+      );
+      return { columns: [...text("bucket"), ...names.map((name): Column => ({ name, kind: "float" }))], rows };
+    }
+    case "bars":
+      return {
+        columns: [...text("name"), { name: "other", kind: "boolean" }, measureColumn(data.measure)],
+        rows: data.bars.map(({ name, other, value }) => ({ name, other, [data.measure]: value })),
+      };
+    case "heatmap":
+      return {
+        columns: [{ name: "day_of_week", kind: "integer" }, { name: "hour_of_day", kind: "integer" }, measureColumn(data.measure)],
+        rows: data.cells.map(({ day_of_week, hour_of_day, value }) => ({ day_of_week, hour_of_day, [data.measure]: value })),
+      };
+    case "table":
+      return { columns: data.columns.map((name) => columnOf(name)), rows: data.rows };
+  }
+}
+
+function columnOf(name: string): Column {
+  if (name === "rank") return { name, kind: "integer" };
+  return isMeasure(name) ? measureColumn(name) : { name, kind: "text" };
+}
+
+const unsafe = /[\\/?*[\]:]/g;
+
+/** One sheet a section, with names that a spreadsheet takes: short, and each once. */
+export function sheetsOf(sections: readonly Filled[]): Sheet[] {
+  return sections.map((section, index) => ({
+    name: `${index + 1} ${(section.title ?? section.type).replace(unsafe, " ")}`.slice(0, 31).trim(),
+    ...tableOf(section.data),
+  }));
+}
+
+/** A zip with a CSV for each section. Its times are fixed: the same report is the same file. */
+export function csvZip({ sections }: Document): Uint8Array {
+  const files = sheetsOf(sections).map(({ name, columns, rows }) => [`${name}.csv`, strToU8(csvOf(columns, rows))] as const);
+  return zipSync(Object.fromEntries(files), { mtime: new Date("2000-01-01T00:00:00Z") });
+}

@@ -1,0 +1,30 @@
+import type { Context } from "../../context.ts";
+import { startDue } from "../../db/schedules.ts";
+import { enqueue } from "../../messages.ts";
+import { requestAt } from "./define.ts";
+import { createRun, getReport, type Stored } from "./queries.ts";
+import type { ReportRun } from "./schema.ts";
+
+/**
+ * Stores a run of a report and sends it to a consumer. A message that is lost is sent again by the maintenance task.
+ * @param id the same id again starts nothing new
+ * @throws AppError impossible for a range that is none
+ */
+export async function startReport(ctx: Context, workspaceId: string, id: string, report: Stored, author: string): Promise<ReportRun> {
+  const run = await createRun(ctx, workspaceId, id, report.id, author, requestAt(report, ctx.now() * 1000));
+  if (run.status === "queued") await enqueue(ctx, { type: "report.run", workspaceId, id });
+  return run;
+}
+
+/** Starts the reports whose time has come. */
+export function startScheduledReports(ctx: Context): Promise<number> {
+  return startDue(
+    { db: ctx.db, kind: "report" },
+    ctx.now() * 1000,
+    async ({ workspace_id, target_id, created_by, due }, id) => {
+      const report = await getReport(ctx, workspace_id, target_id);
+      return startReport({ ...ctx, now: () => due / 1000 }, workspace_id, id, report, created_by);
+    },
+    (error, schedule) => ctx.log.error("schedule", error, { schedule }),
+  );
+}

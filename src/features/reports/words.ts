@@ -1,0 +1,35 @@
+import { type MeasureName, measureOf } from "../../analytics/measures.ts";
+
+/** Names of measures and dimensions as a reader sees them. */
+export function labelOf(name: string): string {
+  const special: Record<string, string> = {
+    duration_avg: "Mean duration",
+    duration_p50: "Median duration",
+    credits_avg: "Credits a run",
+    tokens_in: "Tokens in",
+    tokens_out: "Tokens out",
+  };
+  const percentile = /^duration_p(\d+)$/.exec(name)?.[1];
+  if (special[name]) return special[name];
+  if (percentile) return `Duration, ${percentile}th percentile`;
+  const text = name.replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const grouped = (digits: string) => digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+
+/** A value as a reader sees it. Credits keep every digit that the API gives; an absent value is a dash, not a zero. */
+export function written(measure: MeasureName, value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  const { unit } = measureOf(measure);
+  if (unit === "fraction") return `${(Number(value) * 100).toFixed(2)} %`;
+  if (unit === "ms") return `${grouped(String(Math.round(Number(value))))} ms`;
+  const [whole = "", fraction] = String(value).split(".");
+  return fraction === undefined ? grouped(whole) : `${grouped(whole)}.${fraction}`;
+}
+
+/** A change against the period before: `+12.5 %`. */
+export function changed(ratio: number | null): string {
+  if (ratio === null) return "–";
+  return `${ratio >= 0 ? "+" : "−"}${Math.abs(ratio * 100).toFixed(1)} %`;
+}

@@ -1,0 +1,144 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { authorOf, type Permission } from "../auth/actor.ts";
+import { require } from "../auth/middleware.ts";
+import type { Context } from "../context.ts";
+import {
+  createSchedule,
+  deleteSchedule,
+  listSchedules,
+  recurrence,
+  replaceSchedule,
+  type Schedule,
+  type Schedules,
+} from "../db/schedules.ts";
+import { limitBody } from "./body.ts";
+import { problems } from "./errors.ts";
+import { textInput } from "./fields.ts";
+import { idMaker } from "./intake.ts";
+import { timezone } from "./numbers.ts";
+import { DEFAULT_LIMIT, idParam, page, pageParams, workspaceParam } from "./params.ts";
+import { createRouter, type Router } from "./router.ts";
+import { json } from "./view.ts";
+
+interface Of {
+  kind: Schedules["kind"];
+  /** Path of the list. */
+  path: string;
+  tag: string;
+  /** The field that names what is run. */
+  target: "template_id" | "report_id";
+  read: Permission;
+  write: Permission;
+  /** @throws AppError not_found for a target that is none */
+  check(ctx: Context, workspaceId: string, target: string): Promise<unknown>;
+}
+
+const DESCRIPTION =
+  "At a local time: one that a clock change leaves out is as much later as the change is long, one that comes twice is the first. Day 31 of a shorter month is its last day. Or a cron expression of five fields. Each run is done once, with the range of its own time; runs that were missed together are done once.";
+
+/** The routes of the schedules of one kind: they are alike but for what is run. */
+export function scheduleRoutes({ kind, path, tag, target, read, write, check }: Of): Router {
+  const router = createRouter();
+  const tags = [tag];
+  const query = z.strictObject(workspaceParam);
+  const params = z.object({ id: idParam });
+  const input = z.strictObject({
+    name: textInput(255).min(1),
+    [target]: idParam,
+    recurrence,
+    timezone: timezone.optional(),
+    enabled: z.boolean().optional(),
+  });
+  const schedule = z.object({
+    id: z.string(),
+    name: z.string(),
+    [target]: z.string(),
+    recurrence,
+    timezone: z.string(),
+    enabled: z.boolean(),
+    next_run_at: z.string(),
+    last_run_at: z.string().nullable(),
+    created_at: z.string(),
+    created_by: z.string(),
+  });
+  const one = z.object({ data: schedule });
+  const body = { required: true, content: { "application/json": { schema: input } } };
+  const refused = ["malformed", "too_large", "unsupported", "impossible", "not_found"] as const;
+  const of = ({ db }: Context): Schedules => ({ db, kind });
+  const shown = ({ target_id, ...rest }: Schedule) => ({ ...rest, [target]: target_id }) as z.output<typeof schedule>;
+  const given = async (ctx: Context, workspaceId: string, { [target]: target_id, ...rest }: z.output<typeof input>) => {
+    await check(ctx, workspaceId, String(target_id));
+    return { ...rest, target_id: String(target_id) } as Parameters<typeof createSchedule>[4];
+  };
+
+  router.openapi(
+    createRoute({
+      method: "get",
+      path,
+      tags,
+      summary: "Schedules, newest first",
+      middleware: [require(read)] as const,
+      request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
+      responses: { 200: json("A page.", z.object({ data: z.array(schedule), page })), ...problems("malformed", "impossible") },
+    }),
+    async (c) => {
+      const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
+      const found = await listSchedules(of(c.get("ctx")), c.get("workspaceId"), { ...paging, limit });
+      return c.json({ data: found.data.map(shown), page: found.page }, 200);
+    },
+  );
+
+  router.openapi(
+    createRoute({
+      method: "post",
+      path,
+      tags,
+      summary: "Run it again and again",
+      description: DESCRIPTION,
+      middleware: [require(write), limitBody(16 * 1024)] as const,
+      request: { query, body },
+      responses: { 201: json("The schedule.", one), ...problems(...refused) },
+    }),
+    async (c) => {
+      const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
+      const asked = await given(ctx, workspaceId, c.req.valid("json"));
+      const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+      const found = await createSchedule(of(ctx), workspaceId, made(0).id, authorOf(ctx.actor), asked, ctx.now() * 1000);
+      return c.json({ data: shown(found) }, 201);
+    },
+  );
+
+  router.openapi(
+    createRoute({
+      method: "put",
+      path: `${path}/{id}`,
+      tags,
+      summary: "Replace a schedule",
+      middleware: [require(write), limitBody(16 * 1024)] as const,
+      request: { query, params, body },
+      responses: { 200: json("The schedule.", one), ...problems(...refused) },
+    }),
+    async (c) => {
+      const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
+      const asked = await given(ctx, workspaceId, c.req.valid("json"));
+      return c.json({ data: shown(await replaceSchedule(of(ctx), workspaceId, c.req.valid("param").id, asked, ctx.now() * 1000)) }, 200);
+    },
+  );
+
+  router.openapi(
+    createRoute({
+      method: "delete",
+      path: `${path}/{id}`,
+      tags,
+      summary: "Delete a schedule",
+      middleware: [require(write)] as const,
+      request: { query, params },
+      responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+    }),
+    async (c) => {
+      await deleteSchedule(of(c.get("ctx")), c.get("workspaceId"), c.req.valid("param").id);
+      return c.body(null, 204);
+    },
+  );
+  return router;
+}
