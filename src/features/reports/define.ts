@@ -56,10 +56,13 @@ export function definitionOf(config: Config, workspaceId: string, input: ReportI
   const check = (query: Omit<Query, "timezone">) => void resolve(workspaceId, { ...query, ...range, timezone, filters }, range.to);
   of.sections.forEach((section, place) => {
     try {
-      checkSections([section], check);
+      checkSections([section], filters.length > 0, check);
     } catch (error) {
       if (!(error instanceof AppError) || error.errors.some((each) => each.path.startsWith("filters"))) throw error;
-      const errors = error.errors.map((each) => ({ ...each, path: `sections.${place}.${each.path.replace(/^sections\.0\./, "")}` }));
+      const errors = error.errors.map((each) => ({
+        ...each,
+        path: `sections.${place}.${each.path.replace(/^sections\.0\.?/, "")}`.replace(/\.$/, ""),
+      }));
       throw new AppError(error.kind, error.code, error.message, { errors });
     }
   });

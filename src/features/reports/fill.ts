@@ -1,12 +1,15 @@
+import { cohorts } from "../../analytics/cohorts.ts";
 import type { Compared, Row, Values } from "../../analytics/finish.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import type { Query } from "../../analytics/plan.ts";
+import type { Sign } from "../../analytics/presence.ts";
 import { type Answer, type Meta, prepare, together } from "../../analytics/query.ts";
-import type { TimeRange } from "../../analytics/range.ts";
+import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
+import { type Cohort, type Mode, matrixOf } from "../../analytics/retention.ts";
 import { isMeasure } from "../../analytics/table.ts";
 import type { Db } from "../../db/client.ts";
 import { impossible } from "../../lib/errors.ts";
-import { formatInstant } from "../../lib/time.ts";
+import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import type { RunRequest, Section } from "./schema.ts";
 import { written } from "./words.ts";
 
@@ -18,13 +21,14 @@ const TABLE_ROWS = 50;
 export interface Filled {
   type: Section["type"];
   title: string | null;
-  /** Body of POST /metrics/query. */
+  /** What gives these figures: the body of POST /metrics/query, or the `path` of a GET. */
   query: Record<string, unknown> | null;
   meta: Meta | null;
   data: FilledData;
 }
 
 export type FilledData =
+  | { kind: "matrix"; granularity: string; mode: Mode; cohorts: Cohort[] }
   | { kind: "text"; paragraphs: string[] }
   | { kind: "tiles"; tiles: { measure: MeasureName; value: unknown; comparison: Compared | null }[] }
   | {
@@ -56,6 +60,8 @@ function askOf(section: Section): Omit<Query, "timezone"> | undefined {
       const measures = placeholdersOf(section.text, "text");
       return measures.length === 0 ? undefined : { measures };
     }
+    case "retention":
+      return undefined;
     case "metrics":
       return { measures: section.measures, compare: "previous_period" };
     case "table":
@@ -97,7 +103,36 @@ function seriesOf(section: Extract<Section, { type: "chart" }>, rows: readonly R
   return { kind: "series", chart, measure: section.measure, buckets, series: [...names.values()] };
 }
 
-function dataOf(section: Section, answer: Answer | undefined, words: Record<string, string>): FilledData {
+type Retention = Extract<Section, { type: "retention" }>;
+const MAX_OFFSET = 12;
+
+/** Users by their first activity, and when they came back: filters do not apply, for a user's first activity knows none. */
+async function retentionOf(
+  db: Db,
+  workspaceId: string,
+  section: Retention,
+  { timezone }: RunRequest,
+  range: TimeRange,
+  nowUs: EpochUs,
+): Promise<Filled> {
+  const { granularity = "week", mode = "classic", title, type } = section;
+  const buckets = wholeBuckets(range, granularity, timezone);
+  const sign: Sign = { of: "activity" };
+  const [counts] = await together(db, [cohorts(workspaceId, buckets, timezone, sign, sign)]);
+  const asked = {
+    from: formatInstant(range.from),
+    to: formatInstant(range.to),
+    timezone,
+    granularity,
+    mode,
+    max_offset: String(MAX_OFFSET),
+    workspace_id: workspaceId,
+  };
+  const data: FilledData = { kind: "matrix", granularity, mode, cohorts: matrixOf(counts, buckets, mode, nowUs, MAX_OFFSET) };
+  return { type, title, query: { path: `/api/v1/users/retention?${new URLSearchParams(asked)}` }, meta: counts.meta, data };
+}
+
+function dataOf(section: Exclude<Section, Retention>, answer: Answer | undefined, words: Record<string, string>): FilledData {
   const { rows = [], totals = {}, totalsComparison = {} } = answer ?? {};
   switch (section.type) {
     case "text": {
@@ -149,6 +184,7 @@ const rowOf = ({ group, other, values }: Row): Record<string, unknown> => ({ ...
 
 /**
  * Fills sections one after the other from one snapshot, each through the kernel.
+ * @param nowUs the snapshot's moment: a cohort's cell is complete when its bucket has ended by then
  * @param onSection told before each section: its place and how many there are
  */
 export async function fillSections(
@@ -156,6 +192,7 @@ export async function fillSections(
   workspaceId: string,
   request: RunRequest,
   range: TimeRange,
+  nowUs: EpochUs,
   onSection: (place: number, section: Section) => Promise<void>,
 ): Promise<Filled[]> {
   const { timezone, filters } = request;
@@ -163,6 +200,10 @@ export async function fillSections(
   const filled: Filled[] = [];
   for (const [place, section] of request.sections.entries()) {
     await onSection(place, section);
+    if (section.type === "retention") {
+      filled.push(await retentionOf(db, workspaceId, section, request, range, nowUs));
+      continue;
+    }
     const ask = askOf(section);
     const [answer] = ask ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone, filters }, range.to)]) : [];
     const query = ask
@@ -180,8 +221,10 @@ export async function fillSections(
 }
 
 /** @throws AppError impossible, with the path, for a section that cannot be asked */
-export function checkSections(sections: readonly Section[], check: (query: Omit<Query, "timezone">) => void): void {
+export function checkSections(sections: readonly Section[], filtered: boolean, check: (query: Omit<Query, "timezone">) => void): void {
   for (const [place, section] of sections.entries()) {
+    if (section.type === "retention" && filtered)
+      throw impossible(`sections.${place}`, "not_applicable", "Retention knows no filters: a user's first activity is one of all.");
     if (section.type === "text") placeholdersOf(section.text, `sections.${place}.text`);
     if (section.type === "chart" && section.granularity !== undefined && (section.chart === "bar" || section.chart === "heatmap"))
       throw impossible(`sections.${place}.granularity`, "not_applicable", `A ${section.chart} has no granularity.`);

@@ -60,9 +60,25 @@ function tableOf({ columns, rows, totals }: Extract<Filled["data"], { kind: "tab
   return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody><tfoot><tr>${foot}</tr></tfoot></table>`;
 }
 
+/** A cell that may still grow is a dash, not a low number. */
+function matrixOf({ cohorts, granularity }: Extract<Filled["data"], { kind: "matrix" }>): string {
+  const offsets = Math.max(0, ...cohorts.map(({ cells }) => cells.length));
+  const head = Array.from({ length: offsets }, (_, offset) => `<th scope="col" class="n">${offset}</th>`).join("");
+  const rate = (value: number | null) => (value === null ? "–" : `${(value * 100).toFixed(1)} %`);
+  const body = cohorts.map(({ cohort, size, cells }) => {
+    const rates = Array.from(
+      { length: offsets },
+      (_, offset) => `<td class="n">${cells[offset] ? escaped(rate(cells[offset]?.rate ?? null)) : ""}</td>`,
+    ).join("");
+    return `<tr><th scope="row">${escaped(cohort.slice(0, 10))}</th><td class="n">${size}</td>${rates}</tr>`;
+  });
+  return `<table><thead><tr><th scope="col">${escaped(labelOf(granularity))}</th><th scope="col" class="n">Users</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
+}
+
 function dataOf({ data, title }: Filled): string {
   if (data.kind === "text") return data.paragraphs.map((paragraph) => `<p>${escaped(paragraph)}</p>`).join("");
   if (data.kind === "table") return tableOf(data);
+  if (data.kind === "matrix") return matrixOf(data);
   if (data.kind === "tiles") {
     const tiles = data.tiles.map(({ measure, value, comparison }) => {
       const direction = comparison?.direction === "up" || comparison?.direction === "down" ? ` class="${comparison.direction}"` : "";
@@ -80,7 +96,8 @@ function dataOf({ data, title }: Filled): string {
 
 function checkOf({ query, meta }: Filled): string {
   if (!query || !meta) return "";
-  const text = `POST /api/v1/metrics/query\n${JSON.stringify(query)}\n\n${JSON.stringify(meta)}`;
+  const asked = typeof query.path === "string" ? `GET ${query.path}` : `POST /api/v1/metrics/query\n${JSON.stringify(query)}`;
+  const text = `${asked}\n\n${JSON.stringify(meta)}`;
   return `<details class="check"><summary>How to check this</summary><pre>${escaped(text)}</pre></details>`;
 }
 

@@ -42,12 +42,12 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   const { workspaceId, id, request, report_id } = claim;
   const range = { from: parseInstant(request.from) ?? 0, to: parseInstant(request.to) ?? 0 };
   const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
+  const as_of = now?.at ?? "";
   const count = request.sections.length;
-  const sections = await fillSections(db, workspaceId, request, range, (place, section) =>
+  const sections = await fillSections(db, workspaceId, request, range, parseInstant(as_of) ?? 0, (place, section) =>
     saveSection(ctx, claim, Math.floor((95 * place) / count), section.title ?? section.type),
   );
   const { name, description, from, to, timezone } = request;
-  const as_of = now?.at ?? "";
   const document: Document = {
     report: { id: report_id, name, description },
     run_id: id,

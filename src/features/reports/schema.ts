@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { DIMENSIONS, OPERATORS } from "../../analytics/dimensions.ts";
 import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
+import { MODES } from "../../analytics/retention.ts";
 import { textInput } from "../../http/fields.ts";
 import { granularity, measure, meta, scalar, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
@@ -38,6 +39,12 @@ export const section = z
       limit: z.int().min(1).max(500).optional(),
     }),
     z.strictObject({ type: z.literal("leaderboard"), title, ...ranking }),
+    z.strictObject({
+      type: z.literal("retention"),
+      title,
+      granularity: z.enum(["day", "week", "month"]).optional().openapi({ description: "Default week." }),
+      mode: z.enum(MODES).optional().openapi({ description: "Default classic." }),
+    }),
   ])
   .openapi("ReportSection");
 export type Section = z.output<typeof section>;
@@ -158,7 +165,10 @@ export const filledSection = z
   .object({
     type: z.string(),
     title: z.string().nullable(),
-    query: z.record(z.string(), z.unknown()).nullable().openapi({ description: "Body of POST /metrics/query that gives these figures." }),
+    query: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .openapi({ description: "What gives these figures: the body of POST /metrics/query, or `path` of a GET." }),
     meta: meta.nullable(),
     data: z.unknown(),
   })

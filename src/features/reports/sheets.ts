@@ -39,6 +39,16 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
         columns: [{ name: "day_of_week", kind: "integer" }, { name: "hour_of_day", kind: "integer" }, measureColumn(data.measure)],
         rows: data.cells.map(({ day_of_week, hour_of_day, value }) => ({ day_of_week, hour_of_day, [data.measure]: value })),
       };
+    case "matrix":
+      return {
+        columns: [
+          ...text("cohort"),
+          ...(["size", "offset", "users"] as const).map((name): Column => ({ name, kind: "integer" })),
+          { name: "rate", kind: "float" },
+          { name: "complete", kind: "boolean" },
+        ],
+        rows: data.cohorts.flatMap(({ cohort, size, cells }) => cells.map((cell) => ({ cohort, size, ...cell }))),
+      };
     case "table":
       return { columns: data.columns.map((name) => columnOf(name)), rows: data.rows };
   }

@@ -83,6 +83,7 @@ const SYSTEM: Record<string, Omit<Template, "id" | "system">> = {
       metrics("Users", "active_users", "executions", "active_agents", "success_rate"),
       line("Active users a day", "active_users"),
       { type: "chart", title: "Executions by hour of the week", chart: "heatmap", measure: "executions" },
+      { type: "retention", title: "Users who came back", granularity: "week" },
       { type: "leaderboard", title: "Users by executions", by: "user", measure: "executions", limit: 50 },
     ],
   },

@@ -88,6 +88,12 @@ const KINDS = {
       where ${inWorkspace(asked.workspaceId, "f")} and (starts_with(lower(f.name), lower(${asked.text}::text)) or ${matches(sql`f.name || ' ' || coalesce(f.description, '')`, asked)})
       order by score desc, f.id limit ${asked.limit}`,
   },
+  reports: {
+    href: (id: string) => `/api/v1/reports/${id}`,
+    find: (asked: Asked) => sql`select f.id, f.name as title, f.description as detail, ${score(sql`f.name`, asked)} as score from reports f
+      where ${inWorkspace(asked.workspaceId, "f")} and (starts_with(lower(f.name), lower(${asked.text}::text)) or ${matches(sql`f.name || ' ' || coalesce(f.description, '')`, asked)})
+      order by score desc, f.id limit ${asked.limit}`,
+  },
 } as const satisfies Record<string, { href(id: string): string; find(asked: Asked): SQL }>;
 
 export type SearchType = keyof typeof KINDS;

@@ -4,12 +4,12 @@ import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { Sign } from "../../analytics/presence.ts";
 import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
 import { type Bucket, formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
+import { type Cohort, type CurvePoint, curveOf, type Mode, matrixOf } from "../../analytics/retention.ts";
 import { featureUse, sessions } from "../../analytics/sessions.ts";
 import type { Context } from "../../context.ts";
 import { type Ranged, rangeOr } from "../../http/numbers.ts";
 import { impossible } from "../../lib/errors.ts";
 import { DAY_US, type EpochUs } from "../../lib/time.ts";
-import { type Cohort, type CurvePoint, curveOf, type Mode, matrixOf } from "./retention.ts";
 
 type Span = Partial<Pick<Ranged, "timeframe" | "from" | "to" | "timezone" | "explain">>;
 type Calendar = "day" | "week" | "month";

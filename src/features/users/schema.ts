@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
+import { MODES } from "../../analytics/retention.ts";
 import { textInput } from "../../http/fields.ts";
 import { measure, span, values } from "../../http/numbers.ts";
 import { idParam, pageParams, whole } from "../../http/params.ts";
-import { MODES } from "./retention.ts";
 
 export const userParam = z.object({ id: idParam });
 const calendar = z.enum(["day", "week", "month"]);

@@ -49,6 +49,7 @@ const SECTIONS = [
   { type: "chart", title: "Week", chart: "heatmap", measure: "executions" },
   { type: "table", title: "Models & errors", measures: ["executions", "credits"], group_by: ["model", "error_type"] },
   { type: "leaderboard", title: "Agents", by: "agent", measure: "credits", limit: 3 },
+  { type: "retention", title: "Came back", granularity: "day", mode: "rolling" },
 ];
 const DEFINITION = { name: "Weekly", format: "json", sections: SECTIONS, from: FROM, to: TO, timezone: "Asia/Kolkata" };
 
@@ -93,6 +94,11 @@ describe("figures of a report", () => {
     for (const { query, meta, data } of document.sections) {
       if (!query) continue;
       expect(meta.as_of).toBe(run.as_of);
+      if (data.kind === "matrix") {
+        expect(data.cohorts).toEqual((await client.get(query.path)).body.data.cohorts);
+        expect(data.cohorts.reduce((sum: number, cohort: { size: number }) => sum + cohort.size, 0)).toBe(13);
+        continue;
+      }
       const { rows, totals, totals_comparison } = (await client.post("/api/v1/metrics/query", query)).body.data;
       if (data.kind === "tiles")
         for (const tile of data.tiles)
@@ -170,6 +176,7 @@ describe("formats", () => {
       "6 Week",
       "7 Models & errors",
       "8 Agents",
+      "9 Came back",
     ]);
     expect(sheets[7]?.data[0]).toEqual(["rank", "agent", "credits", "executions"]);
     const tiles = Object.fromEntries((sheets[1]?.data ?? []).map((row) => [row[0], row[1]]));
@@ -251,6 +258,7 @@ describe("definitions", () => {
     [{ sections: [SECTIONS[1], { type: "text", text: "{{revenue}}" }] }, 422, "sections.1.text"],
     [{ sections: [{ type: "chart", title: "x", chart: "bar", measure: "credits", granularity: "day" }] }, 422, "sections.0.granularity"],
     [{ filters: [{ field: "nothing", op: "eq", value: "x" }] }, 422, "filters.0.field"],
+    [{ filters: [{ field: "agent", op: "eq", value: "x" }] }, 422, "sections.8"],
     [
       { from: "2000-01-01T00:00:00Z", sections: [{ type: "chart", title: "x", chart: "line", measure: "credits", granularity: "hour" }] },
       422,
@@ -296,6 +304,13 @@ describe("definitions", () => {
     expect((await stranger.get("/api/v1/reports/runs")).body.data).toEqual([]);
     expect((await stranger.get("/api/v1/reports/usage")).body.data).toEqual([]);
   });
+});
+
+it("search finds a report by its name", async () => {
+  const run = await made({ name: "Quarterly overview" });
+  const found = await client.get("/api/v1/search?q=overv&types=reports");
+  expect(found.body.data.results.reports).toMatchObject([{ id: run.report_id, title: "Quarterly overview" }]);
+  expect((await stranger.get("/api/v1/search?q=overv&types=reports")).body.data.results.reports).toEqual([]);
 });
 
 describe("runs", () => {

@@ -1,7 +1,7 @@
-import { type CohortCounts, cellKey } from "../../analytics/cohorts.ts";
-import type { Bucket } from "../../analytics/range.ts";
-import { impossible } from "../../lib/errors.ts";
-import type { EpochUs } from "../../lib/time.ts";
+import { impossible } from "../lib/errors.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { type CohortCounts, cellKey } from "./cohorts.ts";
+import type { Bucket } from "./range.ts";
 
 export const MODES = ["classic", "rolling", "bounded"] as const;
 export type Mode = (typeof MODES)[number];

@@ -1,0 +1,260 @@
+import type { env } from "cloudflare:workers";
+import { Webhook } from "standardwebhooks";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { deliver, giveUpDelivery } from "../../../src/features/reports/deliver.ts";
+import { runReport } from "../../../src/features/reports/run.ts";
+import { outgoingUrl } from "../../../src/lib/outgoing.ts";
+import { clientOf, tokenFor } from "../../support/client.ts";
+import { testContext } from "../../support/context.ts";
+import { useOwnDatabase } from "../../support/database.ts";
+
+await useOwnDatabase();
+const WORKSPACE = "deliveries";
+const base = testContext({ queue: { send: async () => undefined } as unknown as typeof env.JOBS });
+const ctx = {
+  ...base,
+  config: {
+    ...base.config,
+    MAIL_PROVIDER: "resend" as const,
+    MAIL_API_KEY: "key-of-the-provider",
+    MAIL_FROM: "reports@example.com",
+    PUBLIC_URL: "https://analytics.example.com",
+  },
+};
+const client = clientOf(await tokenFor(WORKSPACE));
+const HOOK = "https://hooks.example.com/reports";
+const REPORT = { name: "Daily", format: "html", timeframe: "7d", sections: [{ type: "metrics", title: "All", measures: ["executions"] }] };
+
+afterEach(() => vi.restoreAllMocks());
+
+interface Call {
+  url: string;
+  headers: Headers;
+  body: string;
+}
+
+/** The rest of the world: what it is asked, and what it answers. The database's endpoint stays what it is. */
+function world(answers: (call: Call, count: number) => Response | Error): Call[] {
+  const calls: Call[] = [];
+  const real = globalThis.fetch;
+  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+    const url = String(input instanceof Request ? input.url : input);
+    if (!url.startsWith("https://")) return real(input as RequestInfo, init as RequestInit);
+    const call = { url, headers: new Headers(init?.headers as HeadersInit), body: String(init?.body ?? "") };
+    calls.push(call);
+    const answer = answers(call, calls.length);
+    if (answer instanceof Error) throw answer;
+    return answer as never;
+  });
+  return calls;
+}
+
+async function run(recipients: unknown[]): Promise<string> {
+  const { id } = (
+    await client.post("/api/v1/reports", {
+      ...REPORT,
+      ...(recipients.some((each) => (each as { method: string }).method === "email") ? {} : { recipients }),
+    })
+  ).body.data;
+  const { data } = (await client.post(`/api/v1/reports/${id}/run`, {})).body;
+  if (recipients.some((each) => (each as { method: string }).method === "email")) {
+    // The Worker of the tests has no mail provider, so that its API refuses such a recipient: see below.
+    const { sql } = await import("drizzle-orm");
+    const { z } = await import("zod");
+    await ctx.db.query({
+      sql: sql`update report_runs set status = 'queued', request = jsonb_set(request, '{recipients}', ${JSON.stringify(recipients)}::jsonb) where id = ${data.id}`,
+      row: z.unknown(),
+    });
+  }
+  await runReport(ctx, WORKSPACE, data.id);
+  await vi.waitUntil(async () => (await client.get(`/api/v1/reports/runs/${data.id}`)).body.data.status === "done", { timeout: 20_000 });
+  return data.id;
+}
+const log = async (id: string) => (await client.get(`/api/v1/reports/runs/${id}/deliveries`)).body.data;
+
+describe("a delivery", () => {
+  it("by webhook is signed, and leads to the file", async () => {
+    const calls = world(() => new Response("thanks"));
+    const id = await run([{ method: "webhook", url: HOOK }]);
+    await vi.waitUntil(async () => {
+      await deliver(ctx, WORKSPACE, `${id}-0`);
+      return (await log(id))[0]?.status === "delivered";
+    });
+    const [call] = calls;
+    if (!call) throw new Error("nothing was sent");
+    expect(call.url).toBe(HOOK);
+    const { secret } = (await client.get("/api/v1/reports/webhook-secret")).body.data;
+    const verified = new Webhook(secret).verify(call.body, Object.fromEntries(call.headers)) as {
+      type: string;
+      data: { run_id: string; url: string };
+    };
+    expect(verified).toMatchObject({ type: "report.completed", data: { run_id: id, workspace_id: WORKSPACE, name: "Daily" } });
+    expect(() => new Webhook(secret).verify(call.body.replace("Daily", "Weekly"), Object.fromEntries(call.headers))).toThrow();
+    expect((await log(id))[0]).toMatchObject({ status: "delivered", answer: "200 thanks" });
+    const { exports } = await import("cloudflare:workers");
+    expect((await exports.default.fetch(new Request(`https://shadower.test${new URL(verified.data.url).pathname}`))).status).toBe(200);
+    const stranger = clientOf(await tokenFor("deliveries-other"));
+    expect((await stranger.get("/api/v1/reports/webhook-secret")).body.data.secret).not.toBe(secret);
+    expect((await stranger.get(`/api/v1/reports/runs/${id}/deliveries`)).status).toBe(404);
+    const sent = calls.length;
+    await deliver(ctx, WORKSPACE, `${id}-0`);
+    expect(calls.length).toBe(sent);
+  });
+
+  it("is tried again after a failure of the other side, and its log says what happened", async () => {
+    let down = true;
+    const calls = world(() => (down ? new Response("busy", { status: 503 }) : new Response("")));
+    const id = await run([{ method: "webhook", url: HOOK }]);
+    await expect(deliver(ctx, WORKSPACE, `${id}-0`)).rejects.toThrow("503 busy");
+    expect((await log(id))[0]).toMatchObject({ status: "waiting", answer: "503 busy" });
+    down = false;
+    await deliver(ctx, WORKSPACE, `${id}-0`);
+    const [entry] = await log(id);
+    expect(entry).toMatchObject({ status: "delivered", answer: "200" });
+    expect(entry.attempts).toBeGreaterThanOrEqual(2);
+    // The id is that of the delivery: a receiver knows the second attempt of one.
+    expect(new Set(calls.map((call) => call.headers.get("webhook-id")))).toEqual(new Set([`${id}-0`]));
+  });
+
+  it("that is refused for good, or given up, has failed; no answer is a reason to try again", async () => {
+    let answer: Response | Error = new Error("network");
+    world(() => (answer instanceof Response ? answer.clone() : answer));
+    const id = await run([
+      { method: "webhook", url: HOOK },
+      { method: "webhook", url: `${HOOK}/2` },
+    ]);
+    await expect(deliver(ctx, WORKSPACE, `${id}-0`)).rejects.toThrow("did not answer");
+    await giveUpDelivery(ctx, WORKSPACE, `${id}-0`);
+    answer = new Response("unknown", { status: 404 });
+    await deliver(ctx, WORKSPACE, `${id}-1`);
+    expect((await log(id)).map((entry: { status: string; answer: string }) => [entry.status, entry.answer])).toEqual([
+      ["failed", "The server did not answer."],
+      ["failed", "404 unknown"],
+    ]);
+    answer = new Response("");
+    await deliver(ctx, WORKSPACE, `${id}-0`, true);
+    expect((await log(id))[0].status).toBe("delivered");
+  });
+
+  it("follows redirects to public addresses only, and keeps the body", async () => {
+    const target = { now: "https://other.example.com/in" };
+    const calls = world((call) =>
+      call.url === HOOK ? new Response(null, { status: 307, headers: { location: target.now } }) : new Response(""),
+    );
+    const id = await run([
+      { method: "webhook", url: HOOK },
+      { method: "webhook", url: HOOK },
+    ]);
+    await deliver(ctx, WORKSPACE, `${id}-0`);
+    expect(calls.at(-1)).toMatchObject({ url: target.now });
+    expect(calls.at(-1)?.body).toBe(calls.at(-2)?.body);
+    for (const url of ["https://169.254.169.254/latest", "http://other.example.com/", "https://localhost/"]) {
+      target.now = url;
+      const another = await run([{ method: "webhook", url: HOOK }]);
+      await deliver(ctx, WORKSPACE, `${another}-0`);
+      expect((await log(another))[0].status).toBe("failed");
+      expect(calls.map((call) => call.url)).not.toContain(url);
+    }
+  });
+
+  it("by mail and to Slack has the provider's shape", async () => {
+    const calls = world(() => Response.json({ id: "m1" }));
+    const id = await run([
+      { method: "email", to: ["a@example.com", "b@example.com"] },
+      { method: "slack", url: "https://hooks.slack.com/services/T/B/x" },
+    ]);
+    await deliver(ctx, WORKSPACE, `${id}-0`);
+    await deliver({ ...ctx, config: { ...ctx.config, MAIL_PROVIDER: "postmark" } }, WORKSPACE, `${id}-0`, true);
+    await deliver(ctx, WORKSPACE, `${id}-1`);
+    const mail = calls.find((call) => call.url === "https://api.resend.com/emails");
+    expect(mail?.headers.get("authorization")).toBe("Bearer key-of-the-provider");
+    expect(JSON.parse(mail?.body ?? "")).toMatchObject({
+      from: "reports@example.com",
+      to: ["a@example.com", "b@example.com"],
+      subject: "Daily",
+    });
+    const slack = calls.find((call) => call.url.startsWith("https://hooks.slack.com/"));
+    expect(JSON.parse(slack?.body ?? "").text).toMatch(/^Daily, .*https:\/\/analytics\.example\.com\/api\/v1\/shared\//);
+  });
+});
+
+describe("recipients", () => {
+  it.each([
+    [{ method: "webhook", url: "http://example.com/x" }, "recipients.0.url"],
+    [{ method: "webhook", url: "https://127.0.0.1/x" }, "recipients.0.url"],
+    [{ method: "slack", url: "https://example.com/x" }, "recipients.0.url"],
+    [{ method: "email", to: ["a@example.com"] }, "recipients.0.method"],
+  ])("refuse %j", async (recipient, path) => {
+    const answer = await client.post("/api/v1/reports", { ...REPORT, recipients: [recipient] });
+    expect([answer.status, answer.body.errors[0].path]).toEqual([422, path]);
+  });
+
+  it("must be addresses", async () => {
+    for (const recipient of [{ method: "email", to: ["nobody"] }, { method: "email", url: "https://example.com" }, { method: "pigeon" }])
+      expect((await client.post("/api/v1/reports", { ...REPORT, recipients: [recipient] })).status).toBe(400);
+  });
+});
+
+describe("outgoing URLs", () => {
+  it.each([
+    "https://example.com/",
+    "https://8.8.8.8/",
+    "https://sub.example.co.uk/path?x=1",
+    "https://[2606:4700::1111]/",
+    "https://xn--bcher-kva.example/",
+  ])("may be %s", (url) => {
+    expect(outgoingUrl(url, "url").href).toBe(url);
+  });
+
+  it.each([
+    ...[
+      "http://example.com",
+      "ftp://example.com",
+      "javascript:alert(1)",
+      "nonsense",
+      "https://user:pw@example.com",
+      "https://example.com:8443",
+    ],
+    ...[
+      "https://localhost",
+      "https://LOCALHOST.",
+      "https://a.localhost",
+      "https://metadata.google.internal",
+      "https://intranet",
+      "https://db.internal",
+      "https://printer.local",
+    ],
+    ...[
+      "https://127.0.0.1",
+      "https://127.1",
+      "https://2130706433",
+      "https://0x7f000001",
+      "https://0177.0.0.1",
+      "https://10.1.2.3",
+      "https://172.31.255.255",
+      "https://192.168.0.1",
+    ],
+    ...[
+      "https://169.254.169.254",
+      "https://100.64.0.1",
+      "https://0.0.0.0",
+      "https://224.0.0.1",
+      "https://255.255.255.255",
+      "https://198.18.0.1",
+    ],
+    ...[
+      "https://[::1]",
+      "https://[::]",
+      "https://[fe80::1]",
+      "https://[fc00::1]",
+      "https://[::ffff:127.0.0.1]",
+      "https://[::ffff:7f00:1]",
+      "https://[64:ff9b::7f00:1]",
+      "https://[2002:7f00:1::]",
+      "https://[2001:db8::1]",
+      "https://[fd00:ec2::254]",
+    ],
+  ])("may not be %s", (url) => {
+    expect(() => outgoingUrl(url, "url")).toThrow();
+  });
+});
