@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
@@ -57,7 +57,9 @@ export interface WorkerOptions {
 /** The built Worker on workerd, with the bindings of wrangler.toml running locally and no development proxy in front. */
 export async function startWorker({ script, port, bindings, persist }: WorkerOptions): Promise<Miniflare> {
   const { modulesRules: _, cronTriggers: __, rootPath: ___, ...declared } = declaredOptions();
-  const beside = path.basename(script) === "local.js" ? [path.join(path.dirname(script), "index.js")] : [];
+  const folder = path.dirname(script);
+  const beside = path.basename(script) === "local.js" ? [path.join(folder, "index.js")] : [];
+  const fonts = readdirSync(folder).filter((file) => file.endsWith(".ttf"));
   const options = convertV4MiniflareOptions({
     host: "127.0.0.1",
     port,
@@ -68,8 +70,11 @@ export async function startWorker({ script, port, bindings, persist }: WorkerOpt
       {
         ...declared,
         name: "shadower-analytics",
-        modulesRoot: path.dirname(script),
-        modules: [script, ...beside].map((file) => ({ type: "ESModule", path: file })),
+        modulesRoot: folder,
+        modules: [
+          ...[script, ...beside].map((file) => ({ type: "ESModule", path: file })),
+          ...fonts.map((file) => ({ type: "Data", path: path.join(folder, file) })),
+        ],
         bindings: { ...declared.bindings, ...bindings },
       },
     ],

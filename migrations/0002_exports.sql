@@ -102,6 +102,17 @@ CREATE TABLE "report_shares" (
 	"revoked_at" timestamp(6) with time zone
 );
 --> statement-breakpoint
+CREATE TABLE "report_templates" (
+	"workspace_id" text NOT NULL,
+	"id" text NOT NULL,
+	"name" text NOT NULL,
+	"description" text NOT NULL,
+	"sections" jsonb NOT NULL,
+	"created_at" timestamp(6) with time zone NOT NULL,
+	"created_by" text NOT NULL,
+	CONSTRAINT "report_templates_workspace_id_id_pk" PRIMARY KEY("workspace_id","id")
+);
+--> statement-breakpoint
 CREATE TABLE "reports" (
 	"workspace_id" text NOT NULL,
 	"id" text NOT NULL,

@@ -17,6 +17,7 @@ import metrics from "./features/metrics/routes.ts";
 import reports from "./features/reports/routes.ts";
 import reportRuns, { shared } from "./features/reports/run-routes.ts";
 import reportSchedules from "./features/reports/schedule-routes.ts";
+import reportTemplates from "./features/reports/template-routes.ts";
 import search from "./features/search/routes.ts";
 import system from "./features/system/routes.ts";
 import trends from "./features/trends/routes.ts";
@@ -31,7 +32,7 @@ import realtime from "./realtime/routes.ts";
 
 const API = "/api/v1";
 const ANALYTICS = [metrics, agents, users, funnels, errors, credits, executive, leaderboards, comparisons, trends, workspaces, search];
-const JOBS = [exportTemplates, exportSchedules, exportJobs, reportSchedules, reportRuns, reports, jobs];
+const JOBS = [exportTemplates, exportSchedules, exportJobs, reportTemplates, reportSchedules, reportRuns, reports, jobs];
 const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter();

@@ -4,16 +4,41 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { getDocument } from "pdfjs-dist/legacy/build/pdf.mjs";
 import readSheet from "read-excel-file/node";
 
 /**
  * Reads files with other libraries than those that wrote them, which do not run in workerd: POST /parquet?sql=… with `file` as the
- * table, POST /xlsx. Answers JSON; ends with standard input. Prints its address.
+ * table, POST /xlsx, POST /pdf. Answers JSON; ends with standard input. Prints its address.
  */
 const folder = mkdtempSync(path.join(tmpdir(), "shadower-reader-"));
 const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
 
+/** Encodings that a PDF may name without holding them. */
+const CMAPS = `${path.resolve("node_modules/pdfjs-dist/cmaps")}/`;
+
+/** What a reader sees of a PDF: its title and language, its outline, and each page's texts with their boxes, from the bottom left. */
+async function readPdf(bytes: Buffer): Promise<unknown> {
+  const pdf = await getDocument({ data: new Uint8Array(bytes), cMapUrl: CMAPS, cMapPacked: true, useSystemFonts: false, verbosity: 0 })
+    .promise;
+  const pages = [];
+  for (let number = 1; number <= pdf.numPages; number++) {
+    const page = await pdf.getPage(number);
+    const { items } = await page.getTextContent();
+    const texts = items.flatMap((item) =>
+      "str" in item && item.str.trim() !== ""
+        ? [{ text: item.str, x: item.transform[4], y: item.transform[5], width: item.width, height: item.height }]
+        : [],
+    );
+    pages.push({ view: page.view, texts });
+  }
+  const { info } = await pdf.getMetadata();
+  const outline = (await pdf.getOutline()) ?? [];
+  return { info, outline: outline.map(({ title }) => title), pages };
+}
+
 async function answer(url: URL, bytes: Buffer): Promise<unknown> {
+  if (url.pathname === "/pdf") return readPdf(bytes);
   const file = path.join(folder, crypto.randomUUID());
   writeFileSync(file, bytes);
   if (url.pathname === "/xlsx") return readSheet(bytes);

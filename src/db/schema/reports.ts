@@ -71,3 +71,18 @@ export const reportShares = pgTable(
   },
   (t) => [index("report_shares_run").on(t.workspaceId, t.runId)],
 );
+
+/** Sections that a workspace begins its reports with, beside those that every workspace has. */
+export const reportTemplates = pgTable(
+  "report_templates",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    name: text("name").notNull(),
+    description: text("description").notNull(),
+    sections: jsonb("sections").notNull(),
+    createdAt: instant("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.id] })],
+);

@@ -2,22 +2,21 @@ import { namedRange } from "../../analytics/named-ranges.ts";
 import { type Query, rangeOf, resolve, zoneOf } from "../../analytics/plan.ts";
 import type { TimeRange } from "../../analytics/range.ts";
 import type { Config } from "../../config.ts";
-import { AppError, impossible, notFound } from "../../lib/errors.ts";
+import type { Context } from "../../context.ts";
+import { AppError, impossible } from "../../lib/errors.ts";
 import { outgoingUrl } from "../../lib/outgoing.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { checkSections } from "./fill.ts";
 import { canMail } from "./mail.ts";
+import { getTemplate } from "./own-templates.ts";
 import type { Stored } from "./queries.ts";
 import type { Definition, Recipient, ReportInput, RunRequest, Section } from "./schema.ts";
-import { SYSTEM_TEMPLATES } from "./templates.ts";
 
-function sectionsOf({ sections, template_id }: ReportInput): Section[] {
+async function sectionsOf(ctx: Context, workspaceId: string, { sections, template_id }: ReportInput): Promise<Section[]> {
   if (sections && template_id !== undefined) throw impossible("template_id", "sections_twice", "Give sections or a template, not both.");
   if (sections) return sections;
   if (template_id === undefined) throw impossible("sections", "sections_missing", "Give sections or a template.");
-  const template = SYSTEM_TEMPLATES.find(({ id }) => id === template_id);
-  if (!template) throw notFound("template");
-  return template.sections;
+  return (await getTemplate(ctx, workspaceId, template_id)).sections;
 }
 
 /** The range that a definition means at a moment. @throws AppError impossible for one that is none */
@@ -46,27 +45,35 @@ function checkRecipient(config: Config, to: Recipient, path: string): void {
  * A report as it is stored: every name in it can be asked.
  * @throws AppError impossible, with the path; not_found for a template that is none
  */
-export function definitionOf(config: Config, workspaceId: string, input: ReportInput, now: EpochUs): Definition {
+export async function definitionOf(ctx: Context, workspaceId: string, input: ReportInput): Promise<Definition> {
+  const now = ctx.now() * 1000;
   const { name: _, description: __, template_id: ___, sections: ____, timezone = "UTC", filters = [], recipients = [], ...rest } = input;
-  const of: Definition = { ...rest, timezone: zoneOf(timezone), filters, recipients, sections: sectionsOf(input) };
+  const of: Definition = { ...rest, timezone: zoneOf(timezone), filters, recipients, sections: await sectionsOf(ctx, workspaceId, input) };
   recipients.forEach((to, place) => {
-    checkRecipient(config, to, `recipients.${place}`);
+    checkRecipient(ctx.config, to, `recipients.${place}`);
   });
-  const range = rangeAt(of, now);
+  checkAll(workspaceId, of, rangeAt(of, now));
+  return of;
+}
+
+/** @throws AppError impossible, with the path, for a section that cannot be asked */
+export function checkAll(
+  workspaceId: string,
+  { sections, timezone, filters }: Pick<Definition, "sections" | "timezone" | "filters">,
+  range: TimeRange,
+): void {
   const check = (query: Omit<Query, "timezone">) => void resolve(workspaceId, { ...query, ...range, timezone, filters }, range.to);
-  of.sections.forEach((section, place) => {
+  sections.forEach((section, place) => {
     try {
       checkSections([section], filters.length > 0, check);
     } catch (error) {
       if (!(error instanceof AppError) || error.errors.some((each) => each.path.startsWith("filters"))) throw error;
-      const errors = error.errors.map((each) => ({
-        ...each,
-        path: `sections.${place}.${each.path.replace(/^sections\.0\.?/, "")}`.replace(/\.$/, ""),
-      }));
-      throw new AppError(error.kind, error.code, error.message, { errors });
+      const under = (path: string) => [`sections.${place}`, path.replace(/^sections\.0\.?/, "")].filter(Boolean).join(".");
+      throw new AppError(error.kind, error.code, error.message, {
+        errors: error.errors.map((each) => ({ ...each, path: under(each.path) })),
+      });
     }
   });
-  return of;
 }
 
 /** What a run of a report at a moment is made of. */

@@ -50,7 +50,7 @@ router.openapi(
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
-    const definition = definitionOf(ctx.config, workspaceId, input, ctx.now() * 1000);
+    const definition = await definitionOf(ctx, workspaceId, input);
     const made = await idMaker(c.req.raw, workspaceId, ctx.now());
     const saved = { name: input.name, description: input.description ?? null, definition };
     const data = shown(await createReport(ctx, workspaceId, made(0).id, authorOf(ctx.actor), saved));
@@ -84,7 +84,7 @@ router.openapi(
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
-    const definition = definitionOf(ctx.config, workspaceId, input, ctx.now() * 1000);
+    const definition = await definitionOf(ctx, workspaceId, input);
     const saved = { name: input.name, description: input.description ?? null, definition };
     return c.json({ data: shown(await replaceReport(ctx, workspaceId, c.req.valid("param").id, saved)) }, 200);
   },

@@ -14,7 +14,6 @@ import { cancelRun, countDownload, getRun, listRuns, usageOf } from "./queries.t
 import { fileKey } from "./run.ts";
 import * as schema from "./schema.ts";
 import { createShare, listShares, openShare, revokeShare } from "./shares.ts";
-import { SYSTEM_TEMPLATES } from "./templates.ts";
 
 const tags = ["Reports"];
 const router = createRouter();
@@ -31,20 +30,6 @@ async function fileOf(c: HonoContext<AppEnv>, workspaceId: string, id: string): 
   if (!file) throw new AppError("conflict", "run_not_done", `The run is ${status}.`);
   return serveObject(ctx.files, fileKey(workspaceId, id), c.req.raw, file.name, file.content_type);
 }
-
-router.openapi(
-  createRoute({
-    method: "get",
-    path: "/reports/templates",
-    tags,
-    summary: "Templates of reports",
-    description: "Sections that a report can begin with (template_id).",
-    middleware: [read] as const,
-    request: { query },
-    responses: { 200: json("The templates.", z.object({ data: z.array(schema.template) })), ...problems("malformed") },
-  }),
-  (c) => c.json({ data: [...SYSTEM_TEMPLATES] }, 200),
-);
 
 router.openapi(
   createRoute({

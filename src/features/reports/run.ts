@@ -26,6 +26,11 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 
 /** Every format of a report; each shows the same document. */
 const RENDERERS: Record<RunRequest["format"], Renderer> = {
+  pdf: {
+    extension: "pdf",
+    contentType: "application/pdf",
+    render: async (document) => (await import("./pdf/render.ts")).pdfOf(document),
+  },
   html: { extension: "html", contentType: "text/html; charset=utf-8", render: (document) => utf8(htmlOf(document)) },
   json: { extension: "json", contentType: "application/json", render: (document) => utf8(`${JSON.stringify(document, null, 2)}\n`) },
   csv: { extension: "zip", contentType: "application/zip", render: csvZip },

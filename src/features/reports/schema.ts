@@ -6,7 +6,7 @@ import { textInput } from "../../http/fields.ts";
 import { granularity, measure, meta, scalar, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 
-export const FORMATS = ["html", "xlsx", "csv", "json"] as const;
+export const FORMATS = ["pdf", "html", "xlsx", "csv", "json"] as const;
 export const RUN_STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
 
 const title = textInput(255).min(1);
@@ -177,6 +177,11 @@ export const filledSection = z
 export const template = z
   .object({ id: z.string(), name: z.string(), description: z.string(), system: z.boolean(), sections: z.array(section) })
   .openapi("ReportTemplate");
+export const templateInput = z.strictObject({
+  name: title,
+  description: textInput(2000).optional(),
+  sections: z.array(section).min(1).max(40),
+});
 export type Template = z.output<typeof template>;
 
 export const reportParam = z.object({ id: idParam });

@@ -134,7 +134,7 @@ describe("figures of a report", () => {
   });
 
   it.each(SYSTEM_TEMPLATES.map(({ id }) => id))("the template %s makes every format", async (template_id) => {
-    for (const format of ["html", "xlsx", "csv", "json"]) {
+    for (const format of ["pdf", "html", "xlsx", "csv", "json"]) {
       const run = await made({ sections: undefined, template_id, format });
       expect(run.file.bytes).toBe((await bytesOf(run)).length);
       expect(run.file.sha256).toBe(new Uint8Array(await crypto.subtle.digest("SHA-256", await bytesOf(run))).toHex());
@@ -181,6 +181,68 @@ describe("formats", () => {
     expect(sheets[7]?.data[0]).toEqual(["rank", "agent", "credits", "executions"]);
     const tiles = Object.fromEntries((sheets[1]?.data ?? []).map((row) => [row[0], row[1]]));
     expect(tiles).toMatchObject({ executions: 900, credits: "4275.000000" });
+  });
+});
+
+describe("PDF", () => {
+  interface Text {
+    text: string;
+    x: number;
+    y: number;
+    width: number;
+    height: number;
+  }
+  async function read(run: { id: string }) {
+    const answer = await fetch(`${env.READER}/pdf`, { method: "POST", body: await bytesOf(run) });
+    expect(answer.status).toBe(200);
+    return (await answer.json()) as { info: Record<string, unknown>; outline: string[]; pages: { view: number[]; texts: Text[] }[] };
+  }
+  const MANY = {
+    type: "table",
+    title: "Many",
+    measures: ["executions", "credits", "success_rate", "duration_p95", "tokens_in"],
+    group_by: ["agent", "user"],
+    limit: 500,
+  };
+
+  it("has the API's digits, a title, a language, an outline and page numbers, in every script", async () => {
+    const run = await made({ format: "pdf", name: "Übersicht Обзор Επισκόπηση 概要", sections: [...SECTIONS, MANY] });
+    const { info, outline, pages } = await read(run);
+    expect(info).toMatchObject({ Title: "Übersicht Обзор Επισκόπηση 概要", Language: "en" });
+    expect(outline).toEqual([...SECTIONS.slice(1), MANY].map(({ title }) => title));
+    const all = pages.flatMap((page) => page.texts.map((each) => each.text)).join(" ");
+    expect(all).toContain("4,275.000000");
+    expect(all).toContain("Обзор Επισκόπηση");
+    expect(all).toContain("概要");
+    expect(pages.length).toBeGreaterThan(3);
+    pages.forEach(({ texts }, index) => {
+      expect(texts.map((each) => each.text)).toContain(`${index + 1} / ${pages.length}`);
+    });
+  });
+
+  it("keeps every text on its page, and off every other text", async () => {
+    const long = "a name that is much longer than its column, a name that is much longer than its column";
+    const { pages } = await read(
+      await made({
+        format: "pdf",
+        name: long,
+        description: long.repeat(5),
+        sections: [...SECTIONS, MANY, { ...SECTIONS[2], title: long }],
+      }),
+    );
+    for (const { view, texts } of pages) {
+      const [, , right = 0, top = 0] = view;
+      for (const [index, a] of texts.entries()) {
+        expect(a.x >= 40 && a.x + a.width <= right - 40 && a.y >= 30 && a.y + a.height <= top - 30).toBe(true);
+        for (const b of texts.slice(index + 1)) {
+          // Boxes of one line touch; letters are lower than their boxes.
+          const over =
+            Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x) > 0.5 &&
+            Math.min(a.y + a.height * 0.7, b.y + b.height * 0.7) - Math.max(a.y, b.y) > 0.5;
+          expect([over, a.text, b.text]).toEqual([false, a.text, b.text]);
+        }
+      }
+    }
   });
 });
 
@@ -311,6 +373,27 @@ it("search finds a report by its name", async () => {
   const found = await client.get("/api/v1/search?q=overv&types=reports");
   expect(found.body.data.results.reports).toMatchObject([{ id: run.report_id, title: "Quarterly overview" }]);
   expect((await stranger.get("/api/v1/search?q=overv&types=reports")).body.data.results.reports).toEqual([]);
+});
+
+it("a workspace has templates of its own", async () => {
+  const sections = [{ type: "metrics", title: "Ours", measures: ["credits"] }];
+  const own = await client.post("/api/v1/reports/templates", { name: "Ours", sections });
+  expect(own.body.data).toMatchObject({ name: "Ours", system: false, sections });
+  const { id } = own.body.data;
+  expect((await client.get("/api/v1/reports/templates")).body.data.map((each: { id: string }) => each.id)).toEqual([
+    ...SYSTEM_TEMPLATES.map((each) => each.id),
+    id,
+  ]);
+  expect((await stranger.get("/api/v1/reports/templates")).body.data.length).toBe(SYSTEM_TEMPLATES.length);
+  const begun = { ...DEFINITION, sections: undefined, template_id: id };
+  expect((await stranger.post("/api/v1/reports", begun)).status).toBe(404);
+  expect((await client.post("/api/v1/reports", begun)).body.data.sections).toEqual(sections);
+  expect(
+    (await client.post("/api/v1/reports/templates", { name: "x", sections: [{ type: "text", text: "{{nothing}}" }] })).body.errors[0].path,
+  ).toBe("sections.0.text");
+  expect((await stranger.send(`/api/v1/reports/templates/${id}`, { method: "DELETE" })).status).toBe(404);
+  expect((await client.send(`/api/v1/reports/templates/${id}`, { method: "DELETE" })).status).toBe(204);
+  expect((await client.send("/api/v1/reports/templates/credits", { method: "DELETE" })).status).toBe(404);
 });
 
 describe("runs", () => {

@@ -1,0 +1,169 @@
+import fontkit from "@cantoo/fontkit";
+import { type Color, PDFDocument, type PDFFont, type PDFPage, rgb } from "@cantoo/pdf-lib";
+import { type NamedFont, nameCjkFont } from "./cjk.ts";
+
+/** A4 in points, from the top left. */
+const [WIDTH, HEIGHT] = [595.28, 841.89];
+export const MARGIN = 48;
+export const CONTENT = WIDTH - 2 * MARGIN;
+const FOOTER = 24;
+/** What stands for a character that no font has. */
+const UNKNOWN = "\u25a1";
+/** CJK ideographs, kana, hangul and their punctuation: full squares. */
+const CJK = /[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]/;
+
+export const colorOf = (hex: string): Color => {
+  const part = (from: number) => Number.parseInt(hex.slice(from, from + 2), 16) / 255;
+  return rgb(part(1), part(3), part(5));
+};
+
+interface Run {
+  text: string;
+  cjk: boolean;
+}
+
+/** Pages that are written from top to bottom. */
+export class Sheet {
+  readonly document: PDFDocument;
+  readonly #font: PDFFont;
+  readonly #known: ReadonlySet<number>;
+  readonly #cjk: NamedFont;
+  page: PDFPage;
+  /** Where the next thing begins, from the top of the page. */
+  y = MARGIN;
+
+  private constructor(document: PDFDocument, font: PDFFont) {
+    this.document = document;
+    this.#font = font;
+    this.#known = new Set(font.getCharacterSet());
+    this.#cjk = nameCjkFont(document);
+    this.page = document.addPage([WIDTH, HEIGHT]);
+  }
+
+  /** @param font a TrueType font; only the glyphs that are used are embedded */
+  static async begin(font: ArrayBuffer): Promise<Sheet> {
+    const document = await PDFDocument.create();
+    document.registerFontkit(fontkit);
+    return new Sheet(document, await document.embedFont(font, { subset: true }));
+  }
+
+  /** Room for a thing that must not be cut; a new page when this one has none. @returns whether one was begun */
+  need(height: number): boolean {
+    if (this.y + height <= HEIGHT - MARGIN - FOOTER) return false;
+    this.page = this.document.addPage([WIDTH, HEIGHT]);
+    this.y = MARGIN;
+    return true;
+  }
+
+  #runsOf(text: string): Run[] {
+    const runs: Run[] = [];
+    for (const char of text) {
+      const known = this.#known.has(char.codePointAt(0) ?? 0);
+      const cjk = !known && CJK.test(char);
+      const shown = known || cjk ? char : UNKNOWN;
+      const last = runs.at(-1);
+      if (last?.cjk === cjk) last.text += shown;
+      else runs.push({ text: shown, cjk });
+    }
+    return runs;
+  }
+
+  widthOf(text: string, size: number): number {
+    return this.#runsOf(text).reduce(
+      (sum, run) => sum + (run.cjk ? [...run.text].length * size : this.#font.widthOfTextAtSize(run.text, size)),
+      0,
+    );
+  }
+
+  /** A text cut to a width. */
+  fitted(text: string, width: number, size: number): string {
+    if (this.widthOf(text, size) <= width) return text;
+    const letters = [...text];
+    let [low, high] = [0, letters.length];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.widthOf(`${letters.slice(0, middle).join("")}…`, size) <= width) low = middle;
+      else high = middle - 1;
+    }
+    return `${letters.slice(0, low).join("")}…`;
+  }
+
+  /** Lines of a width; a word that is longer than a line is broken. */
+  linesOf(text: string, width: number, size: number): string[] {
+    const lines: string[] = [];
+    for (const paragraph of text.split("\n")) {
+      let line = "";
+      for (const word of paragraph.split(/\s+/)) {
+        const longer = line === "" ? word : `${line} ${word}`;
+        if (this.widthOf(longer, size) <= width) {
+          line = longer;
+          continue;
+        }
+        if (line !== "") lines.push(line);
+        line = "";
+        for (const char of word) {
+          if (this.widthOf(line + char, size) > width) {
+            lines.push(line);
+            line = "";
+          }
+          line += char;
+        }
+      }
+      lines.push(line);
+    }
+    return lines;
+  }
+
+  /** A text with its baseline at `y` from the top. */
+  write(text: string, x: number, y: number, size: number, color: string): void {
+    let left = x;
+    for (const run of this.#runsOf(text)) {
+      const at = { x: left, y: HEIGHT - y, size, color: colorOf(color) };
+      if (run.cjk) this.#cjk.write(this.page, run.text, at);
+      else this.page.drawText(run.text, { ...at, font: this.#font });
+      left += this.widthOf(run.text, size);
+    }
+  }
+
+  /** Wrapped text at the current place. */
+  paragraph(text: string, size: number, color: string): void {
+    for (const line of this.linesOf(text, CONTENT, size)) {
+      this.need(size * 1.4);
+      this.write(line, MARGIN, this.y + size, size, color);
+      this.y += size * 1.4;
+    }
+  }
+
+  rect(x: number, y: number, width: number, height: number, fill: string | null, border: string | null = null): void {
+    this.page.drawRectangle({
+      x,
+      y: HEIGHT - y - height,
+      width,
+      height,
+      ...(fill ? { color: colorOf(fill) } : {}),
+      ...(border ? { borderColor: colorOf(border), borderWidth: 0.5 } : {}),
+    });
+  }
+
+  line(x1: number, y1: number, x2: number, y2: number, color: string, width: number): void {
+    this.page.drawLine({ start: { x: x1, y: HEIGHT - y1 }, end: { x: x2, y: HEIGHT - y2 }, color: colorOf(color), thickness: width });
+  }
+
+  /** A polygon, filled and without a border. */
+  polygon(points: readonly (readonly [number, number])[], fill: string, opacity: number): void {
+    const path = points.map(([x, y], index) => `${index === 0 ? "M" : "L"} ${x} ${y}`).join(" ");
+    // The library's paths, as SVG's, go down from their origin.
+    this.page.drawSvgPath(`${path} Z`, { x: 0, y: HEIGHT, color: colorOf(fill), opacity });
+  }
+
+  /** Page numbers, once all pages are there. */
+  number(title: string): void {
+    const pages = this.document.getPages();
+    for (const [index, page] of pages.entries()) {
+      this.page = page;
+      const text = `${index + 1} / ${pages.length}`;
+      this.write(this.fitted(title, CONTENT - 80, 8), MARGIN, HEIGHT - MARGIN + 8, 8, "#666666");
+      this.write(text, WIDTH - MARGIN - this.widthOf(text, 8), HEIGHT - MARGIN + 8, 8, "#666666");
+    }
+  }
+}

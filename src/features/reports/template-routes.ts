@@ -1,0 +1,73 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { authorOf } from "../../auth/actor.ts";
+import { require } from "../../auth/middleware.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { idMaker } from "../../http/intake.ts";
+import { workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json } from "../../http/view.ts";
+import { DAY_US } from "../../lib/time.ts";
+import { checkAll } from "./define.ts";
+import { createTemplate, deleteTemplate, listTemplates } from "./own-templates.ts";
+import * as schema from "./schema.ts";
+
+const tags = ["Reports"];
+const router = createRouter();
+const query = z.strictObject(workspaceParam);
+const [read, write] = [require("read:reports"), require("write:reports")];
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/reports/templates",
+    tags,
+    summary: "Templates of reports",
+    description: "Sections that a report can begin with (template_id): those of every workspace, then the workspace's own.",
+    middleware: [read] as const,
+    request: { query },
+    responses: { 200: json("The templates.", z.object({ data: z.array(schema.template) })), ...problems("malformed") },
+  }),
+  async (c) => c.json({ data: await listTemplates(c.get("ctx"), c.get("workspaceId")) }, 200),
+);
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/reports/templates",
+    tags,
+    summary: "Save a template",
+    middleware: [write, limitBody(256 * 1024)] as const,
+    request: { query, body: { required: true, content: { "application/json": { schema: schema.templateInput } } } },
+    responses: {
+      201: json("The template.", z.object({ data: schema.template })),
+      ...problems("malformed", "too_large", "unsupported", "impossible"),
+    },
+  }),
+  async (c) => {
+    const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
+    const now = ctx.now() * 1000;
+    checkAll(workspaceId, { sections: input.sections, timezone: "UTC", filters: [] }, { from: now - DAY_US, to: now });
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    return c.json({ data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) }, 201);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "delete",
+    path: "/reports/templates/{id}",
+    tags,
+    summary: "Delete a template of the workspace",
+    description: "Reports that began with it keep their sections.",
+    middleware: [write] as const,
+    request: { query, params: schema.reportParam },
+    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+  }),
+  async (c) => {
+    await deleteTemplate(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);
+    return c.body(null, 204);
+  },
+);
+
+export default router;
