@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { checkDefinition } from "../../analytics/funnels/travel.ts";
 import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
 import { cachedAnswer } from "../../http/answer.ts";
@@ -9,7 +10,7 @@ import { meta } from "../../http/numbers.ts";
 import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json, view } from "../../http/view.ts";
-import { analyzeFunnel, checkDefinition, journeysOf } from "./analyze.ts";
+import { analyzeFunnel, journeysOf } from "./analyze.ts";
 import { createFunnel, deleteFunnel, getFunnel, listFunnels, replaceFunnel } from "./queries.ts";
 import * as schema from "./schema.ts";
 

@@ -1,12 +1,11 @@
 import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../../analytics/dimensions.ts";
+import { ORDERS } from "../../analytics/funnels/evaluate.ts";
 import { textInput } from "../../http/fields.ts";
 import { scalar, span, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, whole } from "../../http/params.ts";
-import { ORDERS } from "./evaluate.ts";
 
 export const MAX_STEPS = 10;
-export const DEFAULT_WINDOW_SECONDS = 7 * 86_400;
 
 const filters = z
   .array(

@@ -1,8 +1,11 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
 import { namedRange } from "../../analytics/named-ranges.ts";
 import { type Query, rangeOf, resolve, zoneOf } from "../../analytics/plan.ts";
 import type { TimeRange } from "../../analytics/range.ts";
 import type { Config } from "../../config.ts";
 import type { Context } from "../../context.ts";
+import { inWorkspace } from "../../db/scope.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
 import { outgoingUrl } from "../../lib/outgoing.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
@@ -53,6 +56,14 @@ export async function definitionOf(ctx: Context, workspaceId: string, input: Rep
     checkRecipient(ctx.config, to, `recipients.${place}`);
   });
   checkAll(workspaceId, of, rangeAt(of, now));
+  for (const [place, section] of of.sections.entries()) {
+    if (section.type !== "funnel") continue;
+    const known = await ctx.db.query({
+      sql: sql`select f.id from funnels f where ${inWorkspace(workspaceId, "f")} and f.id = ${section.funnel_id}`,
+      row: z.unknown(),
+    });
+    if (known.length === 0) throw impossible(`sections.${place}.funnel_id`, "unknown_funnel", "There is no such funnel in this workspace.");
+  }
   return of;
 }
 

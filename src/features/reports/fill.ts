@@ -1,5 +1,9 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
 import { cohorts } from "../../analytics/cohorts.ts";
 import type { Compared, Row, Values } from "../../analytics/finish.ts";
+import { type StepResult, stepsOf } from "../../analytics/funnels/summarize.ts";
+import { type FunnelDefinition, travel } from "../../analytics/funnels/travel.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import type { Query } from "../../analytics/plan.ts";
 import type { Sign } from "../../analytics/presence.ts";
@@ -8,6 +12,7 @@ import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
 import { type Cohort, type Mode, matrixOf } from "../../analytics/retention.ts";
 import { isMeasure } from "../../analytics/table.ts";
 import type { Db } from "../../db/client.ts";
+import { inWorkspace } from "../../db/scope.ts";
 import { impossible } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import type { RunRequest, Section } from "./schema.ts";
@@ -28,6 +33,7 @@ export interface Filled {
 }
 
 export type FilledData =
+  | { kind: "funnel"; steps: StepResult[] }
   | { kind: "matrix"; granularity: string; mode: Mode; cohorts: Cohort[] }
   | { kind: "text"; paragraphs: string[] }
   | { kind: "tiles"; tiles: { measure: MeasureName; value: unknown; comparison: Compared | null }[] }
@@ -61,6 +67,7 @@ function askOf(section: Section): Omit<Query, "timezone"> | undefined {
       return measures.length === 0 ? undefined : { measures };
     }
     case "retention":
+    case "funnel":
       return undefined;
     case "metrics":
       return { measures: section.measures, compare: "previous_period" };
@@ -132,7 +139,32 @@ async function retentionOf(
   return { type, title, query: { path: `/api/v1/users/retention?${new URLSearchParams(asked)}` }, meta: counts.meta, data };
 }
 
-function dataOf(section: Exclude<Section, Retention>, answer: Answer | undefined, words: Record<string, string>): FilledData {
+type Funnel = Extract<Section, { type: "funnel" }>;
+const stored = z.object({ definition: z.custom<FunnelDefinition>() });
+
+/** A saved funnel as it is in the snapshot. @throws AppError impossible when it is not there any more */
+async function funnelOf(
+  db: Db,
+  workspaceId: string,
+  { funnel_id, title, type }: Funnel,
+  { timezone }: RunRequest,
+  range: TimeRange,
+): Promise<Filled> {
+  const [found] = await db.query({
+    sql: sql`select f.definition from funnels f where ${inWorkspace(workspaceId, "f")} and f.id = ${funnel_id}`,
+    row: stored,
+  });
+  if (!found) throw impossible("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
+  const { travellers, meta } = await travel(db, workspaceId, found.definition, range, timezone);
+  const names = found.definition.steps.map((step) => step.name);
+  const query = {
+    path: "/api/v1/funnels/analyze",
+    body: { definition: found.definition, from: formatInstant(range.from), to: formatInstant(range.to), timezone },
+  };
+  return { type, title, query, meta, data: { kind: "funnel", steps: stepsOf(names, travellers) } };
+}
+
+function dataOf(section: Exclude<Section, Retention | Funnel>, answer: Answer | undefined, words: Record<string, string>): FilledData {
   const { rows = [], totals = {}, totalsComparison = {} } = answer ?? {};
   switch (section.type) {
     case "text": {
@@ -204,6 +236,10 @@ export async function fillSections(
       filled.push(await retentionOf(db, workspaceId, section, request, range, nowUs));
       continue;
     }
+    if (section.type === "funnel") {
+      filled.push(await funnelOf(db, workspaceId, section, request, range));
+      continue;
+    }
     const ask = askOf(section);
     const [answer] = ask ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone, filters }, range.to)]) : [];
     const query = ask
@@ -223,8 +259,8 @@ export async function fillSections(
 /** @throws AppError impossible, with the path, for a section that cannot be asked */
 export function checkSections(sections: readonly Section[], filtered: boolean, check: (query: Omit<Query, "timezone">) => void): void {
   for (const [place, section] of sections.entries()) {
-    if (section.type === "retention" && filtered)
-      throw impossible(`sections.${place}`, "not_applicable", "Retention knows no filters: a user's first activity is one of all.");
+    if ((section.type === "retention" || section.type === "funnel") && filtered)
+      throw impossible(`sections.${place}`, "not_applicable", `The filters of a report do not apply to a ${section.type}.`);
     if (section.type === "text") placeholdersOf(section.text, `sections.${place}.text`);
     if (section.type === "chart" && section.granularity !== undefined && (section.chart === "bar" || section.chart === "heatmap"))
       throw impossible(`sections.${place}.granularity`, "not_applicable", `A ${section.chart} has no granularity.`);

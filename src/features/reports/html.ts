@@ -2,7 +2,7 @@ import { isMeasure } from "../../analytics/table.ts";
 import type { Document } from "./document.ts";
 import type { Filled } from "./fill.ts";
 import { type Scene, type Shape, sceneOf } from "./scene.ts";
-import { changed, labelOf, written } from "./words.ts";
+import { changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "./words.ts";
 
 const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 export const escaped = (text: unknown) => String(text).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
@@ -75,6 +75,13 @@ function matrixOf({ cohorts, granularity }: Extract<Filled["data"], { kind: "mat
   return `<table><thead><tr><th scope="col">${escaped(labelOf(granularity))}</th><th scope="col" class="n">Users</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
 }
 
+function funnelOf({ steps }: Extract<Filled["data"], { kind: "funnel" }>): string {
+  const cells = (row: readonly string[], tag: string) =>
+    row.map((cell, index) => `<${tag}${index === 0 ? "" : ' class="n"'}>${escaped(cell)}</${tag}>`).join("");
+  const body = funnelRows(steps).map((row) => `<tr>${cells(row, "td")}</tr>`);
+  return `<table><thead><tr>${cells(FUNNEL_COLUMNS, "th")}</tr></thead><tbody>${body.join("")}</tbody></table>`;
+}
+
 function dataOf({ data, title }: Filled): string {
   if (data.kind === "text") return data.paragraphs.map((paragraph) => `<p>${escaped(paragraph)}</p>`).join("");
   if (data.kind === "table") return tableOf(data);
@@ -90,13 +97,19 @@ function dataOf({ data, title }: Filled): string {
     return `<div class="tiles">${tiles.join("")}</div>`;
   }
   const scene = sceneOf(data);
+  if (data.kind === "funnel") return `${scene ? `<figure>${svgOf(scene, title ?? "Funnel")}</figure>` : ""}${funnelOf(data)}`;
   const about = `${title ?? ""}: ${labelOf(data.measure)}`;
   return scene ? `<figure>${svgOf(scene, about)}<figcaption class="about">${escaped(labelOf(data.measure))}</figcaption></figure>` : "";
 }
 
 function checkOf({ query, meta }: Filled): string {
   if (!query || !meta) return "";
-  const asked = typeof query.path === "string" ? `GET ${query.path}` : `POST /api/v1/metrics/query\n${JSON.stringify(query)}`;
+  const asked =
+    typeof query.path === "string"
+      ? query.body
+        ? `POST ${query.path}\n${JSON.stringify(query.body)}`
+        : `GET ${query.path}`
+      : `POST /api/v1/metrics/query\n${JSON.stringify(query)}`;
   const text = `${asked}\n\n${JSON.stringify(meta)}`;
   return `<details class="check"><summary>How to check this</summary><pre>${escaped(text)}</pre></details>`;
 }

@@ -107,7 +107,7 @@ function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "se
   return { width: WIDTH, height: HEIGHT + legend, shapes };
 }
 
-function barsScene({ bars }: Extract<FilledData, { kind: "bars" }>): Scene {
+function barsScene(bars: readonly { name: string | null; other: boolean; value: unknown }[]): Scene {
   const [row, names] = [18, 150];
   const numbers = bars.map((bar) => Number(bar.value ?? 0));
   const steps = ticks(Math.max(0, ...numbers));
@@ -162,6 +162,8 @@ function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): Scen
 /** The drawing of a section, or undefined for one that is none. */
 export function sceneOf(data: FilledData): Scene | undefined {
   if (data.kind === "series") return seriesScene(data);
-  if (data.kind === "bars") return barsScene(data);
+  if (data.kind === "bars") return barsScene(data.bars);
+  if (data.kind === "funnel")
+    return barsScene(data.steps.map(({ step, name, users }) => ({ name: `${step}. ${name}`, other: false, value: users })));
   return data.kind === "heatmap" ? heatmapScene(data) : undefined;
 }

@@ -39,6 +39,7 @@ export const section = z
       limit: z.int().min(1).max(500).optional(),
     }),
     z.strictObject({ type: z.literal("leaderboard"), title, ...ranking }),
+    z.strictObject({ type: z.literal("funnel"), title, funnel_id: idParam.openapi({ description: "A saved funnel." }) }),
     z.strictObject({
       type: z.literal("retention"),
       title,

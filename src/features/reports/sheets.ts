@@ -39,6 +39,22 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
         columns: [{ name: "day_of_week", kind: "integer" }, { name: "hour_of_day", kind: "integer" }, measureColumn(data.measure)],
         rows: data.cells.map(({ day_of_week, hour_of_day, value }) => ({ day_of_week, hour_of_day, [data.measure]: value })),
       };
+    case "funnel":
+      return {
+        columns: [
+          { name: "step", kind: "integer" },
+          ...text("name"),
+          ...(["users", "dropped_users"] as const).map((name): Column => ({ name, kind: "integer" })),
+          ...(["conversion_rate", "step_conversion_rate", "drop_off_rate", "median_ms", "p90_ms"] as const).map(
+            (name): Column => ({ name, kind: "float" }),
+          ),
+        ],
+        rows: data.steps.map(({ time_to_convert_ms: time, ...step }) => ({
+          ...step,
+          median_ms: time?.median ?? null,
+          p90_ms: time?.p90 ?? null,
+        })),
+      };
     case "matrix":
       return {
         columns: [

@@ -1,3 +1,4 @@
+import type { StepResult } from "../../analytics/funnels/summarize.ts";
 import { type MeasureName, measureOf } from "../../analytics/measures.ts";
 
 /** Names of measures and dimensions as a reader sees them. */
@@ -26,6 +27,25 @@ export function written(measure: MeasureName, value: unknown): string {
   if (unit === "ms") return `${grouped(String(Math.round(Number(value))))} ms`;
   const [whole = "", fraction] = String(value).split(".");
   return fraction === undefined ? grouped(whole) : `${grouped(whole)}.${fraction}`;
+}
+
+/** A share: `12.50 %`. */
+export const shared = (ratio: number | null) => (ratio === null ? "–" : `${(ratio * 100).toFixed(2)} %`);
+
+export const FUNNEL_COLUMNS = ["Step", "Users", "Of the first", "Of the one before", "Dropped", "Median time"];
+
+/** The rows of a funnel, one for each step. */
+export function funnelRows(steps: readonly StepResult[]): string[][] {
+  return steps.map((each) => [
+    `${each.step}. ${each.name}`,
+    grouped(String(each.users)),
+    shared(each.conversion_rate),
+    shared(each.step_conversion_rate),
+    grouped(String(each.dropped_users)),
+    each.time_to_convert_ms?.median === null || each.time_to_convert_ms === null
+      ? "–"
+      : `${grouped(String(Math.round(each.time_to_convert_ms.median)))} ms`,
+  ]);
 }
 
 /** A change against the period before: `+12.5 %`. */

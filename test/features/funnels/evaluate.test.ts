@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { journeyOf, ORDERS, type Rules } from "../../../src/analytics/funnels/evaluate.ts";
 import type { Moments } from "../../../src/analytics/moments.ts";
-import { journeyOf, ORDERS, type Rules } from "../../../src/features/funnels/evaluate.ts";
 import { random } from "../../support/days.ts";
 
 /** Brute force, straight from the definition: every chain of distinct moments from every start, the best of them. */

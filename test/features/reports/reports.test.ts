@@ -396,6 +396,26 @@ it("a workspace has templates of its own", async () => {
   expect((await client.send("/api/v1/reports/templates/credits", { method: "DELETE" })).status).toBe(404);
 });
 
+it("a funnel has the numbers of its analysis, in every format", async () => {
+  const steps = ["agent-1", "agent-2"].map((agent) => ({
+    name: `ran ${agent}`,
+    kind: "execution",
+    filters: [{ field: "agent", op: "eq", value: agent }],
+  }));
+  const funnel = await client.post("/api/v1/funnels", { name: "Both", definition: { steps } });
+  const section = { type: "funnel", title: "Both agents", funnel_id: funnel.body.data.id };
+  const [filled] = (await documentOf(await made({ sections: [section] }))).sections;
+  const analysis = (await client.post(filled.query.path, filled.query.body)).body.data;
+  expect(filled.data.steps).toEqual(analysis.steps);
+  expect(filled.data.steps[0].users).toBe(13);
+  for (const format of ["pdf", "html", "xlsx", "csv"])
+    expect((await made({ sections: [section], format })).file.bytes).toBeGreaterThan(100);
+  expect(
+    (await client.post("/api/v1/reports", { ...DEFINITION, sections: [{ ...section, funnel_id: "of-nobody" }] })).body.errors[0].path,
+  ).toBe("sections.0.funnel_id");
+  expect((await stranger.post("/api/v1/reports", { ...DEFINITION, sections: [section] })).status).toBe(422);
+});
+
 describe("runs", () => {
   it("that are asked for twice, at once and afterwards, are made once", async () => {
     const run = await made();

@@ -2,7 +2,7 @@ import { isMeasure } from "../../../analytics/table.ts";
 import type { Document } from "../document.ts";
 import type { Filled, FilledData } from "../fill.ts";
 import { type Scene, sceneOf } from "../scene.ts";
-import { changed, labelOf, written } from "../words.ts";
+import { changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "../words.ts";
 import { addOutline, type Entry } from "./outline.ts";
 import { CONTENT, MARGIN, Sheet } from "./sheet.ts";
 
@@ -149,7 +149,16 @@ function drawSection(sheet: Sheet, { data }: Filled): void {
   } else if (data.kind === "tiles") drawTiles(sheet, data);
   else if (data.kind === "table") tableOf(sheet, data);
   else if (data.kind === "matrix") matrixOf(sheet, data);
-  else {
+  else if (data.kind === "funnel") {
+    const scene = sceneOf(data);
+    if (scene) drawScene(sheet, scene);
+    drawTable(
+      sheet,
+      FUNNEL_COLUMNS.map((title, index) => ({ title, right: index > 0 })),
+      funnelRows(data.steps),
+      undefined,
+    );
+  } else {
     const scene = sceneOf(data);
     sheet.write(labelOf(data.measure), MARGIN, sheet.y + 8, 8, QUIET);
     sheet.y += 12;

@@ -1,5 +1,5 @@
-import type { Moments } from "../../analytics/moments.ts";
 import type { EpochUs } from "../../lib/time.ts";
+import type { Moments } from "../moments.ts";
 
 export const ORDERS = ["ordered", "strict", "any"] as const;
 export type Order = (typeof ORDERS)[number];

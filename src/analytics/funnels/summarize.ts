@@ -1,5 +1,5 @@
-import type { Bucket } from "../../analytics/range.ts";
 import type { EpochUs } from "../../lib/time.ts";
+import type { Bucket } from "../range.ts";
 
 export interface Traveller {
   userId: string;
