@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { exportFigures } from "./exports.ts";
 import { intakeFigures } from "./intake.ts";
 import { listFigures, seeded, summaryFigures } from "./reads.ts";
 import { rollupFigure } from "./rollups.ts";
@@ -13,7 +14,7 @@ const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "1000000" },
     runs: { type: "string", default: "3" },
-    only: { type: "string", default: "rollup,intake,summary,lists,views" },
+    only: { type: "string", default: "rollup,intake,exports,summary,lists,views" },
     save: { type: "boolean", default: false },
   },
 });
@@ -31,6 +32,7 @@ const add = (...more: Figure[]) => {
 try {
   if (only.includes("rollup")) add(await rollupFigure(stage, runs));
   if (only.includes("intake")) add(...(await intakeFigures(stage, runs, Math.min(rows, SMALL))));
+  if (only.includes("exports")) add(...(await exportFigures(stage, runs, Math.min(rows, SMALL))));
   if (["summary", "lists", "views"].some((part) => only.includes(part))) {
     const small = await seeded(stage, Math.min(rows, SMALL));
     const large = rows > SMALL ? await seeded(stage, rows) : small;

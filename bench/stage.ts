@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { SignJWT } from "jose";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import WebSocket from "ws";
 import { migrate } from "../dev/migrate.ts";
 import { freePort, startPostgres } from "../dev/postgres.ts";
 import { buildWorker, startWorker } from "../dev/worker.ts";
@@ -31,7 +32,7 @@ export interface Instance {
 export interface Stage {
   /** A migrated database of this name, dropped and made anew when `fresh`. */
   database(name: string): Promise<string>;
-  worker(databaseUrl: string): Promise<Instance>;
+  worker(databaseUrl: string, inspectorPort?: number): Promise<Instance>;
   reference(databaseUrl: string): Promise<Instance>;
   token: string;
   stop(): Promise<void>;
@@ -96,9 +97,14 @@ export async function openStage(): Promise<Stage> {
       await migrate(url);
       return url;
     },
-    worker: (databaseUrl) =>
+    worker: (databaseUrl, inspectorPort) =>
       instance(databaseUrl, (bindings, port) =>
-        startWorker({ script, port, bindings: { ...bindings, ENVIRONMENT: "local", JWT_SECRET_KEY: SECRET } }),
+        startWorker({
+          script,
+          port,
+          bindings: { ...bindings, ENVIRONMENT: "local", JWT_SECRET_KEY: SECRET },
+          ...(inspectorPort ? { inspectorPort } : {}),
+        }),
       ),
     reference: (databaseUrl) =>
       instance(databaseUrl, async (bindings, port) => {
@@ -135,4 +141,31 @@ export function workerdMegabytes(): number {
     }
   }
   return kilobytes / 1024;
+}
+
+/**
+ * Asks the Worker's own isolate, and none of the simulators beside it, for its heap: objects and the bytes behind buffers, in MB.
+ * @param inspectorPort as the Worker was started with
+ */
+export async function heapOf(inspectorPort: number): Promise<{ megabytes(): Promise<number>; close(): void }> {
+  const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as { webSocketDebuggerUrl: string }[];
+  const target = targets.find((each) => each.webSocketDebuggerUrl.endsWith("user:shadower-analytics"));
+  if (!target) throw new Error("The inspector does not know the Worker");
+  const socket = new WebSocket(target.webSocketDebuggerUrl);
+  await once(socket, "open");
+  let last = 0;
+  return {
+    megabytes: () =>
+      new Promise((resolve) => {
+        const id = ++last;
+        socket.on("message", function answer(data) {
+          const { id: of, result } = JSON.parse(String(data)) as { id: number; result: { usedSize: number; backingStorageSize?: number } };
+          if (of !== id) return;
+          socket.off("message", answer);
+          resolve((result.usedSize + (result.backingStorageSize ?? 0)) / 2 ** 20);
+        });
+        socket.send(JSON.stringify({ id, method: "Runtime.getHeapUsage" }));
+      }),
+    close: () => socket.close(),
+  };
 }

@@ -52,10 +52,12 @@ export interface WorkerOptions {
   bindings: Record<string, string>;
   /** Where KV, R2 and Durable Objects keep their data; absent: in memory. */
   persist?: string;
+  /** Where a debugger may look into the isolates. */
+  inspectorPort?: number;
 }
 
 /** The built Worker on workerd, with the bindings of wrangler.toml running locally and no development proxy in front. */
-export async function startWorker({ script, port, bindings, persist }: WorkerOptions): Promise<Miniflare> {
+export async function startWorker({ script, port, bindings, persist, inspectorPort }: WorkerOptions): Promise<Miniflare> {
   const { modulesRules: _, cronTriggers: __, rootPath: ___, ...declared } = declaredOptions();
   const folder = path.dirname(script);
   const beside = path.basename(script) === "local.js" ? [path.join(folder, "index.js")] : [];
@@ -66,6 +68,7 @@ export async function startWorker({ script, port, bindings, persist }: WorkerOpt
     log: new Log(LogLevel.WARN),
     unsafeTriggerHandlers: true,
     ...(persist ? { defaultPersistRoot: persist } : {}),
+    ...(inspectorPort ? { inspectorPort } : {}),
     workers: [
       {
         ...declared,

@@ -63,6 +63,9 @@ function gzipped(chunks: AsyncIterable<Chunk>): AsyncIterable<Chunk> {
   return fromStart(plain.pipeThrough(new CompressionStream("gzip")), () => rows);
 }
 
+/** Rows of one text: a larger one would be a large object to the runtime, which only a full collection frees. */
+const TEXT_ROWS = 100;
+
 interface Text {
   /** Before the first row. */
   head(columns: readonly Column[]): string;
@@ -77,9 +80,12 @@ export function textFormat({ head, body, tail }: Text): Format["encode"] {
     let here = from;
     for await (const { rows, after } of pages) {
       const start = here;
-      const first = start.rows === 0;
-      const text = `${first ? head(options.columns) : ""}${body(rows, options, first)}`;
-      yield { bytes: encoder.encode(text), rows: start.rows + rows.length, from: () => start };
+      for (let row = 0; row < rows.length; row += TEXT_ROWS) {
+        const first = start.rows + row === 0;
+        const slice = rows.slice(row, row + TEXT_ROWS);
+        const text = `${first ? head(options.columns) : ""}${body(slice, options, first)}`;
+        yield { bytes: encoder.encode(text), rows: start.rows + row + slice.length, from: () => start };
+      }
       here = { after, rows: start.rows + rows.length, state: null };
     }
     const last = here;

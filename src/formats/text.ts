@@ -28,7 +28,7 @@ export const csv: Format = {
   extension: "csv",
   gzip: true,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 2_000,
+  pageRows: 500,
   encode: textFormat({
     head: (columns) => lines([columns.map(({ name }) => name)], false),
     body: (rows, options) => lines(cells(rows, options.columns), options.neutralize),
@@ -41,7 +41,7 @@ export const ndjson: Format = {
   extension: "ndjson",
   gzip: true,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 2_000,
+  pageRows: 500,
   encode: textFormat({
     head: () => "",
     body: (rows, options) => rows.map((row) => `${objectOf(row, options)}\n`).join(""),
@@ -54,7 +54,7 @@ export const json: Format = {
   extension: "json",
   gzip: true,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 2_000,
+  pageRows: 500,
   encode: textFormat({
     head: () => "[",
     body: (rows, options, first) => rows.map((row, index) => `${first && index === 0 ? "\n" : ",\n"}${objectOf(row, options)}`).join(""),

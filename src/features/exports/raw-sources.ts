@@ -22,7 +22,8 @@ interface Table {
 }
 
 const surveyed = z.object({ rows: z.number(), fingerprint: z.string() });
-const row = z.record(z.string(), z.unknown());
+/** The columns are ours, and each has one kind: checking a million rows value by value would only make copies of them. */
+const row = z.custom<Row>((value) => typeof value === "object" && value !== null);
 
 function conditions(table: Table, question: Question): SQL {
   const at = sql`${sql.identifier(table.alias)}.${sql.identifier(table.time)}`;

@@ -6,35 +6,32 @@ export const PART_BYTES = 5 * 1024 * 1024;
 
 export type Uploaded = Progress["uploaded"][number];
 
-/** Bytes that wait for their part. */
-export class Parts {
-  readonly #chunks: Uint8Array[] = [];
+/** The bytes of one part, gathered in one buffer that serves for all parts: megabytes of garbage a part would fill the isolate. */
+export class Part {
+  readonly #buffer = new Uint8Array(PART_BYTES);
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  add(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#chunks.push(bytes);
-    this.#size += bytes.length;
+  /** Takes what fits. @returns the rest */
+  fill(bytes: Uint8Array): Uint8Array {
+    const taken = bytes.subarray(0, PART_BYTES - this.#size);
+    this.#buffer.set(taken, this.#size);
+    this.#size += taken.length;
+    return bytes.subarray(taken.length);
   }
 
-  /** The first bytes, at most so many, and takes them away. */
-  take(most: number): Uint8Array {
-    const part = new Uint8Array(Math.min(most, this.#size));
-    let filled = 0;
-    while (filled < part.length) {
-      const chunk = this.#chunks[0] ?? new Uint8Array(0);
-      const taken = chunk.subarray(0, part.length - filled);
-      part.set(taken, filled);
-      filled += taken.length;
-      if (taken.length === chunk.length) this.#chunks.shift();
-      else this.#chunks[0] = chunk.subarray(taken.length);
-    }
-    this.#size -= part.length;
-    return part;
+  get isFull(): boolean {
+    return this.#size === PART_BYTES;
+  }
+
+  /** What was gathered; valid until the next `fill`. */
+  take(): Uint8Array {
+    const bytes = this.#buffer.subarray(0, this.#size);
+    this.#size = 0;
+    return bytes;
   }
 }
 

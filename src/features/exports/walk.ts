@@ -12,7 +12,7 @@ import { columnsOf, questionOf } from "./request.ts";
 import type { ExportFile } from "./schema.ts";
 import type { Opened, Source } from "./source.ts";
 import { SOURCES } from "./sources.ts";
-import { PART_BYTES, Parts, Upload } from "./upload.ts";
+import { Part, Upload } from "./upload.ts";
 
 export const folderOf = (workspaceId: string, id: string) => `exports/${workspaceId}/${id}/`;
 export const fileKey = (workspaceId: string, id: string, n: number) => `${folderOf(workspaceId, id)}${n}`;
@@ -73,21 +73,15 @@ async function uploadAll(
   hooks: Hooks,
 ): Promise<number> {
   const { upload, fingerprint } = begun;
-  const waiting = new Parts();
+  const part = new Part();
   let [skip, made, base, rows] = [begun.skip, 0, 0, begun.from.rows];
-  let [from, stored] = [begun.from, upload.done.reduce((sum, part) => sum + part.rows, 0)];
-  const store = async (bytes: Uint8Array, whole: number) => {
-    await upload.add(bytes, whole - stored);
+  let [from, stored] = [begun.from, upload.done.reduce((sum, each) => sum + each.rows, 0)];
+  /** @param left bytes of the current chunk that are not in the part; @param whole rows that are */
+  const store = async (left: number, whole: number) => {
+    await upload.add(part.take(), whole - stored);
     stored = whole;
-    const end = made - waiting.size - base;
-    const progress: Progress = {
-      fingerprint,
-      uploadId: upload.id,
-      uploaded: upload.done,
-      from,
-      skip: end,
-      totals: known.get(from.rows) ?? {},
-    };
+    const totals = known.get(from.rows) ?? {};
+    const progress: Progress = { fingerprint, uploadId: upload.id, uploaded: upload.done, from, skip: made - left - base, totals };
     await saveProgress(ctx, claim, whole, progress);
     for (const key of known.keys()) if (key < from.rows && key !== 0) known.delete(key);
     await hooks.afterPart?.(upload.done.length);
@@ -96,14 +90,17 @@ async function uploadAll(
     const next = chunk.from();
     // A chunk that begins anew begins where the bytes before it end; one of a file that cannot be entered counts from its first byte.
     if (next.rows !== from.rows || next.after !== from.after) [from, base] = [next, made];
-    const before = rows;
-    rows = chunk.rows;
     made += chunk.bytes.length;
-    waiting.add(chunk.bytes.subarray(Math.min(skip, chunk.bytes.length)));
+    let rest = chunk.bytes.subarray(Math.min(skip, chunk.bytes.length));
     skip = Math.max(0, skip - chunk.bytes.length);
-    while (waiting.size > PART_BYTES) await store(waiting.take(PART_BYTES), before);
+    while (rest.length > 0) {
+      // A full part is stored when more comes: the last one of a file is stored below, full or not.
+      if (part.isFull) await store(rest.length, rows);
+      rest = part.fill(rest);
+    }
+    rows = chunk.rows;
   }
-  if (waiting.size > 0 || upload.done.length === 0) await store(waiting.take(PART_BYTES), rows);
+  if (part.size > 0 || upload.done.length === 0) await store(0, rows);
   return rows;
 }
 
