@@ -76,6 +76,7 @@ async function start(): Promise<void> {
     DATABASE_URL: databaseUrl,
     NEON_ENDPOINT: `http://127.0.0.1:${endpoint.port}`,
     JWT_SECRET_KEY: localSecret(),
+    PUBLIC_URL: `http://127.0.0.1:${port}`,
   };
   const overridden = [
     "HOURLY_ROLLUP_ENABLED",
@@ -86,6 +87,13 @@ async function start(): Promise<void> {
     "JWT_ISSUER",
     "JWT_AUDIENCE",
     "CORS_ORIGINS",
+    "MAX_EXPORT_ROWS",
+    "EXPORT_RETENTION_DAYS",
+    "PUBLIC_URL",
+    "LINK_SECRET_KEY",
+    "MAIL_PROVIDER",
+    "MAIL_FROM",
+    "MAIL_API_KEY",
   ];
   const given = Object.fromEntries(
     overridden.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] ?? ""]])),
