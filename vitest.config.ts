@@ -12,6 +12,7 @@ export default defineConfig({
           DATABASE_URL: inject("databaseUrl"),
           NEON_ENDPOINT: inject("neonEndpoint"),
           READER: inject("reader"),
+          PUBLIC_URL: "https://analytics.example.com",
           JWT_SECRET_KEY: "test-secret-of-at-least-32-characters",
         },
       },

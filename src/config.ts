@@ -31,7 +31,7 @@ const schema = z
     MAX_EXPORT_ROWS: count.default(1_000_000),
     EXPORT_RETENTION_DAYS: count.default(90),
     /** Where callers find this Worker, for links in messages, e.g. https://analytics.example.com. */
-    PUBLIC_URL: optional.transform((url) => (url ?? "http://127.0.0.1:8787").replace(/\/+$/, "")),
+    PUBLIC_URL: optional.transform((url) => url?.replace(/\/+$/, "")),
     MAIL_PROVIDER: optional.pipe(z.enum(["resend", "postmark"]).optional()),
     MAIL_API_KEY: optional,
     MAIL_FROM: optional,
@@ -39,6 +39,10 @@ const schema = z
     LINK_SECRET_KEY: optional,
   })
   .refine((config) => config.JWT_SECRET_KEY ?? config.JWT_JWKS_URL, { path: ["JWT_SECRET_KEY"], message: "set this or JWT_JWKS_URL" })
+  .refine((config) => !config.LINK_SECRET_KEY || config.LINK_SECRET_KEY.length >= 32, {
+    path: ["LINK_SECRET_KEY"],
+    message: "needs at least 32 characters",
+  })
   .refine((config) => !config.JWT_SECRET_KEY || config.JWT_SECRET_KEY.length >= 32, {
     path: ["JWT_SECRET_KEY"],
     message: "needs at least 32 characters (RFC 7518, 3.2)",

@@ -37,6 +37,7 @@ const BASE_SECONDS = 5;
 const CAP_SECONDS = 900;
 /** The first delivery and `max_retries` of wrangler.toml. */
 export const MAX_ATTEMPTS = 6;
+const REASON = "Given up by the queue";
 const DEAD_QUEUE = "shadower-jobs-dead";
 
 const reasonOf = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
@@ -46,13 +47,10 @@ async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): P
   for (const delivery of batch.messages) {
     const log = createLog({ message: delivery.id });
     try {
-      await bury(
-        createContext(env, door, { kind: "system", task: "dead-letters" }, log),
-        delivery.id,
-        delivery.body,
-        "Given up by the queue",
-        delivery.attempts,
-      );
+      const ctx = createContext(env, door, { kind: "system", task: "dead-letters" }, log);
+      await bury(ctx, delivery.id, delivery.body, REASON, delivery.attempts);
+      const parsed = message.safeParse(delivery.body);
+      if (parsed.success) await (CONSUMERS[parsed.data.type] as Consumer<Message>).giveUp?.(ctx, parsed.data, REASON);
       delivery.ack();
     } catch (error) {
       log.error("dead-letter", error);

@@ -102,8 +102,16 @@ export async function deleteJob({ db, table }: Jobs, job: JobId): Promise<boolea
   return rows.length > 0;
 }
 
-/** Jobs that nobody works on: their worker, or their message, was lost. */
-export function lostJobs({ db, table }: Jobs) {
+/** An attempt that ends its isolate leaves no error behind; a job whose attempts all end so is given up after this many. */
+const MAX_ATTEMPTS = 20;
+
+/** Jobs that nobody works on: their worker, or their message, was lost. Those that were tried too often are given up. */
+export async function lostJobs({ db, table }: Jobs) {
+  await db.query({
+    sql: sql`update ${from(table)} set status = 'failed', error_code = 'given_up', error_message = 'Every attempt was cut off.', ${over}
+      where e.status = 'running' and e.lease_until < now() and e.attempts >= ${MAX_ATTEMPTS}::int`,
+    row: z.unknown(),
+  });
   return db.query({
     sql: sql`select e.workspace_id, e.id from ${from(table)} where (e.status = 'running' and e.lease_until < now())
       or (e.status = 'queued' and e.created_at < now() - interval '5 minutes') order by e.created_at limit 1000`,
@@ -111,11 +119,15 @@ export function lostJobs({ db, table }: Jobs) {
   });
 }
 
-/** Marks jobs whose files have been kept long enough; the files are the caller's to remove. */
-export function expireJobs({ db, table }: Jobs) {
+/** Jobs whose files have been kept long enough. */
+export function expiredJobs({ db, table }: Jobs) {
   return db.query({
-    sql: sql`update ${from(table)} set status = 'expired' where (e.workspace_id, e.id) in
-      (select x.workspace_id, x.id from ${sql.identifier(table)} x where x.status = 'done' and x.expires_at < now() limit 500) returning e.workspace_id, e.id`,
+    sql: sql`select e.workspace_id, e.id from ${from(table)} where e.status = 'done' and e.expires_at < now() order by e.expires_at limit 500`,
     row: found,
   });
+}
+
+/** Marks a job whose files are gone; before that it is found again. */
+export async function markExpired({ db, table }: Jobs, job: JobId): Promise<void> {
+  await db.query({ sql: sql`update ${from(table)} set status = 'expired' where ${one(job)} and e.status = 'done'`, row: z.unknown() });
 }

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { impossible, notFound } from "../lib/errors.ts";
+import { AppError, impossible, notFound } from "../lib/errors.ts";
 import { dueRun, nextRun, type Recurrence } from "../lib/recurrence.ts";
 import { type EpochUs, formatInstant, isTimeZone, parseInstant } from "../lib/time.ts";
 import type { Db } from "./client.ts";
@@ -116,7 +116,7 @@ export interface DueRun extends Schedule {
  * Starts what is due: each run once, also when this is called twice, late, or dies in its middle, and missed ones together once.
  * @param start starts a run under an id that follows from its schedule and its time; the same id again must start nothing new.
  * Only then does the schedule move on
- * @param failed told of a schedule whose run could not be started; it is tried again the next time
+ * @param failed told of a schedule whose run could not be started; it is tried again the next time, unless what it runs is gone
  */
 export async function startDue(
   { db, kind }: Schedules,
@@ -143,6 +143,12 @@ export async function startDue(
       });
     } catch (error) {
       failed(error, id);
+      // What it runs is gone, or cannot be asked: it would fail again every time.
+      if (error instanceof AppError && (error.kind === "not_found" || error.kind === "impossible"))
+        await db.query({
+          sql: sql`update schedules e set enabled = false where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id}`,
+          row: z.unknown(),
+        });
     }
   }
   return due.length;

@@ -68,7 +68,7 @@ const TEXT_ROWS = 100;
 
 interface Text {
   /** Before the first row. */
-  head(columns: readonly Column[]): string;
+  head(options: Options): string;
   body(rows: readonly Row[], options: Options, first: boolean): string;
   tail(empty: boolean): string;
 }
@@ -83,14 +83,14 @@ export function textFormat({ head, body, tail }: Text): Format["encode"] {
       for (let row = 0; row < rows.length; row += TEXT_ROWS) {
         const first = start.rows + row === 0;
         const slice = rows.slice(row, row + TEXT_ROWS);
-        const text = `${first ? head(options.columns) : ""}${body(slice, options, first)}`;
+        const text = `${first ? head(options) : ""}${body(slice, options, first)}`;
         yield { bytes: encoder.encode(text), rows: start.rows + row + slice.length, from: () => start };
       }
       here = { after, rows: start.rows + rows.length, state: null };
     }
     const last = here;
     const empty = last.rows === 0;
-    const end = `${empty ? head(options.columns) : ""}${tail(empty)}`;
+    const end = `${empty ? head(options) : ""}${tail(empty)}`;
     if (end !== "") yield { bytes: encoder.encode(end), rows: last.rows, from: () => last };
   }
   return (pages, options, from) => (options.gzip ? gzipped(encode(pages, options, START)) : encode(pages, options, from));

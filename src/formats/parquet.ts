@@ -63,7 +63,7 @@ export const parquet: Format = {
   extension: "parquet",
   gzip: false,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 5_000,
+  pageRows: 2_000,
   async *encode(pages, { columns }, from) {
     const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
     const bytes = new ByteWriter();

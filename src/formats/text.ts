@@ -5,13 +5,18 @@ import { type Format, type Options, textFormat } from "./format.ts";
 /** What a spreadsheet takes for the begin of a formula (OWASP, CSV Injection). */
 const FORMULA = /^[=+\-@\t\r]/;
 
-function cellOf(value: unknown): unknown {
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
+const safe = (text: string, neutralize: boolean) => (neutralize && FORMULA.test(text) ? `'${text}` : text);
+
+/** Numbers and times are no formulas, whatever they begin with. */
+function cellOf(value: unknown, { kind }: Column, neutralize: boolean): unknown {
+  const text = typeof value === "object" && value !== null ? JSON.stringify(value) : value;
+  return typeof text === "string" && (kind === "text" || kind === "json") ? safe(text, neutralize) : text;
 }
 
-const cells = (rows: readonly Row[], columns: readonly Column[]) => rows.map((row) => columns.map(({ name }) => cellOf(row[name])));
-const lines = (data: unknown[][], neutralize: boolean) =>
-  data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n", escapeFormulae: neutralize ? FORMULA : false })}\r\n`;
+const lines = (data: unknown[][]) => (data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n" })}\r\n`);
+const header = (columns: readonly Column[], neutralize: boolean) => lines([columns.map(({ name }) => safe(name, neutralize))]);
+const body = (rows: readonly Row[], columns: readonly Column[], neutralize: boolean) =>
+  lines(rows.map((row) => columns.map((column) => cellOf(row[column.name], column, neutralize))));
 
 /** A row with its columns only, in their order. */
 const objectOf = (row: Row, { columns }: Options) =>
@@ -19,7 +24,7 @@ const objectOf = (row: Row, { columns }: Options) =>
 
 /** A whole CSV, for an answer that is small. */
 export function csvOf(columns: readonly Column[], rows: readonly Row[]): string {
-  return `${lines([columns.map(({ name }) => name)], false)}${lines(cells(rows, columns), true)}`;
+  return `${header(columns, true)}${body(rows, columns, true)}`;
 }
 
 /** RFC 4180: CRLF, quotes where needed; an absent value is an empty field. */
@@ -30,8 +35,8 @@ export const csv: Format = {
   maxRows: Number.POSITIVE_INFINITY,
   pageRows: 500,
   encode: textFormat({
-    head: (columns) => lines([columns.map(({ name }) => name)], false),
-    body: (rows, options) => lines(cells(rows, options.columns), options.neutralize),
+    head: ({ columns, neutralize }) => header(columns, neutralize),
+    body: (rows, { columns, neutralize }) => body(rows, columns, neutralize),
     tail: () => "",
   }),
 };

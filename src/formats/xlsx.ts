@@ -49,7 +49,7 @@ export const xlsx: Format = {
   extension: "xlsx",
   gzip: false,
   maxRows: MAX_ROWS,
-  pageRows: 2_000,
+  pageRows: 1_000,
   async *encode(pages, { columns }) {
     const { writeXlsxStream } = await import("hucre/xlsx");
     let done = 0;

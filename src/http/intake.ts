@@ -47,14 +47,15 @@ export interface MadeId {
 /**
  * Ids for items that bring none, by their place in the body. With an `Idempotency-Key` they follow from it, so that a request
  * sent again stores nothing twice.
+ * @param scope what is asked, where the same key may be used for different things
  * @throws AppError malformed for a key that is empty or too long
  */
-export async function idMaker(request: Request, workspaceId: string, nowMs: number): Promise<(place: number) => MadeId> {
+export async function idMaker(request: Request, workspaceId: string, nowMs: number, scope = ""): Promise<(place: number) => MadeId> {
   const key = request.headers.get("idempotency-key");
   if (key === null) return () => ({ id: uuidv7(nowMs), again: false });
   if (key === "" || key.length > 255)
     throw new AppError("malformed", "invalid_idempotency_key", "Idempotency-Key must have 1 to 255 characters.");
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${workspaceId}\n${key}`));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${workspaceId}\n${scope}${key}`));
   const prefix = [...new Uint8Array(digest).slice(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return (place) => ({ id: `${prefix}-${place}`, again: true });
 }

@@ -34,7 +34,7 @@ interface Of {
 }
 
 const DESCRIPTION =
-  "At a local time: one that a clock change leaves out is as much later as the change is long, one that comes twice is the first. Day 31 of a shorter month is its last day. Or a cron expression of five fields. Each run is done once, with the range of its own time; runs that were missed together are done once.";
+  "At a local time: one that a clock change leaves out is as much later as the change is long, one that comes twice is the first. Day 31 of a shorter month is its last day. Or a cron expression of five fields, whose time is the end of the change where the change leaves it out. Each run is done once, with the range of its own time; runs that were missed together are done once.";
 
 /** The routes of the schedules of one kind: they are alike but for what is run. */
 export function scheduleRoutes({ kind, path, tag, target, read, write, check }: Of): Router {
@@ -102,7 +102,7 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
     async (c) => {
       const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
       const asked = await given(ctx, workspaceId, c.req.valid("json"));
-      const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+      const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
       const found = await createSchedule(of(ctx), workspaceId, made(0).id, authorOf(ctx.actor), asked, ctx.now() * 1000);
       return c.json({ data: shown(found) }, 201);
     },

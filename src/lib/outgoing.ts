@@ -61,7 +61,7 @@ export function outgoingUrl(text: string, path: string): URL {
   if (url.protocol !== "https:") throw refuse("Only https is called.");
   if (url.username !== "" || url.password !== "") throw refuse("A URL must not carry a password.");
   if (url.port !== "") throw refuse("Only the port 443 is called.");
-  const host = url.hostname.replace(/\.$/, "");
+  const host = url.hostname.replace(/\.+$/, "");
   const isV4 = /^\d+\.\d+\.\d+\.\d+$/.test(host);
   const isV6 = host.startsWith("[");
   if (isV4 ? isPrivateV4(host) : isV6 ? isPrivateV6(host.slice(1, -1)) : NAMES.test(host) || !host.includes("."))
@@ -73,6 +73,26 @@ export interface Sent {
   status: number;
   /** The begin of what was answered. */
   body: string;
+}
+
+const MOST = 500;
+
+/** The begin of an answer; the rest is not read. One that breaks off has said what it said. */
+async function beginOf(answer: Response): Promise<string> {
+  const reader = answer.body?.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    while (reader && text.length < MOST) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value as Uint8Array, { stream: true });
+    }
+  } catch {
+    // The status came, and that is what counts.
+  }
+  await reader?.cancel().catch(() => undefined);
+  return text.slice(0, MOST).replaceAll("\0", "");
 }
 
 /**
@@ -92,7 +112,8 @@ export async function post(text: string, headers: Record<string, string>, body: 
     const location = answer.headers.get("location");
     // Only these two keep the method and the body (RFC 9110).
     if ((answer.status !== 307 && answer.status !== 308) || location === null || redirects === MAX_REDIRECTS)
-      return { status: answer.status, body: (await answer.text()).slice(0, 500) };
+      return { status: answer.status, body: await beginOf(answer) };
+    await answer.body?.cancel();
     url = outgoingUrl(new URL(location, url).href, "url");
   }
 }

@@ -5,6 +5,7 @@ import { AppError, notFound } from "../../lib/errors.ts";
 import { readLink } from "../../storage/links.ts";
 import { serveObject } from "../../storage/serve.ts";
 import { getExport } from "./queries.ts";
+import { isOver } from "./routes.ts";
 import { fileKey } from "./walk.ts";
 
 const router = createRouter();
@@ -29,7 +30,7 @@ router.openapi(
     const ctx = c.get("ctx");
     const { workspaceId, id, file: n } = await readLink(ctx.config, c.req.valid("param").token, ctx.now());
     const job = await getExport(ctx, workspaceId, id);
-    if (job.status === "expired") throw new AppError("gone", "export_expired", "The files of this export have expired.");
+    if (isOver(job, ctx.now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
     const file = job.files[n];
     if (!file) throw notFound("file");
     return (await serveObject(ctx.files, fileKey(workspaceId, id, n), c.req.raw, file.name, file.content_type)) as never;

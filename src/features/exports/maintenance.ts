@@ -1,5 +1,5 @@
 import type { Context } from "../../context.ts";
-import { expireJobs, lostJobs } from "../../db/jobs.ts";
+import { expiredJobs, lostJobs, markExpired } from "../../db/jobs.ts";
 import { enqueue } from "../../messages.ts";
 import { removeFiles } from "./files.ts";
 import { jobs } from "./queries.ts";
@@ -16,8 +16,11 @@ export async function continueExports(ctx: Context): Promise<number> {
 export async function expireFiles(ctx: Context): Promise<number> {
   let done = 0;
   for (;;) {
-    const expired = await expireJobs(jobs(ctx));
-    for (const { workspace_id, id } of expired) await removeFiles(ctx, workspace_id, id);
+    const expired = await expiredJobs(jobs(ctx));
+    for (const { workspace_id, id } of expired) {
+      await removeFiles(ctx, workspace_id, id);
+      await markExpired(jobs(ctx), { workspaceId: workspace_id, id });
+    }
     done += expired.length;
     if (expired.length === 0) return done;
   }

@@ -130,11 +130,22 @@ export const saveStart = (ctx: Context, claim: Claim, asOf: string, rows: number
     sql`as_of = ${asOf}::timestamptz, rows_expected = ${rows}, rows_done = 0, progress = null, lease_until = ${lease}`,
   );
 
+/** Keeps the claim, or finds it lost. */
+export const renew = (ctx: Context, claim: Claim) => changeJob(jobs(ctx), claim, sql`lease_until = ${lease}`);
+
 export const saveProgress = (ctx: Context, claim: Claim, rowsDone: number, state: Progress) =>
   changeJob(jobs(ctx), claim, sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${lease}`);
 
 export const saveDone = (ctx: Context, claim: Claim, rows: number, files: unknown, retentionDays: number) =>
   finishJob(jobs(ctx), claim, sql`rows_done = ${rows}, files = ${JSON.stringify(files)}::jsonb, progress = null`, retentionDays);
+
+/** Ends this attempt and leaves the job to the next one. After several that failed it begins anew: the upload itself may be what fails. */
+export const releaseExport = (ctx: Context, claim: Claim) =>
+  changeJob(
+    jobs(ctx),
+    claim,
+    sql`lease_until = now() - interval '1 second', progress = case when attempts > 8 and attempts % 3 = 0 then null else progress end`,
+  );
 
 /** Where the last attempt of a job stood, if any. */
 export async function getProgress(ctx: Context, workspaceId: string, id: string): Promise<Progress | undefined> {

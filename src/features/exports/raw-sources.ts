@@ -15,8 +15,8 @@ interface Table {
   alias: string;
   /** Orders the file, oldest first; ties by id. */
   time: string;
-  /** Moves on with every change of a row. */
-  version: string;
+  /** Says of a row (of the alias) whether it has changed. */
+  version: SQL;
   columns: Column[];
   filters(question: Question): SQL[];
 }
@@ -40,7 +40,7 @@ async function openTable(db: Db, table: Table, question: Question, columns: read
   const [name, alias, time] = [sql.identifier(table.name), sql.identifier(table.alias), sql.identifier(table.time)];
   const where = conditions(table, question);
   const [found] = await db.query({
-    sql: sql`select count(*) as rows, coalesce(sum(hashtextextended(${alias}.id || ' ' || ${alias}.${sql.identifier(table.version)}::text, 0)), 0)::text as fingerprint
+    sql: sql`select count(*) as rows, coalesce(sum(hashtextextended(${alias}.id || ' ' || ${table.version}, 0)), 0)::text as fingerprint
       from ${name} ${alias} where ${where}`,
     row: surveyed,
   });
@@ -88,7 +88,8 @@ export const executions = sourceOf(
     name: "executions",
     alias: "e",
     time: "started_at",
-    version: "heard_at",
+    // A run that is closed because it fell silent was not heard of again.
+    version: sql`concat_ws(' ', e.heard_at, e.status, e.revision, e.stale)`,
     columns: [
       ...column("text", "id", "agent_id", "user_id", "status"),
       ...column("timestamp", "started_at", "ended_at"),
@@ -117,7 +118,7 @@ export const events = sourceOf(
     name: "events",
     alias: "v",
     time: "occurred_at",
-    version: "created_at",
+    version: sql`v.created_at::text`,
     columns: [
       ...column("text", "id", "event_type", "event_name", "user_id", "session_id"),
       ...column("timestamp", "occurred_at"),

@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
-import { deleteJob } from "../../db/jobs.ts";
+import { cancelJob, deleteJob } from "../../db/jobs.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { idMaker } from "../../http/intake.ts";
@@ -26,10 +26,14 @@ const params = schema.exportParam;
 const one = z.object({ data: schema.exportJob });
 const [read, write] = [require("read:exports"), require("write:exports")];
 
+/** Files are gone at their time, even before somebody removes them. */
+export const isOver = ({ status, expires_at }: schema.ExportJob, nowMs: number) =>
+  status === "expired" || (expires_at !== null && Date.parse(expires_at) <= nowMs);
+
 /** A finished job whose files are there. @throws AppError not_found, gone, conflict */
 async function finished(c: HonoContext<AppEnv>, id: string): Promise<schema.ExportJob> {
   const job = await getExport(c.get("ctx"), c.get("workspaceId"), id);
-  if (job.status === "expired") throw new AppError("gone", "export_expired", "The files of this export have expired.");
+  if (isOver(job, c.get("ctx").now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
   if (job.status !== "done") throw new AppError("conflict", "export_not_done", `The export is ${job.status}.`);
   return job;
 }
@@ -48,7 +52,7 @@ router.openapi(
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const data = await startExport(ctx, workspaceId, made(0).id, c.req.valid("json"), { author: authorOf(ctx.actor) });
     return c.json({ data }, 202, { location: `/api/v1/exports/${data.id}` });
   },
@@ -182,6 +186,7 @@ router.openapi(
   async (c) => {
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
     await getExport(ctx, workspaceId, id);
+    await cancelJob(jobs(ctx), { workspaceId, id });
     await removeFiles(ctx, workspaceId, id);
     await deleteJob(jobs(ctx), { workspaceId, id });
     return c.body(null, 204);

@@ -1,9 +1,9 @@
 import type { Context } from "../../context.ts";
-import { ClaimLost, failJob, isGone, releaseJob } from "../../db/jobs.ts";
+import { ClaimLost, failJob, isGone } from "../../db/jobs.ts";
 import { withSnapshot } from "../../db/session.ts";
 import { AppError } from "../../lib/errors.ts";
 import { removeFiles } from "./files.ts";
-import { type Claim, claimExport, jobs } from "./queries.ts";
+import { type Claim, claimExport, jobs, releaseExport } from "./queries.ts";
 import { type Hooks, walk } from "./walk.ts";
 
 /** What no further attempt would change. */
@@ -16,7 +16,7 @@ async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<void> 
   } catch (error) {
     if (error instanceof ClaimLost) throw error;
     if (!isFinal(error)) {
-      await releaseJob(jobs(ctx), claim);
+      await releaseExport(ctx, claim);
       throw error;
     }
     await failJob(jobs(ctx), claim, error.code, error.message);

@@ -48,7 +48,7 @@ router.openapi(
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     requestOf(workspaceId, input.request, ctx.now() * 1000, "request.");
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     return c.json({ data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) }, 201);
   },
 );
@@ -82,7 +82,7 @@ router.openapi(
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
     const { id, request } = await getTemplate(ctx, workspaceId, c.req.valid("param").id);
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const data = await startExport(ctx, workspaceId, made(0).id, request, { author: authorOf(ctx.actor), templateId: id });
     return c.json({ data }, 202, { location: `/api/v1/exports/${data.id}` });
   },

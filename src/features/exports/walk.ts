@@ -7,7 +7,7 @@ import { type Chunk, type Page, type Resume, START } from "../../formats/format.
 import { FORMATS } from "../../formats/table.ts";
 import { noTotals, plus, type Totals, written } from "../../formats/totals.ts";
 import { AppError } from "../../lib/errors.ts";
-import { type Claim, type Progress, saveDone, saveProgress, saveStart } from "./queries.ts";
+import { type Claim, type Progress, renew, saveDone, saveProgress, saveStart } from "./queries.ts";
 import { columnsOf, questionOf } from "./request.ts";
 import type { ExportFile } from "./schema.ts";
 import type { Opened, Source } from "./source.ts";
@@ -148,6 +148,7 @@ async function finish(
   const format = FORMATS[request.format];
   const key = fileKey(workspaceId, id, 0);
   await complete(ctx, key, begun.upload);
+  await renew(ctx, claim);
   const parts = begun.upload.done.map(({ rows: of, bytes, sha256 }) => ({ rows: of, bytes, sha256 }));
   const file: ExportFile = {
     name: `${request.source}-${request.from.slice(0, 10)}-${request.to.slice(0, 10)}.${format.extension}${request.gzip ? ".gz" : ""}`,

@@ -32,21 +32,17 @@ export function listDeadLetters(ctx: Context, workspaceId: string, query: Paging
  * @throws AppError not_found, also for one of another workspace; conflict for one that was sent again already
  */
 export async function replay(ctx: Context, workspaceId: string, id: string, by: string) {
+  const of = sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
+  const [letter] = await ctx.db.query({ sql: sql`select ${COLUMNS} from dead_letters e where ${of}`, row: deadLetter });
+  if (!letter) throw notFound("dead letter");
+  if (letter.replayed_at !== null) throw new AppError("conflict", "replayed_already", "The message was sent again already.");
+  const parsed = message.safeParse(letter.body);
+  if (!parsed.success) throw new AppError("conflict", "unknown_message", "The message is none that this version knows.");
+  // Sent first and marked then: a message that comes twice does no harm, one that is marked and lost would.
+  await enqueue(ctx, "workspaceId" in parsed.data ? { ...parsed.data, again: true } : parsed.data);
   const [row] = await ctx.db.query({
-    sql: sql`update dead_letters e set replayed_at = now(), replayed_by = ${by}
-      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.replayed_at is null returning ${COLUMNS}`,
+    sql: sql`update dead_letters e set replayed_at = now(), replayed_by = ${by} where ${of} returning ${COLUMNS}`,
     row: deadLetter,
   });
-  if (!row) {
-    const known = await ctx.db.query({
-      sql: sql`select e.id from dead_letters e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
-      row: z.object({ id: z.string() }),
-    });
-    if (known.length === 0) throw notFound("dead letter");
-    throw new AppError("conflict", "replayed_already", "The message was sent again already.");
-  }
-  const parsed = message.safeParse(row.body);
-  if (!parsed.success) throw new AppError("conflict", "unknown_message", "The message is none that this version knows.");
-  await enqueue(ctx, "workspaceId" in parsed.data ? { ...parsed.data, again: true } : parsed.data);
-  return row;
+  return row ?? letter;
 }

@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
 import { problems } from "../../http/errors.ts";
-import { DEFAULT_LIMIT, page, pageParams, workspaceParam } from "../../http/params.ts";
+import { DEFAULT_LIMIT, idParam, page, pageParams, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
 import { listDeadLetters, replay } from "./dead-letters.ts";
@@ -36,7 +36,7 @@ router.openapi(
     tags,
     summary: "Send a message again",
     middleware: [middleware] as const,
-    request: { query: z.strictObject(workspaceParam), params: z.object({ id: z.string().max(128) }) },
+    request: { query: z.strictObject(workspaceParam), params: z.object({ id: idParam }) },
     responses: { 202: json("It is on its way.", z.object({ data: deadLetter })), ...problems("malformed", "not_found", "conflict") },
   }),
   async (c) => {

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { namedRange } from "../../analytics/named-ranges.ts";
 import { type Query, rangeOf, resolve, zoneOf } from "../../analytics/plan.ts";
-import type { TimeRange } from "../../analytics/range.ts";
+import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
 import type { Config } from "../../config.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
@@ -35,6 +35,8 @@ export function rangeAt(
 
 /** @throws AppError impossible for an address that does not fit its method */
 function checkRecipient(config: Config, to: Recipient, path: string): void {
+  if (!config.PUBLIC_URL)
+    throw impossible(path, "public_url_missing", "PUBLIC_URL is not configured: a message could not say where the file is.");
   if (to.method === "email") {
     if (!canMail(config)) throw impossible(`${path}.method`, "mail_not_configured", "No mail provider is configured.");
     return;
@@ -76,6 +78,7 @@ export function checkAll(
   const check = (query: Omit<Query, "timezone">) => void resolve(workspaceId, { ...query, ...range, timezone, filters }, range.to);
   sections.forEach((section, place) => {
     try {
+      if (section.type === "retention") wholeBuckets(range, section.granularity ?? "week", timezone);
       checkSections([section], filters.length > 0, check);
     } catch (error) {
       if (!(error instanceof AppError) || error.errors.some((each) => each.path.startsWith("filters"))) throw error;

@@ -43,7 +43,7 @@ export async function planDeliveries(
 /** Deliveries that wait for so long that their message must be lost. */
 export function lostDeliveries(ctx: Context) {
   return ctx.db.query({
-    sql: sql`select e.workspace_id, e.id from report_deliveries e where e.status = 'waiting' and coalesce(e.attempted_at, e.created_at) < now() - interval '1 hour' order by e.created_at limit 1000`,
+    sql: sql`select e.workspace_id, e.id from report_deliveries e where e.status in ('waiting', 'sending') and coalesce(e.attempted_at, e.created_at) < now() - interval '1 hour' order by e.created_at limit 1000`,
     row: z.object({ workspace_id: z.string(), id: z.string() }),
   });
 }
@@ -68,7 +68,7 @@ const line = ({ run, url }: Letter) => `${run.request.name}, ${run.request.from}
 
 async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> {
   const { run, workspaceId, id, url } = letter;
-  if (to.method === "email") return mailerOf(ctx.config)({ to: to.to, subject: run.request.name, text: line(letter) });
+  if (to.method === "email") return mailerOf(ctx.config)({ id, to: to.to, subject: run.request.name, text: line(letter) });
   if (to.method === "slack") return post(to.url, { "content-type": "application/json" }, JSON.stringify({ text: line(letter) }));
   const { request, report_id, as_of, file } = run;
   const data = {
@@ -96,15 +96,16 @@ async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> 
  */
 export async function deliver(ctx: Context, workspaceId: string, id: string, again = false): Promise<void> {
   const [found] = await ctx.db.query({
-    sql: sql`update report_deliveries e set attempts = e.attempts + 1, attempted_at = now(), status = 'waiting'
-      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (${again} and e.status = 'failed')) returning ${COLUMNS}`,
+    sql: sql`update report_deliveries e set attempts = e.attempts + 1, attempted_at = now(), status = 'sending'
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (e.status = 'sending' and e.attempted_at < now() - interval '2 minutes')
+          or (${again} and e.status = 'failed')) returning ${COLUMNS}`,
     row: delivery,
   });
   if (!found) return;
   const note = (status: string, answer: string) =>
     ctx.db.query({
       sql: sql`update report_deliveries e set status = ${status}, answer = ${answer.slice(0, 500)}, delivered_at = case when ${status} = 'delivered' then now() end
-        where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status = 'waiting'`,
+        where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status = 'sending'`,
       row: z.unknown(),
     });
   try {
@@ -122,7 +123,10 @@ export async function deliver(ctx: Context, workspaceId: string, id: string, aga
     if (status >= 300 && status < 500 && ![408, 425, 429].includes(status)) return void (await note("failed", answer));
     throw new AppError("unavailable", "delivery_refused", answer);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
+    if (!(error instanceof AppError)) {
+      await note("waiting", "It could not be sent.");
+      throw error;
+    }
     await note(error.kind === "unavailable" ? "waiting" : "failed", error.message);
     if (error.kind === "unavailable") throw error;
   }
@@ -131,7 +135,7 @@ export async function deliver(ctx: Context, workspaceId: string, id: string, aga
 /** Marks a delivery whose message was given up. */
 export async function giveUpDelivery(ctx: Context, workspaceId: string, id: string): Promise<void> {
   await ctx.db.query({
-    sql: sql`update report_deliveries e set status = 'failed' where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status = 'waiting'`,
+    sql: sql`update report_deliveries e set status = 'failed' where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status in ('waiting', 'sending')`,
     row: z.unknown(),
   });
 }

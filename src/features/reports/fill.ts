@@ -102,9 +102,9 @@ function seriesOf(section: Extract<Section, { type: "chart" }>, rows: readonly R
   for (const { bucket, group, other, values } of rows) {
     if (other) continue;
     const name = section.group_by ? ((group?.[section.group_by] as string | null) ?? null) : section.measure;
-    const series = names.get(String(name)) ?? { name, values: buckets.map(() => null) };
+    const series = names.get(JSON.stringify(name)) ?? { name, values: buckets.map(() => null) };
     series.values[places.get(bucket ?? "") ?? 0] = numberOf(values[section.measure]);
-    names.set(String(name), series);
+    names.set(JSON.stringify(name), series);
   }
   const chart = section.chart === "area" ? "area" : "line";
   return { kind: "series", chart, measure: section.measure, buckets, series: [...names.values()] };

@@ -3,6 +3,8 @@ import { AppError } from "../../lib/errors.ts";
 import { post, type Sent } from "../../lib/outgoing.ts";
 
 interface Mail {
+  /** Of the delivery: a provider that knows it sends one mail for it. */
+  id: string;
   to: string[];
   subject: string;
   text: string;
@@ -15,8 +17,14 @@ const json = { "content-type": "application/json", accept: "application/json" };
 
 /** Providers by name: each turns a mail into a request of its HTTP API. */
 const PROVIDERS: Record<NonNullable<Config["MAIL_PROVIDER"]>, (key: string, from: string) => Mailer> = {
-  resend: (key, from) => (mail) =>
-    post("https://api.resend.com/emails", { ...json, authorization: `Bearer ${key}` }, JSON.stringify({ from, ...mail })),
+  resend:
+    (key, from) =>
+    ({ id, ...mail }) =>
+      post(
+        "https://api.resend.com/emails",
+        { ...json, authorization: `Bearer ${key}`, "idempotency-key": id },
+        JSON.stringify({ from, ...mail }),
+      ),
   postmark: (key, from) => (mail) =>
     post(
       "https://api.postmarkapp.com/email",

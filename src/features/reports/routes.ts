@@ -51,7 +51,7 @@ router.openapi(
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     const definition = await definitionOf(ctx, workspaceId, input);
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const saved = { name: input.name, description: input.description ?? null, definition };
     const data = shown(await createReport(ctx, workspaceId, made(0).id, authorOf(ctx.actor), saved));
     return c.json({ data }, 201, { location: `/api/v1/reports/${data.id}` });
@@ -121,7 +121,7 @@ router.openapi(
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
     const report = await getReport(ctx, workspaceId, c.req.valid("param").id);
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const data = await startReport(ctx, workspaceId, made(0).id, report, authorOf(ctx.actor));
     return c.json({ data }, 202, { location: `/api/v1/reports/runs/${data.id}` });
   },

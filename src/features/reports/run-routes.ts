@@ -4,7 +4,7 @@ import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
-import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
+import { DEFAULT_LIMIT, idParam, page, workspaceParam } from "../../http/params.ts";
 import { type AppEnv, createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -211,7 +211,7 @@ router.openapi(
     tags,
     summary: "End a link",
     middleware: [write] as const,
-    request: { query, params: params.extend({ share: z.string().max(64) }) },
+    request: { query, params: params.extend({ share: idParam }) },
     responses: { 204: { description: "It leads nowhere any more." }, ...problems("malformed", "not_found") },
   }),
   async (c) => {

@@ -12,6 +12,7 @@ import { planDeliveries } from "./deliver.ts";
 import type { Document } from "./document.ts";
 import { fillSections } from "./fill.ts";
 import { htmlOf } from "./html.ts";
+import { pdfOf } from "./pdf/render.ts";
 import { type Claim, claimRun, jobs, saveRun, saveSection } from "./queries.ts";
 import type { RunRequest } from "./schema.ts";
 import { csvZip, sheetsOf } from "./sheets.ts";
@@ -29,7 +30,7 @@ const RENDERERS: Record<RunRequest["format"], Renderer> = {
   pdf: {
     extension: "pdf",
     contentType: "application/pdf",
-    render: async (document) => (await import("./pdf/render.ts")).pdfOf(document),
+    render: pdfOf,
   },
   html: { extension: "html", contentType: "text/html; charset=utf-8", render: (document) => utf8(htmlOf(document)) },
   json: { extension: "json", contentType: "application/json", render: (document) => utf8(`${JSON.stringify(document, null, 2)}\n`) },
@@ -65,6 +66,8 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   };
   const { extension, contentType, render } = RENDERERS[request.format];
   const bytes = await render(document);
+  // The lease is renewed, or found lost, before anything is written over.
+  await saveSection(ctx, claim, 96, "file");
   await ctx.files.put(fileKey(workspaceId, id), bytes, { httpMetadata: { contentType } });
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   const file = {

@@ -65,8 +65,8 @@ const range = {
 /** Who is told when a run is done, and how. A mail and a message carry a link to the file. */
 export const recipient = z
   .discriminatedUnion("method", [
-    z.strictObject({ method: z.literal("webhook"), url: z.string().max(2048) }),
-    z.strictObject({ method: z.literal("slack"), url: z.string().max(2048) }),
+    z.strictObject({ method: z.literal("webhook"), url: textInput(2048) }),
+    z.strictObject({ method: z.literal("slack"), url: textInput(2048) }),
     z.strictObject({ method: z.literal("email"), to: z.array(z.email().max(254)).min(1).max(50) }),
   ])
   .openapi("ReportRecipient");
@@ -210,7 +210,7 @@ export const delivery = z
     id: z.string(),
     run_id: z.string(),
     recipient,
-    status: z.enum(["waiting", "delivered", "failed"]),
+    status: z.enum(["waiting", "sending", "delivered", "failed"]),
     attempts: z.int(),
     answer: z.string().nullable().openapi({ description: "Status and begin of the last answer, or why there was none." }),
     created_at: z.string(),

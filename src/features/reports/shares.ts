@@ -83,26 +83,27 @@ const opened = z.object({
   password_salt: z.string().nullable(),
   password_hash: z.string().nullable(),
   over: z.boolean(),
-  locked_seconds: z.coerce.number().nullable(),
 });
 
-/** A wrong password costs time: five are free, then each doubles the wait, for everybody who tries this link. */
+/**
+ * A password costs time: five wrong ones are free, then each doubles the wait, for everybody who tries this link. The try is counted
+ * before the password is looked at, so that many at once are not one.
+ */
 async function checkPassword(ctx: Context, tokenHash: string, salt: string, hash: string, password: string): Promise<void> {
-  const given = await passwordHash(password, salt);
-  if (crypto.subtle.timingSafeEqual(given, Uint8Array.fromHex(hash))) {
-    await ctx.db.query({
-      sql: sql`update report_shares set failures = 0, locked_until = null where token_hash = ${tokenHash}`,
-      row: z.unknown(),
-    });
-    return;
-  }
-  await ctx.db.query({
+  const [tried] = await ctx.db.query({
     sql: sql`update report_shares set failures = failures + 1, locked_until = case when failures + 1 >= ${FREE_FAILURES}::int
         then now() + make_interval(secs => least(${MAX_LOCK_SECONDS}::int, ${LOCK_SECONDS}::int * 2 ^ least(20, failures + 1 - ${FREE_FAILURES}::int))) end
-      where token_hash = ${tokenHash}`,
+      where token_hash = ${tokenHash} and (locked_until is null or locked_until <= now()) returning id`,
     row: z.unknown(),
   });
-  throw new AppError("forbidden", "wrong_password", "The password is wrong.");
+  if (!tried) throw new AppError("limited", "too_many_passwords", "Too many wrong passwords.", { retryAfterSeconds: LOCK_SECONDS });
+  const given = await passwordHash(password, salt);
+  if (!crypto.subtle.timingSafeEqual(given, Uint8Array.fromHex(hash)))
+    throw new AppError("forbidden", "wrong_password", "The password is wrong.");
+  await ctx.db.query({
+    sql: sql`update report_shares set failures = 0, locked_until = null where token_hash = ${tokenHash}`,
+    row: z.unknown(),
+  });
 }
 
 /**
@@ -117,17 +118,14 @@ export async function openShare(
 ): Promise<{ workspaceId: string; runId: string }> {
   const tokenHash = await hashOf(token);
   const [found] = await ctx.db.query({
-    sql: sql`select workspace_id, run_id, password_salt, password_hash, (revoked_at is not null or expires_at <= now()) as over,
-        ceil(extract(epoch from locked_until - now()))::float8 as locked_seconds from report_shares where token_hash = ${tokenHash}`,
+    sql: sql`select workspace_id, run_id, password_salt, password_hash, (revoked_at is not null or expires_at <= now()) as over from report_shares where token_hash = ${tokenHash}`,
     row: opened,
   });
   if (!found) throw new AppError("not_found", "not_found", "There is no such link.");
   if (found.over) throw new AppError("gone", "link_expired", "This link has ended.");
-  const { password_salt: salt, password_hash: hash, locked_seconds: locked } = found;
+  const { password_salt: salt, password_hash: hash } = found;
   if (salt !== null && hash !== null) {
     if (password === undefined) throw new AppError("forbidden", "password_required", "This link has a password: POST it.");
-    if (locked !== null && locked > 0)
-      throw new AppError("limited", "too_many_passwords", "Too many wrong passwords.", { retryAfterSeconds: locked });
     await checkPassword(ctx, tokenHash, salt, hash, password);
   }
   await ctx.db.query({ sql: sql`update report_shares set views = views + 1 where token_hash = ${tokenHash}`, row: z.unknown() });

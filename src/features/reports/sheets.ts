@@ -7,13 +7,28 @@ import type { Document } from "./document.ts";
 import type { Filled, FilledData } from "./fill.ts";
 
 const text = (...names: string[]) => names.map((name): Column => ({ name, kind: "text" }));
+/** Names of columns, each once and none that of the time. */
+function unique(names: readonly string[]): string[] {
+  const taken = new Set(["bucket"]);
+  return names.map((name) => {
+    let free = name;
+    for (let next = 2; taken.has(free); next++) free = `${name} (${next})`;
+    taken.add(free);
+    return free;
+  });
+}
+
 function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
   switch (data.kind) {
     case "text":
       return { columns: text("text"), rows: data.paragraphs.map((paragraph) => ({ text: paragraph })) };
     case "tiles":
       return {
-        columns: [...text("measure"), ...text("value", "previous", "change"), { name: "change_ratio", kind: "float" }],
+        columns: [
+          ...text("measure"),
+          ...(["value", "previous", "change"] as const).map((name): Column => ({ name, kind: "decimal" })),
+          { name: "change_ratio", kind: "float" },
+        ],
         rows: data.tiles.map(({ measure, value, comparison }) => ({
           measure,
           value,
@@ -23,7 +38,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
         })),
       };
     case "series": {
-      const names = data.series.map(({ name }) => name ?? "none");
+      const names = unique(data.series.map(({ name }) => name ?? "none"));
       const rows = data.buckets.map((bucket, place) =>
         Object.fromEntries([["bucket", bucket], ...data.series.map(({ values }, index) => [names[index], values[place] ?? null])]),
       );

@@ -48,7 +48,7 @@ router.openapi(
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     const now = ctx.now() * 1000;
     checkAll(workspaceId, { sections: input.sections, timezone: "UTC", filters: [] }, { from: now - DAY_US, to: now });
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     return c.json({ data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) }, 201);
   },
 );

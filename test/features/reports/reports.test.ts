@@ -180,7 +180,7 @@ describe("formats", () => {
     ]);
     expect(sheets[7]?.data[0]).toEqual(["rank", "agent", "credits", "executions"]);
     const tiles = Object.fromEntries((sheets[1]?.data ?? []).map((row) => [row[0], row[1]]));
-    expect(tiles).toMatchObject({ executions: 900, credits: "4275.000000" });
+    expect(tiles).toMatchObject({ executions: 900, credits: 4275 });
   });
 });
 

@@ -1,19 +1,5 @@
-import {
-  beginText,
-  type Color,
-  endText,
-  type PDFDocument,
-  PDFHexString,
-  PDFName,
-  type PDFPage,
-  PDFString,
-  popGraphicsState,
-  pushGraphicsState,
-  setFillingColor,
-  setFontAndSize,
-  setTextMatrix,
-  showText,
-} from "@cantoo/pdf-lib";
+import type { Color, PDFDocument, PDFPage } from "@cantoo/pdf-lib";
+import type { Pdf } from "./sheet.ts";
 
 export interface NamedFont {
   write(page: PDFPage, text: string, at: { x: number; y: number; size: number; color: Color }): void;
@@ -25,7 +11,8 @@ const NAME = "STSong-Light";
  * A font for ideographs that is named and not embedded: one has tens of thousands of glyphs, and every reader brings one for this
  * name and its predefined encoding (ISO 32000-1, 9.7.5.2). Nothing of it is in a document that does not use it.
  */
-export function nameCjkFont(document: PDFDocument): NamedFont {
+export function nameCjkFont(pdf: Pdf, document: PDFDocument): NamedFont {
+  const { PDFHexString, PDFName, PDFString } = pdf;
   const { context } = document;
   let font: ReturnType<typeof context.register> | undefined;
   const reference = () => {
@@ -57,14 +44,14 @@ export function nameCjkFont(document: PDFDocument): NamedFont {
       page.node.setFontDictionary(key, font);
       const hex = [...text].flatMap((char) => [...char].map((unit) => (unit.codePointAt(0) ?? 0).toString(16).padStart(4, "0"))).join("");
       page.pushOperators(
-        pushGraphicsState(),
-        beginText(),
-        setFillingColor(color),
-        setFontAndSize(key, size),
-        setTextMatrix(1, 0, 0, 1, x, y),
-        showText(PDFHexString.of(hex)),
-        endText(),
-        popGraphicsState(),
+        pdf.pushGraphicsState(),
+        pdf.beginText(),
+        pdf.setFillingColor(color),
+        pdf.setFontAndSize(key, size),
+        pdf.setTextMatrix(1, 0, 0, 1, x, y),
+        pdf.showText(PDFHexString.of(hex)),
+        pdf.endText(),
+        pdf.popGraphicsState(),
       );
     },
   };

@@ -1,4 +1,5 @@
-import { type PDFDocument, PDFHexString, PDFName, PDFNull, PDFNumber, type PDFPage } from "@cantoo/pdf-lib";
+import type { PDFDocument, PDFPage } from "@cantoo/pdf-lib";
+import type { Pdf } from "./sheet.ts";
 
 export interface Entry {
   title: string;
@@ -8,7 +9,7 @@ export interface Entry {
 }
 
 /** The outline of a document: one flat list that leads to its sections (ISO 32000-1, 12.3.3). */
-export function addOutline(document: PDFDocument, entries: readonly Entry[]): void {
+export function addOutline({ PDFHexString, PDFName, PDFNull, PDFNumber }: Pdf, document: PDFDocument, entries: readonly Entry[]): void {
   if (entries.length === 0) return;
   const { context, catalog } = document;
   const root = context.nextRef();

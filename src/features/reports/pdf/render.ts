@@ -175,7 +175,7 @@ function firstNeed({ data }: Filled): number {
 
 /** A4 pages with vector drawings, an outline, page numbers, a title and a language. The same document is the same file. */
 export async function pdfOf(document: Document): Promise<Uint8Array> {
-  const { default: font } = await import("dejavu-fonts-ttf/ttf/DejaVuSans.ttf");
+  const { default: font } = await import("dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf");
   const sheet = await Sheet.begin(font);
   const { report, from, to, timezone, as_of, sections } = document;
   const made = new Date(as_of);
@@ -199,6 +199,6 @@ export async function pdfOf(document: Document): Promise<Uint8Array> {
     drawSection(sheet, section);
   }
   sheet.number(report.name);
-  addOutline(sheet.document, entries);
+  addOutline(sheet.pdf, sheet.document, entries);
   return sheet.document.save();
 }

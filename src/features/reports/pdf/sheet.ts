@@ -1,5 +1,4 @@
-import fontkit from "@cantoo/fontkit";
-import { type Color, PDFDocument, type PDFFont, type PDFPage, rgb } from "@cantoo/pdf-lib";
+import type { Color, PDFDocument, PDFFont, PDFPage } from "@cantoo/pdf-lib";
 import { type NamedFont, nameCjkFont } from "./cjk.ts";
 
 /** A4 in points, from the top left. */
@@ -9,10 +8,13 @@ export const CONTENT = WIDTH - 2 * MARGIN;
 const FOOTER = 24;
 /** What stands for a character that no font has. */
 const UNKNOWN = "\u25a1";
-/** CJK ideographs, kana, hangul and their punctuation: full squares. */
-const CJK = /[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]/;
+/** Ideographs, kana and their punctuation: full squares. (The named font has no hangul.) */
+const CJK = /[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]/;
 
-export const colorOf = (hex: string): Color => {
+/** The library, loaded when the first PDF is made: it takes longer to begin than all the rest of the Worker. */
+export type Pdf = typeof import("@cantoo/pdf-lib");
+
+const colorOf = ({ rgb }: Pdf, hex: string): Color => {
   const part = (from: number) => Number.parseInt(hex.slice(from, from + 2), 16) / 255;
   return rgb(part(1), part(3), part(5));
 };
@@ -24,6 +26,7 @@ interface Run {
 
 /** Pages that are written from top to bottom. */
 export class Sheet {
+  readonly pdf: Pdf;
   readonly document: PDFDocument;
   readonly #font: PDFFont;
   readonly #known: ReadonlySet<number>;
@@ -32,19 +35,21 @@ export class Sheet {
   /** Where the next thing begins, from the top of the page. */
   y = MARGIN;
 
-  private constructor(document: PDFDocument, font: PDFFont) {
+  private constructor(pdf: Pdf, document: PDFDocument, font: PDFFont) {
+    this.pdf = pdf;
     this.document = document;
     this.#font = font;
     this.#known = new Set(font.getCharacterSet());
-    this.#cjk = nameCjkFont(document);
+    this.#cjk = nameCjkFont(pdf, document);
     this.page = document.addPage([WIDTH, HEIGHT]);
   }
 
   /** @param font a TrueType font; only the glyphs that are used are embedded */
   static async begin(font: ArrayBuffer): Promise<Sheet> {
-    const document = await PDFDocument.create();
+    const [pdf, { default: fontkit }] = await Promise.all([import("@cantoo/pdf-lib"), import("@cantoo/fontkit")]);
+    const document = await pdf.PDFDocument.create();
     document.registerFontkit(fontkit);
-    return new Sheet(document, await document.embedFont(font, { subset: true }));
+    return new Sheet(pdf, document, await document.embedFont(font, { subset: true }));
   }
 
   /** Room for a thing that must not be cut; a new page when this one has none. @returns whether one was begun */
@@ -118,7 +123,7 @@ export class Sheet {
   write(text: string, x: number, y: number, size: number, color: string): void {
     let left = x;
     for (const run of this.#runsOf(text)) {
-      const at = { x: left, y: HEIGHT - y, size, color: colorOf(color) };
+      const at = { x: left, y: HEIGHT - y, size, color: colorOf(this.pdf, color) };
       if (run.cjk) this.#cjk.write(this.page, run.text, at);
       else this.page.drawText(run.text, { ...at, font: this.#font });
       left += this.widthOf(run.text, size);
@@ -140,20 +145,25 @@ export class Sheet {
       y: HEIGHT - y - height,
       width,
       height,
-      ...(fill ? { color: colorOf(fill) } : {}),
-      ...(border ? { borderColor: colorOf(border), borderWidth: 0.5 } : {}),
+      ...(fill ? { color: colorOf(this.pdf, fill) } : {}),
+      ...(border ? { borderColor: colorOf(this.pdf, border), borderWidth: 0.5 } : {}),
     });
   }
 
   line(x1: number, y1: number, x2: number, y2: number, color: string, width: number): void {
-    this.page.drawLine({ start: { x: x1, y: HEIGHT - y1 }, end: { x: x2, y: HEIGHT - y2 }, color: colorOf(color), thickness: width });
+    this.page.drawLine({
+      start: { x: x1, y: HEIGHT - y1 },
+      end: { x: x2, y: HEIGHT - y2 },
+      color: colorOf(this.pdf, color),
+      thickness: width,
+    });
   }
 
   /** A polygon, filled and without a border. */
   polygon(points: readonly (readonly [number, number])[], fill: string, opacity: number): void {
     const path = points.map(([x, y], index) => `${index === 0 ? "M" : "L"} ${x} ${y}`).join(" ");
     // The library's paths, as SVG's, go down from their origin.
-    this.page.drawSvgPath(`${path} Z`, { x: 0, y: HEIGHT, color: colorOf(fill), opacity });
+    this.page.drawSvgPath(`${path} Z`, { x: 0, y: HEIGHT, color: colorOf(this.pdf, fill), opacity });
   }
 
   /** Page numbers, once all pages are there. */
