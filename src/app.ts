@@ -15,8 +15,9 @@ import jobs from "./features/jobs/routes.ts";
 import leaderboards from "./features/leaderboards/routes.ts";
 import metrics from "./features/metrics/routes.ts";
 import reports from "./features/reports/routes.ts";
-import reportRuns, { shared } from "./features/reports/run-routes.ts";
+import reportRuns from "./features/reports/run-routes.ts";
 import reportSchedules from "./features/reports/schedule-routes.ts";
+import reportShares, { shared } from "./features/reports/share-routes.ts";
 import reportTemplates from "./features/reports/template-routes.ts";
 import search from "./features/search/routes.ts";
 import system from "./features/system/routes.ts";
@@ -32,7 +33,7 @@ import realtime from "./realtime/routes.ts";
 
 const API = "/api/v1";
 const ANALYTICS = [metrics, agents, users, funnels, errors, credits, executive, leaderboards, comparisons, trends, workspaces, search];
-const JOBS = [exportTemplates, exportSchedules, exportJobs, reportTemplates, reportSchedules, reportRuns, reports, jobs];
+const JOBS = [exportTemplates, exportSchedules, exportJobs, reportTemplates, reportSchedules, reportRuns, reportShares, reports, jobs];
 const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter();

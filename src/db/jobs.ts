@@ -119,6 +119,10 @@ export async function lostJobs({ db, table }: Jobs) {
   });
 }
 
+/** Files are gone at their time, even before somebody removes them. */
+export const isExpired = ({ status, expires_at }: { status: string; expires_at: string | null }, nowMs: number) =>
+  status === "expired" || (expires_at !== null && Date.parse(expires_at) <= nowMs);
+
 /** Jobs whose files have been kept long enough. */
 export function expiredJobs({ db, table }: Jobs) {
   return db.query({

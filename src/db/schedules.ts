@@ -23,7 +23,7 @@ export const recurrence = z.union([
 const COLUMNS = sql.raw(
   "e.id, e.name, e.target_id, e.recurrence, e.timezone, e.enabled, e.next_run_at, e.last_run_at, e.created_at, e.created_by",
 );
-const row = z.object({
+export const scheduleRow = z.object({
   id: z.string(),
   name: z.string(),
   target_id: z.string(),
@@ -35,7 +35,7 @@ const row = z.object({
   created_at: z.string(),
   created_by: z.string(),
 });
-export type Schedule = z.output<typeof row>;
+export type Schedule = z.output<typeof scheduleRow>;
 export type ScheduleInput = Pick<Schedule, "name" | "target_id" | "recurrence"> & {
   timezone?: string | undefined;
   enabled?: boolean | undefined;
@@ -54,7 +54,7 @@ export function listSchedules({ db, kind }: Schedules, workspaceId: string, quer
   const where = [inWorkspace(workspaceId, "e"), sql`e.kind = ${kind}`];
   return listByTime(
     db,
-    { from: sql`schedules e`, columns: COLUMNS, row, where, time: "created_at", timeOf: (each) => each.created_at },
+    { from: sql`schedules e`, columns: COLUMNS, row: scheduleRow, where, time: "created_at", timeOf: (each) => each.created_at },
     query,
   );
 }
@@ -73,7 +73,7 @@ export async function createSchedule(
     sql: sql`insert into schedules as e (workspace_id, kind, id, name, target_id, recurrence, timezone, enabled, next_run_at, created_at, created_by)
       values (${workspaceId}, ${kind}, ${id}, ${name}, ${target_id}, ${JSON.stringify(of)}::jsonb, ${timezone}, ${enabled}, ${firstRun(of, timezone, now)}::timestamptz, now(), ${author})
       on conflict (workspace_id, kind, id) do update set id = excluded.id returning ${COLUMNS}`,
-    row,
+    row: scheduleRow,
   });
   if (!found) throw new Error("The statement gave no row");
   return found;
@@ -91,7 +91,7 @@ export async function replaceSchedule(
   const [found] = await db.query({
     sql: sql`update schedules e set name = ${name}, target_id = ${target_id}, recurrence = ${JSON.stringify(of)}::jsonb, timezone = ${timezone}, enabled = ${enabled},
         next_run_at = ${firstRun(of, timezone, now)}::timestamptz where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning ${COLUMNS}`,
-    row,
+    row: scheduleRow,
   });
   if (!found) throw notFound("schedule");
   return found;
@@ -127,7 +127,7 @@ export async function startDue(
   const due = await db.query({
     sql: sql`select e.workspace_id, ${COLUMNS} from schedules e where e.kind = ${kind} and e.enabled and e.next_run_at <= ${formatInstant(now)}::timestamptz
       order by e.next_run_at limit 500`,
-    row: row.extend({ workspace_id: z.string() }),
+    row: scheduleRow.extend({ workspace_id: z.string() }),
   });
   for (const schedule of due) {
     const { workspace_id, id, recurrence: of, timezone, next_run_at } = schedule;

@@ -1,4 +1,5 @@
 import type { RowGroup, SchemaElement } from "hyparquet";
+import { toMicros } from "../lib/decimal.ts";
 import { parseInstant } from "../lib/time.ts";
 import { type Column, DECIMAL_SCALE, type Row } from "./columns.ts";
 import type { Format, Resume } from "./format.ts";
@@ -43,17 +44,11 @@ function elementOf({ name, kind }: Column): SchemaElement {
   }
 }
 
-/** A decimal text as a whole number of its last place. */
-function unscaled(text: string): bigint {
-  const [, sign = "", whole = "0", fraction = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
-  return BigInt(`${sign}${whole}${fraction.padEnd(DECIMAL_SCALE, "0").slice(0, DECIMAL_SCALE)}`);
-}
-
 function cellOf(value: unknown, { kind }: Column): unknown {
   if (value === null || value === undefined) return null;
   if (kind === "integer") return BigInt(value as number);
   if (kind === "timestamp") return BigInt(parseInstant(String(value)) ?? 0);
-  if (kind === "decimal") return unscaled(String(value));
+  if (kind === "decimal") return toMicros(String(value));
   return value;
 }
 

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { OPERATORS } from "../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../analytics/measures.ts";
 import { type Query, zoneOf } from "../analytics/plan.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/range.ts";
@@ -55,7 +56,18 @@ export const span = {
 export const ranged = { ...span, ...filters };
 
 /** An operand of a filter. */
-export const scalar = z.union([textInput(1024), z.number(), z.boolean()]);
+const scalar = z.union([textInput(1024), z.number(), z.boolean()]);
+/** A condition on a field, as a body gives it. */
+export const filter = z.strictObject({
+  field: z.string().min(1).max(140),
+  op: z.enum(OPERATORS),
+  value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
+});
+export const groupBy = z.array(z.string().min(1).max(140)).min(1).max(4);
+export const orderBy = z
+  .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
+  .min(1)
+  .max(4);
 export const value = z.union([z.number(), z.string(), z.null()]);
 export const values = z.record(z.string(), value).openapi("MeasureValues");
 export const compared = z

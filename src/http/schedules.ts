@@ -10,6 +10,7 @@ import {
   replaceSchedule,
   type Schedule,
   type Schedules,
+  scheduleRow,
 } from "../db/schedules.ts";
 import { limitBody } from "./body.ts";
 import { problems } from "./errors.ts";
@@ -49,18 +50,7 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
     timezone: timezone.optional(),
     enabled: z.boolean().optional(),
   });
-  const schedule = z.object({
-    id: z.string(),
-    name: z.string(),
-    [target]: z.string(),
-    recurrence,
-    timezone: z.string(),
-    enabled: z.boolean(),
-    next_run_at: z.string(),
-    last_run_at: z.string().nullable(),
-    created_at: z.string(),
-    created_by: z.string(),
-  });
+  const schedule = z.object({ ...scheduleRow.omit({ target_id: true }).shape, [target]: z.string() });
   const one = z.object({ data: schedule });
   const body = { required: true, content: { "application/json": { schema: input } } };
   const refused = ["malformed", "too_large", "unsupported", "impossible", "not_found"] as const;

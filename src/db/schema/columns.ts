@@ -1,4 +1,4 @@
-import { customType, timestamp } from "drizzle-orm/pg-core";
+import { customType, integer, text, timestamp } from "drizzle-orm/pg-core";
 
 /** Microsecond timestamps travel as RFC 3339 text: a JavaScript Date would lose three digits and break keyset cursors. */
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: "string" });
@@ -11,3 +11,23 @@ export const exact = customType<{ data: string }>({ dataType: () => "numeric" })
 
 /** A bit for each quarter of an hour of a day (UTC), the first one first. */
 export const quarters = customType<{ data: string }>({ dataType: () => "bit(96)" });
+
+/** What every table of jobs has (db/jobs.ts). */
+export const job = () => ({
+  workspaceId: text("workspace_id").notNull(),
+  id: text("id").notNull(),
+  status: text("status").notNull(),
+  /** The moment that everything in its files is of. */
+  asOf: instant("as_of"),
+  errorCode: text("error_code"),
+  errorMessage: text("error_message"),
+  attempts: integer("attempts").notNull().default(0),
+  /** Who works on it, and until when nobody else may. */
+  claim: text("claim"),
+  leaseUntil: instant("lease_until"),
+  createdAt: instant("created_at").notNull(),
+  createdBy: text("created_by").notNull(),
+  startedAt: instant("started_at"),
+  finishedAt: instant("finished_at"),
+  expiresAt: instant("expires_at"),
+});

@@ -1,35 +1,20 @@
 import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { instant } from "./columns.ts";
+import { instant, job } from "./columns.ts";
 
 /** Jobs that write files. `request` and `progress` have the shapes of features/exports. */
 export const exports = pgTable(
   "exports",
   {
-    workspaceId: text("workspace_id").notNull(),
-    id: text("id").notNull(),
+    ...job(),
     source: text("source").notNull(),
     format: text("format").notNull(),
     request: jsonb("request").notNull(),
-    status: text("status").notNull(),
-    /** The moment that all rows are of. */
-    asOf: instant("as_of"),
     rowsDone: bigint("rows_done", { mode: "number" }).notNull().default(0),
     rowsExpected: bigint("rows_expected", { mode: "number" }),
     files: jsonb("files").notNull().default([]),
     progress: jsonb("progress"),
-    errorCode: text("error_code"),
-    errorMessage: text("error_message"),
-    attempts: integer("attempts").notNull().default(0),
-    /** Who works on it, and until when nobody else may. */
-    claim: text("claim"),
-    leaseUntil: instant("lease_until"),
     templateId: text("template_id"),
     scheduleId: text("schedule_id"),
-    createdAt: instant("created_at").notNull(),
-    createdBy: text("created_by").notNull(),
-    startedAt: instant("started_at"),
-    finishedAt: instant("finished_at"),
-    expiresAt: instant("expires_at"),
   },
   (t) => [
     primaryKey({ columns: [t.workspaceId, t.id] }),

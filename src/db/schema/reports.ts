@@ -1,5 +1,5 @@
 import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { instant } from "./columns.ts";
+import { instant, job } from "./columns.ts";
 
 /** What a report shows. `definition` has the shape of features/reports/schema.ts. */
 export const reports = pgTable(
@@ -21,27 +21,14 @@ export const reports = pgTable(
 export const reportRuns = pgTable(
   "report_runs",
   {
-    workspaceId: text("workspace_id").notNull(),
-    id: text("id").notNull(),
+    ...job(),
     reportId: text("report_id").notNull(),
     request: jsonb("request").notNull(),
-    status: text("status").notNull(),
     /** Percent, and the section at work. */
     progress: integer("progress").notNull().default(0),
     section: text("section"),
-    asOf: instant("as_of"),
     file: jsonb("file"),
-    errorCode: text("error_code"),
-    errorMessage: text("error_message"),
-    attempts: integer("attempts").notNull().default(0),
-    claim: text("claim"),
-    leaseUntil: instant("lease_until"),
     downloads: bigint("downloads", { mode: "number" }).notNull().default(0),
-    createdAt: instant("created_at").notNull(),
-    createdBy: text("created_by").notNull(),
-    startedAt: instant("started_at"),
-    finishedAt: instant("finished_at"),
-    expiresAt: instant("expires_at"),
   },
   (t) => [
     primaryKey({ columns: [t.workspaceId, t.id] }),

@@ -1,11 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { isExpired } from "../../db/jobs.ts";
 import { problems } from "../../http/errors.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { readLink } from "../../storage/links.ts";
 import { serveObject } from "../../storage/serve.ts";
 import { getExport } from "./queries.ts";
-import { isOver } from "./routes.ts";
 import { fileKey } from "./walk.ts";
 
 const router = createRouter();
@@ -30,7 +30,7 @@ router.openapi(
     const ctx = c.get("ctx");
     const { workspaceId, id, file: n } = await readLink(ctx.config, c.req.valid("param").token, ctx.now());
     const job = await getExport(ctx, workspaceId, id);
-    if (isOver(job, ctx.now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
+    if (isExpired(job, ctx.now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
     const file = job.files[n];
     if (!file) throw notFound("file");
     return (await serveObject(ctx.files, fileKey(workspaceId, id, n), c.req.raw, file.name, file.content_type)) as never;

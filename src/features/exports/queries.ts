@@ -4,36 +4,16 @@ import type { Context } from "../../context.ts";
 import { type Claimed, cancelJob, changeJob, claimJob, finishJob, type JobId, type Jobs, lease } from "../../db/jobs.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { FORMAT_NAMES } from "../../formats/table.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { parseInstant } from "../../lib/time.ts";
-import { type ExportJob, type ExportRequest, exportFile, exportRequest, STATUSES } from "./schema.ts";
-import { SOURCE_NAMES } from "./sources.ts";
+import { type ExportJob, type ExportRequest, exportJob, exportRequest } from "./schema.ts";
 
 const COLUMNS = sql.raw(
   "e.id, e.source, e.format, e.status, e.request, e.as_of, e.rows_done, e.rows_expected, e.files, e.error_code, e.error_message, e.attempts, e.template_id, e.schedule_id, e.created_at, e.created_by, e.started_at, e.finished_at, e.expires_at",
 );
-const row = z.object({
-  id: z.string(),
-  source: z.enum(SOURCE_NAMES),
-  format: z.enum(FORMAT_NAMES),
-  status: z.enum(STATUSES),
-  request: exportRequest,
-  as_of: z.string().nullable(),
-  rows_done: z.number(),
-  rows_expected: z.number().nullable(),
-  files: z.array(exportFile),
-  error_code: z.string().nullable(),
-  error_message: z.string().nullable(),
-  attempts: z.number(),
-  template_id: z.string().nullable(),
-  schedule_id: z.string().nullable(),
-  created_at: z.string(),
-  created_by: z.string(),
-  started_at: z.string().nullable(),
-  finished_at: z.string().nullable(),
-  expires_at: z.string().nullable(),
-});
+const row = exportJob
+  .omit({ remaining_ms: true, error: true })
+  .extend({ error_code: z.string().nullable(), error_message: z.string().nullable() });
 
 function jobOf({ error_code, error_message, ...rest }: z.output<typeof row>, nowMs: number): ExportJob {
   const elapsed = rest.started_at === null ? 0 : nowMs - (parseInstant(rest.started_at) ?? 0) / 1000;

@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
-import { cancelJob, deleteJob } from "../../db/jobs.ts";
+import { cancelJob, deleteJob, isExpired } from "../../db/jobs.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { idMaker } from "../../http/intake.ts";
@@ -26,14 +26,10 @@ const params = schema.exportParam;
 const one = z.object({ data: schema.exportJob });
 const [read, write] = [require("read:exports"), require("write:exports")];
 
-/** Files are gone at their time, even before somebody removes them. */
-export const isOver = ({ status, expires_at }: schema.ExportJob, nowMs: number) =>
-  status === "expired" || (expires_at !== null && Date.parse(expires_at) <= nowMs);
-
 /** A finished job whose files are there. @throws AppError not_found, gone, conflict */
 async function finished(c: HonoContext<AppEnv>, id: string): Promise<schema.ExportJob> {
   const job = await getExport(c.get("ctx"), c.get("workspaceId"), id);
-  if (isOver(job, c.get("ctx").now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
+  if (isExpired(job, c.get("ctx").now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
   if (job.status !== "done") throw new AppError("conflict", "export_not_done", `The export is ${job.status}.`);
   return job;
 }

@@ -1,29 +1,19 @@
 import { z } from "@hono/zod-openapi";
-import { OPERATORS } from "../../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../../analytics/measures.ts";
 import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
 import { FORMAT_NAMES } from "../../formats/table.ts";
 import { textInput } from "../../http/fields.ts";
-import { granularity, MAX_GROUPS, measure, scalar, timeframe, timezone } from "../../http/numbers.ts";
+import { filter, granularity, groupBy, MAX_GROUPS, measure, orderBy, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 import { SOURCE_NAMES } from "./sources.ts";
 
 export const STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
-const filter = z.strictObject({
-  field: z.string().min(1).max(140),
-  op: z.enum(OPERATORS),
-  value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
-});
 
 export const metricsQuestion = z.strictObject({
   measures: z.array(measure).min(1).max(MEASURE_NAMES.length),
   granularity: granularity.optional(),
-  group_by: z.array(z.string().min(1).max(140)).min(1).max(4).optional(),
-  order_by: z
-    .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
-    .min(1)
-    .max(4)
-    .optional(),
+  group_by: groupBy.optional(),
+  order_by: orderBy.optional(),
   limit: z.int().min(1).max(MAX_GROUPS).optional(),
 });
 

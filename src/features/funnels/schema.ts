@@ -1,22 +1,12 @@
 import { z } from "@hono/zod-openapi";
-import { OPERATORS } from "../../analytics/dimensions.ts";
 import { ORDERS } from "../../analytics/funnels/evaluate.ts";
 import { textInput } from "../../http/fields.ts";
-import { scalar, span, timeframe, timezone } from "../../http/numbers.ts";
+import { filter, span, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, whole } from "../../http/params.ts";
 
 export const MAX_STEPS = 10;
 
-const filters = z
-  .array(
-    z.strictObject({
-      field: z.string().min(1).max(140),
-      op: z.enum(OPERATORS),
-      value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
-    }),
-  )
-  .max(10)
-  .optional();
+const filters = z.array(filter).max(10).optional();
 const wanted = {
   kind: z.enum(["event", "execution"]),
   event_type: textInput(128).optional(),

@@ -1,17 +1,18 @@
 import { z } from "@hono/zod-openapi";
-import { OPERATORS } from "../../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../../analytics/measures.ts";
 import {
   compare,
   compared,
   fieldList,
+  filter,
   granularity,
+  groupBy,
   MAX_GROUPS,
   measure,
   measureList,
   meta,
+  orderBy,
   ranged,
-  scalar,
   timeframe,
   timezone,
   value,
@@ -51,23 +52,10 @@ export const queryBody = z
     to: instantParam.optional(),
     granularity: granularity.optional(),
     timezone: timezone.optional(),
-    group_by: z.array(z.string().min(1).max(140)).min(1).max(4).optional(),
-    filters: z
-      .array(
-        z.strictObject({
-          field: z.string().min(1).max(140),
-          op: z.enum(OPERATORS),
-          value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
-        }),
-      )
-      .max(20)
-      .optional(),
+    group_by: groupBy.optional(),
+    filters: z.array(filter).max(20).optional(),
     compare: compare.optional(),
-    order_by: z
-      .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
-      .min(1)
-      .max(4)
-      .optional(),
+    order_by: orderBy.optional(),
     limit: z.int().min(1).max(MAX_GROUPS).optional(),
   })
   .openapi("MetricsQuery");

@@ -9,7 +9,7 @@ import { inWorkspace } from "../../db/scope.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
 import { outgoingUrl } from "../../lib/outgoing.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
-import { checkSections } from "./fill.ts";
+import { checkSections } from "./ask.ts";
 import { canMail } from "./mail.ts";
 import { getTemplate } from "./own-templates.ts";
 import type { Stored } from "./queries.ts";

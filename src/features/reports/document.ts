@@ -1,4 +1,4 @@
-import type { Filled } from "./fill.ts";
+import type { Filled } from "./filled.ts";
 
 /** A report as it was filled: what every format shows, and what the format json is. */
 export interface Document {

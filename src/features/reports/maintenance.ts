@@ -2,8 +2,8 @@ import type { Context } from "../../context.ts";
 import { expiredJobs, lostJobs, markExpired } from "../../db/jobs.ts";
 import { enqueue } from "../../messages.ts";
 import { lostDeliveries } from "./deliver.ts";
+import { fileKey } from "./file.ts";
 import { jobs } from "./queries.ts";
-import { fileKey } from "./run.ts";
 
 /** Sends the messages of runs and deliveries that nobody works on again. */
 export async function continueReports(ctx: Context): Promise<number> {

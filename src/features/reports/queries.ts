@@ -6,7 +6,16 @@ import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
-import { type Definition, definition, type Report, type ReportRun, RUN_STATUSES, type RunRequest, runFile, runRequest } from "./schema.ts";
+import {
+  type Definition,
+  definition,
+  type Report,
+  type ReportRun,
+  type RunRequest,
+  reportRun,
+  type runFile,
+  runRequest,
+} from "./schema.ts";
 
 export const jobs = ({ db }: Context): Jobs => ({ db, table: "report_runs" });
 
@@ -102,25 +111,7 @@ export async function deleteReport(ctx: Context, workspaceId: string, id: string
 const RUN = sql.raw(
   "e.id, e.report_id, e.status, e.progress, e.section, e.request, e.as_of, e.file, e.error_code, e.error_message, e.attempts, e.downloads, e.created_at, e.created_by, e.started_at, e.finished_at, e.expires_at",
 );
-const runRow = z.object({
-  id: z.string(),
-  report_id: z.string(),
-  status: z.enum(RUN_STATUSES),
-  progress: z.number(),
-  section: z.string().nullable(),
-  request: runRequest,
-  as_of: z.string().nullable(),
-  file: runFile.nullable(),
-  error_code: z.string().nullable(),
-  error_message: z.string().nullable(),
-  attempts: z.number(),
-  downloads: z.number(),
-  created_at: z.string(),
-  created_by: z.string(),
-  started_at: z.string().nullable(),
-  finished_at: z.string().nullable(),
-  expires_at: z.string().nullable(),
-});
+const runRow = reportRun.omit({ error: true }).extend({ error_code: z.string().nullable(), error_message: z.string().nullable() });
 
 const runOf = ({ error_code, error_message, ...rest }: z.output<typeof runRow>): ReportRun => ({
   ...rest,

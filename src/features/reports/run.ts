@@ -10,6 +10,7 @@ import { parseInstant } from "../../lib/time.ts";
 import { enqueue } from "../../messages.ts";
 import { planDeliveries } from "./deliver.ts";
 import type { Document } from "./document.ts";
+import { fileKey } from "./file.ts";
 import { fillSections } from "./fill.ts";
 import { htmlOf } from "./html.ts";
 import { pdfOf } from "./pdf/render.ts";
@@ -41,8 +42,6 @@ const RENDERERS: Record<RunRequest["format"], Renderer> = {
     render: ({ sections }) => workbookOf(sheetsOf(sections)),
   },
 };
-
-export const fileKey = (workspaceId: string, id: string) => `reports/${workspaceId}/${id}`;
 
 async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   const { workspaceId, id, request, report_id } = claim;

@@ -1,4 +1,4 @@
-import type { FilledData } from "./fill.ts";
+import type { FilledData } from "./filled.ts";
 
 /** A drawing in points, from the top left: what every format of a report draws from. */
 export type Shape =

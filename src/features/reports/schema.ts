@@ -1,9 +1,9 @@
 import { z } from "@hono/zod-openapi";
-import { DIMENSIONS, OPERATORS } from "../../analytics/dimensions.ts";
+import { DIMENSIONS } from "../../analytics/dimensions.ts";
 import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
 import { MODES } from "../../analytics/retention.ts";
 import { textInput } from "../../http/fields.ts";
-import { granularity, measure, meta, scalar, timeframe, timezone } from "../../http/numbers.ts";
+import { filter, granularity, measure, meta, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 
 export const FORMATS = ["pdf", "html", "xlsx", "csv", "json"] as const;
@@ -50,11 +50,6 @@ export const section = z
   .openapi("ReportSection");
 export type Section = z.output<typeof section>;
 
-const filter = z.strictObject({
-  field: z.string().min(1).max(140),
-  op: z.enum(OPERATORS),
-  value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
-});
 const range = {
   timeframe: timeframe.optional(),
   range: z.enum(NAMED_RANGES).optional(),

@@ -4,7 +4,7 @@ import type { Column } from "../../formats/columns.ts";
 import { csvOf } from "../../formats/text.ts";
 import type { Sheet } from "../../formats/xlsx.ts";
 import type { Document } from "./document.ts";
-import type { Filled, FilledData } from "./fill.ts";
+import type { Filled, FilledData } from "./filled.ts";
 
 const text = (...names: string[]) => names.map((name): Column => ({ name, kind: "text" }));
 /** Names of columns, each once and none that of the time. */

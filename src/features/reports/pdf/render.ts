@@ -1,6 +1,6 @@
 import { isMeasure } from "../../../analytics/table.ts";
 import type { Document } from "../document.ts";
-import type { Filled, FilledData } from "../fill.ts";
+import type { Filled, FilledData } from "../filled.ts";
 import { type Scene, sceneOf } from "../scene.ts";
 import { changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "../words.ts";
 import { addOutline, type Entry } from "./outline.ts";

@@ -1,0 +1,69 @@
+import type { MeasureName } from "../../analytics/measures.ts";
+import type { Query } from "../../analytics/plan.ts";
+import { isMeasure } from "../../analytics/table.ts";
+import { impossible } from "../../lib/errors.ts";
+import type { Section } from "./schema.ts";
+
+const LINES = 5;
+const BARS = 20;
+const TABLE_ROWS = 50;
+
+export const PLACEHOLDER = /\{\{\s*([a-z0-9_]+)\s*\}\}/g;
+const WORDS = ["from", "to", "workspace", "report"];
+
+/** The measures that a text names. @throws AppError impossible for a placeholder that is none */
+export function placeholdersOf(text: string, path: string): MeasureName[] {
+  const names = [...text.matchAll(PLACEHOLDER)].map((match) => match[1] ?? "");
+  const unknown = names.find((name) => !isMeasure(name) && !WORDS.includes(name));
+  if (unknown !== undefined) throw impossible(path, "unknown_placeholder", `There is nothing to put in for {{${unknown}}}.`);
+  return [...new Set(names.filter(isMeasure))];
+}
+
+/** What a section asks, its range aside; undefined for a text without figures. */
+export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
+  switch (section.type) {
+    case "text": {
+      const measures = placeholdersOf(section.text, "text");
+      return measures.length === 0 ? undefined : { measures };
+    }
+    case "retention":
+    case "funnel":
+      return undefined;
+    case "metrics":
+      return { measures: section.measures, compare: "previous_period" };
+    case "table":
+      return { measures: section.measures, group_by: section.group_by, limit: section.limit ?? TABLE_ROWS };
+    case "leaderboard":
+      return {
+        measures: [...new Set<MeasureName>([section.measure, "executions"])],
+        group_by: [section.by],
+        order_by: [{ measure: section.measure, direction: section.direction ?? "desc" }],
+        limit: section.limit ?? 10,
+      };
+    case "chart": {
+      const { measure, chart, group_by } = section;
+      if (chart === "heatmap") return { measures: [measure], group_by: ["day_of_week", "hour_of_day"], limit: 168 };
+      if (chart === "bar") return { measures: [measure], group_by: [group_by ?? "agent"], limit: BARS };
+      return {
+        measures: [measure],
+        granularity: section.granularity ?? "day",
+        ...(group_by ? { group_by: [group_by], limit: LINES } : {}),
+      };
+    }
+  }
+}
+
+/** @throws AppError impossible, with the path, for a section that cannot be asked */
+export function checkSections(sections: readonly Section[], filtered: boolean, check: (query: Omit<Query, "timezone">) => void): void {
+  for (const [place, section] of sections.entries()) {
+    if ((section.type === "retention" || section.type === "funnel") && filtered)
+      throw impossible(`sections.${place}`, "not_applicable", `The filters of a report do not apply to a ${section.type}.`);
+    if (section.type === "text") placeholdersOf(section.text, `sections.${place}.text`);
+    if (section.type === "chart" && section.granularity !== undefined && (section.chart === "bar" || section.chart === "heatmap"))
+      throw impossible(`sections.${place}.granularity`, "not_applicable", `A ${section.chart} has no granularity.`);
+    if (section.type === "chart" && section.chart === "heatmap" && section.group_by !== undefined)
+      throw impossible(`sections.${place}.group_by`, "not_applicable", "A heatmap is grouped by hour and day of the week.");
+    const ask = askOf(section);
+    if (ask) check(ask);
+  }
+}

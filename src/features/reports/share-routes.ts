@@ -1,0 +1,126 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { authorOf } from "../../auth/actor.ts";
+import { require } from "../../auth/middleware.ts";
+import { limitBody } from "../../http/body.ts";
+import { problems } from "../../http/errors.ts";
+import { idParam, workspaceParam } from "../../http/params.ts";
+import { createRouter } from "../../http/router.ts";
+import { json } from "../../http/view.ts";
+import { AppError } from "../../lib/errors.ts";
+import { fileOf } from "./file.ts";
+import { getRun } from "./queries.ts";
+import * as schema from "./schema.ts";
+import { createShare, listShares, openShare, revokeShare } from "./shares.ts";
+
+const tags = ["Reports"];
+const router = createRouter();
+const query = z.strictObject(workspaceParam);
+const params = schema.reportParam;
+const [read, write] = [require("read:reports"), require("write:reports")];
+
+router.openapi(
+  createRoute({
+    method: "post",
+    path: "/reports/runs/{id}/share",
+    tags,
+    summary: "A link to a run, for people without a token",
+    description: "The link is given once: only the hash of its 32 random bytes is kept.",
+    middleware: [write, limitBody(4 * 1024)] as const,
+    request: { query, params, body: { required: true, content: { "application/json": { schema: schema.shareInput } } } },
+    responses: {
+      201: json("The link.", z.object({ data: schema.share.extend({ url: z.string() }) })),
+      ...problems("malformed", "not_found", "conflict", "gone", "too_large", "unsupported"),
+    },
+  }),
+  async (c) => {
+    const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
+    const { expires_in_days: days = 7, password } = c.req.valid("json");
+    const { status } = await getRun(ctx, workspaceId, id);
+    if (status !== "done") throw new AppError("conflict", "run_not_done", `The run is ${status}.`);
+    const { share, token } = await createShare(ctx, workspaceId, id, authorOf(ctx.actor), days, password);
+    return c.json({ data: { ...share, url: new URL(`/api/v1/shared/${token}`, c.req.url).href } }, 201);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "get",
+    path: "/reports/runs/{id}/shares",
+    tags,
+    summary: "Links to a run, newest first",
+    middleware: [read] as const,
+    request: { query, params },
+    responses: { 200: json("The links.", z.object({ data: z.array(schema.share) })), ...problems("malformed", "not_found") },
+  }),
+  async (c) => {
+    const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
+    await getRun(ctx, workspaceId, id);
+    return c.json({ data: await listShares(ctx, workspaceId, id) }, 200);
+  },
+);
+
+router.openapi(
+  createRoute({
+    method: "delete",
+    path: "/reports/runs/{id}/shares/{share}",
+    tags,
+    summary: "End a link",
+    middleware: [write] as const,
+    request: { query, params: params.extend({ share: idParam }) },
+    responses: { 204: { description: "It leads nowhere any more." }, ...problems("malformed", "not_found") },
+  }),
+  async (c) => {
+    const { id, share } = c.req.valid("param");
+    await revokeShare(c.get("ctx"), c.get("workspaceId"), id, share);
+    return c.body(null, 204);
+  },
+);
+
+/** What needs no token: the link is one. */
+export const shared = createRouter();
+const token = z.object({ token: z.string().max(128) });
+const answers = {
+  200: { description: "The file." },
+  206: { description: "The asked part of it." },
+  304: { description: "It is the one that the caller has." },
+  ...problems("malformed", "not_found", "conflict", "gone", "range", "limited"),
+};
+
+shared.openapi(
+  createRoute({
+    method: "get",
+    path: "/shared/{token}",
+    tags,
+    summary: "A shared report",
+    security: [],
+    request: { params: token },
+    responses: answers,
+  }),
+  async (c) => {
+    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token, undefined);
+    return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
+  },
+);
+
+shared.openapi(
+  createRoute({
+    method: "post",
+    path: "/shared/{token}",
+    tags,
+    summary: "A shared report that has a password",
+    description: "Five wrong passwords are free; each further one doubles the wait.",
+    security: [],
+    middleware: [limitBody(4 * 1024)] as const,
+    request: {
+      params: token,
+      body: { required: true, content: { "application/json": { schema: z.strictObject({ password: z.string().max(256) }) } } },
+    },
+    responses: answers,
+  }),
+  async (c) => {
+    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token, c.req.valid("json").password);
+    return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
+  },
+);
+
+export default router;
