@@ -407,6 +407,17 @@ describe("lost and given up", () => {
     expect(await jobOf(lost ?? "")).toMatchObject({ status: "done", rows_done: 600 });
   });
 
+  it("a job whose attempts all end without a word is given up", async () => {
+    const id = await start();
+    await vi.waitUntil(async () => (await jobOf(id)).status === "done", { timeout: 20_000 });
+    const cut = sql`update exports set status = 'running', claim = 'x', lease_until = now() - interval '1 second', attempts = 20 where id = ${id}`;
+    await ctx.db.query({ sql: cut, row: z.unknown() });
+    sent.length = 0;
+    await continueExports(ctx);
+    expect(sent.filter((each) => (each as { id: string }).id === id)).toEqual([]);
+    expect(await jobOf(id)).toMatchObject({ status: "failed", error: { code: "given_up" } });
+  });
+
   it("a message that fails at every attempt becomes a dead letter with the reason, and an operator sends it again", async () => {
     const id = await start();
     await vi.waitUntil(async () => (await jobOf(id)).status === "done", { timeout: 20_000 });

@@ -266,6 +266,24 @@ describe("an attempt that dies after a part", () => {
   });
 });
 
+it("sees the change of a run that was closed because it fell silent", async () => {
+  const { id } = await queued();
+  const killed = () => Promise.reject(new Error("killed"));
+  await expect(runExport(ctx, WORKSPACE, id, { afterPart: killed })).rejects.toThrow("killed");
+  const first = await jobOf(id);
+  // As the maintenance task closes it: nothing was heard of the run.
+  await ctx.db.query({
+    sql: sql`update executions set status = 'timeout', stale = true where workspace_id = ${WORKSPACE} and id = 'x2'`,
+    row: z.unknown(),
+  });
+  await runExport(ctx, WORKSPACE, id);
+  const job = await jobOf(id);
+  expect(Date.parse(job.as_of ?? "")).toBeGreaterThan(Date.parse(first.as_of ?? ""));
+  const rows = await linesOf({ id });
+  expect(rows.length).toBe(ROWS);
+  expect(rows.find((row) => row.id === "x2")).toMatchObject({ status: "timeout", stale: true });
+});
+
 describe("a limit", () => {
   it("ends a job at once, with the number of rows it would have had", async () => {
     const { id } = await queued({ filters: AGENT });

@@ -101,6 +101,24 @@ describe("a delivery", () => {
     expect(calls.length).toBe(sent);
   });
 
+  it("is sent once by two consumers at once, and reads no more of an answer than its begin", async () => {
+    let pulled = 0;
+    const endless = () =>
+      new ReadableStream({
+        pull: (controller) => {
+          pulled++;
+          controller.enqueue(new TextEncoder().encode("x".repeat(1000)));
+        },
+      });
+    const calls = world(() => new Response(endless()));
+    const id = await run([{ method: "webhook", url: HOOK }]);
+    await Promise.all([deliver(ctx, WORKSPACE, `${id}-0`), deliver(ctx, WORKSPACE, `${id}-0`), deliver(ctx, WORKSPACE, `${id}-0`)]);
+    await vi.waitUntil(async () => (await log(id))[0]?.status === "delivered");
+    expect(calls.length).toBe(1);
+    expect(pulled).toBeLessThan(10);
+    expect((await log(id))[0].answer).toBe(`200 ${"x".repeat(496)}`);
+  });
+
   it("is tried again after a failure of the other side, and its log says what happened", async () => {
     let down = true;
     const calls = world(() => (down ? new Response("busy", { status: 503 }) : new Response("")));
@@ -218,6 +236,9 @@ describe("outgoing URLs", () => {
     ...[
       "https://localhost",
       "https://LOCALHOST.",
+      "https://localhost..",
+      "https://127.0.0.1..",
+      "https://metadata.google.internal..",
       "https://a.localhost",
       "https://metadata.google.internal",
       "https://intranet",

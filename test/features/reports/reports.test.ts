@@ -464,6 +464,23 @@ describe("runs", () => {
   });
 });
 
+it("one Idempotency-Key makes a run of each report, and one of the same", async () => {
+  const reports = await Promise.all(["A", "B"].map((name) => client.post("/api/v1/reports", { ...DEFINITION, name })));
+  const run = async (index: number) => {
+    const { id } = reports[index]?.body.data ?? {};
+    return (await client.post(`/api/v1/reports/${id}/run`, {}, { "idempotency-key": "same" })).body.data;
+  };
+  const [a, b, again] = [await run(0), await run(1), await run(0)];
+  expect([a.report_id, b.report_id]).toEqual(reports.map((each) => each.body.data.id));
+  expect(again.id).toBe(a.id);
+});
+
+it("a file is gone at its time, before anybody removes it", async () => {
+  const run = await made();
+  await ctx.db.query({ sql: sql`update report_runs set expires_at = now() where id = ${run.id}`, row: z.unknown() });
+  expect((await client.get(`/api/v1/reports/runs/${run.id}/download`)).status).toBe(410);
+});
+
 describe("links", () => {
   it("lead to the file without a token, are counted, and end", async () => {
     const run = await made({ format: "html" });
@@ -498,6 +515,13 @@ describe("links", () => {
       raw(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ password }) });
     expect((await raw(url)).status).toBe(403);
     expect((await open("correct horse")).status).toBe(200);
+    const many = await Promise.all(Array.from({ length: 12 }, (_, guess) => open(`at once ${guess}`)));
+    expect(many.filter(({ status }) => status === 403).length).toBe(5);
+    expect(many.filter(({ status }) => status === 429).length).toBe(7);
+    await ctx.db.query({
+      sql: sql`update report_shares set locked_until = now(), failures = 0 where run_id = ${run.id}`,
+      row: z.unknown(),
+    });
     for (let guess = 0; guess < 5; guess++) expect((await open(`guess ${guess}`)).status).toBe(403);
     const locked = await open("correct horse");
     expect(locked.status).toBe(429);
