@@ -18,9 +18,13 @@ export async function withSnapshot<T>(databaseUrl: string, endpoint: string | un
   await client.connect();
   try {
     await client.query("begin isolation level repeatable read read only");
+    // A statement that comes again, such as that of the next page, is not parsed and planned again.
+    const names = new Map<string, string>();
     const query = async <R>(statement: Statement<R>): Promise<R[]> => {
       const { text, params } = toText(statement.sql);
-      const { fields, rows } = await client.query({ text, values: params, rowMode: "array", types: parsers });
+      const name = names.get(text) ?? `s${names.size}`;
+      names.set(text, name);
+      const { fields, rows } = await client.query({ name, text, values: params, rowMode: "array", types: parsers });
       return objectsOf({ fields, rows }).map((row) => statement.row.parse(row));
     };
     const transaction = async (statements: Statement<unknown>[]) => {

@@ -17,6 +17,7 @@ export interface Page {
 }
 
 export interface Chunk {
+  /** Valid until the next chunk is asked for. */
   bytes: Uint8Array;
   /** Rows of the file up to here. */
   rows: number;

@@ -1,22 +1,24 @@
 import type { RowGroup, SchemaElement } from "hyparquet";
 import { toMicros } from "../lib/decimal.ts";
 import { parseInstant } from "../lib/time.ts";
-import { type Column, DECIMAL_SCALE, type Row } from "./columns.ts";
-import type { Format, Resume } from "./format.ts";
+import { type Column, DECIMAL_SCALE } from "./columns.ts";
+import type { Chunk, Format, Resume } from "./format.ts";
 
-/** Columns of the row groups so far, which the footer names: big integers as texts, so that they travel as JSON. */
+/** The row groups so far, which the footer names, each as a JSON text. */
 interface Footer {
   offset: number;
-  groups: unknown;
+  groups: string[];
 }
 
+/** Rows of a row group: its entry in the footer is as large as a hundred rows, and every stored part keeps the entries so far. */
+const GROUP_ROWS = 5_000;
+/** Different texts of a column that are kept once, however often they come. */
+const MAX_SHARED = 256;
+
 const TAG = "big:";
-const packed = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (_, each) => (typeof each === "bigint" ? `${TAG}${each}` : each)));
-const unpacked = <T>(value: unknown): T =>
-  JSON.parse(JSON.stringify(value), (_, each) =>
-    typeof each === "string" && each.startsWith(TAG) ? BigInt(each.slice(TAG.length)) : each,
-  );
+const packed = (group: RowGroup): string => JSON.stringify(group, (_, each) => (typeof each === "bigint" ? `${TAG}${each}` : each));
+const unpacked = (text: string): RowGroup =>
+  JSON.parse(text, (_, each) => (typeof each === "string" && each.startsWith(TAG) ? BigInt(each.slice(TAG.length)) : each));
 
 /** Physical and logical types (Apache Parquet, LogicalTypes.md). */
 function elementOf({ name, kind }: Column): SchemaElement {
@@ -44,60 +46,108 @@ function elementOf({ name, kind }: Column): SchemaElement {
   }
 }
 
-function cellOf(value: unknown, { kind }: Column): unknown {
-  if (value === null || value === undefined) return null;
-  if (kind === "integer") return BigInt(value as number);
-  if (kind === "timestamp") return BigInt(parseInstant(String(value)) ?? 0);
-  if (kind === "decimal") return toMicros(String(value));
-  return value;
+/**
+ * A column's values until their row group is written. What could be an object for each value (a big integer, a text that came
+ * before) is none: half a million of them a group would live long enough for a full collection to be needed to free them.
+ */
+class Gathered {
+  readonly #column: Column;
+  readonly #numbers: Float64Array | null;
+  readonly #values: unknown[] = [];
+  readonly #shared = new Map<unknown, unknown>();
+  #rows = 0;
+
+  constructor(column: Column) {
+    this.#column = column;
+    const isNumber = column.kind === "integer" || column.kind === "float" || column.kind === "timestamp";
+    this.#numbers = isNumber ? new Float64Array(GROUP_ROWS) : null;
+  }
+
+  add(value: unknown): void {
+    const at = this.#rows++;
+    if (this.#numbers) {
+      const number = typeof value === "string" ? parseInstant(value) : value;
+      this.#numbers[at] = typeof number === "number" ? number : Number.NaN;
+      return;
+    }
+    const known = this.#shared.get(value);
+    if (known === undefined && this.#shared.size < MAX_SHARED) this.#shared.set(value, value);
+    this.#values[at] = known ?? value ?? null;
+  }
+
+  /** As the writer takes it: it asks one column after the other, and the values of one are made for the moment. */
+  source() {
+    const [column, numbers, values, rows] = [this.#column, this.#numbers, this.#values, this.#rows];
+    return {
+      name: column.name,
+      offsetIndex: false,
+      get data(): unknown[] {
+        if (!numbers)
+          return values.slice(0, rows).map((value) => (column.kind === "decimal" && value !== null ? toMicros(String(value)) : value));
+        const present = Array.from(numbers.subarray(0, rows), (value) => (Number.isNaN(value) ? null : value));
+        return column.kind === "float" ? present : present.map((value) => (value === null ? null : BigInt(value)));
+      },
+    };
+  }
+
+  clear(): void {
+    this.#rows = 0;
+  }
 }
 
-/** One row group a page; the footer is written from what the state has kept of them. */
+/** Row groups of several pages each; the footer is written from what the state has kept of them. */
 export const parquet: Format = {
   contentType: "application/vnd.apache.parquet",
   extension: "parquet",
   gzip: false,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 2_000,
+  pageRows: 150,
   async *encode(pages, { columns }, from) {
     const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
     const bytes = new ByteWriter();
     const schema: SchemaElement[] = [{ name: "root", num_children: columns.length }, ...columns.map(elementOf)];
     const file = new ParquetWriter({ writer: bytes, schema, statistics: false, createdBy: "shadower-analytics" });
+    // The writer's own buffer: what comes out is valid until the next chunk is asked for.
     const taken = () => {
-      const part = bytes.getBytes().slice();
+      const part = bytes.getBytes();
       bytes.index = 0;
       return part;
     };
     const footer = from.state as Footer | null;
+    const groups = footer?.groups ?? [];
     if (footer) {
       bytes.index = 0;
       bytes.offset = footer.offset;
-      file.row_groups = unpacked<RowGroup[]>(footer.groups);
       file.num_rows = BigInt(from.rows);
     }
     let [after, done, offset] = [from.after, from.rows, bytes.offset];
     // Groups are only ever added: what the footer of an earlier moment named are the first of them.
     const here = () => {
-      const [known, count] = [{ after, rows: done, offset }, file.row_groups.length];
+      const [known, count] = [{ after, rows: done, offset }, groups.length];
       return (): Resume => {
-        const state: Footer | null = known.rows === 0 ? null : { offset: known.offset, groups: packed(file.row_groups.slice(0, count)) };
+        const state: Footer | null = known.rows === 0 ? null : { offset: known.offset, groups: groups.slice(0, count) };
         return { after: known.after, rows: known.rows, state };
       };
     };
-    for await (const page of pages) {
+    const gathered = columns.map((column) => new Gathered(column));
+    let [rows, position] = [0, from.after];
+    const written = async (): Promise<Chunk> => {
       const start = here();
-      const columnData = columns.map((column) => ({
-        name: column.name,
-        data: page.rows.map((row: Row) => cellOf(row[column.name], column)),
-        offsetIndex: false,
-      }));
-      await file.write({ columnData, rowGroupSize: page.rows.length });
-      file.pendingIndexes = [];
-      [after, done, offset] = [page.after, done + page.rows.length, bytes.offset];
-      yield { bytes: taken(), rows: done, from: start };
+      await file.write({ columnData: gathered.map((column) => column.source()), rowGroupSize: rows });
+      groups.push(...file.row_groups.map(packed));
+      for (const column of gathered) column.clear();
+      [after, done, offset] = [position, done + rows, bytes.offset];
+      [rows, file.row_groups, file.pendingIndexes] = [0, [], []];
+      return { bytes: taken(), rows: done, from: start };
+    };
+    for await (const page of pages) {
+      for (const row of page.rows) for (const [index, { name }] of columns.entries()) gathered[index]?.add(row[name]);
+      [rows, position] = [rows + page.rows.length, page.after];
+      if (rows + parquet.pageRows > GROUP_ROWS) yield await written();
     }
+    if (rows > 0) yield await written();
     const last = here();
+    file.row_groups = groups.map(unpacked);
     await file.finish();
     yield { bytes: taken(), rows: done, from: last };
   },

@@ -33,7 +33,7 @@ export const csv: Format = {
   extension: "csv",
   gzip: true,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 500,
+  pageRows: 150,
   encode: textFormat({
     head: ({ columns, neutralize }) => header(columns, neutralize),
     body: (rows, { columns, neutralize }) => body(rows, columns, neutralize),
@@ -46,7 +46,7 @@ export const ndjson: Format = {
   extension: "ndjson",
   gzip: true,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 500,
+  pageRows: 150,
   encode: textFormat({
     head: () => "",
     body: (rows, options) => rows.map((row) => `${objectOf(row, options)}\n`).join(""),
@@ -59,7 +59,7 @@ export const json: Format = {
   extension: "json",
   gzip: true,
   maxRows: Number.POSITIVE_INFINITY,
-  pageRows: 500,
+  pageRows: 150,
   encode: textFormat({
     head: () => "[",
     body: (rows, options, first) => rows.map((row, index) => `${first && index === 0 ? "\n" : ",\n"}${objectOf(row, options)}`).join(""),

@@ -43,7 +43,8 @@ export function fromPostgres(text: string): string {
   // The usual case, a session in UTC, only moves characters: a page of a list has hundreds of times.
   if (text.endsWith("+00") && text[10] === " " && text[0] !== "-") {
     const digits = text.slice(20, -3);
-    return `${text.slice(0, 10)}T${text.slice(11, 19)}.${digits.padEnd(digits.length > 3 ? 6 : 3, "0")}Z`;
+    // Joined, it is one string; a template would keep a chain of its pieces for as long as the row lives.
+    return [text.slice(0, 10), "T", text.slice(11, 19), ".", digits.padEnd(digits.length > 3 ? 6 : 3, "0"), "Z"].join("");
   }
   const [, day, time, fraction = "", sign, hours = "00", minutes = "00"] =
     /^(\S+) (\d\d:\d\d:\d\d)(?:\.(\d+))?(?:([+-])(\d\d)(?::?(\d\d))?)?$/.exec(text) ?? [];

@@ -44,8 +44,9 @@ async function openTable(db: Db, table: Table, question: Question, columns: read
       from ${name} ${alias} where ${where}`,
     row: surveyed,
   });
+  // The position is read with every row, wanted in the file or not.
   const listed = sql.join(
-    columns.map((column) => sql`${alias}.${sql.identifier(column.name)}`),
+    [...new Set([table.time, "id", ...columns.map((column) => column.name)])].map((each) => sql`${alias}.${sql.identifier(each)}`),
     sql`, `,
   );
   return {
@@ -59,13 +60,13 @@ async function openTable(db: Db, table: Table, question: Question, columns: read
             ? sql``
             : sql` and ${alias}.${time} >= ${at}::timestamptz and (${alias}.${time}, ${alias}.id) > (${at}::timestamptz, ${id}::text)`;
         const rows: Row[] = await db.query({
-          sql: sql`select ${listed}, ${alias}.${time} as "position.at", ${alias}.id as "position.id" from ${name} ${alias} where ${where}${behind}
+          sql: sql`select ${listed} from ${name} ${alias} where ${where}${behind}
             order by ${alias}.${time}, ${alias}.id limit ${size}`,
           row,
         });
         const last = rows.at(-1);
         if (!last) return;
-        const end = [String(last["position.at"]), String(last["position.id"])];
+        const end = [String(last[table.time]), String(last.id)];
         yield { rows, before, after: end };
         if (rows.length < size) return;
         before = end;
