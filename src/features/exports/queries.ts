@@ -119,13 +119,9 @@ export const saveProgress = (ctx: Context, claim: Claim, rowsDone: number, state
 export const saveDone = (ctx: Context, claim: Claim, rows: number, files: unknown, retentionDays: number) =>
   finishJob(jobs(ctx), claim, sql`rows_done = ${rows}, files = ${JSON.stringify(files)}::jsonb, progress = null`, retentionDays);
 
-/** Ends this attempt and leaves the job to the next one. After several that failed it begins anew: the upload itself may be what fails. */
-export const releaseExport = (ctx: Context, claim: Claim) =>
-  changeJob(
-    jobs(ctx),
-    claim,
-    sql`lease_until = now() - interval '1 second', progress = case when attempts > 8 and attempts % 3 = 0 then null else progress end`,
-  );
+/** Ends this attempt and leaves the job to the next one. @param anew it shall begin at the first row */
+export const releaseExport = (ctx: Context, claim: Claim, anew: boolean) =>
+  changeJob(jobs(ctx), claim, sql`lease_until = now() - interval '1 second', progress = case when ${anew} then null else progress end`);
 
 /** Where the last attempt of a job stood, if any. */
 export async function getProgress(ctx: Context, workspaceId: string, id: string): Promise<Progress | undefined> {

@@ -35,6 +35,16 @@ export class Part {
   }
 }
 
+/** R2 keeps an upload that is not finished for a week; then there is none of its id (R2's error NoSuchUpload). */
+export class UploadGone extends Error {
+  override readonly name = "UploadGone";
+}
+
+const asGone = (error: unknown): never => {
+  if (error instanceof Error && error.message.includes("(10024)")) throw new UploadGone("The upload is gone", { cause: error });
+  throw error;
+};
+
 /** An object that grows part by part, and can be gone on with by another attempt. */
 export class Upload {
   readonly #upload: R2MultipartUpload;
@@ -57,15 +67,17 @@ export class Upload {
     return this.#upload.uploadId;
   }
 
-  /** @param rows those that the part brings to their end */
+  /** @param rows those that the part brings to their end @throws UploadGone */
   async add(bytes: Uint8Array, rows: number): Promise<void> {
     const partNumber = this.done.length + 1;
-    const [{ etag }, digest] = await Promise.all([this.#upload.uploadPart(partNumber, bytes), crypto.subtle.digest("SHA-256", bytes)]);
+    const stored = this.#upload.uploadPart(partNumber, bytes).catch(asGone);
+    const [{ etag }, digest] = await Promise.all([stored, crypto.subtle.digest("SHA-256", bytes)]);
     this.done.push({ partNumber, etag, rows, bytes: bytes.length, sha256: new Uint8Array(digest).toHex() });
   }
 
+  /** @throws UploadGone */
   async complete(): Promise<void> {
-    await this.#upload.complete(this.done.map(({ partNumber, etag }) => ({ partNumber, etag })));
+    await this.#upload.complete(this.done.map(({ partNumber, etag }) => ({ partNumber, etag }))).catch(asGone);
   }
 
   /** Takes away what was uploaded; an upload that is gone already is no failure. */

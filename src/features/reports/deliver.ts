@@ -111,7 +111,10 @@ export async function deliver(ctx: Context, workspaceId: string, id: string, aga
   try {
     const run = await getRun(ctx, workspaceId, found.run_id);
     if (run.status !== "done") throw new AppError("unavailable", "run_not_done", `The run is ${run.status}.`);
-    const { token } = await createShare(ctx, workspaceId, run.id, "delivery", LINK_DAYS, undefined);
+    // The same link in every attempt: of a message that arrives twice, either may be kept.
+    const key = await derivedKey(ctx.config, `delivery:${workspaceId}:${id}`);
+    const token = key.toBase64({ alphabet: "base64url", omitPadding: true });
+    await createShare(ctx, workspaceId, run.id, { author: "delivery", days: LINK_DAYS, token });
     const { status, body } = await send(ctx, found.recipient, {
       run,
       workspaceId,

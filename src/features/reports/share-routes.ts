@@ -37,7 +37,7 @@ router.openapi(
     const { expires_in_days: days = 7, password } = c.req.valid("json");
     const { status } = await getRun(ctx, workspaceId, id);
     if (status !== "done") throw new AppError("conflict", "run_not_done", `The run is ${status}.`);
-    const { share, token } = await createShare(ctx, workspaceId, id, authorOf(ctx.actor), days, password);
+    const { share, token } = await createShare(ctx, workspaceId, id, { author: authorOf(ctx.actor), days, password });
     return c.json({ data: { ...share, url: new URL(`/api/v1/shared/${token}`, c.req.url).href } }, 201);
   },
 );

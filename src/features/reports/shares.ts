@@ -38,21 +38,27 @@ async function passwordHash(password: string, salt: string): Promise<Uint8Array>
   );
 }
 
+interface NewShare {
+  author: string;
+  days: number;
+  password?: string | undefined;
+  /** Of 32 bytes; a random one without. A link that is there already under it is made valid anew. */
+  token?: string;
+}
+
 /** Makes a link to a run. The token is given once: only its hash is kept. */
 export async function createShare(
   ctx: Context,
   workspaceId: string,
   runId: string,
-  author: string,
-  days: number,
-  password: string | undefined,
+  { author, days, password, token = randomToken(32) }: NewShare,
 ): Promise<{ share: Share; token: string }> {
-  const token = randomToken(32);
   const salt = password === undefined ? null : randomToken(16);
   const hash = password === undefined || salt === null ? null : (await passwordHash(password, salt)).toHex();
   const [found] = await ctx.db.query({
     sql: sql`insert into report_shares as e (token_hash, id, workspace_id, run_id, password_salt, password_hash, created_at, created_by, expires_at)
       values (${await hashOf(token)}, ${crypto.randomUUID()}, ${workspaceId}, ${runId}, ${salt}, ${hash}, now(), ${author}, now() + make_interval(days => ${days}::int))
+      on conflict (token_hash) do update set expires_at = excluded.expires_at, revoked_at = null
       returning ${COLUMNS}`,
     row: shareRow,
   });

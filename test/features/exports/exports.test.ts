@@ -4,10 +4,12 @@ import { sql } from "drizzle-orm";
 import { unzipSync } from "fflate";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { getProgress } from "../../../src/features/exports/queries.ts";
 import { runExport } from "../../../src/features/exports/run.ts";
 import { type ExportJob, exportInput } from "../../../src/features/exports/schema.ts";
 import { startExport } from "../../../src/features/exports/start.ts";
 import { PART_BYTES } from "../../../src/features/exports/upload.ts";
+import { fileKey } from "../../../src/features/exports/walk.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
@@ -241,6 +243,19 @@ describe("an attempt that dies after a part", () => {
     expect(job.files[0]?.parts.map((part) => part.sha256)).toEqual(whole.files[0]?.parts.map((part) => part.sha256));
     expect((await manifestOf({ id })).totals).toEqual((await manifestOf(whole)).totals);
     if (format === "csv") expect(bytes.length).toBeGreaterThan(2 * PART_BYTES);
+  });
+
+  it("and whose upload was dropped meanwhile begins again, with the same bytes", async () => {
+    const whole = await done({});
+    const { id } = await queued();
+    const killed = () => Promise.reject(new Error("killed"));
+    await expect(runExport(ctx, WORKSPACE, id, { afterPart: killed })).rejects.toThrow("killed");
+    const { uploadId = "" } = (await getProgress(ctx, WORKSPACE, id)) ?? {};
+    await ctx.files.resumeMultipartUpload(fileKey(WORKSPACE, id, 0), uploadId).abort();
+    await expect(runExport(ctx, WORKSPACE, id)).rejects.toThrow("The upload is gone");
+    await runExport(ctx, WORKSPACE, id);
+    expect(await jobOf(id)).toMatchObject({ status: "done", attempts: 3, rows_done: ROWS });
+    expect(await hex(await bytesOf({ id }))).toBe(await hex(await bytesOf(whole)));
   });
 
   it("begins again when the rows have changed meanwhile: the file is of one moment", async () => {

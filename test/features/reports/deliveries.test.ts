@@ -1,7 +1,9 @@
 import type { env } from "cloudflare:workers";
+import { sql } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { deliver, giveUpDelivery } from "../../../src/features/reports/deliver.ts";
+import { z } from "zod";
+import { deliver, giveUpDelivery, planDeliveries } from "../../../src/features/reports/deliver.ts";
 import { runReport } from "../../../src/features/reports/run.ts";
 import { outgoingUrl } from "../../../src/lib/outgoing.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
@@ -59,8 +61,6 @@ async function run(recipients: unknown[]): Promise<string> {
   const { data } = (await client.post(`/api/v1/reports/${id}/run`, {})).body;
   if (recipients.some((each) => (each as { method: string }).method === "email")) {
     // The Worker of the tests has no mail provider, so that its API refuses such a recipient: see below.
-    const { sql } = await import("drizzle-orm");
-    const { z } = await import("zod");
     await ctx.db.query({
       sql: sql`update report_runs set status = 'queued', request = jsonb_set(request, '{recipients}', ${JSON.stringify(recipients)}::jsonb) where id = ${data.id}`,
       row: z.unknown(),
@@ -130,8 +130,30 @@ describe("a delivery", () => {
     const [entry] = await log(id);
     expect(entry).toMatchObject({ status: "delivered", answer: "200" });
     expect(entry.attempts).toBeGreaterThanOrEqual(2);
-    // The id is that of the delivery: a receiver knows the second attempt of one.
+    // The id is that of the delivery, and the link too: a receiver knows the second attempt of one, and may keep either.
     expect(new Set(calls.map((call) => call.headers.get("webhook-id")))).toEqual(new Set([`${id}-0`]));
+    expect(new Set(calls.map((call) => JSON.parse(call.body).data.url)).size).toBe(1);
+    expect((await client.get(`/api/v1/reports/runs/${id}/shares`)).body.data).toHaveLength(1);
+  });
+
+  it("whose message comes before its run is done waits for it", async () => {
+    const calls = world(() => new Response(""));
+    const id = await run([]);
+    const [delivery = ""] = await planDeliveries(ctx, WORKSPACE, id, [{ method: "webhook", url: HOOK }]);
+    const become = (status: string) =>
+      ctx.db.query({
+        sql: sql`update report_runs set status = ${status} where workspace_id = ${WORKSPACE} and id = ${id}`,
+        row: z.unknown(),
+      });
+    await become("running");
+    await expect(deliver(ctx, WORKSPACE, delivery)).rejects.toThrow("The run is running");
+    expect(calls).toEqual([]);
+    expect(await log(id)).toMatchObject([{ status: "waiting", answer: "The run is running." }]);
+    await become("done");
+    await deliver(ctx, WORKSPACE, delivery);
+    await deliver(ctx, WORKSPACE, delivery);
+    expect(calls.length).toBe(1);
+    expect(await log(id)).toMatchObject([{ status: "delivered", attempts: 2 }]);
   });
 
   it("that is refused for good, or given up, has failed; no answer is a reason to try again", async () => {

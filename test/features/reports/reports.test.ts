@@ -206,14 +206,15 @@ describe("PDF", () => {
   };
 
   it("has the API's digits, a title, a language, an outline and page numbers, in every script", async () => {
-    const run = await made({ format: "pdf", name: "Übersicht Обзор Επισκόπηση 概要", sections: [...SECTIONS, MANY] });
+    const run = await made({ format: "pdf", name: "Übersicht Обзор Επισκόπηση 概要 개요", sections: [...SECTIONS, MANY] });
     const { info, outline, pages } = await read(run);
-    expect(info).toMatchObject({ Title: "Übersicht Обзор Επισκόπηση 概要", Language: "en" });
+    expect(info).toMatchObject({ Title: "Übersicht Обзор Επισκόπηση 概要 개요", Language: "en" });
     expect(outline).toEqual([...SECTIONS.slice(1), MANY].map(({ title }) => title));
     const all = pages.flatMap((page) => page.texts.map((each) => each.text)).join(" ");
     expect(all).toContain("4,275.000000");
     expect(all).toContain("Обзор Επισκόπηση");
     expect(all).toContain("概要");
+    expect(all).toContain("개요");
     expect(pages.length).toBeGreaterThan(3);
     pages.forEach(({ texts }, index) => {
       expect(texts.map((each) => each.text)).toContain(`${index + 1} / ${pages.length}`);

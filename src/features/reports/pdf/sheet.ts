@@ -1,5 +1,5 @@
 import type { Color, PDFDocument, PDFFont, PDFPage } from "@cantoo/pdf-lib";
-import { type NamedFont, nameCjkFont } from "./cjk.ts";
+import { type NamedFont, type NamedFontKey, nameCjkFont, namedFontOf } from "./cjk.ts";
 
 /** A4 in points, from the top left. */
 const [WIDTH, HEIGHT] = [595.28, 841.89];
@@ -8,8 +8,6 @@ export const CONTENT = WIDTH - 2 * MARGIN;
 const FOOTER = 24;
 /** What stands for a character that no font has. */
 const UNKNOWN = "\u25a1";
-/** Ideographs, kana and their punctuation: full squares. (The named font has no hangul.) */
-const CJK = /[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]/;
 
 /** The library, loaded when the first PDF is made: it takes longer to begin than all the rest of the Worker. */
 export type Pdf = typeof import("@cantoo/pdf-lib");
@@ -21,7 +19,8 @@ const colorOf = ({ rgb }: Pdf, hex: string): Color => {
 
 interface Run {
   text: string;
-  cjk: boolean;
+  /** A font that is not embedded; the embedded one without. */
+  named: NamedFontKey | undefined;
 }
 
 /** Pages that are written from top to bottom. */
@@ -30,7 +29,7 @@ export class Sheet {
   readonly document: PDFDocument;
   readonly #font: PDFFont;
   readonly #known: ReadonlySet<number>;
-  readonly #cjk: NamedFont;
+  readonly #named: Record<NamedFontKey, NamedFont>;
   page: PDFPage;
   /** Where the next thing begins, from the top of the page. */
   y = MARGIN;
@@ -40,7 +39,7 @@ export class Sheet {
     this.document = document;
     this.#font = font;
     this.#known = new Set(font.getCharacterSet());
-    this.#cjk = nameCjkFont(pdf, document);
+    this.#named = { song: nameCjkFont(pdf, document, "song"), myeongjo: nameCjkFont(pdf, document, "myeongjo") };
     this.page = document.addPage([WIDTH, HEIGHT]);
   }
 
@@ -62,20 +61,20 @@ export class Sheet {
 
   #runsOf(text: string): Run[] {
     const runs: Run[] = [];
-    for (const char of text) {
+    for (const char of text.normalize("NFC")) {
       const known = this.#known.has(char.codePointAt(0) ?? 0);
-      const cjk = !known && CJK.test(char);
-      const shown = known || cjk ? char : UNKNOWN;
+      const named = known ? undefined : namedFontOf(char);
+      const shown = known || named ? char : UNKNOWN;
       const last = runs.at(-1);
-      if (last?.cjk === cjk) last.text += shown;
-      else runs.push({ text: shown, cjk });
+      if (last && last.named === named) last.text += shown;
+      else runs.push({ text: shown, named });
     }
     return runs;
   }
 
   widthOf(text: string, size: number): number {
     return this.#runsOf(text).reduce(
-      (sum, run) => sum + (run.cjk ? [...run.text].length * size : this.#font.widthOfTextAtSize(run.text, size)),
+      (sum, run) => sum + (run.named ? [...run.text].length * size : this.#font.widthOfTextAtSize(run.text, size)),
       0,
     );
   }
@@ -124,7 +123,7 @@ export class Sheet {
     let left = x;
     for (const run of this.#runsOf(text)) {
       const at = { x: left, y: HEIGHT - y, size, color: colorOf(this.pdf, color) };
-      if (run.cjk) this.#cjk.write(this.page, run.text, at);
+      if (run.named) this.#named[run.named].write(this.page, run.text, at);
       else this.page.drawText(run.text, { ...at, font: this.#font });
       left += this.widthOf(run.text, size);
     }
