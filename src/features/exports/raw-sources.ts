@@ -36,6 +36,14 @@ function conditions(table: Table, question: Question): SQL {
   return sql.join(list, sql` and `);
 }
 
+async function countTable(db: Db, table: Table, question: Question, limit: number): Promise<number> {
+  const [found] = await db.query({
+    sql: sql`select count(*) as rows from (select 1 from ${sql.identifier(table.name)} ${sql.identifier(table.alias)} where ${conditions(table, question)} limit ${limit}) x`,
+    row: z.object({ rows: z.number() }),
+  });
+  return found?.rows ?? 0;
+}
+
 async function openTable(db: Db, table: Table, question: Question, columns: readonly Column[]): Promise<Opened> {
   const [name, alias, time] = [sql.identifier(table.name), sql.identifier(table.alias), sql.identifier(table.time)];
   const where = conditions(table, question);
@@ -79,6 +87,7 @@ const sourceOf = (table: Table, totals: string[]): Source => ({
   columns: () => table.columns,
   totals: () => totals,
   check: (question) => void table.filters(question),
+  count: (db, question, limit) => countTable(db, table, question, limit),
   open: (db, question, columns) => openTable(db, table, question, columns),
 });
 

@@ -1,6 +1,7 @@
 import { namedRange } from "../../analytics/named-ranges.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { TimeRange } from "../../analytics/range.ts";
+import type { Db } from "../../db/client.ts";
 import type { Column } from "../../formats/columns.ts";
 import { FORMATS } from "../../formats/table.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
@@ -46,6 +47,22 @@ export function requestOf(workspaceId: string, input: ExportInput, now: EpochUs,
     const errors = error.errors.map((each) => ({ ...each, path: `${under}${each.path}` }));
     throw new AppError(error.kind, error.code, error.message, { errors });
   }
+}
+
+/**
+ * Looks whether the format holds the rows that there are now.
+ * @throws AppError impossible, with the path of the format
+ */
+export async function checkRows(
+  db: Db,
+  workspaceId: string,
+  request: ExportRequest,
+  most = FORMATS[request.format].maxRows,
+): Promise<void> {
+  const source: Source = SOURCES[request.source];
+  if (most === Number.POSITIVE_INFINITY || !source.count) return;
+  if ((await source.count(db, questionOf(workspaceId, request), most + 1)) > most)
+    throw impossible("format", "too_many_rows", `There are more than the ${most} rows that ${request.format} holds.`);
 }
 
 function checked(workspaceId: string, input: ExportInput, now: EpochUs): ExportRequest {

@@ -40,6 +40,8 @@ export interface Source {
   totals(question: Question): string[];
   /** @throws AppError impossible for what cannot be asked; nothing is read yet */
   check(question: Question): void;
+  /** Rows, counted up to a limit; without it there are never more than any format holds. */
+  count?(db: Db, question: Question, limit: number): Promise<number>;
   /** @param columns those that are wanted */
   open(db: Db, question: Question, columns: readonly Column[]): Promise<Opened>;
 }

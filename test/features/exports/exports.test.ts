@@ -5,6 +5,7 @@ import { unzipSync } from "fflate";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { getProgress } from "../../../src/features/exports/queries.ts";
+import { checkRows, requestOf } from "../../../src/features/exports/request.ts";
 import { runExport } from "../../../src/features/exports/run.ts";
 import { type ExportJob, exportInput } from "../../../src/features/exports/schema.ts";
 import { startExport } from "../../../src/features/exports/start.ts";
@@ -300,6 +301,20 @@ it("sees the change of a run that was closed because it fell silent", async () =
 });
 
 describe("a limit", () => {
+  it("of the format refuses a request at once, with the path; of two sources only the raw ones can reach it", async () => {
+    const requestFor = (more: object) =>
+      requestOf(WORKSPACE, exportInput.parse({ source: "executions", format: "xlsx", from: FROM, to: TO, ...more }), Date.now() * 1000);
+    const check = (more: object, most: number) => checkRows(ctx.db, WORKSPACE, requestFor(more), most);
+    await check({ filters: AGENT }, 4_286);
+    await expect(check({ filters: AGENT }, 4_285)).rejects.toMatchObject({
+      kind: "impossible",
+      errors: [{ path: "format", code: "too_many_rows" }],
+    });
+    await expect(check({ source: "events" }, 0)).resolves.toBeUndefined();
+    await expect(check({ source: "agents" }, 0)).resolves.toBeUndefined();
+    await expect(checkRows(ctx.db, WORKSPACE, requestFor({ format: "csv" }))).resolves.toBeUndefined();
+  });
+
   it("ends a job at once, with the number of rows it would have had", async () => {
     const { id } = await queued({ filters: AGENT });
     await runExport({ ...ctx, config: { ...ctx.config, MAX_EXPORT_ROWS: 4_285 } }, WORKSPACE, id);
