@@ -5,7 +5,7 @@ import { dirtyHours, freshness, times } from "./marks.ts";
 import { type Order, type Position, standsAfter } from "./order.ts";
 import type { TimeRange } from "./range.ts";
 import type { Grain, Pieces, Source } from "./source.ts";
-import { cells, list, names, needsRows, type Parts, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
+import { baseBy, basesOf, cells, list, names, type Parts, STAT_COLUMNS, SUMS, stats } from "./stats.ts";
 
 /** One local bucket of the compared or the asked range, and what its rows count for. */
 export interface Slot extends TimeRange {
@@ -24,7 +24,7 @@ export interface Group {
 }
 
 /** A query with every name resolved: what the statement is made of. */
-export interface Plan {
+export interface Plan extends Parts {
   workspaceId: string;
   slots: Slot[];
   source: Source;
@@ -38,10 +38,6 @@ export interface Plan {
   parted: boolean;
   /** Predicates over a row of the given alias. */
   filters: ((alias: string, rollup: boolean) => SQL)[];
-  quantiles: number[];
-  users: boolean;
-  agents: boolean;
-  sketches: boolean;
   /** Whether the totals are asked for. */
   totalled: boolean;
   /** The groups that keep their own row; the rest becomes one row. Absent without groups. */
@@ -69,8 +65,8 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
     sql`${row}.bucket as at`,
     sql`${slotOf(sql`${row}.bucket`)} as slot`,
     ...plan.groups.map((group, index) => sql`${group.text(grain.table, slotOf(sql`${row}.bucket`))} as ${sql.identifier(`g${index}`)}`),
-    sql`${row}.status`,
-    SUMS,
+    sql`${row}.status, ${row}.executions`,
+    ...plan.sums.map((name) => sql`${row}.${sql.identifier(name)}`),
     ...(plan.quantiles.length > 0 || plan.sketches
       ? [sql`${united(sql`sketch_keys`)} as sketch_keys, ${united(sql`sketch_counts`)} as sketch_counts`]
       : []),
@@ -106,9 +102,8 @@ function emptyRollups(plan: Plan): SQL {
   const columns = [
     sql`null::text as unit, null::timestamptz as at, null::int as slot`,
     ...plan.groups.map((_, index) => sql`null::text as ${sql.identifier(`g${index}`)}`),
-    sql`null::text as status, 0::bigint as executions, 0::bigint as errors, 0::bigint as duration_count, 0::numeric as duration_sum_ms`,
-    sql`0::numeric as duration_sum_squares, null::bigint as duration_min_ms, null::bigint as duration_max_ms, 0::numeric as credits`,
-    sql`0::numeric as tokens_in, 0::numeric as tokens_out`,
+    sql`null::text as status, null::bigint as executions`,
+    ...plan.sums.map((name) => sql.raw(`null::${SUMS[name].type} as ${name}`)),
     ...(plan.quantiles.length > 0 || plan.sketches ? [sql`null::int[] as sketch_keys, null::int[] as sketch_counts`] : []),
     ...(plan.users ? [sql`null::text[] as users`] : []),
     ...(plan.agents ? [sql`null::text[] as agents`] : []),
@@ -118,11 +113,16 @@ function emptyRollups(plan: Plan): SQL {
 
 /** Raw rows of the pieces no rollup may answer: what only they can cut, and every hour (or day) with a mark. */
 function rawRows(plan: Plan): SQL {
+  const durations = plan.sketches || plan.quantiles.length > 0 || plan.sums.some((name) => name.startsWith("duration"));
   const columns = [
     sql`${slotOf(sql`e.started_at`)} as slot`,
     ...plan.groups.map((group, index) => sql`${group.text("e", slotOf(sql`e.started_at`))} as ${sql.identifier(`g${index}`)}`),
-    sql`e.status, (e.error_type is not null)::int as errors`,
-    sql`case when e.status <> 'running' then e.duration_ms end as duration_ms, e.credits, e.tokens_in, e.tokens_out`,
+    sql`e.status`,
+    ...(plan.sums.includes("errors") ? [sql`(e.error_type is not null)::int as errors`] : []),
+    ...(durations ? [sql`case when e.status <> 'running' then e.duration_ms end as duration_ms`] : []),
+    ...(["credits", "tokens_in", "tokens_out"] as const)
+      .filter((name) => plan.sums.includes(name))
+      .map((name) => sql`e.${sql.identifier(name)}`),
     ...(plan.users ? [sql`e.user_id`] : []),
     ...(plan.agents ? [sql`e.agent_id`] : []),
   ];
@@ -144,35 +144,19 @@ function pieces(plan: Plan): SQL {
     raw_pieces(lo, hi) as materialized (select lo, hi from ${intervals(plan.pieces.raw)} union all ${rest})`;
 }
 
-const placeOf = (row: SQL) => sql`(select periods from slot)[${row}.slot] as period, (select buckets from slot)[${row}.slot] as out`;
+/** Rows with the period and the bucket of their slot. */
+const placed = (rows: SQL) =>
+  sql`select r.*, (select periods from slot)[r.slot] as period, (select buckets from slot)[r.slot] as out from (${rows} offset 0) r`;
 
 /** Adds the rank of a row's group; everything past the limit has rank 0 and no group of its own. */
-function ranked(plan: Plan, columns: SQL, table: string, where = sql``): SQL {
+function ranked(plan: Plan, table: string): SQL {
   const row = sql`${sql.identifier(table)} r`;
-  if (!plan.top) return sql`select ${columns}, 0 as rank from ${row}${where}`;
+  if (!plan.top) return sql`select r.*, 0 as rank from ${row}`;
   const same = sql.join(
     keyNames(plan).map((name) => sql`k.${sql.identifier(name)} = r.${sql.identifier(name)}`),
     sql` and `,
   );
-  return sql`select ${columns}, coalesce(k.rank, 0) as rank from ${row} left join top k on ${same}${where}`;
-}
-
-/** The rows with their period, bucket and rank, for what sums do not hold. Sets and sketches stand in the rows of status ''. */
-function rankedRows(plan: Plan): SQL {
-  const columns = sql`r.*, ${placeOf(sql`r`)}`;
-  const kept = plan.top ? sql`materialized` : sql``;
-  const united = plan.byStatus ? undefined : sql` where r.status = ''`;
-  return sql`rolls as ${kept} (${ranked(plan, columns, "rolls0", united)}), raws as ${kept} (${ranked(plan, columns, "raws0")}),`;
-}
-
-/** The sums of each period, bucket, group and status. */
-function allCells(plan: Plan): SQL {
-  const keys = keyNames(plan).map((name) => sql`${sql.identifier(name)}`);
-  const of = (table: string) => {
-    const row = sql.identifier(table);
-    return list([placeOf(sql`${row}`), ...keyNames(plan).map((name) => sql`${row}.${sql.identifier(name)}`)]);
-  };
-  return cells([sql`period`, sql`out`, ...keys], of("rolls0"), of("raws0"), plan.top !== undefined);
+  return sql`select r.*, coalesce(k.rank, 0) as rank from ${row} left join top k on ${same}`;
 }
 
 /**
@@ -187,18 +171,23 @@ export function compile(plan: Plan): SQL {
   const keys = keyNames(plan);
   const groups = plan.top ? sql`, ${topGroups(plan, plan.top)}` : sql``;
   const labels = plan.top ? sql`array[${list(keys.map((name) => sql`t.${sql.identifier(name)}`))}, t.sort_value]` : sql`null`;
-  const rows = needsRows(plan);
+  const cellKeys = ["period", "out", ...keys];
+  const kept = sql.raw(plan.top ? "materialized" : "not materialized");
+  const bases = basesOf(plan);
+  const merged = bases.map((base) => sql`, ${sql.raw(base)}0 as materialized (${baseBy(base, cellKeys, !plan.byStatus)})`);
+  const rankedBases = bases.map((base) => sql`${sql.raw(base)} as ${kept} (${ranked(plan, `${base}0`)}), `);
+  const exact = plan.quantiles.length > 0 ? sql`raws as (${ranked(plan, "raws0")}), ` : sql``;
   const joinTop = plan.top ? sql` left join top t on t.rank = f.rank` : sql``;
   return sql`with recursive
   slot as materialized (select ${times(plan.slots.map((slot) => slot.from))} as starts, ${ints((slot) => slot.bucket)} as buckets, ${ints((slot) => slot.period)} as periods,
     ${ints((slot) => slot.hourOfDay)} as hours, ${ints((slot) => slot.dayOfWeek)} as days),
   ${dirtyHours(plan.workspaceId, Math.floor(first / HOUR_US) * HOUR_US, last)},
   ${pieces(plan)},
-  rolls0 as materialized (${rollups(plan)}),
-  raws0 as ${sql.raw(rows ? "materialized" : "not materialized")} (${rawRows(plan)}),
-  cells0 as materialized (${allCells(plan)})${groups},
-  cells as ${plan.top ? sql`materialized` : sql``} (${ranked(plan, sql`r.*`, "cells0")}),
-  ${rows ? rankedRows(plan) : sql``}
+  rolls0 as materialized (${placed(rollups(plan))}),
+  raws0 as ${sql.raw(bases.length > 0 ? "materialized" : "not materialized")} (${placed(rawRows(plan))}),
+  cells0 as materialized (${cells(cellKeys, plan, plan.top !== undefined)})${sql.join(merged)}${groups},
+  cells as ${kept} (${ranked(plan, "cells0")}),
+  ${sql.join(rankedBases)}${exact}
   ${plan.parted ? sql`fine as (${stats(["period", "out", "rank"], plan)}),` : sql``}
   total as (${stats(["period"], plan)})
   select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups, ${list(STAT_COLUMNS.map((name) => sql`null as ${sql.identifier(name)}`))}, ${meta(plan)} as meta
@@ -237,11 +226,12 @@ function topGroups(plan: Plan, top: NonNullable<Plan["top"]>): SQL {
   const [first] = top.by;
   const sort = first ? sql`(${first.column})::${sql.raw(first.type)}::text` : sql`null::text`;
   const after = first && top.after ? sql`where ${standsAfter(first, names(keys), top.after)}` : sql``;
-  const asked = (table: string) => sql`select * from ${sql.identifier(table)} where (select periods from slot)[slot] = 0`;
+  const tables = ["cells", ...basesOf(top.parts), ...(top.parts.quantiles.length > 0 ? ["raws"] : [])];
+  const asked = tables.map((table) => sql`${sql.identifier(table)} as (select * from ${sql.identifier(`${table}0`)} where period = 0)`);
   // Groups that only the compared range has are part of the rest.
   return sql`top as materialized (
     select * from (
-      with ${needsRows(top.parts) ? sql`rolls as (${asked("rolls0")}), raws as (${asked("raws0")}), ` : sql``}cells as (select * from cells0 where period = 0)
+      with ${list(asked)}
       select ${names(keys)}, ${sort} as sort_value, row_number() over (order by ${list([...order, names(keys)])}) as rank
       from (${stats(keys, top.parts)}) ranked_groups ${after}
     ) ranked where rank <= ${top.limit}

@@ -28,6 +28,12 @@ export interface Sums {
 
 export type Value = number | string | null;
 export type Part = "sums" | "durations" | "users" | "agents";
+/** Sums that only some measures are made of; the number of executions by status is always there. */
+export const SUM_NAMES = [
+  ...(["errors", "duration_count", "duration_sum_ms", "duration_sum_squares", "duration_min_ms", "duration_max_ms"] as const),
+  ...(["credits", "tokens_in", "tokens_out"] as const),
+] as const;
+export type SumName = (typeof SUM_NAMES)[number];
 
 export interface Measure {
   /** What a number of it counts. */
@@ -40,6 +46,7 @@ export interface Measure {
   good: "up" | "down" | null;
   description: string;
   needs: Part;
+  sums: readonly SumName[];
   quantile?: number;
   finish(sums: Sums, quantiles: readonly number[]): Value;
 }
@@ -50,7 +57,8 @@ const fraction = (part: number, whole: number) => (whole === 0 ? null : part / w
 type CountName = "executions" | "successes" | "failures" | "timeouts" | "cancellations" | "running" | "errors";
 
 function counted(name: CountName, good: Measure["good"], description: string): Measure {
-  return { unit: "executions", additive: true, empty: 0, good, description, needs: "sums", finish: (sums) => sums[name] };
+  const sums = name === "errors" ? ([name] as const) : [];
+  return { unit: "executions", additive: true, empty: 0, good, description, needs: "sums", sums, finish: (of) => of[name] };
 }
 
 function quantile(q: number): Measure {
@@ -63,11 +71,12 @@ function quantile(q: number): Measure {
     if (key === undefined || sums.duration_min_ms === null || sums.duration_max_ms === null) return null;
     return Math.round(sketchValue(key, sums.duration_min_ms, sums.duration_max_ms) * 1000) / 1000;
   };
-  return { unit: "ms", additive: false, empty: null, good: "down", description, needs: "durations", quantile: q, finish };
+  const sums = ["duration_count", "duration_min_ms", "duration_max_ms"] as const;
+  return { unit: "ms", additive: false, empty: null, good: "down", description, needs: "durations", sums, quantile: q, finish };
 }
 
-function duration(good: Measure["good"], description: string, finish: Measure["finish"]): Measure {
-  return { unit: "ms", additive: false, empty: null, good, description, needs: "sums", finish };
+function duration(good: Measure["good"], sums: readonly SumName[], description: string, finish: Measure["finish"]): Measure {
+  return { unit: "ms", additive: false, empty: null, good, description, needs: "sums", sums, finish };
 }
 
 /** The catalogue. A caller's measure name only ever chooses from here. */
@@ -85,6 +94,7 @@ export const MEASURES = {
     good: "up",
     description: "successes / (successes + failures + timeouts + cancellations).",
     needs: "sums",
+    sums: [],
     finish: (sums) => fraction(sums.successes, ended(sums)),
   },
   failure_rate: {
@@ -94,13 +104,17 @@ export const MEASURES = {
     good: "down",
     description: "failures / (successes + failures + timeouts + cancellations).",
     needs: "sums",
+    sums: [],
     finish: (sums) => fraction(sums.failures, ended(sums)),
   },
-  duration_avg: duration("down", "Mean duration of the ended runs whose duration is known.", (sums) =>
-    fraction(Number(sums.duration_sum_ms), sums.duration_count),
+  duration_avg: duration(
+    "down",
+    ["duration_count", "duration_sum_ms"],
+    "Mean duration of the ended runs whose duration is known.",
+    (sums) => fraction(Number(sums.duration_sum_ms), sums.duration_count),
   ),
-  duration_min: duration(null, "Shortest duration.", (sums) => sums.duration_min_ms),
-  duration_max: duration("down", "Longest duration.", (sums) => sums.duration_max_ms),
+  duration_min: duration(null, ["duration_min_ms"], "Shortest duration.", (sums) => sums.duration_min_ms),
+  duration_max: duration("down", ["duration_max_ms"], "Longest duration.", (sums) => sums.duration_max_ms),
   duration_p50: quantile(0.5),
   duration_p75: quantile(0.75),
   duration_p90: quantile(0.9),
@@ -108,6 +122,7 @@ export const MEASURES = {
   duration_p99: quantile(0.99),
   duration_stddev: duration(
     "down",
+    ["duration_count", "duration_sum_ms", "duration_sum_squares"],
     "Sample standard deviation (n - 1) of the durations; null below two.",
     (sums) => sums.duration_stddev_ms,
   ),
@@ -118,6 +133,7 @@ export const MEASURES = {
     good: "down",
     description: "Sum of credits, an exact decimal.",
     needs: "sums",
+    sums: ["credits"],
     finish: (sums) => sums.credits,
   },
   credits_avg: {
@@ -127,6 +143,7 @@ export const MEASURES = {
     good: "down",
     description: "credits / executions, rounded to 6 decimals.",
     needs: "sums",
+    sums: ["credits"],
     finish: (sums) => sums.credits_avg,
   },
   tokens_in: {
@@ -136,6 +153,7 @@ export const MEASURES = {
     good: null,
     description: "Sum of input tokens.",
     needs: "sums",
+    sums: ["tokens_in"],
     finish: (sums) => Number(sums.tokens_in),
   },
   tokens_out: {
@@ -145,6 +163,7 @@ export const MEASURES = {
     good: null,
     description: "Sum of output tokens.",
     needs: "sums",
+    sums: ["tokens_out"],
     finish: (sums) => Number(sums.tokens_out),
   },
   active_users: {
@@ -154,6 +173,7 @@ export const MEASURES = {
     good: "up",
     description: "Distinct users with an execution in the range.",
     needs: "users",
+    sums: [],
     finish: (sums) => sums.active_users,
   },
   active_agents: {
@@ -163,6 +183,7 @@ export const MEASURES = {
     good: "up",
     description: "Distinct agents with an execution in the range.",
     needs: "agents",
+    sums: [],
     finish: (sums) => sums.active_agents,
   },
   errors: counted("errors", "down", "Executions that carry an error, whatever their status."),

@@ -3,7 +3,7 @@ import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
 import type { Group, Plan, Slot } from "./compile.ts";
 import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
-import { type Measure, type MeasureName, measureOf } from "./measures.ts";
+import { type Measure, type MeasureName, measureOf, SUM_NAMES } from "./measures.ts";
 import type { Order, Position } from "./order.ts";
 import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
 import { sketchValueSql } from "./sketch.ts";
@@ -117,9 +117,10 @@ const FLOATS: readonly MeasureName[] = ["success_rate", "failure_rate", "duratio
 
 const orderOf = (query: Query) => query.order_by ?? query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
 
-/** What these measures need beside sums; the quantiles stay the asked list, so that their places in it hold. */
+/** What these measures need; the quantiles stay the asked list, so that their places in it hold. */
 function partsOf(measures: readonly Measure[], quantiles: number[]): Parts {
   return {
+    sums: SUM_NAMES.filter((name) => measures.some((measure) => measure.sums.includes(name))),
     quantiles: measures.some((measure) => measure.quantile !== undefined) ? quantiles : [],
     users: measures.some((measure) => measure.needs === "users"),
     agents: measures.some((measure) => measure.needs === "agents"),

@@ -1,8 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
+import type { SumName } from "./measures.ts";
 import { sketchKey } from "./sketch.ts";
 
-/** What a question needs beside the sums, which are always there. */
+/** What a question needs beside the numbers of executions by status, which are always there. */
 export interface Parts {
+  sums: readonly SumName[];
   quantiles: number[];
   users: boolean;
   agents: boolean;
@@ -10,47 +12,91 @@ export interface Parts {
   sketches: boolean;
 }
 
-/** Whether the rows themselves are needed, and not only sums of them. */
-export const needsRows = ({ quantiles, users, agents, sketches }: Parts) => quantiles.length > 0 || users || agents || sketches;
-
 export const list = (items: readonly SQL[]) => sql.join([...items], sql`, `);
 export const names = (items: readonly string[]) => list(items.map((name) => sql`${sql.identifier(name)}`));
-export const SUMS = sql`executions, errors, duration_count, duration_sum_ms, duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out`;
 
 const count = (status: string) => sql`coalesce(sum(executions) filter (where status = ${sql.raw(`'${status}'`)}), 0)::bigint`;
 
-const CELL = [
-  ...["executions", "errors", "duration_count", "rolled_durations", "duration_sum_ms", "duration_sum_squares"],
-  ...["duration_min_ms", "duration_max_ms", "credits", "tokens_in", "tokens_out", "raw_rows"],
-];
-const AGGREGATES: Record<string, string> = { duration_min_ms: "min", duration_max_ms: "max" };
+interface Sum {
+  type: string;
+  /** Over a raw row. */
+  raw: string;
+  aggregate: "sum" | "min" | "max";
+}
+/** The sums of a rollup row, and how a raw row gives them. */
+export const SUMS: Record<SumName, Sum> = {
+  errors: { type: "bigint", raw: "errors", aggregate: "sum" },
+  duration_count: { type: "bigint", raw: "(duration_ms is not null)::int", aggregate: "sum" },
+  duration_sum_ms: { type: "numeric", raw: "duration_ms", aggregate: "sum" },
+  duration_sum_squares: { type: "numeric", raw: "duration_ms::numeric * duration_ms", aggregate: "sum" },
+  duration_min_ms: { type: "bigint", raw: "duration_ms", aggregate: "min" },
+  duration_max_ms: { type: "bigint", raw: "duration_ms", aggregate: "max" },
+  credits: { type: "numeric", raw: "credits", aggregate: "sum" },
+  tokens_in: { type: "numeric", raw: "tokens_in", aggregate: "sum" },
+  tokens_out: { type: "numeric", raw: "tokens_out", aggregate: "sum" },
+};
 
 /**
  * What all sums are made of: rows of `rolls0` and `raws0` by the keys and the status. Summed up once here when groups are to be
  * ranked, because the rows are then read three times (for the order, the groups and the total).
  */
-export function cells(keys: readonly SQL[], rolls: SQL, raws: SQL, summed: boolean): SQL {
-  const rows = sql`select ${rolls}, status, executions, errors, duration_count, duration_count as rolled_durations, duration_sum_ms, duration_sum_squares,
-      duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out, 0 as raw_rows from rolls0
-    union all
-    select ${raws}, status, 1, errors, (duration_ms is not null)::int, 0, duration_ms, duration_ms::numeric * duration_ms, duration_ms, duration_ms,
-      credits, tokens_in, tokens_out, 1 from raws0`;
+export function cells(keys: readonly string[], { sums, quantiles }: Parts, summed: boolean): SQL {
+  // Whether a rollup took part decides whether a quantile is exact.
+  const rolled = quantiles.length > 0 ? [{ name: "rolled_durations", rolled: "duration_count", raw: "0", aggregate: "sum" }] : [];
+  const columns = [
+    { name: "executions", rolled: "executions", raw: "1", aggregate: "sum" },
+    ...sums.map((name) => ({ name, rolled: name, ...SUMS[name] })),
+    ...rolled,
+    { name: "raw_rows", rolled: "0", raw: "1", aggregate: "sum" },
+  ];
+  const of = (kind: "rolled" | "raw", table: string) =>
+    sql`select ${names([...keys, "status"])}, ${sql.raw(columns.map((column) => `${column[kind]} as ${column.name}`).join(", "))} from ${sql.identifier(table)}`;
+  const rows = sql`${of("rolled", "rolls0")} union all ${of("raw", "raws0")}`;
   if (!summed) return rows;
-  const sums = CELL.map((name) => sql.raw(`${AGGREGATES[name] ?? "sum"}(${name}) as ${name}`));
-  return sql`select ${list(keys)}, status, ${list(sums)} from (${rows}) rows(${list([...keys, sql`status`, ...CELL.map((name) => sql.raw(name))])}) group by ${list(keys)}, status`;
+  const totals = sql.raw(columns.map(({ name, aggregate }) => `${aggregate}(${name}) as ${name}`).join(", "));
+  return sql`select ${names([...keys, "status"])}, ${totals} from (${rows}) rows group by ${names([...keys, "status"])}`;
 }
 
-function sumsBy(keys: readonly string[]): SQL {
+/** @returns the columns of `SUM_COLUMNS`; those that nobody asked for are empty */
+function sumsBy(keys: readonly string[], { sums, quantiles }: Parts): SQL {
+  const has = (...needed: SumName[]) => needed.every((name) => sums.includes(name));
+  const total = (name: "credits" | "tokens_in" | "tokens_out" | "duration_sum_ms") =>
+    has(name) ? sql`coalesce(sum(${sql.identifier(name)}), 0)` : sql`0::numeric`;
+  const counted = (name: "errors" | "duration_count") => (has(name) ? sql`sum(${sql.identifier(name)})::bigint` : sql`0::bigint`);
+  const variance = sql`(sum(duration_sum_squares) - sum(duration_sum_ms) ^ 2 / sum(duration_count)) / (sum(duration_count) - 1)`;
+  return sql`select ${names(keys)}, sum(executions)::bigint as executions, ${count("success")} as successes, ${count("failure")} as failures,
+    ${count("timeout")} as timeouts, ${count("cancelled")} as cancellations, ${count("running")} as running, ${counted("errors")} as errors,
+    ${counted("duration_count")} as duration_count, ${quantiles.length > 0 ? sql`sum(rolled_durations)::bigint` : sql`0::bigint`} as rolled_durations,
+    ${total("duration_sum_ms")} as duration_sum_ms, ${has("duration_min_ms") ? sql`min(duration_min_ms)` : sql`null::bigint`} as duration_min_ms,
+    ${has("duration_max_ms") ? sql`max(duration_max_ms)` : sql`null::bigint`} as duration_max_ms,
+    ${has("duration_sum_squares") ? sql`case when sum(duration_count) > 1 then sqrt(greatest(0, ${variance}))::float8 end` : sql`null::float8`} as duration_stddev_ms,
+    round(${total("credits")}, 6) as credits, round(${total("credits")} / sum(executions), 6) as credits_avg,
+    ${total("tokens_in")} as tokens_in, ${total("tokens_out")} as tokens_out
+    from cells group by ${names(keys)}`;
+}
+
+/** What is merged once for all that is asked of it: the buckets of the sketches, and the distinct ids. */
+export const BASES = ["sketches", "users", "agents"] as const;
+export type Base = (typeof BASES)[number];
+export const basesOf = ({ quantiles, users, agents, sketches }: Parts): Base[] =>
+  BASES.filter((base) => (base === "sketches" ? sketches || quantiles.length > 0 : base === "users" ? users : agents));
+
+/**
+ * A base by the keys, from `rolls0` and `raws0`. Grouped and not by UNION: the planner takes all rows of a UNION for different,
+ * and lays out a hash table for that many.
+ * @param united whether sketches and sets stand in the rows of status ''
+ */
+export function baseBy(base: Base, keys: readonly string[], united: boolean): SQL {
   const key = names(keys);
-  return sql`select ${key}, sum(executions)::bigint as executions, ${count("success")} as successes, ${count("failure")} as failures,
-    ${count("timeout")} as timeouts, ${count("cancelled")} as cancellations, ${count("running")} as running, sum(errors)::bigint as errors,
-    sum(duration_count)::bigint as duration_count, sum(rolled_durations)::bigint as rolled_durations,
-    coalesce(sum(duration_sum_ms), 0) as duration_sum_ms, min(duration_min_ms) as duration_min_ms, max(duration_max_ms) as duration_max_ms,
-    case when sum(duration_count) > 1 then sqrt(greatest(0, sum(duration_sum_squares) - sum(duration_sum_ms) ^ 2 / sum(duration_count))
-      / (sum(duration_count) - 1))::float8 end as duration_stddev_ms,
-    round(coalesce(sum(credits), 0), 6) as credits, round(coalesce(sum(credits), 0) / sum(executions), 6) as credits_avg,
-    coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out
-    from cells group by ${key}`;
+  const where = united ? sql` where status = ''` : sql``;
+  if (base === "sketches")
+    return sql`select ${key}, sketch_key, sum(n) as n from (
+      select ${key}, unnest(sketch_keys) as sketch_key, unnest(sketch_counts) as n from rolls0${where}
+      union all select ${key}, ${sketchKey(sql`duration_ms`)}, 1 from raws0 where duration_ms is not null
+    ) counts group by ${key}, sketch_key`;
+  const raw = sql.raw(base === "users" ? "user_id" : "agent_id");
+  return sql`select ${key}, id from (select ${key}, unnest(${sql.identifier(base)}) as id from rolls0${where} union all select ${key}, ${raw} from raws0) every
+    group by ${key}, id`;
 }
 
 /** The rank of a quantile is ceil(q n), as percentile_disc has it: the sketch and the exact value mean the same rank. */
@@ -59,10 +105,7 @@ function keysBy(keys: readonly string[], quantiles: readonly number[]): SQL {
   const at = quantiles.map((q) => sql`min(sketch_key) filter (where reached >= greatest(1, ceil(${sql.raw(String(q))}::numeric * total)))`);
   return sql`select ${key}, array[${list(at)}] as quantile_keys from (
     select ${key}, sketch_key, sum(n) over (partition by ${key} order by sketch_key) as reached, sum(n) over (partition by ${key}) as total from (
-      select ${key}, sketch_key, sum(n) as n from (
-        select ${key}, unnest(sketch_keys) as sketch_key, unnest(sketch_counts) as n from rolls
-        union all select ${key}, ${sketchKey(sql`duration_ms`)}, 1 from raws where duration_ms is not null
-      ) counts group by ${key}, sketch_key
+      select ${key}, sketch_key, sum(n) as n from sketches group by ${key}, sketch_key
     ) merged
   ) ranked group by ${key}`;
 }
@@ -71,10 +114,7 @@ function keysBy(keys: readonly string[], quantiles: readonly number[]): SQL {
 function sketchBy(keys: readonly string[]): SQL {
   const key = names(keys);
   return sql`select ${key}, string_agg(sketch_key || ':' || n, ',' order by sketch_key) as sketch from (
-    select ${key}, sketch_key, sum(n) as n from (
-      select ${key}, unnest(sketch_keys) as sketch_key, unnest(sketch_counts) as n from rolls
-      union all select ${key}, ${sketchKey(sql`duration_ms`)}, 1 from raws where duration_ms is not null
-    ) counts group by ${key}, sketch_key
+    select ${key}, sketch_key, sum(n) as n from sketches group by ${key}, sketch_key
   ) merged group by ${key}`;
 }
 
@@ -84,13 +124,9 @@ function exactBy(keys: readonly string[], quantiles: readonly number[]): SQL {
     from raws where duration_ms is not null group by ${key}`;
 }
 
-/** Grouped and not by UNION: the planner takes all rows of a UNION for different, and lays out a hash table for that many. */
-function distinctBy(keys: readonly string[], rolled: string, raw: string, as: string): SQL {
+function distinctBy(keys: readonly string[], base: "users" | "agents"): SQL {
   const key = names(keys);
-  return sql`select ${key}, count(*) as ${sql.identifier(as)} from (
-    select ${key}, id from (select ${key}, unnest(${sql.identifier(rolled)}) as id from rolls union all select ${key}, ${sql.identifier(raw)} from raws) every
-    group by ${key}, id
-  ) ids group by ${key}`;
+  return sql`select ${key}, count(*) as ${sql.raw(`active_${base}`)} from (select ${key}, id from ${sql.raw(base)} group by ${key}, id) ids group by ${key}`;
 }
 
 const SUM_COLUMNS = [
@@ -100,8 +136,9 @@ const SUM_COLUMNS = [
 export const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms", "active_users", "active_agents", "sketch"];
 
 /**
- * All sums for every combination of the keys (at least one), from `cells`, and what sums do not hold from `rolls` and `raws`. The parts are stacked and grouped, not
- * joined: their sizes are unknown to the planner, and it could run one of them again for each row of another.
+ * All sums for every combination of the keys (at least one), from `cells`, and what sums do not hold from the bases and `raws`. The
+ * parts are stacked and grouped, not joined: their sizes are unknown to the planner, and it could run one of them again for each
+ * row of another.
  */
 export function stats(keys: readonly string[], parts: Parts): SQL {
   const quantiles = parts.quantiles.length > 0;
@@ -109,8 +146,8 @@ export function stats(keys: readonly string[], parts: Parts): SQL {
     ...(quantiles ? [{ query: keysBy(keys, parts.quantiles), column: "quantile_keys" }] : []),
     ...(quantiles ? [{ query: exactBy(keys, parts.quantiles), column: "quantile_exact_ms" }] : []),
     ...(parts.sketches ? [{ query: sketchBy(keys), column: "sketch" }] : []),
-    ...(parts.users ? [{ query: distinctBy(keys, "users", "user_id", "active_users"), column: "active_users" }] : []),
-    ...(parts.agents ? [{ query: distinctBy(keys, "agents", "agent_id", "active_agents"), column: "active_agents" }] : []),
+    ...(parts.users ? [{ query: distinctBy(keys, "users"), column: "active_users" }] : []),
+    ...(parts.agents ? [{ query: distinctBy(keys, "agents"), column: "active_agents" }] : []),
   ];
   const extra = extras.map(({ column }) => column);
   const stacked = extras.map(({ query, column }) => {
@@ -119,7 +156,7 @@ export function stats(keys: readonly string[], parts: Parts): SQL {
   });
   const typed: Record<string, SQL> = { quantile_keys: sql`null::int[]`, quantile_exact_ms: sql`null::bigint[]`, sketch: sql`null::text` };
   const empty = extra.map((name) => sql`${typed[name] ?? sql`null::bigint`} as ${sql.identifier(name)}`);
-  const first = sql`select ${names(keys)}, ${list([...SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`), ...empty])} from (${sumsBy(keys)}) sums`;
+  const first = sql`select ${names(keys)}, ${list([...SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`), ...empty])} from (${sumsBy(keys, parts)}) sums`;
   const result = STAT_COLUMNS.map((name) => {
     const absent = !SUM_COLUMNS.includes(name) && !extra.includes(name);
     return sql`${absent ? (typed[name] ?? sql`0::bigint`) : sql`max(${sql.identifier(name)})`} as ${sql.identifier(name)}`;
