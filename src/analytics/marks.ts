@@ -5,22 +5,26 @@ import { DAY_US, type EpochUs, formatInstant } from "../lib/time.ts";
 /** A list of moments as a parameter. */
 export const times = (list: readonly EpochUs[]) => sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
 
-/**
- * Marks inside the range, by a loose index scan: an hour that is being written has thousands of marks, and one probe finds it.
- */
-export function dirtyHours(workspaceId: string, from: number, to: number): SQL {
-  const bounds = sql`m.unit = 'hour' and ${inWorkspace(workspaceId, "m")} and m.bucket < ${formatInstant(to)}::timestamptz`;
-  return sql`dirty_hours_scan(hour) as (
+/** The marked buckets of a unit inside the range, by a loose index scan: one that is being written has thousands of marks, and one probe finds it. */
+function markedBuckets(unit: "hour" | "day", workspaceId: string, from: EpochUs, to: EpochUs): SQL {
+  const bounds = sql`m.unit = ${sql.raw(`'${unit}'`)} and ${inWorkspace(workspaceId, "m")} and m.bucket < ${formatInstant(to)}::timestamptz`;
+  const scan = sql.raw(`marked_${unit}s`);
+  return sql`${scan}(bucket) as (
     (select m.bucket from rollup_marks m where ${bounds} and m.bucket >= ${formatInstant(from)}::timestamptz order by m.bucket limit 1)
     union all
-    select (select m.bucket from rollup_marks m where ${bounds} and m.bucket > d.hour order by m.bucket limit 1)
-    from dirty_hours_scan d where d.hour is not null
-  ), dirty_hours as materialized (select hour from dirty_hours_scan where hour is not null),
+    select (select m.bucket from rollup_marks m where ${bounds} and m.bucket > d.bucket order by m.bucket limit 1)
+    from ${scan} d where d.bucket is not null
+  )`;
+}
+
+/** CTEs (of a `with recursive`) with the marked hours of the range, and the days that have a mark or a marked hour. */
+export function dirtyHours(workspaceId: string, from: EpochUs, to: EpochUs): SQL {
+  return sql`${markedBuckets("hour", workspaceId, from, to)},
+  dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
+  ${markedBuckets("day", workspaceId, Math.floor(from / DAY_US) * DAY_US, to)},
   dirty_days as materialized (
     select date_trunc('day', hour, 'UTC') as day from dirty_hours
-    union
-    select m.bucket from rollup_marks m where m.unit = 'day' and ${inWorkspace(workspaceId, "m")}
-      and m.bucket >= ${formatInstant(Math.floor(from / DAY_US) * DAY_US)}::timestamptz and m.bucket < ${formatInstant(to)}::timestamptz
+    union select bucket from marked_days where bucket is not null
   )`;
 }
 

@@ -1,23 +1,20 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { inWorkspace } from "../db/scope.ts";
-import { formatInstant, MINUTE_US } from "../lib/time.ts";
+import { DAY_US, formatInstant, MINUTE_US } from "../lib/time.ts";
+import { dirtyHours, times } from "./marks.ts";
 import { type Prepared, statementOf } from "./query.ts";
 import type { TimeRange } from "./range.ts";
-
-/** A session ends when a user starts nothing for this long. */
-export const SESSION_GAP_MINUTES = 30;
-
-/** Upper ends (ms, excluded) of the classes of session lengths; the last class has none. */
-const LENGTHS_MS = [30_000, 120_000, 300_000, 900_000, 1_800_000];
-export const LENGTH_NAMES = ["0-30s", "30s-2m", "2m-5m", "5m-15m", "15m-30m", "30m+"];
+import { joinedSessions, LENGTH_NAMES, LENGTH_US, lengthKey, momentsOf, SESSION_GAP_MINUTES, SESSION_SUMS } from "./session-parts.ts";
+import { parseSketch, type SketchCells, sketchValue } from "./sketch.ts";
+import { list } from "./stats.ts";
 
 export interface Sessions {
   sessions: number;
   users: number;
   sessions_per_user: number | null;
   activities_per_session: number | null;
-  /** From the first activity of a session to its last; one activity makes a session of 0 ms. */
+  /** From the first activity of a session to its last; one activity makes a session of 0 ms. Quantiles within 1 %. */
   duration_ms: { avg: number | null; p50: number | null; p90: number | null };
   /** Share of sessions with a single activity. */
   single_activity_rate: number | null;
@@ -26,58 +23,82 @@ export interface Sessions {
   rows: number;
 }
 
-const nullable = z.coerce.number().nullable();
 const row = z.object({
-  sessions: z.number(),
+  sessions: z.coerce.number(),
   users: z.number(),
-  activities: nullable,
-  avg: nullable,
-  quantiles: z.array(z.number()).nullable(),
-  single: z.number(),
-  lengths: z.array(z.coerce.number()),
+  activities: z.coerce.number(),
+  singles: z.coerce.number(),
+  length_sum_us: z.coerce.number(),
+  length_min_us: z.coerce.number(),
+  length_max_us: z.coerce.number(),
+  classes: z.array(z.coerce.number()),
+  sketch: z.string().nullable(),
+  rows: z.coerce.number(),
 });
+
+/** Days (UTC) that lie in the range as a whole, and what is left of it; the gap before the range belongs to that. */
+function cut({ from, to }: TimeRange) {
+  const [first, last] = [Math.ceil(from / DAY_US) * DAY_US, Math.floor(to / DAY_US) * DAY_US];
+  // What happened in the gap before the range decides whether its first activity goes on with an older session.
+  const since = from - SESSION_GAP_MINUTES * MINUTE_US;
+  if (first >= last) return { days: [], rest: [{ from: since, to }] };
+  const days = Array.from({ length: Math.round((last - first) / DAY_US) }, (_, index) => first + index * DAY_US);
+  return { days, rest: [{ from: since, to: first }, ...(to > last ? [{ from: last, to }] : [])] };
+}
+
+/** The value whose rank is ceil(q n), as the kernel's quantiles have it. */
+function quantile(cells: SketchCells, q: number, minMs: number, maxMs: number): number | null {
+  let left = Math.max(1, Math.ceil(q * cells.reduce((sum, { count }) => sum + count, 0)));
+  for (const { key, count } of cells) {
+    left -= count;
+    if (left <= 0) return sketchValue(key, minMs, maxMs);
+  }
+  return null;
+}
 
 /**
  * Sessions that begin in the range, by the 30-minute rule over executions (their start) and events. A session that is still
- * going on at the end of the range is counted as far as it has come.
+ * going on at the end of the range is counted as far as it has come. Days without a mark come from `sessions_daily`; what of
+ * them may go on over midnight, and all raw moments, are joined here.
  */
 export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessions> {
-  const [from, to] = [sql`${formatInstant(range.from)}::timestamptz`, sql`${formatInstant(range.to)}::timestamptz`];
-  // What happened in the gap before the range decides whether its first activity goes on with an older session.
-  const since = sql`${formatInstant(range.from - SESSION_GAP_MINUTES * MINUTE_US)}::timestamptz`;
-  // Each table gives its moments in order, by its index on users: merging them is cheap, sorting all of them is not.
-  const ordered = (table: string, column: string) => {
-    const at = sql`x.${sql.identifier(column)}`;
-    return sql`(select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${inWorkspace(workspaceId, "x")} and ${at} >= ${since} and ${at} < ${to} order by x.user_id, ${at})`;
-  };
-  const gap = sql`make_interval(mins => ${SESSION_GAP_MINUTES}::int)`;
-  // Where a session begins, and each user's last moment; the next of these rows says how a session ended.
-  const begins = sql`(before is null or at - before >= ${gap})`;
-  const statement = sql`with moments as (${ordered("executions", "started_at")} union all ${ordered("events", "occurred_at")}),
-    placed as (select user_id, at, lag(at) over w as before, lead(at) over w as after, row_number() over w as place from moments window w as (partition by user_id order by at)),
-    bounds as (select user_id, at, ${begins} as begins, lead(case when ${begins} then before else at end) over w as ended,
-        lead(case when ${begins} then place else place + 1 end) over w - place as activities
-      from placed where ${begins} or after is null window w as (partition by user_id order by at, place)),
-    found as (select user_id, coalesce(activities, 1) as activities, coalesce(extract(epoch from ended - at)::float8 * 1000, 0) as length_ms from bounds where begins and at >= ${from}),
-    classed as (select *, width_bucket(length_ms, ${sql.param(LENGTHS_MS)}::float8[]) as class from found)
-    select count(*) as sessions, count(distinct user_id) as users, coalesce(sum(activities), 0) as activities, avg(length_ms) as avg,
-      percentile_disc(array[0.5, 0.9]) within group (order by length_ms) as quantiles, count(*) filter (where activities = 1) as single,
-      array[${sql.join(
-        LENGTH_NAMES.map((_, index) => sql`count(*) filter (where class = ${index}::int)`),
-        sql`, `,
-      )}] as lengths from classed`;
+  const { days, rest } = cut(range);
+  const [first = 0, last = 0] = [days[0], days.at(-1)];
+  const of = (table: string, as: string) =>
+    sql`clean_days d join ${sql.identifier(table)} ${sql.identifier(as)} on ${inWorkspace(workspaceId, as)} and ${sql.identifier(as)}.bucket = d.day`;
+  const moments = sql`select m.user_id, m.at as began, m.at as ended, 1 as activities from rest r cross join lateral ${momentsOf(workspaceId, sql`r.lo`, sql`r.hi`)} m`;
+  const pieces = sql`select user_id, began, ended, activities from raw_pieces
+    union all select e.user_id, e.started_at, e.ended_at, e.activities from ${of("session_edges_daily", "e")}`;
+  const statement = sql`with recursive ${dirtyHours(workspaceId, first, last + DAY_US)},
+    clean_days as materialized (select day from unnest(${times(days)}) d(day) where not exists (select from dirty_days x where x.day = d.day)),
+    rest as materialized (select lo, hi from unnest(${times(rest.map((piece) => piece.from))}, ${times(rest.map((piece) => piece.to))}) r(lo, hi)
+      union all select day, day + interval '24 hours' from unnest(${times(days)}) d(day) where exists (select from dirty_days x where x.day = d.day)),
+    raw_pieces as materialized (${joinedSessions([], moments)}),
+    found as materialized (select user_id, activities, ${LENGTH_US} as length_us from (${joinedSessions([], pieces)}) s where began >= ${formatInstant(range.from)}::timestamptz),
+    rolled as materialized (select s.* from ${of("sessions_daily", "s")}),
+    every as (select sessions, singles, activities, length_sum_us, length_min_us, length_max_us, classes from rolled union all select ${SESSION_SUMS} from found),
+    cells as (select key, sum(n) as n from (select unnest(sketch_keys) as key, unnest(sketch_counts) as n from rolled union all select ${lengthKey(sql`length_us`)}, 1 from found) c group by key)
+    select sum(sessions) as sessions, sum(singles) as singles, sum(activities) as activities, sum(length_sum_us) as length_sum_us,
+      coalesce(min(length_min_us), 0) as length_min_us, coalesce(max(length_max_us), 0) as length_max_us,
+      array[${list(LENGTH_NAMES.map((_, index) => sql`sum(classes[${sql.raw(String(index + 1))}])`))}] as classes,
+      (select count(*) from (select id from (select unnest(user_ids) as id from rolled union all select user_id from found) ids group by id) users) as users,
+      (select string_agg(key || ':' || n, ',' order by key) from cells) as sketch, (select coalesce(sum(activities), 0) from raw_pieces) as rows
+    from every`;
   return statementOf({ sql: statement, row }, ([found]) => {
     if (!found) throw new Error("The statement gave no row");
-    const ratio = (part: number | null, whole: number) => (whole === 0 || part === null ? null : part / whole);
+    const { sessions: count, users, activities, singles, classes, rows } = found;
+    const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole);
+    const cells = parseSketch(found.sketch);
+    const at = (q: number) => quantile(cells, q, found.length_min_us / 1000, found.length_max_us / 1000);
     return {
-      sessions: found.sessions,
-      users: found.users,
-      sessions_per_user: ratio(found.sessions, found.users),
-      activities_per_session: ratio(found.activities, found.sessions),
-      duration_ms: { avg: found.avg, p50: found.quantiles?.[0] ?? null, p90: found.quantiles?.[1] ?? null },
-      single_activity_rate: ratio(found.single, found.sessions),
-      rows: found.activities ?? 0,
-      lengths: LENGTH_NAMES.map((name, index) => ({ name, sessions: found.lengths[index] ?? 0 })),
+      sessions: count,
+      users,
+      sessions_per_user: ratio(count, users),
+      activities_per_session: ratio(activities, count),
+      duration_ms: { avg: ratio(found.length_sum_us / 1000, count), p50: at(0.5), p90: at(0.9) },
+      single_activity_rate: ratio(singles, count),
+      rows,
+      lengths: LENGTH_NAMES.map((name, index) => ({ name, sessions: classes[index] ?? 0 })),
     };
   });
 }

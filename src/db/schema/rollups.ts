@@ -82,7 +82,46 @@ export const userPresenceDaily = pgTable(
 );
 
 /**
- * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert hour marks, never read or wait;
+ * Sessions of a day (UTC) that lie so far inside it that nothing of another day can belong to them: their sums, a sketch of their
+ * lengths, and the users.
+ */
+export const sessionsDaily = pgTable(
+  "sessions_daily",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    bucket: instant("bucket").notNull(),
+    sessions: bigint("sessions", { mode: "number" }).notNull(),
+    /** Of a single activity. */
+    singles: bigint("singles", { mode: "number" }).notNull(),
+    activities: bigint("activities", { mode: "number" }).notNull(),
+    lengthSumUs: exact("length_sum_us").notNull(),
+    lengthMinUs: bigint("length_min_us", { mode: "number" }).notNull(),
+    lengthMaxUs: bigint("length_max_us", { mode: "number" }).notNull(),
+    /** Sessions of each class of lengths. */
+    classes: integer("classes").array().notNull(),
+    sketchKeys: integer("sketch_keys").array().notNull(),
+    sketchCounts: integer("sketch_counts").array().notNull(),
+    userIds: text("user_ids").array().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.bucket] })],
+);
+
+/** The other sessions of a day, which may go on over midnight: what of them lies in the day. */
+export const sessionEdgesDaily = pgTable(
+  "session_edges_daily",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    bucket: instant("bucket").notNull(),
+    userId: text("user_id").notNull(),
+    startedAt: instant("started_at").notNull(),
+    endedAt: instant("ended_at").notNull(),
+    activities: bigint("activities", { mode: "number" }).notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.bucket, t.userId, t.startedAt] })],
+);
+
+/**
+ * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert marks (of hours; of days for events), never read or wait;
  * a rollup run deletes the marks that its snapshot shows.
  */
 export const rollupMarks = pgTable(

@@ -64,8 +64,12 @@ async function storeEvents(ctx: Context, workspaceId: string, messages: readonly
   if (messages.length === 0) return [];
   // An id of this workspace is taken once; in the order of ids, so that two writers cannot deadlock.
   const rows = await ctx.db.query({
-    sql: sql`insert into events (workspace_id, ${COLUMNS}) select ${workspaceId}, ${COLUMNS} from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as ${FIELDS}
-      order by id on conflict (workspace_id, id) do nothing returning id`,
+    sql: sql`with created as (
+        insert into events (workspace_id, ${COLUMNS}) select ${workspaceId}, ${COLUMNS} from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as ${FIELDS}
+          order by id on conflict (workspace_id, id) do nothing returning id, occurred_at
+      ), marks as (
+        insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', ${workspaceId}, date_trunc('day', occurred_at, 'UTC') from created
+      ) select id from created`,
     row: z.object({ id: z.string() }),
   });
   const created = new Set(rows.map((row) => row.id));

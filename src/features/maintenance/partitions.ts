@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { TABLES } from "../rollups/recompute.ts";
 
 const MONTHS_AHEAD = 3;
 const nothing = z.unknown();
@@ -36,12 +37,15 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
   for (const { name, first } of expired) {
     const from = sql`${`${first.toString()}T00:00:00Z`}::timestamptz`;
     const to = sql`${`${first.add({ months: 1 }).toString()}T00:00:00Z`}::timestamptz`;
-    const tables = ["execution_metrics_hourly", "execution_metrics_daily", "user_activity_daily", "user_presence_daily", "rollup_marks"];
+    const tables = [...TABLES.hour, ...TABLES.day, "rollup_marks"];
     await ctx.db.transaction(
       [
         sql`drop table ${sql.identifier(name)}`,
         sql`delete from execution_keys where started_at >= ${from} and started_at < ${to}`,
         ...tables.map((table) => sql`delete from ${sql.identifier(table)} where bucket >= ${from} and bucket < ${to}`),
+        // Events stay, and so do the sessions that they alone make.
+        sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', workspace_id, date_trunc('day', occurred_at, 'UTC')
+          from events where occurred_at >= ${from} and occurred_at < ${to}`,
       ].map((statement) => ({ sql: statement, row: nothing })),
       { isolation: "ReadCommitted" },
     );

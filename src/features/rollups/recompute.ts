@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { sketchKey } from "../../analytics/sketch.ts";
 import { PRESENCE_COLUMNS, PRESENCE_QUARTER, presenceRows } from "./presence.ts";
+import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionParts, sessionRows } from "./sessions.ts";
 
 export type Unit = "hour" | "day";
 /** One hour or day (UTC) of one workspace. `bucket` is RFC 3339. */
@@ -40,8 +41,15 @@ const TARGETS: Record<Unit, readonly Target[]> = {
 };
 export const TABLES: Record<Unit, readonly string[]> = {
   hour: ["execution_metrics_hourly"],
-  day: ["execution_metrics_daily", "user_activity_daily", "user_presence_daily"],
+  day: ["execution_metrics_daily", "user_activity_daily", "user_presence_daily", "sessions_daily", "session_edges_daily"],
 };
+
+/** What a day has beside sums: of its users. */
+const OF_USERS = [
+  { name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows },
+  { name: "sessions", table: "sessions_daily", columns: SESSION_COLUMNS, rows: sessionRows },
+  { name: "session edges", table: "session_edges_daily", columns: EDGE_COLUMNS, rows: edgeRows },
+];
 
 const MERGEABLE = [
   ...["executions", "errors", "duration_count", "duration_sum_ms", "duration_sum_squares", "duration_min_ms", "duration_max_ms"],
@@ -136,7 +144,8 @@ function grainRows({ grain, keys, from }: Target): SQL {
 function sources(unit: Unit, buckets: readonly Bucket[]): SQL {
   const used = [...new Set(TARGETS[unit].map((target) => target.from))].map((name) => PARTS[name]);
   const parts = used.map(({ name, keys }) => sql`${sql.identifier(name)} as materialized (${partsOf(keys)})`);
-  return sql`asked as materialized (select * from ${wanted(buckets)}), raw as materialized (${rawRows(unit)}), ${sql.join(parts, sql`, `)}`;
+  const ofUsers = unit === "day" ? sql`, ${sessionParts()}` : sql``;
+  return sql`asked as materialized (select * from ${wanted(buckets)}), raw as materialized (${rawRows(unit)}), ${sql.join(parts, sql`, `)}${ofUsers}`;
 }
 
 const columnsOf = ({ grain, keys }: Target) =>
@@ -154,7 +163,12 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
     const name = sql.identifier(`insert_${index}`);
     return sql`${name} as (insert into ${sql.identifier(target.table)} (${columnsOf(target)}) ${grainRows(target)})`;
   });
-  if (unit === "day") inserts.push(sql`presence as (insert into user_presence_daily (${PRESENCE_COLUMNS}) ${presenceRows()})`);
+  if (unit === "day")
+    inserts.push(
+      ...OF_USERS.map(({ table, columns, rows }, index) => {
+        return sql`${sql.identifier(`users_${index}`)} as (insert into ${sql.identifier(table)} (${columns}) ${rows()})`;
+      }),
+    );
   return [
     sql`delete from rollup_marks ${using} where unit = ${unit} and ${same("rollup_marks")}`,
     // A changed hour changes its day: the day waits for its own run.
@@ -186,6 +200,6 @@ export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
     const grain = target.grain ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}` : undefined;
     return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), grain);
   });
-  if (unit === "day") parts.push(compared("presence", presenceRows(), "user_presence_daily", PRESENCE_COLUMNS));
+  if (unit === "day") parts.push(...OF_USERS.map(({ name, table, columns, rows }) => compared(name, rows(), table, columns)));
   return sql`with ${sources(unit, buckets)} select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
 }

@@ -52,7 +52,7 @@ export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promi
   return done;
 }
 
-/** Drops every rollup row and marks every hour and day that has raw rows; the runs that follow give the same rows again. */
+/** Drops every rollup row and marks every hour and day that has raw rows (a day also when it has events only); the runs that follow give the same rows again. */
 export async function rebuild(ctx: Context): Promise<void> {
   const statements = [
     ...[...TABLES.hour, ...TABLES.day].map((table) => sql`delete from ${sql.identifier(table)}`),
@@ -60,6 +60,7 @@ export async function rebuild(ctx: Context): Promise<void> {
       (unit) => sql`insert into rollup_marks (unit, workspace_id, bucket)
         select distinct ${unit}, workspace_id, date_trunc(${unit}, started_at, 'UTC') from executions`,
     ),
+    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', workspace_id, date_trunc('day', occurred_at, 'UTC') from events`,
   ];
   await ctx.db.transaction(
     statements.map((statement) => ({ sql: statement, row: nothing })),

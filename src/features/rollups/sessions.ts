@@ -1,0 +1,33 @@
+import { sql } from "drizzle-orm";
+import { joinedSessions, LENGTH_US, lengthKey, momentsOf, SESSION_GAP, SESSION_SUMS } from "../../analytics/session-parts.ts";
+
+export const SESSION_COLUMNS = sql.raw(
+  "workspace_id, bucket, sessions, singles, activities, length_sum_us, length_min_us, length_max_us, classes, sketch_keys, sketch_counts, user_ids",
+);
+export const EDGE_COLUMNS = sql.raw("workspace_id, bucket, user_id, started_at, ended_at, activities");
+
+/**
+ * A CTE with the sessions of the asked days, each cut at the day's ends. One is `inner` when no activity of another day can be
+ * less than the gap away from it.
+ */
+export function sessionParts() {
+  const moments = sql`select w.place, m.user_id, m.at as began, m.at as ended, 1 as activities
+    from asked w cross join lateral ${momentsOf(sql`w.workspace_id`, sql`w.bucket`, sql`w.bucket + interval '24 hours'`)} m`;
+  return sql`session_parts as materialized (
+    select w.workspace_id, w.bucket, s.*, ${LENGTH_US} as length_us, began >= w.bucket + ${SESSION_GAP} and ended <= w.bucket + interval '24 hours' - ${SESSION_GAP} as is_inner
+    from (${joinedSessions(["place"], moments)}) s join asked w using (place))`;
+}
+
+/** Rows of `sessions_daily` from the CTE. */
+export function sessionRows() {
+  return sql`select s.workspace_id, s.bucket, s.sessions, s.singles, s.activities, s.length_sum_us, s.length_min_us, s.length_max_us, s.classes, k.sketch_keys, k.sketch_counts, s.user_ids
+    from (select workspace_id, bucket, ${SESSION_SUMS}, array_agg(distinct user_id order by user_id) as user_ids from session_parts where is_inner group by workspace_id, bucket) s
+    join (select workspace_id, bucket, array_agg(key order by key) as sketch_keys, array_agg(n order by key) as sketch_counts from (
+        select workspace_id, bucket, ${lengthKey(sql`length_us`)} as key, count(*)::int as n from session_parts where is_inner group by 1, 2, 3
+      ) cells group by workspace_id, bucket) k using (workspace_id, bucket)`;
+}
+
+/** Rows of `session_edges_daily` from the CTE. */
+export function edgeRows() {
+  return sql`select workspace_id, bucket, user_id, began, ended, activities from session_parts where not is_inner`;
+}
