@@ -55,7 +55,7 @@ export function lifecycle(
     union all select 'new', slot, n, ${none}, null from starts
     union all ${ends(WEEK_DAYS)} union all ${ends(MONTH_DAYS)}
     union all select 'dormant', slot + ${MONTH_DAYS}::int, count(*), ${none}, null from neighbours where after is null or after > slot + ${MONTH_DAYS}::int group by 2
-    union all select 'range', null, count(distinct user_id), ${none}, null from active where slot > ${MONTH_DAYS}::int
+    union all select 'range', null, count(*), ${none}, null from (select user_id from active where slot > ${MONTH_DAYS}::int group by user_id) users
     union all select 'meta', null, ${none}, ${none}, ${presenceMeta(workspaceId)}`;
   return statementOf({ sql: statement, row }, (rows) => {
     const about = rows.find((each) => each.meta)?.meta;
