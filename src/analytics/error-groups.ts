@@ -94,14 +94,14 @@ export function errorGroups(workspaceId: string, range: TimeRange, filter: Error
       from ${failedRows(workspaceId, range, filter)} group by e.error_fingerprint
     ), placed as (
       select g.error_fingerprint as id, r.error_type, r.error_message as sample_message, g.sample_id as sample_execution_id,
-        case when s.status = 'resolved' and ${cameBack} then 'open' else coalesce(s.status, 'open') end as status,
-        coalesce(s.status = 'resolved' and ${cameBack}, false) as reopened,
+        case when reopened then 'open' else coalesce(s.status, 'open') end as status, reopened,
         g.executions, g.users, g.agents, round(g.credits_lost, 6) as credits_lost, w.first as first_seen_at, w.last as last_seen_at,
         g.executions::float8 / sum(g.executions) over () as share
       from grouped g
         cross join lateral (select ${edge("asc")} as first, ${edge("desc")} as last) w
         join executions r on ${inWorkspace(workspaceId, "r")} and r.started_at = g.latest_at and r.id = g.sample_id
         left join error_states s on ${inWorkspace(workspaceId, "s")} and s.fingerprint = g.error_fingerprint
+        cross join lateral (select case when s.status = 'resolved' then ${cameBack} else false end as reopened offset 0) c
     )
     select * from placed ${conditions.length > 0 ? sql`where ${sql.join(conditions, sql` and `)}` : sql``}
     order by executions desc, id limit ${filter.limit}`;
