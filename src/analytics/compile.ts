@@ -57,9 +57,9 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
   const grainOf = grain.table === "user_activity_daily" ? sql`true` : sql`${row}.grain = ${grain.grain}`;
   const users = grain.grain === "user" ? sql`array[${row}.user_id]` : sql`${row}.user_ids`;
   const agents = grain.dimensions.includes("agent") ? sql`array[${row}.agent_id]` : sql`${row}.agent_ids`;
-  // The row of status '' unites all statuses: it alone is read for sketches and sets, unless the statuses are asked apart.
+  // The row of status '' unites all statuses: it alone is read for sketches and sets, unless the statuses are asked apart. It has no sums.
   const united = (column: SQL) => (plan.byStatus ? column : sql`case when ${row}.status = '' then ${column} end`);
-  const apart = plan.byStatus ? sql` and ${row}.status <> ''` : sql``;
+  const apart = plan.byStatus || basesOf(plan).length === 0 ? sql` and ${row}.status <> ''` : sql``;
   const columns = [
     sql`${sql.raw(`'${unit}'`)} as unit`,
     sql`${row}.bucket as at`,
