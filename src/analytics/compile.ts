@@ -188,7 +188,7 @@ export function compile(plan: Plan): SQL {
   cells0 as materialized (${cells(cellKeys, plan, plan.top !== undefined)})${sql.join(merged)}${groups},
   cells as ${kept} (${ranked(plan, "cells0")}),
   ${sql.join(rankedBases)}${exact}
-  ${plan.parted ? sql`fine as (${stats(["period", "out", "rank"], plan)}),` : sql``}
+  ${plan.parted ? sql`fine as (${stats(["period", "out", "rank"], plan, plan.top === undefined)}),` : sql``}
   total as (${stats(["period"], plan)})
   select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups, ${list(STAT_COLUMNS.map((name) => sql`null as ${sql.identifier(name)}`))}, ${meta(plan)} as meta
   ${plan.totalled ? sql`union all select period, null, null, null, ${columns("total")}, null from total` : sql``}

@@ -32,5 +32,5 @@ export function dirtyHours(workspaceId: string, from: EpochUs, to: EpochUs): SQL
 export function freshness(workspaceId: string): SQL {
   return sql`'as_of', now(), 'complete_until', least(now(),
     (select min(bucket) from rollup_marks m where m.unit = 'hour' and ${inWorkspace(workspaceId, "m")}),
-    (select min(started_at) from executions e where ${inWorkspace(workspaceId, "e")} and e.status = 'running'))`;
+    (select e.started_at from executions e where ${inWorkspace(workspaceId, "e")} and e.status = 'running' order by e.started_at limit 1))`;
 }

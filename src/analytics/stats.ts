@@ -100,17 +100,21 @@ export function baseBy(base: Base, keys: readonly string[], united: boolean): SQ
 }
 
 /**
- * The rank of a quantile is ceil(q n), as percentile_disc has it: the sketch and the exact value mean the same rank. It is asked in
- * hundredths, and counts are doubles: whole numbers below 2^53, exact and several times cheaper than numeric.
+ * The rank of a quantile is ceil(q n), as percentile_disc has it: the sketch and the exact value mean the same rank. Its bucket is
+ * the first that reaches the rank; `width_bucket` counts those that do not. Counts are doubles: exact, and far cheaper than numeric.
  */
-function keysBy(keys: readonly string[], quantiles: readonly number[]): SQL {
+function keysBy(keys: readonly string[], quantiles: readonly number[], merged: boolean): SQL {
   const key = names(keys);
-  const at = quantiles.map((q) => sql`min(sketch_key) filter (where reached * 100 >= ${sql.raw(String(Math.round(q * 100)))} * total)`);
+  const at = quantiles.map(
+    (q) => sql`found[width_bucket(greatest(1, ceil(${sql.raw(String(q))}::numeric * total::numeric))::float8 - 1, reached) + 1]`,
+  );
   return sql`select ${key}, array[${list(at)}] as quantile_keys from (
-    select ${key}, sketch_key, sum(n) over (partition by ${key} order by sketch_key rows unbounded preceding) as reached, sum(n) over (partition by ${key}) as total from (
-      select ${key}, sketch_key, sum(n) as n from sketches group by ${key}, sketch_key
-    ) merged
-  ) ranked group by ${key}`;
+    select ${key}, array_agg(sketch_key order by sketch_key) as found, array_agg(reached order by sketch_key) as reached, max(reached) as total from (
+      select ${key}, sketch_key, sum(n) over (partition by ${key} order by sketch_key rows unbounded preceding) as reached from (
+        select ${key}, sketch_key, ${merged ? sql`n from sketches` : sql`sum(n) as n from sketches group by ${key}, sketch_key`}
+      ) merged
+    ) cumulated group by ${key}
+  ) ranked`;
 }
 
 /** The merged sketch as text `key:count,…` in the order of keys. */
@@ -127,9 +131,10 @@ function exactBy(keys: readonly string[], quantiles: readonly number[]): SQL {
     from raws where duration_ms is not null group by ${key}`;
 }
 
-function distinctBy(keys: readonly string[], base: "users" | "agents"): SQL {
+function distinctBy(keys: readonly string[], base: "users" | "agents", merged: boolean): SQL {
   const key = names(keys);
-  return sql`select ${key}, count(*) as ${sql.raw(`active_${base}`)} from (select ${key}, id from ${sql.raw(base)} group by ${key}, id) ids group by ${key}`;
+  const ids = sql`select ${key}, id from ${sql.raw(base)}${merged ? sql`` : sql` group by ${key}, id`}`;
+  return sql`select ${key}, count(*) as ${sql.raw(`active_${base}`)} from (${ids}) ids group by ${key}`;
 }
 
 const SUM_COLUMNS = [
@@ -142,15 +147,16 @@ export const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms
  * All sums for every combination of the keys (at least one), from `cells`, and what sums do not hold from the bases and `raws`. The
  * parts are stacked and grouped, not joined: their sizes are unknown to the planner, and it could run one of them again for each
  * row of another.
+ * @param merged whether the bases are by these keys already
  */
-export function stats(keys: readonly string[], parts: Parts): SQL {
+export function stats(keys: readonly string[], parts: Parts, merged = false): SQL {
   const quantiles = parts.quantiles.length > 0;
   const extras: { query: SQL; column: string }[] = [
-    ...(quantiles ? [{ query: keysBy(keys, parts.quantiles), column: "quantile_keys" }] : []),
+    ...(quantiles ? [{ query: keysBy(keys, parts.quantiles, merged), column: "quantile_keys" }] : []),
     ...(quantiles ? [{ query: exactBy(keys, parts.quantiles), column: "quantile_exact_ms" }] : []),
     ...(parts.sketches ? [{ query: sketchBy(keys), column: "sketch" }] : []),
-    ...(parts.users ? [{ query: distinctBy(keys, "users"), column: "active_users" }] : []),
-    ...(parts.agents ? [{ query: distinctBy(keys, "agents"), column: "active_agents" }] : []),
+    ...(parts.users ? [{ query: distinctBy(keys, "users", merged), column: "active_users" }] : []),
+    ...(parts.agents ? [{ query: distinctBy(keys, "agents", merged), column: "active_agents" }] : []),
   ];
   const extra = extras.map(({ column }) => column);
   const stacked = extras.map(({ query, column }) => {
