@@ -1,4 +1,5 @@
 import pg from "pg";
+import { ROLLUP_TABLES } from "../src/db/rollup-tables.ts";
 import { load, requestBytes } from "./load.ts";
 import { markAll, seed, withClient } from "./seed.ts";
 import type { Instance, Stage } from "./stage.ts";
@@ -63,14 +64,7 @@ export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
   });
   const rebuilt = rows / ((performance.now() - started) / 1000);
   await withClient(url, async (client) => {
-    for (const table of [
-      "execution_metrics_hourly",
-      "execution_metrics_daily",
-      "user_activity_daily",
-      "user_presence_daily",
-      "rollup_marks",
-    ])
-      await client.query(`vacuum analyze ${table}`);
+    for (const table of [...ROLLUP_TABLES.hour, ...ROLLUP_TABLES.day, "rollup_marks"]) await client.query(`vacuum analyze ${table}`);
   });
   return { rows, url, worker, rebuilt };
 }

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { TABLES } from "../rollups/recompute.ts";
+import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 
 const MONTHS_AHEAD = 3;
 const nothing = z.unknown();
@@ -37,7 +37,7 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
   for (const { name, first } of expired) {
     const from = sql`${`${first.toString()}T00:00:00Z`}::timestamptz`;
     const to = sql`${`${first.add({ months: 1 }).toString()}T00:00:00Z`}::timestamptz`;
-    const tables = [...TABLES.hour, ...TABLES.day, "rollup_marks"];
+    const tables = [...ROLLUP_TABLES.hour, ...ROLLUP_TABLES.day, "rollup_marks"];
     await ctx.db.transaction(
       [
         sql`drop table ${sql.identifier(name)}`,

@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { sketchKey } from "../../analytics/sketch.ts";
+import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 import { PRESENCE_COLUMNS, PRESENCE_QUARTER, presenceRows } from "./presence.ts";
 import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionParts, sessionRows } from "./sessions.ts";
 
@@ -39,11 +40,6 @@ const TARGETS: Record<Unit, readonly Target[]> = {
     { table: "user_activity_daily", grain: undefined, keys: PARTS.users.keys, from: "users" },
   ],
 };
-export const TABLES: Record<Unit, readonly string[]> = {
-  hour: ["execution_metrics_hourly"],
-  day: ["execution_metrics_daily", "user_activity_daily", "user_presence_daily", "sessions_daily", "session_edges_daily"],
-};
-
 /** What a day has beside sums: of its users. */
 const OF_USERS = [
   { name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows },
@@ -177,7 +173,7 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
           sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', w.workspace_id, date_trunc('day', w.bucket, 'UTC') from ${wanted(buckets)}`,
         ]
       : []),
-    ...TABLES[unit].map((table) => sql`delete from ${sql.identifier(table)} ${using} where ${same(table)}`),
+    ...ROLLUP_TABLES[unit].map((table) => sql`delete from ${sql.identifier(table)} ${using} where ${same(table)}`),
     sql`with ${sources(unit, buckets)}, ${sql.join(inserts, sql`, `)} select 1 where false`,
   ];
 }

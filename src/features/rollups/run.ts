@@ -1,8 +1,9 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 import { enqueue } from "../../messages.ts";
-import { type Bucket, differences, replace, TABLES, type Unit } from "./recompute.ts";
+import { type Bucket, differences, replace, type Unit } from "./recompute.ts";
 
 /** Buckets of one transaction, so that it ends in seconds on a large workspace. */
 const SLICE: Record<Unit, number> = { hour: 200, day: 20 };
@@ -55,7 +56,7 @@ export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promi
 /** Drops every rollup row and marks every hour and day that has raw rows (a day also when it has events only); the runs that follow give the same rows again. */
 export async function rebuild(ctx: Context): Promise<void> {
   const statements = [
-    ...[...TABLES.hour, ...TABLES.day].map((table) => sql`delete from ${sql.identifier(table)}`),
+    ...[...ROLLUP_TABLES.hour, ...ROLLUP_TABLES.day].map((table) => sql`delete from ${sql.identifier(table)}`),
     ...(["hour", "day"] as const).map(
       (unit) => sql`insert into rollup_marks (unit, workspace_id, bucket)
         select distinct ${unit}, workspace_id, date_trunc(${unit}, started_at, 'UTC') from executions`,
