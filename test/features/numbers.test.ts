@@ -111,6 +111,7 @@ describe("agents", () => {
     expect(await data("/agents?label=none")).toEqual([]);
     expect((await api.patch("/api/v1/agents/a3", { labels: [] })).body.data).toMatchObject({ name: "Writer of tests", labels: [] });
     expect((await api.patch("/api/v1/agents/a3", { colour: "red" })).status).toBe(400);
+    expect((await api.patch("/api/v1/agents/a3", {})).status).toBe(400);
   });
 
   it("have analytics that add up to their runs", async () => {

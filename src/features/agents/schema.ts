@@ -28,6 +28,7 @@ export const listed = z.array(z.looseObject({ ...identity, last_execution_at: z.
 const label = textInput(64).min(1);
 export const change = z
   .strictObject({ name: textInput(256).min(1).nullish(), labels: z.array(label).max(20).optional() })
+  .refine((change) => Object.keys(change).length > 0, "Give a name or labels.")
   .openapi("AgentChange");
 
 const seen = { first_execution_at: z.string().nullable(), last_execution_at: z.string().nullable() };
