@@ -50,11 +50,15 @@ export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
   console.error("rolling up");
   const started = performance.now();
   await withClient(url, async (client) => {
-    for (const cron of ["5 * * * *", "0 1 * * *"]) {
+    // The hours' runs mark the sessions of their days.
+    for (const [unit, cron] of [
+      ["hour", "5 * * * *"],
+      ["session", "5 * * * *"],
+      ["day", "0 1 * * *"],
+    ] as const) {
       const response = await fetch(`http://127.0.0.1:${worker.port}/cdn-cgi/local/scheduled?cron=${encodeURIComponent(cron)}`);
       await response.text();
       // A run that used up its time goes on through the queue.
-      const unit = cron.startsWith("5") ? "hour" : "day";
       for (;;) {
         const { rows: left } = await client.query("select 1 from rollup_marks where unit = $1 limit 1", [unit]);
         if (left.length === 0) break;
@@ -64,7 +68,7 @@ export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
   });
   const rebuilt = rows / ((performance.now() - started) / 1000);
   await withClient(url, async (client) => {
-    for (const table of [...ROLLUP_TABLES.hour, ...ROLLUP_TABLES.day, "rollup_marks"]) await client.query(`vacuum analyze ${table}`);
+    for (const table of [...Object.values(ROLLUP_TABLES).flat(), "rollup_marks"]) await client.query(`vacuum analyze ${table}`);
   });
   return { rows, url, worker, rebuilt };
 }

@@ -60,7 +60,7 @@ export async function seed(url: string, rows: number): Promise<void> {
 /** Marks every hour and day that has rows, as writers would have. */
 export async function markAll(url: string): Promise<void> {
   await withClient(url, async (client) => {
-    for (const table of [...ROLLUP_TABLES.hour, ...ROLLUP_TABLES.day, "rollup_marks"]) await client.query(`truncate ${table}`);
+    for (const table of [...Object.values(ROLLUP_TABLES).flat(), "rollup_marks"]) await client.query(`truncate ${table}`);
     for (const unit of ["hour", "day"]) {
       await client.query(
         "insert into rollup_marks (unit, workspace_id, bucket) select distinct $1, workspace_id, date_trunc($1, started_at, 'UTC') from executions",

@@ -77,6 +77,12 @@ export async function startNeonEndpoint(database: string, { port = 0, connection
       if (request.method !== "POST" || request.url !== "/sql") return answer(response, 404, { message: "POST /sql" });
       const body = JSON.parse(await bodyOf(request)) as Query | { queries: Query[] };
       const client = await poolOf(String(request.headers["neon-connection-string"])).connect();
+      // A server that ends the connection in the middle of a statement says so here too; unheard, it would end this process.
+      let broken: Error | undefined;
+      const hear = (error: Error) => {
+        broken = error;
+      };
+      client.on("error", hear);
       try {
         answer(
           response,
@@ -84,7 +90,8 @@ export async function startNeonEndpoint(database: string, { port = 0, connection
           "queries" in body ? await runBatch(client, body.queries, beginOf(request.headers)) : await runOne(client, body),
         );
       } finally {
-        client.release();
+        client.off("error", hear);
+        client.release(broken);
       }
     };
     handle().catch((error: Record<string, unknown> & Error) => {

@@ -15,8 +15,8 @@ CREATE TABLE "sessions_daily" (
 	"singles" bigint NOT NULL,
 	"activities" bigint NOT NULL,
 	"length_sum_us" numeric NOT NULL,
-	"length_min_us" bigint NOT NULL,
-	"length_max_us" bigint NOT NULL,
+	"length_min_us" bigint,
+	"length_max_us" bigint,
 	"classes" integer[] NOT NULL,
 	"sketch_keys" integer[] NOT NULL,
 	"sketch_counts" integer[] NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE "sessions_daily" (
 	CONSTRAINT "sessions_daily_workspace_id_bucket_pk" PRIMARY KEY("workspace_id","bucket")
 );
 --> statement-breakpoint
--- Days from before have no sessions yet: they wait for their next run, and are read from raw rows until then.
+-- Days from before have no sessions yet: they wait for their first run, and are read from raw rows until then.
 INSERT INTO "rollup_marks" ("unit", "workspace_id", "bucket")
-	SELECT 'day', workspace_id, bucket FROM "user_activity_daily" GROUP BY workspace_id, bucket
-	UNION SELECT 'day', workspace_id, date_trunc('day', occurred_at, 'UTC') FROM "events" GROUP BY 2, 3;
+	SELECT 'session', workspace_id, bucket FROM "user_activity_daily" GROUP BY workspace_id, bucket
+	UNION SELECT 'session', workspace_id, date_trunc('day', occurred_at, 'UTC') FROM "events" GROUP BY 2, 3;

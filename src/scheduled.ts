@@ -22,6 +22,11 @@ const TASKS: readonly Task[] = [
   { cron: "*/5 * * * *", name: "start-reports", run: startScheduledReports },
   { cron: "*/5 * * * *", name: "start-exports", run: startScheduledExports },
   { cron: "5 * * * *", name: "rollup-hours", run: async (ctx) => ctx.config.HOURLY_ROLLUP_ENABLED && (await runRollups(ctx, "hour")) },
+  {
+    cron: "5 * * * *",
+    name: "rollup-sessions",
+    run: async (ctx) => ctx.config.HOURLY_ROLLUP_ENABLED && (await runRollups(ctx, "session")),
+  },
   { cron: "0 1 * * *", name: "partitions", run: ensurePartitions },
   { cron: "0 1 * * *", name: "retention", run: dropExpired },
   { cron: "0 1 * * *", name: "workspace-retention", run: applyRetention },

@@ -102,10 +102,10 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
 export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: EpochUs): SQL {
   const [column, wanted] = sign.of === "success" ? [sql`p.succeeded`, sql` and e.status = 'success'`] : [sql`p.present`, sql``];
   const end = sql`${formatInstant(before)}::timestamptz`;
-  // A list and no join: the index then gives the first day at once.
+  // No join: the index then gives the first day at once.
   const rolled = sql`select u.user_id, (select p.bucket + (position(B'1' in ${column}) - 1) * interval '15 minutes' from user_presence_daily p
       where ${inWorkspace(workspaceId, "p")} and p.user_id = u.user_id and p.bucket < ${end} and ${column} <> ${NONE}
-        and p.bucket <> all (array(select day from dirty_days)) order by p.bucket limit 1) as at from seen_users u`;
+        and p.bucket not in (select day from dirty_days) order by p.bucket limit 1) as at from seen_users u`;
   const raw = sql`select e.user_id, min(e.started_at) from dirty_days d join executions e on ${inWorkspace(workspaceId, "e")}
       and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'${wanted} group by e.user_id`;
   const events = sql`select u.user_id, (select min(v.occurred_at) from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.user_id

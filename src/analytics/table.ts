@@ -1,3 +1,4 @@
+import { CLOCK_DIMENSIONS } from "./dimensions.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "./measures.ts";
 import type { Query } from "./plan.ts";
 import type { Answer } from "./query.ts";
@@ -20,7 +21,10 @@ export const isMeasure = (name: string): name is MeasureName => (MEASURE_NAMES a
 export function columnsOfQuery({ measures, group_by = [], granularity }: Query) {
   return [
     ...(granularity ? [{ name: "bucket", kind: "timestamp" as const }] : []),
-    ...group_by.map((name) => ({ name, kind: "text" as const })),
+    ...group_by.map((name) => ({
+      name,
+      kind: CLOCK_DIMENSIONS.some((clock) => clock === name) ? ("integer" as const) : ("text" as const),
+    })),
     ...(group_by.length > 0 ? [{ name: "other", kind: "boolean" as const }] : []),
     ...[...new Set(measures)].map(measureColumn),
   ];

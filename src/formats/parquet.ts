@@ -12,6 +12,8 @@ interface Footer {
 
 /** Rows of a row group: its entry in the footer is as large as a hundred rows, and every stored part keeps the entries so far. */
 const GROUP_ROWS = 5_000;
+/** Characters of a row group, give or take a page: they are held several times over while it is written. */
+const GROUP_CHARS = 2 * 1024 * 1024;
 /** Different texts of a column that are kept once, however often they come. */
 const MAX_SHARED = 256;
 
@@ -56,6 +58,8 @@ class Gathered {
   readonly #values: unknown[] = [];
   readonly #shared = new Map<unknown, unknown>();
   #rows = 0;
+  /** Characters of the texts and documents that are held. */
+  chars = 0;
 
   constructor(column: Column) {
     this.#column = column;
@@ -70,9 +74,21 @@ class Gathered {
       this.#numbers[at] = typeof number === "number" ? number : Number.NaN;
       return;
     }
+    this.#values[at] = this.#column.kind === "json" ? this.#document(value) : this.#once(value);
+  }
+
+  #once(value: unknown): unknown {
     const known = this.#shared.get(value);
-    if (known === undefined && this.#shared.size < MAX_SHARED) this.#shared.set(value, value);
-    this.#values[at] = known ?? value ?? null;
+    if (known !== undefined) return known;
+    if (this.#shared.size < MAX_SHARED) this.#shared.set(value, value);
+    else if (typeof value === "string") this.chars += value.length;
+    return value ?? null;
+  }
+
+  #document(value: unknown): unknown {
+    if (value === null || value === undefined) return null;
+    this.chars += JSON.stringify(value).length;
+    return value;
   }
 
   /** As the writer takes it: it asks one column after the other, and the values of one are made for the moment. */
@@ -91,7 +107,9 @@ class Gathered {
   }
 
   clear(): void {
+    this.#values.fill(null);
     this.#rows = 0;
+    this.chars = 0;
   }
 }
 
@@ -114,7 +132,7 @@ export const parquet: Format = {
       return part;
     };
     const footer = from.state as Footer | null;
-    const groups = footer?.groups ?? [];
+    const groups = [...(footer?.groups ?? [])];
     if (footer) {
       bytes.index = 0;
       bytes.offset = footer.offset;
@@ -143,7 +161,8 @@ export const parquet: Format = {
     for await (const page of pages) {
       for (const row of page.rows) for (const [index, { name }] of columns.entries()) gathered[index]?.add(row[name]);
       [rows, position] = [rows + page.rows.length, page.after];
-      if (rows + parquet.pageRows > GROUP_ROWS) yield await written();
+      const chars = gathered.reduce((sum, column) => sum + column.chars, 0);
+      if (rows + parquet.pageRows > GROUP_ROWS || chars >= GROUP_CHARS) yield await written();
     }
     if (rows > 0) yield await written();
     const last = here();

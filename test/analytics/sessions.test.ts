@@ -135,13 +135,13 @@ it("sessions are the same from raw moments, from rollups and from both, with eve
           answers.forEach((answer, index) => {
             check(answer, oracle(moments, ranges[index] ?? { from: 0, to: 0 }));
           });
-          return answers.map(({ rows: _, ...rest }) => rest);
+          return answers.map(({ rows: _, rolledDays: __, ...rest }) => rest);
         };
         await store(ctx, workspaceId, early, "early");
         const raw = await ask(early);
         const roll = async () => {
           await runRollups(ctx, "hour");
-          await runRollups(ctx, "day");
+          await runRollups(ctx, "session");
         };
         await roll();
         expect(await ask(early)).toEqual(raw);
@@ -159,4 +159,23 @@ it("sessions are the same from raw moments, from rollups and from both, with eve
   expect(rows).toBe(0);
   const [found] = await ctx.db.query({ sql: sql`select count(*) as n from sessions_daily`, row: z.object({ n: z.number() }) });
   expect(found?.n).toBeGreaterThan(20);
+});
+
+it("a day that was never rolled up is read from its moments, marked or not", async () => {
+  const ctx = testContext();
+  const moments = [5, 20, 24 * 60 - 10, 24 * 60 + 10, 30 * 60].map(
+    (of, index): Moment => ({ user: "u", at: FROM + of * MINUTE_US, kind: index % 2 === 0 ? "event" : "execution" }),
+  );
+  await store(ctx, "sessions-unknown", moments, "all");
+  const whole = { from: FROM, to: FROM + 2 * DAY_US };
+  const ask = async () => (await together(ctx.db, [sessions("sessions-unknown", whole)]))[0];
+  for (const unit of ["hour", "session"] as const) await runRollups(ctx, unit);
+  const rolled = await ask();
+  check(rolled, oracle(moments, whole));
+  expect(rolled.rolledDays).toBe(2);
+  for (const table of ["rollup_marks", "sessions_daily", "session_edges_daily"])
+    await ctx.db.query({ sql: sql`delete from ${sql.identifier(table)} where workspace_id = 'sessions-unknown'`, row: z.unknown() });
+  const unknown = await ask();
+  check(unknown, oracle(moments, whole));
+  expect([unknown.rolledDays, unknown.rows]).toEqual([0, moments.length]);
 });

@@ -65,6 +65,7 @@ beforeAll(async () => {
   await store(executionIntake(ctx, "numbers-2"), items.slice(0, 500));
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
+  await runRollups(ctx, "session");
   await ctx.db.query({
     sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and id like 'n10%'`,
     row: z.unknown(),

@@ -37,7 +37,7 @@ const VIEWS: View[] = [
   get("/agents/{agent}/analytics", { object: true }),
   get("/users", { rolled: true }),
   get("/users/{user}", { object: true, rolled: true }),
-  // Its sessions are made of raw moments.
+  // Its features are made of events, and the moments before the range say whether a session began in it.
   get("/users/activity"),
   ...["cohorts", "retention"].map((name) => get(`/users/${name}`, { rolled: true })),
   get("/users/churn", { rangeless: true, rolled: true }),
@@ -100,6 +100,7 @@ beforeAll(async () => {
   ]);
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
+  await runRollups(ctx, "session");
   const { body } = await clientOf(await tokenFor(W)).get("/openapi.json");
   paths = body.paths;
   schemas = body.components.schemas;

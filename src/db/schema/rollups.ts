@@ -83,7 +83,7 @@ export const userPresenceDaily = pgTable(
 
 /**
  * Sessions of a day (UTC) that lie so far inside it that nothing of another day can belong to them: their sums, a sketch of their
- * lengths, and the users.
+ * lengths, and the users. A day without a row was never rolled up: there is one for a day without sessions too.
  */
 export const sessionsDaily = pgTable(
   "sessions_daily",
@@ -95,8 +95,8 @@ export const sessionsDaily = pgTable(
     singles: bigint("singles", { mode: "number" }).notNull(),
     activities: bigint("activities", { mode: "number" }).notNull(),
     lengthSumUs: exact("length_sum_us").notNull(),
-    lengthMinUs: bigint("length_min_us", { mode: "number" }).notNull(),
-    lengthMaxUs: bigint("length_max_us", { mode: "number" }).notNull(),
+    lengthMinUs: bigint("length_min_us", { mode: "number" }),
+    lengthMaxUs: bigint("length_max_us", { mode: "number" }),
     /** Sessions of each class of lengths. */
     classes: integer("classes").array().notNull(),
     sketchKeys: integer("sketch_keys").array().notNull(),
@@ -121,7 +121,7 @@ export const sessionEdgesDaily = pgTable(
 );
 
 /**
- * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert marks (of hours; of days for events), never read or wait;
+ * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert marks (of hours; for events, of the sessions of a day), never read or wait;
  * a rollup run deletes the marks that its snapshot shows.
  */
 export const rollupMarks = pgTable(

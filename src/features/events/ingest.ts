@@ -68,7 +68,7 @@ async function storeEvents(ctx: Context, workspaceId: string, messages: readonly
         insert into events (workspace_id, ${COLUMNS}) select ${workspaceId}, ${COLUMNS} from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as ${FIELDS}
           order by id on conflict (workspace_id, id) do nothing returning id, occurred_at
       ), marks as (
-        insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', ${workspaceId}, date_trunc('day', occurred_at, 'UTC') from created
+        insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', ${workspaceId}, date_trunc('day', occurred_at, 'UTC') from created
       ) select id from created`,
     row: z.object({ id: z.string() }),
   });

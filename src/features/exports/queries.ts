@@ -53,6 +53,14 @@ export async function createExport(
   return jobOf(found, ctx.now());
 }
 
+export async function exists(ctx: Context, workspaceId: string, id: string): Promise<boolean> {
+  const rows = await ctx.db.query({
+    sql: sql`select e.id from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row: z.unknown(),
+  });
+  return rows.length > 0;
+}
+
 /** @throws AppError not_found, also for an export of another workspace */
 export async function getExport(ctx: Context, workspaceId: string, id: string): Promise<ExportJob> {
   const [found] = await ctx.db.query({

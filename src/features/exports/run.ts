@@ -4,7 +4,7 @@ import { withSnapshot } from "../../db/session.ts";
 import { AppError } from "../../lib/errors.ts";
 import { removeFiles } from "./files.ts";
 import { type Claim, claimExport, jobs, releaseExport } from "./queries.ts";
-import { UploadGone } from "./upload.ts";
+import { UploadLost } from "./upload.ts";
 import { type Hooks, walk } from "./walk.ts";
 
 /** What no further attempt would change. */
@@ -17,7 +17,7 @@ async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<void> 
   } catch (error) {
     if (error instanceof ClaimLost) throw error;
     if (!isFinal(error)) {
-      await releaseExport(ctx, claim, error instanceof UploadGone);
+      await releaseExport(ctx, claim, error instanceof UploadLost);
       throw error;
     }
     await failJob(jobs(ctx), claim, error.code, error.message);

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { startDue } from "../../db/schedules.ts";
 import { enqueue } from "../../messages.ts";
-import { createExport, type Origin } from "./queries.ts";
+import { createExport, exists, type Origin } from "./queries.ts";
 import { checkRows, requestOf } from "./request.ts";
 import type { ExportInput, ExportJob } from "./schema.ts";
 import { getTemplate } from "./templates.ts";
@@ -13,8 +13,8 @@ import { getTemplate } from "./templates.ts";
  */
 export async function startExport(ctx: Context, workspaceId: string, id: string, input: ExportInput, origin: Origin): Promise<ExportJob> {
   const request = requestOf(workspaceId, input, ctx.now() * 1000);
-  // Nobody hears what a schedule is told here: its job says it.
-  if (origin.scheduleId === undefined) await checkRows(ctx.db, workspaceId, request);
+  // Nobody hears what a schedule is told here: its job says it. What was started already is answered as it is.
+  if (origin.scheduleId === undefined && !(await exists(ctx, workspaceId, id))) await checkRows(ctx.db, workspaceId, request);
   const job = await createExport(ctx, workspaceId, id, request, origin);
   if (job.status === "queued") await enqueue(ctx, { type: "export.run", workspaceId, id });
   return job;

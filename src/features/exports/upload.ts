@@ -35,13 +35,15 @@ export class Part {
   }
 }
 
-/** R2 keeps an upload that is not finished for a week; then there is none of its id (R2's error NoSuchUpload). */
-export class UploadGone extends Error {
-  override readonly name = "UploadGone";
+/** An upload that will never be complete: R2 keeps an unfinished one for a week, and a late attempt may have written over its parts. */
+export class UploadLost extends Error {
+  override readonly name = "UploadLost";
 }
 
-const asGone = (error: unknown): never => {
-  if (error instanceof Error && error.message.includes("(10024)")) throw new UploadGone("The upload is gone", { cause: error });
+/** R2's errors NoSuchUpload, InvalidPart, and those of parts that are too small or of unequal size. */
+const LOST = /\((10024|10025|10011|10048)\)/;
+const asLost = (error: unknown): never => {
+  if (error instanceof Error && LOST.test(error.message)) throw new UploadLost("The upload is lost", { cause: error });
   throw error;
 };
 
@@ -55,8 +57,10 @@ export class Upload {
     this.done = done;
   }
 
-  static async begin(ctx: Context, key: string, contentType: string): Promise<Upload> {
-    return new Upload(await ctx.files.createMultipartUpload(key, { httpMetadata: { contentType } }), []);
+  /** @param asOf the moment that the object is of, kept with it */
+  static async begin(ctx: Context, key: string, contentType: string, asOf: string): Promise<Upload> {
+    const options = { httpMetadata: { contentType }, customMetadata: { as_of: asOf } };
+    return new Upload(await ctx.files.createMultipartUpload(key, options), []);
   }
 
   static resume(ctx: Context, key: string, { uploadId, uploaded }: Progress): Upload {
@@ -67,17 +71,17 @@ export class Upload {
     return this.#upload.uploadId;
   }
 
-  /** @param rows those that the part brings to their end @throws UploadGone */
+  /** @param rows those that the part brings to their end @throws UploadLost */
   async add(bytes: Uint8Array, rows: number): Promise<void> {
     const partNumber = this.done.length + 1;
-    const stored = this.#upload.uploadPart(partNumber, bytes).catch(asGone);
+    const stored = this.#upload.uploadPart(partNumber, bytes).catch(asLost);
     const [{ etag }, digest] = await Promise.all([stored, crypto.subtle.digest("SHA-256", bytes)]);
     this.done.push({ partNumber, etag, rows, bytes: bytes.length, sha256: new Uint8Array(digest).toHex() });
   }
 
-  /** @throws UploadGone */
+  /** @throws UploadLost */
   async complete(): Promise<void> {
-    await this.#upload.complete(this.done.map(({ partNumber, etag }) => ({ partNumber, etag }))).catch(asGone);
+    await this.#upload.complete(this.done.map(({ partNumber, etag }) => ({ partNumber, etag }))).catch(asLost);
   }
 
   /** Takes away what was uploaded; an upload that is gone already is no failure. */

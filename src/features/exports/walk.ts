@@ -32,23 +32,27 @@ interface Walk {
   asOf: string;
 }
 
+/** Changes with what makes the bytes or the state that is kept with them: what an earlier version began is begun anew. */
+const LAYOUT = 2;
+
 /** Where this attempt begins: behind the last stored part if the rows are still the same, else at the first row. */
 async function beginning(ctx: Context, db: Db, claim: Claim, opened: Opened, totalled: readonly Column[]): Promise<Walk> {
   const key = fileKey(claim.workspaceId, claim.id, 0);
+  const fingerprint = `${LAYOUT}:${opened.fingerprint}`;
   const { progress, request, as_of } = claim;
   if (progress && as_of !== null) {
     const upload = Upload.resume(ctx, key, progress);
-    if (progress.fingerprint === opened.fingerprint) {
+    if (progress.fingerprint === fingerprint) {
       const from = { ...progress.from, state: progress.from.state ?? null };
-      return { upload, fingerprint: opened.fingerprint, from, skip: progress.skip, totals: progress.totals, asOf: as_of };
+      return { upload, fingerprint, from, skip: progress.skip, totals: progress.totals, asOf: as_of };
     }
     await upload.abort();
   }
   const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
   const asOf = now?.at ?? "";
   await saveStart(ctx, claim, asOf, opened.rows);
-  const upload = await Upload.begin(ctx, key, request.gzip ? "application/gzip" : FORMATS[request.format].contentType);
-  return { upload, fingerprint: opened.fingerprint, from: START, skip: 0, totals: noTotals(totalled), asOf };
+  const upload = await Upload.begin(ctx, key, request.gzip ? "application/gzip" : FORMATS[request.format].contentType, asOf);
+  return { upload, fingerprint, from: START, skip: 0, totals: noTotals(totalled), asOf };
 }
 
 /** Pages with their totals kept for as long as an attempt could begin at one of them. */
@@ -78,6 +82,8 @@ async function uploadAll(
   let [from, stored] = [begun.from, upload.done.reduce((sum, each) => sum + each.rows, 0)];
   /** @param left bytes of the current chunk that are not in the part; @param whole rows that are */
   const store = async (left: number, whole: number) => {
+    // An attempt that lost its claim must not write over the parts of the one that has it.
+    await renew(ctx, claim);
     await upload.add(part.take(), whole - stored);
     stored = whole;
     const totals = known.get(from.rows) ?? {};
@@ -127,12 +133,13 @@ export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Pr
 }
 
 /** An upload that an earlier attempt completed is there already. */
-async function complete(ctx: Context, key: string, upload: Upload): Promise<void> {
+async function complete(ctx: Context, key: string, { upload, asOf }: Walk): Promise<void> {
   const bytes = upload.done.reduce((sum, part) => sum + part.bytes, 0);
   try {
     await upload.complete();
   } catch (error) {
-    if ((await ctx.files.head(key))?.size !== bytes) throw error;
+    const found = await ctx.files.head(key);
+    if (found?.size !== bytes || found.customMetadata?.as_of !== asOf) throw error;
   }
 }
 
@@ -147,7 +154,8 @@ async function finish(
   const { workspaceId, id, request } = claim;
   const format = FORMATS[request.format];
   const key = fileKey(workspaceId, id, 0);
-  await complete(ctx, key, begun.upload);
+  await renew(ctx, claim);
+  await complete(ctx, key, begun);
   await renew(ctx, claim);
   const parts = begun.upload.done.map(({ rows: of, bytes, sha256 }) => ({ rows: of, bytes, sha256 }));
   const file: ExportFile = {

@@ -37,18 +37,21 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
   for (const { name, first } of expired) {
     const from = sql`${`${first.toString()}T00:00:00Z`}::timestamptz`;
     const to = sql`${`${first.add({ months: 1 }).toString()}T00:00:00Z`}::timestamptz`;
-    const tables = [...ROLLUP_TABLES.hour, ...ROLLUP_TABLES.day, "rollup_marks"];
+    const tables = [...Object.values(ROLLUP_TABLES).flat(), "rollup_marks"];
     await ctx.db.transaction(
       [
         sql`drop table ${sql.identifier(name)}`,
         sql`delete from execution_keys where started_at >= ${from} and started_at < ${to}`,
         ...tables.map((table) => sql`delete from ${sql.identifier(table)} where bucket >= ${from} and bucket < ${to}`),
-        // Events stay, and so do the sessions that they alone make.
-        sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', workspace_id, date_trunc('day', occurred_at, 'UTC')
-          from events where occurred_at >= ${from} and occurred_at < ${to}`,
       ].map((statement) => ({ sql: statement, row: nothing })),
       { isolation: "ReadCommitted" },
     );
+    // Events stay, and so do the sessions that they alone make; until these are rolled up they are read from the events.
+    await ctx.db.query({
+      sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC')
+        from events where occurred_at >= ${from} and occurred_at < ${to}`,
+      row: nothing,
+    });
     ctx.log.info("retention", { dropped: name });
   }
   return expired.map(({ name }) => name);

@@ -31,7 +31,7 @@ export async function applyRetention(ctx: Context): Promise<number> {
         and (v.workspace_id, v.id) in (select x.workspace_id, x.id from workspaces w join events x on x.workspace_id = w.id and ${before("x.occurred_at")} where w.retention_days is not null limit ${BATCH})
       returning v.workspace_id, v.occurred_at
     ), marks as (
-      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', workspace_id, date_trunc('day', occurred_at, 'UTC') from gone
+      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC') from gone
     ) select workspace_id, count(*) as deleted from gone group by workspace_id`;
   let deleted = 0;
   for (const statement of [executions, events]) {

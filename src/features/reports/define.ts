@@ -9,6 +9,7 @@ import { inWorkspace } from "../../db/scope.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
 import { outgoingUrl } from "../../lib/outgoing.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
+import { canDerive } from "../../storage/keys.ts";
 import { checkSections } from "./ask.ts";
 import { canMail } from "./mail.ts";
 import { getTemplate } from "./own-templates.ts";
@@ -37,6 +38,7 @@ export function rangeAt(
 function checkRecipient(config: Config, to: Recipient, path: string): void {
   if (!config.PUBLIC_URL)
     throw impossible(path, "public_url_missing", "PUBLIC_URL is not configured: a message could not say where the file is.");
+  if (!canDerive(config)) throw impossible(path, "links_not_configured", "LINK_SECRET_KEY is not configured: links could not be signed.");
   if (to.method === "email") {
     if (!canMail(config)) throw impossible(`${path}.method`, "mail_not_configured", "No mail provider is configured.");
     return;

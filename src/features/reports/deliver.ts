@@ -138,7 +138,7 @@ export async function deliver(ctx: Context, workspaceId: string, id: string, aga
 /** Marks a delivery whose message was given up. */
 export async function giveUpDelivery(ctx: Context, workspaceId: string, id: string): Promise<void> {
   await ctx.db.query({
-    sql: sql`update report_deliveries e set status = 'failed' where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status in ('waiting', 'sending')`,
+    sql: sql`update report_deliveries e set status = 'failed' where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (e.status = 'sending' and e.attempted_at < now() - interval '2 minutes'))`,
     row: z.unknown(),
   });
 }

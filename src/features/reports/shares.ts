@@ -42,11 +42,14 @@ interface NewShare {
   author: string;
   days: number;
   password?: string | undefined;
-  /** Of 32 bytes; a random one without. A link that is there already under it is made valid anew. */
+  /** Of 32 bytes; a random one without. A link that is there already under it lives on, but for one that was revoked. */
   token?: string;
 }
 
-/** Makes a link to a run. The token is given once: only its hash is kept. */
+/**
+ * Makes a link to a run. The token is given once: only its hash is kept.
+ * @throws AppError gone when the link of this token was revoked
+ */
 export async function createShare(
   ctx: Context,
   workspaceId: string,
@@ -58,11 +61,11 @@ export async function createShare(
   const [found] = await ctx.db.query({
     sql: sql`insert into report_shares as e (token_hash, id, workspace_id, run_id, password_salt, password_hash, created_at, created_by, expires_at)
       values (${await hashOf(token)}, ${crypto.randomUUID()}, ${workspaceId}, ${runId}, ${salt}, ${hash}, now(), ${author}, now() + make_interval(days => ${days}::int))
-      on conflict (token_hash) do update set expires_at = excluded.expires_at, revoked_at = null
+      on conflict (token_hash) do update set expires_at = excluded.expires_at where e.revoked_at is null
       returning ${COLUMNS}`,
     row: shareRow,
   });
-  if (!found) throw new Error("The statement gave no row");
+  if (!found) throw new AppError("gone", "link_revoked", "The link was revoked.");
   return { share: found, token };
 }
 

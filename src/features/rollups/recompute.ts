@@ -4,8 +4,8 @@ import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 import { PRESENCE_COLUMNS, PRESENCE_QUARTER, presenceRows } from "./presence.ts";
 import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionParts, sessionRows } from "./sessions.ts";
 
-export type Unit = "hour" | "day";
-/** One hour or day (UTC) of one workspace. `bucket` is RFC 3339. */
+export type Unit = "hour" | "day" | "session";
+/** One hour or day (UTC) of one workspace; the sessions of a day are a unit of their own. `bucket` is RFC 3339. */
 export interface Bucket {
   workspaceId: string;
   bucket: string;
@@ -39,13 +39,17 @@ const TARGETS: Record<Unit, readonly Target[]> = {
     { table: "execution_metrics_daily", grain: "cube", keys: PARTS.cube.keys, from: "cube" },
     { table: "user_activity_daily", grain: undefined, keys: PARTS.users.keys, from: "users" },
   ],
+  session: [],
 };
-/** What a day has beside sums: of its users. */
-const OF_USERS = [
-  { name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows },
-  { name: "sessions", table: "sessions_daily", columns: SESSION_COLUMNS, rows: sessionRows },
-  { name: "session edges", table: "session_edges_daily", columns: EDGE_COLUMNS, rows: edgeRows },
-];
+/** What a unit has beside sums: of its users. */
+const OF_USERS = {
+  hour: [],
+  day: [{ name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows }],
+  session: [
+    { name: "sessions", table: "sessions_daily", columns: SESSION_COLUMNS, rows: sessionRows },
+    { name: "session edges", table: "session_edges_daily", columns: EDGE_COLUMNS, rows: edgeRows },
+  ],
+};
 
 const MERGEABLE = [
   ...["executions", "errors", "duration_count", "duration_sum_ms", "duration_sum_squares", "duration_min_ms", "duration_max_ms"],
@@ -138,10 +142,11 @@ function grainRows({ grain, keys, from }: Target): SQL {
 
 /** The raw rows of the buckets and the parts that the unit's grains are made of. */
 function sources(unit: Unit, buckets: readonly Bucket[]): SQL {
+  const asked = sql`asked as materialized (select * from ${wanted(buckets)})`;
+  if (unit === "session") return sql`${asked}, ${sessionParts()}`;
   const used = [...new Set(TARGETS[unit].map((target) => target.from))].map((name) => PARTS[name]);
   const parts = used.map(({ name, keys }) => sql`${sql.identifier(name)} as materialized (${partsOf(keys)})`);
-  const ofUsers = unit === "day" ? sql`, ${sessionParts()}` : sql``;
-  return sql`asked as materialized (select * from ${wanted(buckets)}), raw as materialized (${rawRows(unit)}), ${sql.join(parts, sql`, `)}${ofUsers}`;
+  return sql`${asked}, raw as materialized (${rawRows(unit)}), ${sql.join(parts, sql`, `)}`;
 }
 
 const columnsOf = ({ grain, keys }: Target) =>
@@ -159,18 +164,15 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
     const name = sql.identifier(`insert_${index}`);
     return sql`${name} as (insert into ${sql.identifier(target.table)} (${columnsOf(target)}) ${grainRows(target)})`;
   });
-  if (unit === "day")
-    inserts.push(
-      ...OF_USERS.map(({ table, columns, rows }, index) => {
-        return sql`${sql.identifier(`users_${index}`)} as (insert into ${sql.identifier(table)} (${columns}) ${rows()})`;
-      }),
-    );
+  for (const [index, { table, columns, rows }] of OF_USERS[unit].entries())
+    inserts.push(sql`${sql.identifier(`users_${index}`)} as (insert into ${sql.identifier(table)} (${columns}) ${rows()})`);
   return [
     sql`delete from rollup_marks ${using} where unit = ${unit} and ${same("rollup_marks")}`,
-    // A changed hour changes its day: the day waits for its own run.
+    // A changed hour changes its day, and the sessions of that: they wait for their own runs.
     ...(unit === "hour"
       ? [
-          sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', w.workspace_id, date_trunc('day', w.bucket, 'UTC') from ${wanted(buckets)}`,
+          sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct u.unit, w.workspace_id, date_trunc('day', w.bucket, 'UTC')
+            from ${wanted(buckets)} cross join (values ('day'), ('session')) u(unit)`,
         ]
       : []),
     ...ROLLUP_TABLES[unit].map((table) => sql`delete from ${sql.identifier(table)} ${using} where ${same(table)}`),
@@ -196,6 +198,6 @@ export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
     const grain = target.grain ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}` : undefined;
     return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), grain);
   });
-  if (unit === "day") parts.push(...OF_USERS.map(({ name, table, columns, rows }) => compared(name, rows(), table, columns)));
+  parts.push(...OF_USERS[unit].map(({ name, table, columns, rows }) => compared(name, rows(), table, columns)));
   return sql`with ${sources(unit, buckets)} select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
 }

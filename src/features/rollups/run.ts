@@ -6,7 +6,7 @@ import { enqueue } from "../../messages.ts";
 import { type Bucket, differences, replace, type Unit } from "./recompute.ts";
 
 /** Buckets of one transaction, so that it ends in seconds on a large workspace. */
-const SLICE: Record<Unit, number> = { hour: 200, day: 20 };
+const SLICE: Record<Unit, number> = { hour: 200, day: 20, session: 50 };
 /** What one invocation may do; the rest continues through the queue. */
 const MAX_INVOCATION_MS = 20_000;
 const SAMPLE = 50;
@@ -21,7 +21,7 @@ export async function recompute(ctx: Context, unit: Unit, buckets: readonly Buck
 }
 
 async function lastMark(ctx: Context): Promise<number> {
-  const [row] = await ctx.db.query({ sql: sql`select coalesce(max(id), 0) as id from rollup_marks`, row: z.object({ id: z.number() }) });
+  const [row] = await ctx.db.query({ sql: sql`select last_value as id from rollup_marks_id_seq`, row: z.object({ id: z.number() }) });
   return row?.id ?? 0;
 }
 
@@ -53,15 +53,15 @@ export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promi
   return done;
 }
 
-/** Drops every rollup row and marks every hour and day that has raw rows (a day also when it has events only); the runs that follow give the same rows again. */
+/** Drops every rollup row and marks every hour that has executions and every day that has events; the runs that follow give the same rows again. */
 export async function rebuild(ctx: Context): Promise<void> {
   const statements = [
-    ...[...ROLLUP_TABLES.hour, ...ROLLUP_TABLES.day].map((table) => sql`delete from ${sql.identifier(table)}`),
-    ...(["hour", "day"] as const).map(
-      (unit) => sql`insert into rollup_marks (unit, workspace_id, bucket)
-        select distinct ${unit}, workspace_id, date_trunc(${unit}, started_at, 'UTC') from executions`,
-    ),
-    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'day', workspace_id, date_trunc('day', occurred_at, 'UTC') from events`,
+    ...Object.values(ROLLUP_TABLES)
+      .flat()
+      .map((table) => sql`delete from ${sql.identifier(table)}`),
+    // An hour's run marks its day, and the sessions of that.
+    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions`,
+    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC') from events`,
   ];
   await ctx.db.transaction(
     statements.map((statement) => ({ sql: statement, row: nothing })),
@@ -69,17 +69,23 @@ export async function rebuild(ctx: Context): Promise<void> {
   );
 }
 
+/** Where buckets are sampled from: rollups, to find rows too many, and what was sent, to find rows missing. */
+const SAMPLED: Record<Unit, { rolled: string; sent: string }> = {
+  hour: { rolled: "execution_metrics_hourly where grain = 'total'", sent: "date_trunc('hour', started_at, 'UTC') from execution_keys" },
+  day: { rolled: "execution_metrics_daily where grain = 'total'", sent: "date_trunc('day', started_at, 'UTC') from execution_keys" },
+  session: { rolled: "sessions_daily", sent: "date_trunc('day', occurred_at, 'UTC') from events" },
+};
+
 /**
  * Recomputes a sample of buckets and keeps what differs (rollup_differences); the number must be zero.
- * Samples both from rollups, to find rows too many, and from executions, to find rows missing.
  */
 export async function reconcile(ctx: Context, sample = SAMPLE): Promise<number> {
   let found = 0;
-  for (const unit of ["hour", "day"] as const) {
+  for (const unit of ["hour", "day", "session"] as const) {
+    const { rolled, sent } = SAMPLED[unit];
     const rows = await ctx.db.query({
-      sql: sql`(select workspace_id, bucket from ${sql.raw(unit === "hour" ? "execution_metrics_hourly" : "execution_metrics_daily")}
-          where grain = 'total' order by random() limit ${sample})
-        union (select workspace_id, date_trunc(${unit}, started_at, 'UTC') from execution_keys order by random() limit ${sample})`,
+      sql: sql`(select workspace_id, bucket from ${sql.raw(rolled)} order by random() limit ${sample})
+        union (select workspace_id, ${sql.raw(sent)} order by random() limit ${sample})`,
       row: bucketRow,
     });
     if (rows.length === 0) continue;

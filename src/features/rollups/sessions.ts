@@ -18,13 +18,15 @@ export function sessionParts() {
     from (${joinedSessions(["place"], moments)}) s join asked w using (place))`;
 }
 
-/** Rows of `sessions_daily` from the CTE. */
+/** Rows of `sessions_daily` from the CTE: one for each asked day. */
 export function sessionRows() {
-  return sql`select s.workspace_id, s.bucket, s.sessions, s.singles, s.activities, s.length_sum_us, s.length_min_us, s.length_max_us, s.classes, k.sketch_keys, k.sketch_counts, s.user_ids
-    from (select workspace_id, bucket, ${SESSION_SUMS}, array_agg(distinct user_id order by user_id) as user_ids from session_parts where is_inner group by workspace_id, bucket) s
-    join (select workspace_id, bucket, array_agg(key order by key) as sketch_keys, array_agg(n order by key) as sketch_counts from (
-        select workspace_id, bucket, ${lengthKey(sql`length_us`)} as key, count(*)::int as n from session_parts where is_inner group by 1, 2, 3
-      ) cells group by workspace_id, bucket) k using (workspace_id, bucket)`;
+  const none = (name: string, type: string) => sql`coalesce(${sql.raw(name)}, '{}'::${sql.raw(type)}[])`;
+  return sql`select w.workspace_id, w.bucket, coalesce(s.sessions, 0), coalesce(s.singles, 0), coalesce(s.activities, 0), coalesce(s.length_sum_us, 0), s.length_min_us, s.length_max_us,
+      ${none("s.classes", "int")}, ${none("k.sketch_keys", "int")}, ${none("k.sketch_counts", "int")}, ${none("s.user_ids", "text")}
+    from asked w left join (select place, ${SESSION_SUMS}, array_agg(distinct user_id order by user_id) as user_ids from session_parts where is_inner group by place) s using (place)
+    left join (select place, array_agg(key order by key) as sketch_keys, array_agg(n order by key) as sketch_counts from (
+        select place, ${lengthKey(sql`length_us`)} as key, count(*)::int as n from session_parts where is_inner group by 1, 2
+      ) cells group by place) k using (place)`;
 }
 
 /** Rows of `session_edges_daily` from the CTE. */

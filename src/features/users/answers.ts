@@ -5,7 +5,8 @@ import type { Sign } from "../../analytics/presence.ts";
 import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
 import { type Bucket, formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
 import { type Cohort, type CurvePoint, curveOf, type Mode, matrixOf } from "../../analytics/retention.ts";
-import { featureUse, sessions } from "../../analytics/sessions.ts";
+import { featureUse, type Sessions, sessions } from "../../analytics/sessions.ts";
+import { RELATIVE_ERROR } from "../../analytics/sketch.ts";
 import type { Context } from "../../context.ts";
 import { type Ranged, rangeOr } from "../../http/numbers.ts";
 import { impossible } from "../../lib/errors.ts";
@@ -29,11 +30,13 @@ function bucketsFor(
 
 const PRESENCE = { daily: "user_presence_daily", raw: ["executions", "events"] };
 
-/** Sessions and features are made of raw moments, which no rollup keeps. */
-const withRaw = (meta: Meta, rows: number): Meta => ({
-  ...meta,
-  sources: { ...meta.sources, raw: { rows: meta.sources.raw.rows + rows } },
-});
+const SESSIONS = { daily: "sessions_daily, session_edges_daily", raw: ["executions", "events"] };
+
+/** `meta` of the sessions and of the features, which are made of events as they are. Quantiles of lengths are those of a sketch. */
+function sessionMeta(like: Meta, { sessions: count, rows, rolledDays }: Sessions, events: number): Meta {
+  const sources = { daily: { buckets: rolledDays }, hourly: { buckets: 0 }, raw: { rows: rows + events } };
+  return { ...like, sources, exact: count === 0, relative_error: count === 0 ? 0 : RELATIVE_ERROR };
+}
 
 /** Active users by day with their lifecycle, sessions, features and hours of use: one snapshot. */
 export async function activity(ctx: Context, workspaceId: string, query: Span) {
@@ -41,7 +44,7 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
   const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
   const now = ctx.now() * 1000;
   const heat = { measures: ["executions" as const], ...range, timezone, group_by: ["day_of_week", "hour_of_day"], limit: 168 };
-  const [users, { rows, ...found }, features, hours] = await together(ctx.db, [
+  const [users, counted, features, hours] = await together(ctx.db, [
     lifecycle(workspaceId, buckets, timezone),
     sessions(workspaceId, range),
     featureUse(workspaceId, range),
@@ -62,6 +65,8 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
       executions: Number(values.executions),
     }))
     .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day);
+  const { rows: _, rolledDays: __, ...found } = counted;
+  const events = features.reduce((sum, feature) => sum + feature.events, 0);
   return {
     data: {
       latest: latest ? { day: latest.day, dau: latest.dau, wau: latest.wau, mau: latest.mau, stickiness: latest.stickiness } : null,
@@ -71,10 +76,11 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
       feature_use: use,
       heatmap,
     },
-    meta: withRaw(
-      metaTogether({ users: withTables(users.meta, query.explain, PRESENCE), heatmap: hours.meta }),
-      rows + features.reduce((sum, feature) => sum + feature.events, 0),
-    ),
+    meta: metaTogether({
+      users: withTables(users.meta, query.explain, PRESENCE),
+      sessions: withTables(sessionMeta(users.meta, counted, events), query.explain, SESSIONS),
+      heatmap: hours.meta,
+    }),
   };
 }
 

@@ -207,6 +207,20 @@ describe("formats", () => {
   });
 });
 
+it("Parquet and XLSX hold groups by the clock", async () => {
+  const query = { measures: ["executions"], group_by: ["hour_of_day"], limit: 24 };
+  const asked = { source: "metrics", query, columns: ["hour_of_day", "executions"] };
+  const rows = await read(
+    "/parquet?sql=select hour_of_day, executions from file order by 1",
+    await bytesOf(await done({ ...asked, format: "parquet" })),
+  );
+  expect(rows.length).toBe(24);
+  expect(rows.map((row) => Number(row.hour_of_day))).toEqual(Array.from({ length: 24 }, (_, hour) => hour));
+  expect(rows.reduce((sum, row) => sum + Number(row.executions), 0)).toBe(ROWS);
+  const [{ data }] = await read("/xlsx", await bytesOf(await done({ ...asked, format: "xlsx" })));
+  expect((data as unknown[][]).length).toBe(25);
+});
+
 /** Runs a job that dies after every part it stores, until it is done. @returns how often it died */
 async function runAndDie(id: string): Promise<number> {
   for (let deaths = 0; ; deaths++) {
@@ -253,7 +267,7 @@ describe("an attempt that dies after a part", () => {
     await expect(runExport(ctx, WORKSPACE, id, { afterPart: killed })).rejects.toThrow("killed");
     const { uploadId = "" } = (await getProgress(ctx, WORKSPACE, id)) ?? {};
     await ctx.files.resumeMultipartUpload(fileKey(WORKSPACE, id, 0), uploadId).abort();
-    await expect(runExport(ctx, WORKSPACE, id)).rejects.toThrow("The upload is gone");
+    await expect(runExport(ctx, WORKSPACE, id)).rejects.toThrow("The upload is lost");
     await runExport(ctx, WORKSPACE, id);
     expect(await jobOf(id)).toMatchObject({ status: "done", attempts: 3, rows_done: ROWS });
     expect(await hex(await bytesOf({ id }))).toBe(await hex(await bytesOf(whole)));

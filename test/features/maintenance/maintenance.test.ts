@@ -158,7 +158,7 @@ it("does a message's work once however often it comes, tries again what failed, 
   expect(done.explicitAcks.sort()).toEqual(["1", "2", "3", "4"]);
   const kept = { sql: sql`select id, reason from dead_letters order by id`, row: z.record(z.string(), z.unknown()) };
   expect(await testContext().db.query(kept)).toEqual(["3", "4"].map((id) => ({ id, reason: "TypeError: Unknown message" })));
-  expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
+  expect((await marks()).map(([unit]) => unit)).toEqual(["day", "session"]);
   const failing = createMessageBatch("shadower-jobs", [message("5", body)]);
   const elsewhere: Env = Object.assign({}, env, { DATABASE_URL: env.DATABASE_URL.replace(/\/[^/]+$/, "/no_such_database") });
   await worker.queue(failing, elsewhere, createExecutionContext());
@@ -189,6 +189,7 @@ it("deletes what is older than a workspace's own retention, its rollups with it,
   }
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
+  await runRollups(ctx, "session");
   const short = clientOf(await tokenFor("kept-short", { role: "owner" }));
   expect(
     (
@@ -207,6 +208,7 @@ it("deletes what is older than a workspace's own retention, its rollups with it,
   expect([await count("kept-short"), await count("kept-long")]).toEqual([2, 4]);
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
+  await runRollups(ctx, "session");
   expect([await count("kept-short"), await count("kept-long")]).toEqual([2, 4]);
   expect((await short.get("/api/v1/executions/d40")).status).toBe(404);
   expect((await short.get("/api/v1/events")).body.data.map((event: { id: string }) => event.id)).toEqual(["new"]);

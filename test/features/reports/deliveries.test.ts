@@ -3,8 +3,10 @@ import { sql } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
+import { definitionOf } from "../../../src/features/reports/define.ts";
 import { deliver, giveUpDelivery, planDeliveries } from "../../../src/features/reports/deliver.ts";
 import { runReport } from "../../../src/features/reports/run.ts";
+import { reportInput } from "../../../src/features/reports/schema.ts";
 import { outgoingUrl } from "../../../src/lib/outgoing.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
@@ -136,6 +138,23 @@ describe("a delivery", () => {
     expect((await client.get(`/api/v1/reports/runs/${id}/shares`)).body.data).toHaveLength(1);
   });
 
+  it("does not bring back a link that somebody has revoked", async () => {
+    let down = true;
+    const calls = world(() => (down ? new Response("busy", { status: 503 }) : new Response("")));
+    const id = await run([{ method: "webhook", url: HOOK }]);
+    await expect(deliver(ctx, WORKSPACE, `${id}-0`)).rejects.toThrow("503");
+    const [share] = (await client.get(`/api/v1/reports/runs/${id}/shares`)).body.data;
+    expect((await client.send(`/api/v1/reports/runs/${id}/shares/${share.id}`, { method: "DELETE" })).status).toBe(204);
+    down = false;
+    const sent = calls.length;
+    await deliver(ctx, WORKSPACE, `${id}-0`);
+    expect(calls.length).toBe(sent);
+    expect((await log(id))[0]).toMatchObject({ status: "failed", answer: "The link was revoked." });
+    const { exports } = await import("cloudflare:workers");
+    const path = new URL(JSON.parse(calls[0]?.body ?? "").data.url).pathname;
+    expect((await exports.default.fetch(new Request(`https://shadower.test${path}`))).status).toBe(410);
+  });
+
   it("whose message comes before its run is done waits for it", async () => {
     const calls = world(() => new Response(""));
     const id = await run([]);
@@ -219,6 +238,14 @@ describe("a delivery", () => {
 });
 
 describe("recipients", () => {
+  it("need a secret that links are signed with", async () => {
+    const input = reportInput.parse({ ...REPORT, recipients: [{ method: "webhook", url: HOOK }] });
+    const without = { ...ctx, config: { ...ctx.config, JWT_SECRET_KEY: undefined, LINK_SECRET_KEY: undefined } };
+    await expect(definitionOf(without, WORKSPACE, input)).rejects.toMatchObject({
+      errors: [{ path: "recipients.0", code: "links_not_configured" }],
+    });
+  });
+
   it.each([
     [{ method: "webhook", url: "http://example.com/x" }, "recipients.0.url"],
     [{ method: "webhook", url: "https://127.0.0.1/x" }, "recipients.0.url"],

@@ -140,6 +140,7 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
   expect(reads).toBeGreaterThan(20);
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
+  await runRollups(ctx, "session");
   const [marks] = await ctx.db.query({ sql: sql`select count(*) as marks from rollup_marks`, row: z.object({ marks: z.number() }) });
   expect(marks).toEqual({ marks: 0 });
   for (const workspaceId of W) {
@@ -183,6 +184,7 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   await rebuild(ctx);
   await Promise.all([runRollups(ctx, "hour"), runRollups(ctx, "day"), runRollups(ctx, "hour")]);
   await runRollups(ctx, "day");
+  await runRollups(ctx, "session");
   expect(await snapshot()).toEqual(before);
   expect(await reconcile(ctx)).toBe(0);
   const [victim] = await ctx.db.query({

@@ -51,6 +51,7 @@ beforeAll(async () => {
   await store(eventIntake(ctx, W), events);
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
+  await runRollups(ctx, "session");
   // Part of the days wait for their next rollup: presence then comes from raw rows.
   await ctx.db.query({
     sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and id like 'x1%'`,
@@ -229,6 +230,7 @@ describe("retention", () => {
       expect(await asked()).toMatchObject(expected);
       await runRollups(testContext(), "hour");
       await runRollups(testContext(), "day");
+      await runRollups(testContext(), "session");
       expect(await asked()).toMatchObject(expected);
     }
   });

@@ -12,8 +12,8 @@ const FONTS = {
 } as const;
 export type NamedFontKey = keyof typeof FONTS;
 
-/** Jamo and hangul syllables. */
-const HANGUL = /[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]/;
+/** Jamo and hangul syllables, those in circles and of half a width too. */
+const HANGUL = /[\u1100-\u11ff\u3130-\u318f\u3200-\u321e\u3260-\u327f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]/;
 /** Ideographs, kana and their punctuation. */
 const SQUARES = /[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]/;
 
