@@ -69,6 +69,7 @@ export const metaRow = z.object({
   groups: z.number().optional(),
   marked_days: z.array(z.string()).default([]),
   marked_hours: z.array(z.string()).default([]),
+  unquartered: z.array(z.string()).default([]),
 });
 export const resultRow = z.union([
   z.object({ meta: metaRow }),
@@ -114,10 +115,10 @@ export class Finisher {
 
   private values(row: StatRow | undefined): Values {
     const quantiles = this.resolved.plan.quantiles;
+    const known: Sums | undefined = row && { ...row, quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null };
     const entries = this.query.measures.map((name): [MeasureName, Value] => {
       const measure = measureOf(name);
-      if (!row) return [name, measure.empty];
-      const known: Sums = { ...row, quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null };
+      if (!row || !known) return [name, measure.empty];
       if (measure.quantile !== undefined && row.rolled_durations > 0) this.inexact.add(name);
       return [name, measure.finish(known, quantiles)];
     });

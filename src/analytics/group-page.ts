@@ -27,8 +27,8 @@ export async function groupPage(ctx: Context, workspaceId: string, query: Query,
   if (cursor !== undefined && (list !== name || !sound))
     throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
   const after = known === undefined ? undefined : { value: known === "1" ? (value ?? null) : null, group };
-  const answer = await ask(ctx, workspaceId, { ...query, limit: limit + skip + 1, after, count: include_total, groupsOnly: true }, explain);
-  const found = answer.rows.filter((row) => !row.other).slice(skip);
+  const answer = await ask(ctx, workspaceId, { ...query, limit: limit + skip + 1, after, count: include_total, rowsOnly: true }, explain);
+  const found = answer.rows.slice(skip);
   const rows = found.slice(0, limit);
   const last = rows.at(-1)?.position;
   const more = found.length > limit;

@@ -35,7 +35,8 @@ const row = z.object({
 
 /**
  * Active users and their lifecycle, day by day. For each user and active day, `before` and `after` are the neighbouring active
- * days: a day counts for the month until 30 days have passed or the user comes again, so no window is scanned twice.
+ * days: a day counts for the month until 30 days have passed or the user comes again, so no window is scanned twice. `moves` are
+ * those days counted: users of a day who came from the month before it, or not, and come next on a day.
  * @param days local days: MONTH_DAYS of them lead up to the asked ones
  */
 export function lifecycle(
@@ -46,15 +47,16 @@ export function lifecycle(
   const range = rangeOfBuckets(days.slice(MONTH_DAYS));
   const none = sql`null::bigint`;
   const ends = (length: number) =>
-    sql`select ${`end${length}`}, least(slot + ${length}::int, after), count(*), ${none}, null::jsonb from neighbours group by 2`;
+    sql`select ${`end${length}`}, least(slot + ${length}::int, after), sum(n)::bigint, ${none}, null::jsonb from moves group by 2`;
   const statement = sql`with recursive ${presence(workspaceId, days, { of: "activity" })},
     ${firstSeen(workspaceId, { of: "activity" }, sql`select user_id from active`, range.to)},
-    neighbours as materialized (select user_id, slot, lag(slot) over w as before, lead(slot) over w as after from active window w as (partition by user_id order by slot)),
+    neighbours as (select slot, lag(slot) over w as before, lead(slot) over w as after from active window w as (partition by user_id order by slot)),
+    moves as materialized (select slot, coalesce(slot - before <= ${MONTH_DAYS}::int, false) as returned, after, count(*) as n from neighbours group by 1, 2, 3),
     starts as (select ${slotOf(sql`at`)} as slot, count(*) as n from first_seen group by 1)
-    select 'day' as kind, slot, count(*) as a, count(*) filter (where slot - before <= ${MONTH_DAYS}::int) as b, null::jsonb as meta from neighbours group by slot
+    select 'day' as kind, slot, sum(n)::bigint as a, sum(n) filter (where returned)::bigint as b, null::jsonb as meta from moves group by slot
     union all select 'new', slot, n, ${none}, null from starts
     union all ${ends(WEEK_DAYS)} union all ${ends(MONTH_DAYS)}
-    union all select 'dormant', slot + ${MONTH_DAYS}::int, count(*), ${none}, null from neighbours where after is null or after > slot + ${MONTH_DAYS}::int group by 2
+    union all select 'dormant', slot + ${MONTH_DAYS}::int, sum(n)::bigint, ${none}, null from moves where after is null or after > slot + ${MONTH_DAYS}::int group by 2
     union all select 'range', null, count(*), ${none}, null from (select user_id from active where slot > ${MONTH_DAYS}::int group by user_id) users
     union all select 'meta', null, ${none}, ${none}, ${presenceMeta(workspaceId)}`;
   return statementOf({ sql: statement, row }, (rows) => {

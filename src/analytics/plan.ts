@@ -1,14 +1,14 @@
 import { sql } from "drizzle-orm";
 import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
-import type { Group, Plan, Slot } from "./compile.ts";
 import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
 import { type Measure, type MeasureName, measureOf, SUM_NAMES } from "./measures.ts";
 import type { Order, Position } from "./order.ts";
 import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
+import type { Group, Plan, Slot } from "./rows.ts";
 import { sketchValueSql } from "./sketch.ts";
 import { chooseSource, cut } from "./source.ts";
-import type { Parts } from "./stats.ts";
+import { basesOf, type Parts } from "./stats.ts";
 
 /** A question as its caller asks it. Either `timeframe`, which ends now, or `from` and `to`. */
 export interface Query {
@@ -27,8 +27,8 @@ export interface Query {
   after?: Position | undefined;
   count?: boolean | undefined;
   sketches?: boolean | undefined;
-  /** Groups without their total: its distinct users and agents cost as much as those of all groups. */
-  groupsOnly?: boolean | undefined;
+  /** The rows alone, without what costs as much as all of them: their total, and the row of all other groups. */
+  rowsOnly?: boolean | undefined;
 }
 
 export const DEFAULT_GROUPS = 100;
@@ -67,9 +67,8 @@ export function rangeOf(query: Pick<Query, "timeframe" | "from" | "to">, now: Ep
 
 function groupOf(name: string, field: Field): Group {
   if (field.kind === "number") throw impossible("group_by", "not_groupable", `"${name}" is a number; group by a dimension.`);
-  if (field.kind !== "clock") return { name, text: (alias) => groupText(field, alias) };
-  const of = field.name === "hour_of_day" ? sql`hours` : sql`days`;
-  return { name, text: (_, slot) => sql`((select ${of} from slot)[${slot}])::text` };
+  if (field.kind !== "clock") return { name, of: (alias) => groupText(field, alias) };
+  return { name, of: field.name === "hour_of_day" ? "hours" : "days" };
 }
 
 function matches(filter: Filter, value: number): boolean {
@@ -202,9 +201,10 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
 
   const rawOnly = used.some((field) => field.kind === "number" || field.kind === "metadata");
   const dimensions = used.flatMap((field): Dimension[] => (field.kind === "dimension" ? [field.name] : []));
-  const source = chooseSource(rawOnly ? undefined : dimensions);
   const measures = [...new Set([...query.measures, ...(query.order_by ?? []).map((order) => order.measure)])].map(measureOf);
   const quantiles = [...new Set(measures.flatMap((measure) => measure.quantile ?? []))].sort((a, b) => a - b);
+  const parts = { ...partsOf(measures, quantiles), sketches: query.sketches ?? false };
+  const source = chooseSource(rawOnly ? undefined : dimensions, parts.sums.length === 0 && basesOf(parts).length === 0);
   const plan: Plan = {
     workspaceId,
     slots,
@@ -221,9 +221,8 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
           (alias, rollup) =>
             predicate(filter, field, alias, rollup),
       ),
-    ...partsOf(measures, quantiles),
-    sketches: query.sketches ?? false,
-    totalled: !query.groupsOnly,
+    ...parts,
+    totalled: !query.rowsOnly,
     top:
       fields.length > 0
         ? {

@@ -1,13 +1,12 @@
 import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace } from "../db/scope.ts";
-import { DAY_US, type EpochUs, formatInstant, MINUTE_US } from "../lib/time.ts";
+import { DAY_US, type EpochUs, formatInstant, QUARTER_US } from "../lib/time.ts";
 import { dirtyHours, freshness, times } from "./marks.ts";
 import type { TimeRange } from "./range.ts";
 
 /** What counts as being there: an execution or an event; a successful execution; or an event of a type or a name. */
 export type Sign = { of: "activity" } | { of: "success" } | { of: "event"; type?: string | undefined; name?: string | undefined };
 
-const QUARTER_US = 15 * MINUTE_US;
 const FIRST = Date.UTC(2000, 0, 1) * 1000;
 /** A literal: an expression would be read again for each row. */
 const NONE = sql.raw(`B'${"0".repeat(96)}'`);

@@ -34,14 +34,17 @@ export interface Answer extends Totals {
 /** The pieces of the range as they were answered, marks and all. */
 function explained({ plan }: Resolved, about: z.output<typeof metaRow>): Record<string, unknown> {
   const moments = (list: string[]) => list.map((text) => parseInstant(text) ?? Number.NaN);
-  const pieces = answered(plan.pieces, plan.source, { days: moments(about.marked_days), hours: moments(about.marked_hours) });
+  const { daily, hourly, quarterly } = plan.source;
+  const marked = { days: moments(about.marked_days), hours: moments(about.marked_hours), unquartered: moments(about.unquartered) };
+  const pieces = answered(plan.pieces, plan.source, marked);
   const readable = (list: { from: EpochUs; to: EpochUs }[]) =>
     list.map(({ from, to }) => ({ from: formatInstant(from), to: formatInstant(to) }));
   const rollup = (grain: Grain | undefined, list: typeof pieces.day) =>
     grain ? { table: grain.table, grain: grain.grain, pieces: readable(list) } : null;
   return {
-    daily: rollup(plan.source.daily, pieces.day),
-    hourly: rollup(plan.source.hourly, pieces.hour),
+    daily: rollup(daily, pieces.day),
+    hourly: rollup(hourly, pieces.hour),
+    quarterly: rollup(quarterly, pieces.quarter),
     raw: { table: "executions", pieces: readable(pieces.raw) },
   };
 }

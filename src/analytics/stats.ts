@@ -19,39 +19,40 @@ const count = (status: string) => sql`coalesce(sum(executions) filter (where sta
 
 interface Sum {
   type: string;
-  /** Over a raw row. */
+  /** Over raw rows. */
   raw: string;
+  /** Over sums. */
   aggregate: "sum" | "min" | "max";
 }
 /** The sums of a rollup row, and how a raw row gives them. */
 export const SUMS: Record<SumName, Sum> = {
-  errors: { type: "bigint", raw: "errors", aggregate: "sum" },
-  duration_count: { type: "bigint", raw: "(duration_ms is not null)::int", aggregate: "sum" },
-  duration_sum_ms: { type: "numeric", raw: "duration_ms", aggregate: "sum" },
-  duration_sum_squares: { type: "numeric", raw: "duration_ms::numeric * duration_ms", aggregate: "sum" },
-  duration_min_ms: { type: "bigint", raw: "duration_ms", aggregate: "min" },
-  duration_max_ms: { type: "bigint", raw: "duration_ms", aggregate: "max" },
-  credits: { type: "numeric", raw: "credits", aggregate: "sum" },
-  tokens_in: { type: "numeric", raw: "tokens_in", aggregate: "sum" },
-  tokens_out: { type: "numeric", raw: "tokens_out", aggregate: "sum" },
+  errors: { type: "bigint", raw: "sum(errors)", aggregate: "sum" },
+  duration_count: { type: "bigint", raw: "count(duration_ms)", aggregate: "sum" },
+  duration_sum_ms: { type: "numeric", raw: "sum(duration_ms)", aggregate: "sum" },
+  duration_sum_squares: { type: "numeric", raw: "sum(duration_ms::numeric * duration_ms)", aggregate: "sum" },
+  duration_min_ms: { type: "bigint", raw: "min(duration_ms)", aggregate: "min" },
+  duration_max_ms: { type: "bigint", raw: "max(duration_ms)", aggregate: "max" },
+  credits: { type: "numeric", raw: "sum(credits)", aggregate: "sum" },
+  tokens_in: { type: "numeric", raw: "sum(tokens_in)", aggregate: "sum" },
+  tokens_out: { type: "numeric", raw: "sum(tokens_out)", aggregate: "sum" },
 };
 
 /**
- * What all sums are made of: rows of `rolls0` and `raws0` by the keys and the status. Summed up once here when groups are to be
- * ranked, because the rows are then read three times (for the order, the groups and the total).
+ * What all sums are made of: rows of `rolls0`, and sums of `raws0`, by the keys and the status. All are summed up once here when
+ * groups are to be ranked, because they are then read three times (for the order, the groups and the total).
  */
 export function cells(keys: readonly string[], { sums, quantiles }: Parts, summed: boolean): SQL {
   // Whether a rollup took part decides whether a quantile is exact.
   const rolled = quantiles.length > 0 ? [{ name: "rolled_durations", rolled: "duration_count", raw: "0", aggregate: "sum" }] : [];
   const columns = [
-    { name: "executions", rolled: "executions", raw: "1", aggregate: "sum" },
+    { name: "executions", rolled: "executions", raw: "count(*)", aggregate: "sum" },
     ...sums.map((name) => ({ name, rolled: name, ...SUMS[name] })),
     ...rolled,
-    { name: "raw_rows", rolled: "0", raw: "1", aggregate: "sum" },
+    { name: "raw_rows", rolled: "0", raw: "count(*)", aggregate: "sum" },
   ];
   const of = (kind: "rolled" | "raw", table: string) =>
     sql`select ${names([...keys, "status"])}, ${sql.raw(columns.map((column) => `${column[kind]} as ${column.name}`).join(", "))} from ${sql.identifier(table)}`;
-  const rows = sql`${of("rolled", "rolls0")} union all ${of("raw", "raws0")}`;
+  const rows = sql`${of("rolled", "rolls0")} union all ${of("raw", "raws0")} group by ${names([...keys, "status"])}`;
   if (!summed) return rows;
   const totals = sql.raw(columns.map(({ name, aggregate }) => `${aggregate}(${name}) as ${name}`).join(", "));
   return sql`select ${names([...keys, "status"])}, ${totals} from (${rows}) rows group by ${names([...keys, "status"])}`;
@@ -85,15 +86,17 @@ export const basesOf = ({ quantiles, users, agents, sketches }: Parts): Base[] =
  * A base by the keys, from `rolls0` and `raws0`. Grouped and not by UNION: the planner takes all rows of a UNION for different,
  * and lays out a hash table for that many.
  * @param united whether sketches and sets stand in the rows of status ''
+ * @param once whether it is read once, by these keys: buckets of sketches then wait for the sort that adds them up
  */
-export function baseBy(base: Base, keys: readonly string[], united: boolean): SQL {
+export function baseBy(base: Base, keys: readonly string[], { united, once }: { united: boolean; once: boolean }): SQL {
   const key = names(keys);
   const where = united ? sql` where status = ''` : sql``;
-  if (base === "sketches")
-    return sql`select ${key}, sketch_key, sum(n)::float8 as n from (
-      select ${key}, unnest(sketch_keys) as sketch_key, unnest(sketch_counts) as n from rolls0${where}
-      union all select ${key}, ${sketchKey(sql`duration_ms`)}, 1 from raws0 where duration_ms is not null
-    ) counts group by ${key}, sketch_key`;
+  if (base === "sketches") {
+    const counts = sql`(select ${key}, unnest(sketch_keys) as sketch_key, unnest(sketch_counts) as n from rolls0${where}
+      union all select ${key}, ${sketchKey(sql`duration_ms`)}, 1 from raws0 where duration_ms is not null) counts`;
+    if (once) return sql`select ${key}, sketch_key, n::float8 as n from ${counts}`;
+    return sql`select ${key}, sketch_key, sum(n)::float8 as n from ${counts} group by ${key}, sketch_key`;
+  }
   const raw = sql.raw(base === "users" ? "user_id" : "agent_id");
   return sql`select ${key}, id from (select ${key}, unnest(${sql.identifier(base)}) as id from rolls0${where} union all select ${key}, ${raw} from raws0) every
     group by ${key}, id`;

@@ -5,6 +5,7 @@ export type EpochUs = number;
 
 export const SECOND_US = 1_000_000;
 export const MINUTE_US = 60 * SECOND_US;
+export const QUARTER_US = 15 * MINUTE_US;
 export const HOUR_US = 60 * MINUTE_US;
 export const DAY_US = 24 * HOUR_US;
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, comparedRange, GRANULARITIES } from "../../src/analytics/range.ts";
 import { chooseSource, cut } from "../../src/analytics/source.ts";
-import { DAY_US, formatInstant, fromPostgres, HOUR_US, parseInstant } from "../../src/lib/time.ts";
+import { DAY_US, formatInstant, fromPostgres, HOUR_US, parseInstant, QUARTER_US } from "../../src/lib/time.ts";
 
 const at = (text: string) => parseInstant(text) ?? Number.NaN;
 const ZONES = [
@@ -87,16 +87,18 @@ describe("pieces", () => {
         fc.constantFrom(...ZONES),
         fc.constantFrom("hour" as const, "day" as const),
         fc.constantFrom(["agent" as const], ["model" as const], undefined),
-        (asked, zone, granularity, needed) => {
+        fc.boolean(),
+        (asked, zone, granularity, needed, countsOnly) => {
           const buckets = bucketsOf(asked, granularity, zone);
-          const pieces = cut(buckets, chooseSource(needed));
-          const all = [...pieces.day, ...pieces.hour, ...pieces.raw].sort((a, b) => a.from - b.from);
+          const pieces = cut(buckets, chooseSource(needed, countsOnly));
+          const all = [...pieces.day, ...pieces.hour, ...pieces.quarter, ...pieces.raw].sort((a, b) => a.from - b.from);
           expect(all[0]?.from).toBe(asked.from);
           expect(all.at(-1)?.to).toBe(asked.to);
           for (const [index, piece] of all.slice(1).entries()) expect(piece.from).toBe(all[index]?.to);
           const units = [
             ...pieces.day.map((piece) => ({ piece, unit: DAY_US })),
-            ...pieces.hour.map((piece) => ({ piece, unit: HOUR_US })),
+            ...[...pieces.hour, ...pieces.beneath.hour].map((piece) => ({ piece, unit: HOUR_US })),
+            ...pieces.quarter.map((piece) => ({ piece, unit: QUARTER_US })),
           ];
           for (const { piece, unit } of units) {
             expect([piece.from % unit, piece.to % unit]).toEqual([0, 0]);
@@ -104,6 +106,10 @@ describe("pieces", () => {
             for (let start = piece.from; start < piece.to; start += unit)
               expect(buckets.filter((bucket) => bucket.from < start + unit && bucket.to > start)).toHaveLength(1);
           }
+          // Beneath the quarters lie hours and the rest, without a gap.
+          const size = (list: { from: number; to: number }[]) => list.reduce((sum, piece) => sum + piece.to - piece.from, 0);
+          expect(size([...pieces.beneath.hour, ...pieces.beneath.raw])).toBe(size(pieces.quarter));
+          if (countsOnly && needed?.[0] === "agent") expect(pieces.raw.every((piece) => piece.to - piece.from < QUARTER_US)).toBe(true);
         },
       ),
       { numRuns: 150 },

@@ -52,6 +52,20 @@ export const executionMetricsDaily = pgTable(
   ],
 );
 
+/**
+ * Numbers of executions of a day (UTC) by the quarter of an hour in which they started: parallel lists of quarters (0 to 95) and
+ * numbers, by the grains `total` and `agent` and by status. Every zone's hours are made of whole quarters.
+ */
+export const executionQuartersDaily = pgTable(
+  "execution_quarters_daily",
+  {
+    ...keys(),
+    quarters: integer("quarters").array().notNull(),
+    executions: integer("executions").array().notNull(),
+  },
+  (t) => [primaryKey({ name: "execution_quarters_daily_pk", columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status] })],
+);
+
 /** Days (UTC) of each user, by status. */
 export const userActivityDaily = pgTable(
   "user_activity_daily",

@@ -65,9 +65,9 @@ export async function agentAnalytics(ctx: Context, workspaceId: string, agent: N
     part({ measures: MEASURE_NAMES, filters, compare: "previous_period", sketches: true }),
     part({ measures: WORKSPACE }),
     part({ measures: MODELS, filters, group_by: ["model"], order_by: [{ measure: "credits", direction: "desc" }] }),
-    part({ measures: USERS, filters, group_by: ["user"], limit: TOP }),
-    part({ measures: ["executions"], filters, group_by: ["day_of_week", "hour_of_day"], limit: 168 }),
-    part({ measures: [...DAYS], filters, granularity: "day" }),
+    part({ measures: USERS, filters, group_by: ["user"], limit: TOP, rowsOnly: true }),
+    part({ measures: ["executions"], filters, group_by: ["day_of_week", "hour_of_day"], limit: 168, rowsOnly: true }),
+    part({ measures: [...DAYS], filters, granularity: "day", rowsOnly: true }),
     errorGroups(workspaceId, range, { agentId: agent.id, limit: 2 * TOP }),
   ] as const);
   const cells = own.totalsSketch ?? [];
@@ -91,9 +91,8 @@ export async function agentAnalytics(ctx: Context, workspaceId: string, agent: N
       },
       resources: { models: groupsOf(models.rows), totals: models.totals },
       errors,
-      users: { active_users: number(own.totals.active_users), top: groupsOf(users.rows.filter((row) => !row.other)) },
+      users: { active_users: number(own.totals.active_users), top: groupsOf(users.rows) },
       usage: heat.rows
-        .filter((row) => !row.other)
         .map(({ group, values }) => ({
           day_of_week: Number(group.day_of_week),
           hour_of_day: Number(group.hour_of_day),

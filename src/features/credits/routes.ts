@@ -42,18 +42,16 @@ view(router, {
     const settings = await settingsOf(ctx, workspaceId);
     const cost = moneyOf(settings);
     const [series, whole, statuses] = await together(ctx.db, [
-      prepare(workspaceId, { ...base, measures: SUMS, granularity }, now, query.explain),
+      prepare(workspaceId, { ...base, measures: SUMS, granularity, rowsOnly: true }, now, query.explain),
       prepare(workspaceId, { ...base, measures: SUMS, compare: "previous_period" }, now, query.explain),
-      prepare(workspaceId, { ...base, measures: SUMS, group_by: ["status"] }, now, query.explain),
+      prepare(workspaceId, { ...base, measures: SUMS, group_by: ["status"], rowsOnly: true }, now, query.explain),
     ]);
     const credits = String(whole.totals.credits);
     let sum = 0n;
-    const by = statuses.rows
-      .filter((row) => !row.other)
-      .map(({ group, values }) => {
-        const part = String(values.credits);
-        return { status: String(group.status), executions: Number(values.executions), credits: part, share: ratioOf(part, credits) };
-      });
+    const by = statuses.rows.map(({ group, values }) => {
+      const part = String(values.credits);
+      return { status: String(group.status), executions: Number(values.executions), credits: part, share: ratioOf(part, credits) };
+    });
     const lost = fromMicros(
       by
         .filter(({ status }) => ["failure", "timeout", "cancelled"].includes(status))
@@ -192,11 +190,20 @@ view(router, {
     const measures: MeasureName[] = [...SUMS, "successes", "failures", "timeouts", "cancellations", "success_rate"];
     const order = [{ measure: "credits" as const, direction: "desc" as const }];
     const [statuses, models] = await together(ctx.db, [
-      prepare(workspaceId, { ...base, measures: SUMS, group_by: ["agent", "status"], order_by: order, limit: 1000 }, now, query.explain),
-      prepare(workspaceId, { ...base, measures, group_by: ["agent", "model"], order_by: order, limit: 1000 }, now, query.explain),
+      prepare(
+        workspaceId,
+        { ...base, measures: SUMS, group_by: ["agent", "status"], order_by: order, limit: 1000, rowsOnly: true },
+        now,
+        query.explain,
+      ),
+      prepare(
+        workspaceId,
+        { ...base, measures, group_by: ["agent", "model"], order_by: order, limit: 1000, rowsOnly: true },
+        now,
+        query.explain,
+      ),
     ]);
-    const named = (rows: typeof models.rows) => rows.filter((row) => !row.other);
-    const data = optimize(named(statuses.rows), named(models.rows), moneyOf(settings));
+    const data = optimize(statuses.rows, models.rows, moneyOf(settings));
     return { data, meta: metaTogether({ statuses: statuses.meta, models: models.meta }) };
   },
 });

@@ -76,12 +76,12 @@ const kpiQuery = (parts: Parts, explain?: boolean) =>
 const topQuery = (parts: Parts, explain?: boolean) =>
   prepare(
     parts.workspaceId,
-    { ...parts.base, measures: TOP, group_by: ["agent"], limit: TOP_AGENTS, compare: "previous_period" },
+    { ...parts.base, measures: TOP, group_by: ["agent"], limit: TOP_AGENTS, compare: "previous_period", rowsOnly: true },
     parts.now,
     explain,
   );
 const trendQuery = (parts: Parts, explain?: boolean) =>
-  prepare(parts.workspaceId, { ...parts.base, measures: TREND, granularity: "day" }, parts.now, explain);
+  prepare(parts.workspaceId, { ...parts.base, measures: TREND, granularity: "day", rowsOnly: true }, parts.now, explain);
 /** Users of the period before and of the range, day by day. */
 function usersQuery({ workspaceId, base }: Parts) {
   const before = comparedRange(base, "previous_period", base.timezone);
@@ -89,14 +89,12 @@ function usersQuery({ workspaceId, base }: Parts) {
 }
 
 const topOf = ({ rows }: Answer, parts: Parts) =>
-  rows
-    .filter((row) => !row.other)
-    .map(({ group, values: of, comparison = {} }) => ({
-      agent: group.agent,
-      ...of,
-      comparison,
-      query: `${link(parts, TOP)}&agent_id=${encodeURIComponent(String(group.agent))}`,
-    }));
+  rows.map(({ group, values: of, comparison = {} }) => ({
+    agent: group.agent,
+    ...of,
+    comparison,
+    query: `${link(parts, TOP)}&agent_id=${encodeURIComponent(String(group.agent))}`,
+  }));
 
 type Days = ReturnType<ReturnType<typeof lifecycle>["finish"]>["days"];
 

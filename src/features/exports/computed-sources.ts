@@ -27,9 +27,9 @@ async function groups(db: Db, question: Question, dimension: "agent" | "user", m
   for (let after: Query["after"]; ; ) {
     const order = [{ measure: "executions" as const, direction: "desc" as const }];
     const limit = Math.min(GROUPS_AT_ONCE, Math.floor(190_000 / measures.length));
-    const query: Query = { ...base(question), measures, group_by: [dimension], order_by: order, limit, after, groupsOnly: true };
+    const query: Query = { ...base(question), measures, group_by: [dimension], order_by: order, limit, after, rowsOnly: true };
     const [answer] = await together(db, [prepare(question.workspaceId, query, question.range.to)]);
-    const found = answer.rows.filter((row) => !row.other);
+    const found = answer.rows;
     for (const { group, values } of found) rows.push({ [`${dimension}_id`]: group?.[dimension], ...values });
     if (rows.length > MAX_GROUPS) throw tooMany(MAX_GROUPS);
     after = found.at(-1)?.position;

@@ -73,12 +73,11 @@ export async function rankGroups(
   const now = ctx.now() * 1000;
   const measures = MEASURES.filter((name) => name !== (by === "agent" ? "active_agents" : "active_users"));
   const ask = (of: { from: number; to: number }) =>
-    prepare(workspaceId, { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS, groupsOnly: true }, now, explain);
+    prepare(workspaceId, { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS + 1, rowsOnly: true }, now, explain);
   const [current, earlier] = await together(ctx.db, [ask(range), ask(before)]);
-  if (current.rows.some((row) => row.other))
+  if (current.rows.length > MAX_CONTENDERS)
     throw impossible("query.timeframe", "too_many_groups", `A board ranks at most ${MAX_CONTENDERS}; ask for a shorter range.`);
-  const groups = (rows: typeof current.rows) =>
-    rows.filter((row) => !row.other).map(({ group, values }) => ({ id: String(group[by]), values }));
+  const groups = (rows: typeof current.rows) => rows.map(({ group, values }) => ({ id: String(group[by]), values }));
   const entries = boardOf(groups(current.rows), groups(earlier.rows), formula, least);
   return { entries, meta: withCompared(metaTogether({ current: current.meta, previous: earlier.meta }), before, base.timezone) };
 }

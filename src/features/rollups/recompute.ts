@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { sketchKey } from "../../analytics/sketch.ts";
 import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
-import { PRESENCE_COLUMNS, PRESENCE_QUARTER, presenceRows } from "./presence.ts";
+import { PRESENCE_COLUMNS, presenceRows, QUARTER, QUARTER_COLUMNS, quarterRows } from "./quarters.ts";
 import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionParts, sessionRows } from "./sessions.ts";
 
 export type Unit = "hour" | "day" | "session";
@@ -41,10 +41,13 @@ const TARGETS: Record<Unit, readonly Target[]> = {
   ],
   session: [],
 };
-/** What a unit has beside sums: of its users. */
-const OF_USERS = {
+/** What a unit has beside sums. */
+const BESIDES = {
   hour: [],
-  day: [{ name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows }],
+  day: [
+    { name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows },
+    { name: "quarters", table: "execution_quarters_daily", columns: QUARTER_COLUMNS, rows: quarterRows },
+  ],
   session: [
     { name: "sessions", table: "sessions_daily", columns: SESSION_COLUMNS, rows: sessionRows },
     { name: "session edges", table: "session_edges_daily", columns: EDGE_COLUMNS, rows: edgeRows },
@@ -78,7 +81,7 @@ function rawRows(unit: Unit): SQL {
   return sql`select w.place, r.*, case when r.ms is not null then ${sketchKey(sql`r.ms`)} end as sketch_key
     from asked w cross join lateral (
       select ${sql.raw([...keys].map((key) => KEY_COLUMNS[key] ?? key).join(", "))}, e.error_type is not null as failed,
-        case when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out${unit === "day" ? PRESENCE_QUARTER : sql``}
+        case when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out${unit === "day" ? QUARTER : sql``}
       from executions e where e.workspace_id = w.workspace_id
         and e.started_at >= w.bucket and e.started_at < w.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")} offset 0
     ) r`;
@@ -164,8 +167,8 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
     const name = sql.identifier(`insert_${index}`);
     return sql`${name} as (insert into ${sql.identifier(target.table)} (${columnsOf(target)}) ${grainRows(target)})`;
   });
-  for (const [index, { table, columns, rows }] of OF_USERS[unit].entries())
-    inserts.push(sql`${sql.identifier(`users_${index}`)} as (insert into ${sql.identifier(table)} (${columns}) ${rows()})`);
+  for (const [index, { table, columns, rows }] of BESIDES[unit].entries())
+    inserts.push(sql`${sql.identifier(`beside_${index}`)} as (insert into ${sql.identifier(table)} (${columns}) ${rows()})`);
   return [
     sql`delete from rollup_marks ${using} where unit = ${unit} and ${same("rollup_marks")}`,
     // A changed hour changes its day, and the sessions of that: they wait for their own runs.
@@ -198,6 +201,6 @@ export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
     const grain = target.grain ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}` : undefined;
     return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), grain);
   });
-  parts.push(...OF_USERS[unit].map(({ name, table, columns, rows }) => compared(name, rows(), table, columns)));
+  parts.push(...BESIDES[unit].map(({ name, table, columns, rows }) => compared(name, rows(), table, columns)));
   return sql`with ${sources(unit, buckets)} select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
 }

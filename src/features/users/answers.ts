@@ -43,7 +43,14 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
   const { buckets, timezone } = bucketsFor(ctx, query, "day", "30d", MONTH_DAYS);
   const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
   const now = ctx.now() * 1000;
-  const heat = { measures: ["executions" as const], ...range, timezone, group_by: ["day_of_week", "hour_of_day"], limit: 168 };
+  const heat = {
+    measures: ["executions" as const],
+    ...range,
+    timezone,
+    group_by: ["day_of_week", "hour_of_day"],
+    limit: 168,
+    rowsOnly: true,
+  };
   const [users, counted, features, hours] = await together(ctx.db, [
     lifecycle(workspaceId, buckets, timezone),
     sessions(workspaceId, range),
@@ -58,7 +65,6 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
     adoption_rate: users.activeUsers === 0 ? null : feature.users / users.activeUsers,
   }));
   const heatmap = hours.rows
-    .filter((row) => !row.other)
     .map(({ group, values }) => ({
       day_of_week: Number(group.day_of_week),
       hour_of_day: Number(group.hour_of_day),

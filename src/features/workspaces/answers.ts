@@ -59,7 +59,7 @@ function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boo
     days: days.length,
     parts: [
       prepare(workspaceId, { ...fixed, measures: TOTALS, compare: "previous_period" }, now, explain),
-      prepare(workspaceId, { ...fixed, measures: ["credits"], group_by: ["status"] }, now, explain),
+      prepare(workspaceId, { ...fixed, measures: ["credits"], group_by: ["status"], rowsOnly: true }, now, explain),
       engagement(workspaceId, days, base.timezone),
     ] as const,
   };
@@ -94,15 +94,19 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
 
 export async function analyticsOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
   const { fixed, now, parts, days } = commonParts(ctx, workspaceId, base, explain);
-  const top = (by: string) => prepare(workspaceId, { ...fixed, measures: GROUP, group_by: [by], limit: TOP }, now, explain);
+  const top = (by: string) => prepare(workspaceId, { ...fixed, measures: GROUP, group_by: [by], limit: TOP, rowsOnly: true }, now, explain);
   const [totals, statuses, users, members, agents, daily] = await together(ctx.db, [
     ...parts,
     top("user"),
     top("agent"),
-    prepare(workspaceId, { ...fixed, measures: ["executions", "credits", "active_users"], granularity: "day" }, now, explain),
+    prepare(
+      workspaceId,
+      { ...fixed, measures: ["executions", "credits", "active_users"], granularity: "day", rowsOnly: true },
+      now,
+      explain,
+    ),
   ] as const);
-  const rows = (answer: Answer, by: string) =>
-    answer.rows.filter((row) => !row.other).map((row) => ({ id: String(row.group[by]), ...row.values }));
+  const rows = (answer: Answer, by: string) => answer.rows.map((row) => ({ id: String(row.group[by]), ...row.values }));
   const credits = String(totals.totals.credits);
   const length = Math.max(1, Math.floor((Math.min(fixed.to, now) - fixed.from) / DAY_US));
   const data = {
