@@ -16,8 +16,9 @@ function ranked(plan: Plan, table: string): SQL {
     keyNames(plan).map((name) => sql`k.${sql.identifier(name)} = r.${sql.identifier(name)}`),
     sql` and `,
   );
-  if (!plan.totalled) return sql`select r.*, k.rank from ${row} join top k on ${same}`;
-  return sql`select r.*, coalesce(k.rank, 0) as rank from ${row} left join top k on ${same}`;
+  const every = sql`select r.*, coalesce(k.rank, 0) as rank from ${row} left join top k on ${same}`;
+  // An inner join would be looped over: the planner takes the best groups for a single one.
+  return plan.totalled ? every : sql`select * from (${every} offset 0) r where rank > 0`;
 }
 
 /**
