@@ -9,9 +9,6 @@ CREATE TABLE "execution_quarters_daily" (
 	CONSTRAINT "execution_quarters_daily_pk" PRIMARY KEY("workspace_id","grain","bucket","agent_id","status")
 );
 --> statement-breakpoint
--- Days from before have no quarters yet: they wait for their next run, and are read from hours and raw rows until then.
-INSERT INTO "rollup_marks" ("unit", "workspace_id", "bucket") SELECT DISTINCT 'day', workspace_id, bucket FROM "execution_metrics_daily" WHERE grain = 'total';
---> statement-breakpoint
 -- An agent's users and the groups of errors are then read from the index alone.
 DROP INDEX "executions_agent";--> statement-breakpoint
 CREATE INDEX "executions_agent" ON "executions" USING btree ("workspace_id","agent_id","started_at") INCLUDE ("user_id","status","credits");--> statement-breakpoint

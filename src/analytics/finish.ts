@@ -114,11 +114,12 @@ export class Finisher {
   }
 
   private values(row: StatRow | undefined): Values {
+    const { measures } = this.query;
+    if (!row) return Object.fromEntries(measures.map((name) => [name, measureOf(name).empty]));
     const quantiles = this.resolved.plan.quantiles;
-    const known: Sums | undefined = row && { ...row, quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null };
-    const entries = this.query.measures.map((name): [MeasureName, Value] => {
+    const known: Sums = { ...row, quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null };
+    const entries = measures.map((name): [MeasureName, Value] => {
       const measure = measureOf(name);
-      if (!row || !known) return [name, measure.empty];
       if (measure.quantile !== undefined && row.rolled_durations > 0) this.inexact.add(name);
       return [name, measure.finish(known, quantiles)];
     });
@@ -130,7 +131,9 @@ export class Finisher {
     return Object.fromEntries(this.query.measures.map((name) => [name, comparedValue(current[name] ?? null, previous[name] ?? null)]));
   }
 
+  /** Empty for a question of rows only. */
   totals(): Totals {
+    if (!this.resolved.plan.totalled) return { totals: {} };
     const row = this.found.get(this.key(0, null, null));
     const totals = this.values(row);
     const sketch = this.query.sketches ? { totalsSketch: parseSketch(row?.sketch) } : {};

@@ -199,6 +199,7 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
       `The answer would have more than ${MAX_ROWS} rows or ${MAX_VALUES} values; ask for less at once.`,
     );
 
+  if (query.rowsOnly && fields.length === 0 && !query.granularity) throw new Error("A question of rows only has buckets or groups");
   const rawOnly = used.some((field) => field.kind === "number" || field.kind === "metadata");
   const dimensions = used.flatMap((field): Dimension[] => (field.kind === "dimension" ? [field.name] : []));
   const measures = [...new Set([...query.measures, ...(query.order_by ?? []).map((order) => order.measure)])].map(measureOf);

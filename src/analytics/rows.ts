@@ -191,15 +191,11 @@ export function pieces(plan: Plan): SQL {
   const dirtyDay = sql`select d.day as lo, d.day + interval '24 hours' as hi from ${intervals(day)} join dirty_days d on d.day >= s.lo and d.day < s.hi`;
   const dirtyHour = sql`select d.hour, d.hour + interval '1 hour' from ${intervals([...day, ...hour, ...beneath.hour])} join dirty_hours d on d.hour >= s.lo and d.hour < s.hi`;
   const none = sql`select null::timestamptz as lo, null::timestamptz as hi where false`;
-  const quartered = sql`select d.day from unnest(${times(daysOf(quarter))}) d(day) where exists (select from dirty_days m where m.day = d.day)
+  const missing = sql`select d.day from unnest(${times(daysOf(quarter))}) d(day) where exists (select from dirty_days m where m.day = d.day)
     or not exists (select from execution_quarters_daily q where ${inWorkspace(plan.workspaceId, "q")} and q.grain = 'total' and q.bucket = d.day)`;
   const [unquartered, hoursBeneath, rawBeneath] =
     quarter.length > 0
-      ? [
-          sql`unquartered as materialized (${quartered}), `,
-          sql` union all ${overlap(beneath.hour)}`,
-          sql` union all ${overlap(beneath.raw)}`,
-        ]
+      ? [sql`unquartered as materialized (${missing}), `, sql` union all ${overlap(beneath.hour)}`, sql` union all ${overlap(beneath.raw)}`]
       : [sql``, sql``, sql``];
   // Without hourly rows for these dimensions a marked day is read raw as a whole.
   return sql`${unquartered}fallen_hours(lo, hi) as materialized (${hourly ? sql`${dirtyDay}${hoursBeneath}` : none}),

@@ -42,7 +42,9 @@ export interface Source {
 export function chooseSource(needed: readonly Dimension[] | undefined, countsOnly: boolean): Source {
   const first = (grains: readonly Grain[]) =>
     needed ? grains.find((grain) => needed.every((name) => grain.dimensions.includes(name))) : undefined;
-  return { daily: first(DAILY), hourly: first(HOURLY), quarterly: countsOnly ? first(QUARTERLY) : undefined };
+  const hourly = first(HOURLY);
+  // Hours stand in for quarters on a day with a mark.
+  return { daily: first(DAILY), hourly, quarterly: hourly && countsOnly ? first(QUARTERLY) : undefined };
 }
 
 /** Disjoint pieces, in time order: whole UTC days, whole UTC hours, quarters of an hour, and what only raw rows can cut. */
@@ -137,7 +139,7 @@ function joined(list: readonly TimeRange[]): TimeRange[] {
 export interface Marked {
   days: readonly EpochUs[];
   hours: readonly EpochUs[];
-  /** Days whose quarters do not count: with a mark, or without any. */
+  /** Days whose quarters do not count: those with a mark, and those without rows of quarters. */
   unquartered: readonly EpochUs[];
 }
 

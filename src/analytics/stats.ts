@@ -112,7 +112,7 @@ function keysBy(keys: readonly string[], quantiles: readonly number[], merged: b
     (q) => sql`found[width_bucket(greatest(1, ceil(${sql.raw(String(q))}::numeric * total::numeric))::float8 - 1, reached) + 1]`,
   );
   return sql`select ${key}, array[${list(at)}] as quantile_keys from (
-    select ${key}, array_agg(sketch_key order by sketch_key) as found, array_agg(reached order by sketch_key) as reached, max(reached) as total from (
+    select ${key}, array_agg(sketch_key order by reached) as found, array_agg(reached order by reached) as reached, max(reached) as total from (
       select ${key}, sketch_key, sum(n) over (partition by ${key} order by sketch_key rows unbounded preceding) as reached from (
         select ${key}, sketch_key, ${merged ? sql`n from sketches` : sql`sum(n) as n from sketches group by ${key}, sketch_key`}
       ) merged

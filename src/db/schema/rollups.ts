@@ -54,7 +54,7 @@ export const executionMetricsDaily = pgTable(
 
 /**
  * Numbers of executions of a day (UTC) by the quarter of an hour in which they started: parallel lists of quarters (0 to 95) and
- * numbers, by the grains `total` and `agent` and by status. Every zone's hours are made of whole quarters.
+ * numbers, by the grains `total` and `agent` and by status. Every zone's hours are made of whole quarters (since 1972).
  */
 export const executionQuartersDaily = pgTable(
   "execution_quarters_daily",

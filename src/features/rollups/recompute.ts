@@ -41,12 +41,20 @@ const TARGETS: Record<Unit, readonly Target[]> = {
   ],
   session: [],
 };
+interface Beside {
+  name: string;
+  table: string;
+  columns: SQL;
+  rows(): SQL;
+  /** A bucket without any row of it is read from elsewhere. */
+  optional?: boolean;
+}
 /** What a unit has beside sums. */
-const BESIDES = {
+const BESIDES: Record<Unit, readonly Beside[]> = {
   hour: [],
   day: [
     { name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows },
-    { name: "quarters", table: "execution_quarters_daily", columns: QUARTER_COLUMNS, rows: quarterRows },
+    { name: "quarters", table: "execution_quarters_daily", columns: QUARTER_COLUMNS, rows: quarterRows, optional: true },
   ],
   session: [
     { name: "sessions", table: "sessions_daily", columns: SESSION_COLUMNS, rows: sessionRows },
@@ -190,17 +198,17 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
 export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
   const marked = sql`exists (select from rollup_marks m where m.workspace_id = r.workspace_id and (m.unit = ${unit} and m.bucket = r.bucket
     or m.unit = 'hour' and m.bucket >= r.bucket and m.bucket < r.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")}))`;
-  const compared = (name: string, rows: SQL, of: string, columns: SQL, grain = sql``) => {
+  const compared = (name: string, rows: SQL, of: string, columns: SQL, { grain = sql``, optional = false } = {}) => {
     const table = sql.identifier(of);
     const stored = sql`select ${columns} from (select ${table}.* from ${table} join ${wanted(buckets)} using (workspace_id, bucket) where true${grain}) s`;
     const raw = sql`select * from (${rows}) as g(${columns})`;
     return sql`select workspace_id, bucket, ${name} || ': ' || count(*) || ' rows differ' as detail from (
-      (${raw} except all ${stored}) union all (${stored} except all ${raw})) r group by 1, 2`;
+      (${raw} except all ${stored}) union all (${stored} except all ${raw})) r${optional ? sql` where exists (select from ${table} t where t.workspace_id = r.workspace_id and t.bucket = r.bucket)` : sql``} group by 1, 2`;
   };
   const parts = TARGETS[unit].map((target) => {
-    const grain = target.grain ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}` : undefined;
-    return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), grain);
+    const grain = target.grain ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}` : sql``;
+    return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), { grain });
   });
-  parts.push(...BESIDES[unit].map(({ name, table, columns, rows }) => compared(name, rows(), table, columns)));
+  parts.push(...BESIDES[unit].map(({ name, table, columns, rows, optional }) => compared(name, rows(), table, columns, { optional })));
   return sql`with ${sources(unit, buckets)} select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
 }

@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
@@ -25,8 +25,16 @@ async function lastMark(ctx: Context): Promise<number> {
   return row?.id ?? 0;
 }
 
+/** Buckets of a unit that wait: those with a mark up to `last`; and days that were rolled up before their quarters were kept. */
+function waiting(unit: Unit, last: number): SQL {
+  const marked = sql`(select distinct workspace_id, bucket from rollup_marks where unit = ${unit} and id <= ${last} order by workspace_id, bucket limit ${SLICE[unit]})`;
+  if (unit !== "day") return marked;
+  return sql`(${marked} union (select distinct workspace_id, bucket from execution_metrics_daily d where grain = 'total' and not exists (
+    select from execution_quarters_daily q where q.workspace_id = d.workspace_id and q.grain = 'total' and q.bucket = d.bucket) limit ${SLICE[unit]})) limit ${SLICE[unit]}`;
+}
+
 /**
- * Recomputes every marked bucket of a unit, slice by slice; hands over to the queue when its time is up.
+ * Recomputes every bucket of a unit that waits, slice by slice; hands over to the queue when its time is up.
  * @param upTo the last mark of this run: marks that arrive meanwhile are the next run's, so that it ends
  * @returns how many buckets were recomputed
  */
@@ -35,10 +43,7 @@ export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promi
   const last = upTo ?? (await lastMark(ctx));
   let done = 0;
   for (;;) {
-    const rows = await ctx.db.query({
-      sql: sql`select distinct workspace_id, bucket from rollup_marks where unit = ${unit} and id <= ${last} order by workspace_id, bucket limit ${SLICE[unit]}`,
-      row: bucketRow,
-    });
+    const rows = await ctx.db.query({ sql: waiting(unit, last), row: bucketRow });
     if (rows.length === 0) break;
     const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
     await recompute(ctx, unit, buckets);

@@ -15,9 +15,9 @@ const DEFAULT_HITS = 10;
 view(router, {
   path: "/search",
   tag: "Search",
-  summary: "Find agents, users, executions, errors and funnels",
+  summary: "Find agents, users, executions, errors, funnels and reports",
   description:
-    "Ids by their beginning; names, labels, errors and funnels by the beginnings of their words too. score: 3 it is the text, 2 it begins with it, 1 its words do. Of each kind the best `limit`.",
+    "Ids by their beginning; names, labels, errors, funnels and reports by the beginnings of their words too. score: 3 it is the text, 2 it begins with it, 1 its words do. Of each kind the best `limit`.",
   query: z.strictObject({
     ...workspaceParam,
     q: textInput(128).trim().min(1),

@@ -52,6 +52,13 @@ function named(asked: Asked): SQL {
     order by score desc, a.id limit ${asked.limit}`;
 }
 
+/** What has a name and a description. */
+function described(asked: Asked, table: "funnels" | "reports"): SQL {
+  return sql`select f.id, f.name as title, f.description as detail, ${score(sql`f.name`, asked)} as score from ${sql.identifier(table)} f
+    where ${inWorkspace(asked.workspaceId, "f")} and (starts_with(lower(f.name), lower(${asked.text}::text)) or ${matches(sql`f.name || ' ' || coalesce(f.description, '')`, asked)})
+    order by score desc, f.id limit ${asked.limit}`;
+}
+
 /** One entry a kind: a further one is a line here. Each gives id, title, detail, score; the best first. */
 const KINDS = {
   agents: {
@@ -82,18 +89,8 @@ const KINDS = {
         and ${matches(sql`coalesce(e.error_type, '') || ' ' || coalesce(e.error_message, '')`, asked)}
       group by e.error_fingerprint order by score desc, count(*) desc, 1 limit ${asked.limit}`,
   },
-  funnels: {
-    href: (id: string) => `/api/v1/funnels/${id}`,
-    find: (asked: Asked) => sql`select f.id, f.name as title, f.description as detail, ${score(sql`f.name`, asked)} as score from funnels f
-      where ${inWorkspace(asked.workspaceId, "f")} and (starts_with(lower(f.name), lower(${asked.text}::text)) or ${matches(sql`f.name || ' ' || coalesce(f.description, '')`, asked)})
-      order by score desc, f.id limit ${asked.limit}`,
-  },
-  reports: {
-    href: (id: string) => `/api/v1/reports/${id}`,
-    find: (asked: Asked) => sql`select f.id, f.name as title, f.description as detail, ${score(sql`f.name`, asked)} as score from reports f
-      where ${inWorkspace(asked.workspaceId, "f")} and (starts_with(lower(f.name), lower(${asked.text}::text)) or ${matches(sql`f.name || ' ' || coalesce(f.description, '')`, asked)})
-      order by score desc, f.id limit ${asked.limit}`,
-  },
+  funnels: { href: (id: string) => `/api/v1/funnels/${id}`, find: (asked: Asked) => described(asked, "funnels") },
+  reports: { href: (id: string) => `/api/v1/reports/${id}`, find: (asked: Asked) => described(asked, "reports") },
 } as const satisfies Record<string, { href(id: string): string; find(asked: Asked): SQL }>;
 
 export type SearchType = keyof typeof KINDS;
