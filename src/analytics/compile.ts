@@ -51,7 +51,8 @@ export function compile(plan: Plan): SQL {
   ${pieces(plan)},
   rolls0 as materialized (${placed(plan, rollups(plan))}),
   raws0 as ${sql.raw(bases.length > 0 ? "materialized" : "not materialized")} (${placed(plan, rawRows(plan))}),
-  cells0 as materialized (${cells(cellKeys, plan, plan.top !== undefined)})${sql.join(merged)}${groups},
+  rolled as materialized (select unit, at from rolls0 group by unit, at),
+  cells0 as materialized (${cells(cellKeys, plan)})${sql.join(merged)}${groups},
   cells as ${kept} (${ranked(plan, "cells0")}),
   ${sql.join(rankedBases)}${exact}
   ${plan.parted ? sql`fine as (${stats(fineKeys, plan, plan.top === undefined)}),` : sql``}
@@ -77,8 +78,7 @@ function marked(plan: Plan): SQL {
 /** What the answer is true for, and what each source gave. */
 function meta(plan: Plan): SQL {
   return sql`jsonb_build_object(${freshness(plan.workspaceId)},
-    'daily', (select count(*) from (select distinct at from rolls0 where unit = 'day') days),
-    'hourly', (select count(*) from (select distinct at from rolls0 where unit = 'hour') hours),
+    'daily', (select count(*) from rolled where unit = 'day'), 'hourly', (select count(*) from rolled where unit = 'hour'),
     'raw', (select coalesce(sum(raw_rows), 0) from cells0)${plan.top?.count ? groupCount(plan) : sql``}${plan.explain ? marked(plan) : sql``})`;
 }
 

@@ -115,7 +115,7 @@ function quarterRows(plan: Plan, grain: Grain): SQL {
         and ${row}.bucket >= date_trunc('day', s.lo, 'UTC') and ${row}.bucket < s.hi${sql.join(filters)} offset 0
     ) ${row} cross join lateral (
       select ${row}.bucket + u.quarter * interval '15 minutes' as at, u.executions from unnest(${row}.quarters, ${row}.executions) u(quarter, executions) offset 0
-    ) q where q.at >= s.lo and q.at < s.hi and not exists (select from unquartered d where d.day = ${row}.bucket)
+    ) q where q.at >= s.lo and q.at < s.hi and ${row}.bucket not in (select day from unquartered)
   ) counted group by ${by}`;
 }
 
@@ -124,12 +124,12 @@ export function rollups(plan: Plan): SQL {
   const { daily, hourly, quarterly } = plan.source;
   const parts: SQL[] = [];
   if (daily && plan.pieces.day.length > 0) {
-    const clean = sql`not exists (select from dirty_days d where d.day = ${sql.identifier(daily.table)}.bucket)`;
+    const clean = sql`${sql.identifier(daily.table)}.bucket not in (select day from dirty_days)`;
     parts.push(rollupRows(plan, daily, "day", intervals(plan.pieces.day), clean));
   }
   if (quarterly && plan.pieces.quarter.length > 0) parts.push(quarterRows(plan, quarterly));
   if (hourly) {
-    const clean = sql`not exists (select from dirty_hours d where d.hour = ${sql.identifier(hourly.table)}.bucket)`;
+    const clean = sql`${sql.identifier(hourly.table)}.bucket not in (select hour from dirty_hours)`;
     const over = sql`(select lo, hi from ${intervals(plan.pieces.hour)} union all select lo, hi from fallen_hours) as s`;
     parts.push(rollupRows(plan, hourly, "hour", over, clean));
   }

@@ -38,24 +38,21 @@ export const SUMS: Record<SumName, Sum> = {
 };
 
 /**
- * What all sums are made of: rows of `rolls0`, and sums of `raws0`, by the keys and the status. All are summed up once here when
- * groups are to be ranked, because they are then read three times (for the order, the groups and the total).
+ * What all sums are made of: sums of `rolls0`, and of `raws0`, by the keys and the status. Summed up once here, because they are
+ * read up to three times (for the order, the groups and the total).
  */
-export function cells(keys: readonly string[], { sums, quantiles }: Parts, summed: boolean): SQL {
-  // Whether a rollup took part decides whether a quantile is exact.
-  const rolled = quantiles.length > 0 ? [{ name: "rolled_durations", rolled: "duration_count", raw: "0", aggregate: "sum" }] : [];
+export function cells(keys: readonly string[], { sums, quantiles }: Parts): SQL {
   const columns = [
-    { name: "executions", rolled: "executions", raw: "count(*)", aggregate: "sum" },
-    ...sums.map((name) => ({ name, rolled: name, ...SUMS[name] })),
-    ...rolled,
-    { name: "raw_rows", rolled: "0", raw: "count(*)", aggregate: "sum" },
+    { name: "executions", rolled: "sum(executions)::bigint", raw: "count(*)" },
+    ...sums.map((name) => ({ name, rolled: `${SUMS[name].aggregate}(${name})::${SUMS[name].type}`, raw: SUMS[name].raw })),
+    // Whether a rollup took part decides whether a quantile is exact.
+    ...(quantiles.length > 0 ? [{ name: "rolled_durations", rolled: "sum(duration_count)::bigint", raw: "0" }] : []),
+    { name: "raw_rows", rolled: "0", raw: "count(*)" },
   ];
+  const by = names([...keys, "status"]);
   const of = (kind: "rolled" | "raw", table: string) =>
-    sql`select ${names([...keys, "status"])}, ${sql.raw(columns.map((column) => `${column[kind]} as ${column.name}`).join(", "))} from ${sql.identifier(table)}`;
-  const rows = sql`${of("rolled", "rolls0")} union all ${of("raw", "raws0")} group by ${names([...keys, "status"])}`;
-  if (!summed) return rows;
-  const totals = sql.raw(columns.map(({ name, aggregate }) => `${aggregate}(${name}) as ${name}`).join(", "));
-  return sql`select ${names([...keys, "status"])}, ${totals} from (${rows}) rows group by ${names([...keys, "status"])}`;
+    sql`select ${by}, ${sql.raw(columns.map((column) => `${column[kind]} as ${column.name}`).join(", "))} from ${sql.identifier(table)} group by ${by}`;
+  return sql`${of("rolled", "rolls0")} union all ${of("raw", "raws0")}`;
 }
 
 /** @returns the columns of `SUM_COLUMNS`; those that nobody asked for are empty */
