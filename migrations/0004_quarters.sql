@@ -9,6 +9,8 @@ CREATE TABLE "execution_quarters_daily" (
 	CONSTRAINT "execution_quarters_daily_pk" PRIMARY KEY("workspace_id","grain","bucket","agent_id","status")
 );
 --> statement-breakpoint
+CREATE INDEX "execution_metrics_hourly_agent" ON "execution_metrics_hourly" USING btree ("workspace_id","agent_id","bucket") INCLUDE ("status","executions") WHERE grain = 'agent';
+--> statement-breakpoint
 -- An agent's users and the groups of errors are then read from the index alone.
 DROP INDEX "executions_agent";--> statement-breakpoint
 CREATE INDEX "executions_agent" ON "executions" USING btree ("workspace_id","agent_id","started_at") INCLUDE ("user_id","status","credits");--> statement-breakpoint

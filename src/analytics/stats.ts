@@ -102,6 +102,7 @@ export function baseBy(base: Base, keys: readonly string[], { united, once }: { 
 /**
  * The rank of a quantile is ceil(q n), as percentile_disc has it: the sketch and the exact value mean the same rank. Its bucket is
  * the first that reaches the rank; `width_bucket` counts those that do not. Counts are doubles: exact, and far cheaper than numeric.
+ * Rows of one bucket that were not added up all reach what they reach together, so that their order does not matter.
  */
 function keysBy(keys: readonly string[], quantiles: readonly number[], merged: boolean): SQL {
   const key = names(keys);
@@ -109,8 +110,8 @@ function keysBy(keys: readonly string[], quantiles: readonly number[], merged: b
     (q) => sql`found[width_bucket(greatest(1, ceil(${sql.raw(String(q))}::numeric * total::numeric))::float8 - 1, reached) + 1]`,
   );
   return sql`select ${key}, array[${list(at)}] as quantile_keys from (
-    select ${key}, array_agg(sketch_key order by reached) as found, array_agg(reached order by reached) as reached, max(reached) as total from (
-      select ${key}, sketch_key, sum(n) over (partition by ${key} order by sketch_key rows unbounded preceding) as reached from (
+    select ${key}, array_agg(sketch_key order by sketch_key) as found, array_agg(reached order by sketch_key) as reached, max(reached) as total from (
+      select ${key}, sketch_key, sum(n) over (partition by ${key} order by sketch_key) as reached from (
         select ${key}, sketch_key, ${merged ? sql`n from sketches` : sql`sum(n) as n from sketches group by ${key}, sketch_key`}
       ) merged
     ) cumulated group by ${key}

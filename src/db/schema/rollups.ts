@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { bigint, index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { exact, instant, quarters } from "./columns.ts";
 
@@ -31,6 +32,8 @@ const keys = () => ({
 /** Hours (UTC). Grains: `total` by status; `agent` by agent and status. */
 export const executionMetricsHourly = pgTable("execution_metrics_hourly", { ...keys(), ...mergeable() }, (t) => [
   primaryKey({ columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status] }),
+  // Includes status and executions (migration 0004): the hours of one agent among hundreds.
+  index("execution_metrics_hourly_agent").on(t.workspaceId, t.agentId, t.bucket).where(sql`grain = 'agent'`),
 ]);
 
 /** Days (UTC). Grains: `total`, `agent`, and `cube` by agent, model, environment, version, error type and status. */
