@@ -1,5 +1,6 @@
 import { type ErrorGroup, errorGroups } from "../../analytics/error-groups.ts";
 import type { Row, Values } from "../../analytics/finish.ts";
+import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
 import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
 import { directionOf } from "../../analytics/math/direction.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../analytics/measures.ts";
@@ -66,7 +67,7 @@ export async function agentAnalytics(ctx: Context, workspaceId: string, agent: N
     part({ measures: WORKSPACE }),
     part({ measures: MODELS, filters, group_by: ["model"], order_by: [{ measure: "credits", direction: "desc" }] }),
     part({ measures: USERS, filters, group_by: ["user"], limit: TOP, rowsOnly: true }),
-    part({ measures: ["executions"], filters, group_by: ["day_of_week", "hour_of_day"], limit: 168, rowsOnly: true }),
+    part({ measures: ["executions"], filters, ...BY_HOUR_OF_WEEK, rowsOnly: true }),
     part({ measures: [...DAYS], filters, granularity: "day", rowsOnly: true }),
     errorGroups(workspaceId, range, { agentId: agent.id, limit: 2 * TOP }),
   ] as const);
@@ -92,13 +93,7 @@ export async function agentAnalytics(ctx: Context, workspaceId: string, agent: N
       resources: { models: groupsOf(models.rows), totals: models.totals },
       errors,
       users: { active_users: number(own.totals.active_users), top: groupsOf(users.rows) },
-      usage: heat.rows
-        .map(({ group, values }) => ({
-          day_of_week: Number(group.day_of_week),
-          hour_of_day: Number(group.hour_of_day),
-          executions: number(values.executions),
-        }))
-        .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day),
+      usage: cellsOf(heat.rows, ({ executions }) => ({ executions: number(executions) })),
       comparison: { previous_period: own.totalsComparison ?? {}, workspace: againstWorkspace(own.totals, workspace.totals) },
       trend: trendOf(daily.rows, range, timezone, now),
       suggestions: suggest(basis),

@@ -1,3 +1,4 @@
+import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
 import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
@@ -38,8 +39,8 @@ const latencyQuery = (base: Base): Query => ({ ...base, measures: LATENCY, sketc
 const patternsQuery = (base: Base): Query => ({
   ...base,
   measures: ["executions", "success_rate"],
-  group_by: ["day_of_week", "hour_of_day"],
-  limit: 168,
+  ...BY_HOUR_OF_WEEK,
+  rowsOnly: true,
 });
 
 /** Longer series are given by day. */
@@ -69,15 +70,10 @@ function latencyOf({ totals, totalsSketch = [] }: Answer) {
 const PEAKS = 3;
 
 function patternsOf({ rows }: Answer) {
-  const heatmap = rows
-    .filter((row) => !row.other)
-    .map(({ group, values: each }) => ({
-      day_of_week: Number(group.day_of_week),
-      hour_of_day: Number(group.hour_of_day),
-      executions: Number(each.executions),
-      success_rate: each.success_rate === null ? null : Number(each.success_rate),
-    }))
-    .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day);
+  const heatmap = cellsOf(rows, ({ executions, success_rate: rate }) => ({
+    executions: Number(executions),
+    success_rate: rate === null ? null : Number(rate),
+  }));
   const peaks = <K extends "hour_of_day" | "day_of_week">(by: K) => {
     const sums = new Map<number, number>();
     for (const cell of heatmap) sums.set(cell[by], (sums.get(cell[by]) ?? 0) + cell.executions);

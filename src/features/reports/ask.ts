@@ -1,3 +1,4 @@
+import { BY_HOUR_OF_WEEK } from "../../analytics/heatmap.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import type { Query } from "../../analytics/plan.ts";
 import { isMeasure } from "../../analytics/table.ts";
@@ -42,7 +43,7 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
       };
     case "chart": {
       const { measure, chart, group_by } = section;
-      if (chart === "heatmap") return { measures: [measure], group_by: ["day_of_week", "hour_of_day"], limit: 168 };
+      if (chart === "heatmap") return { measures: [measure], ...BY_HOUR_OF_WEEK };
       if (chart === "bar") return { measures: [measure], group_by: [group_by ?? "agent"], limit: BARS };
       return {
         measures: [measure],

@@ -1,5 +1,6 @@
 import type { Compared, Row, Values } from "../../analytics/finish.ts";
 import type { StepResult } from "../../analytics/funnels/summarize.ts";
+import { cellsOf } from "../../analytics/heatmap.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import type { Answer, Meta } from "../../analytics/query.ts";
 import type { Cohort, Mode } from "../../analytics/retention.ts";
@@ -83,14 +84,7 @@ export function dataOf(section: Asked, answer: Answer | undefined, words: Record
     case "chart": {
       const { measure, chart, group_by = "agent" } = section;
       if (chart === "heatmap") {
-        const cells = rows
-          .filter((row) => !row.other)
-          .map(({ group, values }) => ({
-            day_of_week: Number(group?.day_of_week),
-            hour_of_day: Number(group?.hour_of_day),
-            value: values[measure] ?? null,
-          }));
-        return { kind: "heatmap", measure, cells };
+        return { kind: "heatmap", measure, cells: cellsOf(rows, (values) => ({ value: values[measure] ?? null })) };
       }
       if (chart !== "bar") return seriesOf(section, rows);
       const bars = rows.map(({ group, other, values }) => ({

@@ -1,4 +1,5 @@
 import { type CohortCounts, cohorts, keptUsers } from "../../analytics/cohorts.ts";
+import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
 import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { Sign } from "../../analytics/presence.ts";
@@ -43,14 +44,7 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
   const { buckets, timezone } = bucketsFor(ctx, query, "day", "30d", MONTH_DAYS);
   const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
   const now = ctx.now() * 1000;
-  const heat = {
-    measures: ["executions" as const],
-    ...range,
-    timezone,
-    group_by: ["day_of_week", "hour_of_day"],
-    limit: 168,
-    rowsOnly: true,
-  };
+  const heat = { measures: ["executions" as const], ...range, timezone, ...BY_HOUR_OF_WEEK, rowsOnly: true };
   const [users, counted, features, hours] = await together(ctx.db, [
     lifecycle(workspaceId, buckets, timezone),
     sessions(workspaceId, range),
@@ -64,13 +58,7 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
     ...feature,
     adoption_rate: users.activeUsers === 0 ? null : feature.users / users.activeUsers,
   }));
-  const heatmap = hours.rows
-    .map(({ group, values }) => ({
-      day_of_week: Number(group.day_of_week),
-      hour_of_day: Number(group.hour_of_day),
-      executions: Number(values.executions),
-    }))
-    .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day);
+  const heatmap = cellsOf(hours.rows, ({ executions }) => ({ executions: Number(executions) }));
   const { rows: _, rolledDays: __, ...found } = counted;
   const events = features.reduce((sum, feature) => sum + feature.events, 0);
   return {
