@@ -71,10 +71,19 @@ function put(target: Record<string, unknown>, field: string, value: unknown): vo
     const nested = (target[outer] as Record<string, unknown> | undefined) ?? {};
     nested[inner] = value;
     target[outer] = nested;
-  } else if (NUMBERS.has(field)) target[field] = Number(value);
+  } else if (NUMBERS.has(field)) target[field] = Number.isNaN(Number(value)) ? value : Number(value);
   else if (field.endsWith("_at")) target[field] = utc(String(value));
   else target[field] = typeof value === "number" && field === "credits" ? value : String(value);
 }
+
+/** A column's value; of NDJSON also one that lies deeper, by the names on the way to it. */
+export function cellOf(row: Row, column: string): unknown {
+  if (Object.hasOwn(row, column)) return row[column];
+  return column.split(".").reduce<unknown>((at, name) => (typeof at === "object" && at !== null ? (at as Row)[name] : undefined), row);
+}
+
+/** The columns that `field=column` pairs read. */
+export const sourcesOf = (columns: readonly string[]): string[] => columns.map((text) => text.split(/=(.*)/s)[1] ?? "");
 
 /**
  * A mapping from `field=column` and `field=constant` pairs. Without any, columns are fields of the same name.
@@ -102,7 +111,7 @@ export function mappingOf(columns: readonly string[], constants: readonly string
   }
   return (row) => {
     const execution: Record<string, unknown> = {};
-    for (const [field, column] of mapped) put(execution, field, row[column]);
+    for (const [field, column] of mapped) put(execution, field, cellOf(row, column));
     for (const [field, value] of fixed) put(execution, field, value);
     return execution;
   };

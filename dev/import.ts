@@ -1,19 +1,20 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { createGunzip, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { SingleBar } from "cli-progress";
-import { parse } from "csv-parse";
-import { mappingOf, PRESETS, type Preset, type Row } from "./import-mapping.ts";
+import { cellOf, mappingOf, PRESETS, type Preset, sourcesOf } from "./import-mapping.ts";
+import { type Layout, readRows } from "./import-rows.ts";
 import { dataDir, numberFrom } from "./settings.ts";
 import { developerToken } from "./token.ts";
 
-const USAGE = `npm run import -- <file.csv|file.ndjson>[.gz] [options]
+const USAGE = `npm run import -- <file>[.gz] [options]     NDJSON by .ndjson, .jsonl or .json; tabs by .tsv; else CSV with a header
   --sample                 the sample that comes with the project (of --preset cdnow: its own)
   --preset <name>          ${Object.keys(PRESETS).join(", ")}
-  --map field=column       a field of the execution from a column (repeatable), e.g. --map started_at=ts --map metadata.region=zone
+  --map field=column       a field of the execution from a column (repeatable), e.g. --map started_at=ts --map metadata.region=zone;
+                           a column of NDJSON may lie deeper: --map model=call.model
+  --delimiter <text>       between the cells of a line, e.g. ";"
   --set field=value        the same value for every row (repeatable), e.g. --set agent_id=crawler
   --workspace <id>         default demo
   --url <url>              default http://127.0.0.1:$PORT
@@ -22,12 +23,14 @@ const USAGE = `npm run import -- <file.csv|file.ndjson>[.gz] [options]
 `;
 const ROWS_PER_REQUEST = 5000;
 const MAX_SHOWN = 10;
+const MAX_COLUMNS = 50;
 
 const options = {
   sample: { type: "boolean", default: false },
   preset: { type: "string" },
   map: { type: "string", multiple: true, default: [] as string[] },
   set: { type: "string", multiple: true, default: [] as string[] },
+  delimiter: { type: "string" },
   workspace: { type: "string", default: "demo" },
   url: { type: "string", default: `http://127.0.0.1:${numberFrom("PORT", 8787, 65_535)}` },
   token: { type: "string" },
@@ -39,28 +42,24 @@ interface Answer {
   data: { counts: Record<string, number>; results: { line: number; id: string | null; result: string; path?: string; detail?: string }[] };
 }
 
-/** Rows of a CSV (with a header line), NDJSON or space-separated file, read as a stream; gzip by its name. */
-async function* rowsOf(file: string, columns?: string[]): AsyncGenerator<Row> {
-  const bytes = createReadStream(file);
-  const plain = file.endsWith(".gz") ? bytes.pipe(createGunzip()) : bytes;
-  bytes.on("error", (error) => plain.destroy(error));
-  if (columns) {
-    for await (const line of createInterface({ input: plain })) {
-      const values = line.trim().split(/\s+/);
-      if (values.length > 1) yield Object.fromEntries(columns.map((name, index) => [name, values[index]]));
-    }
-    return;
-  }
-  if (/\.csv(\.gz)?$/.test(file)) {
-    yield* plain.pipe(parse({ columns: true, bom: true, skip_empty_lines: true, trim: true })) as AsyncIterable<Row>;
-    return;
-  }
-  for await (const line of createInterface({ input: plain })) if (line.trim() !== "") yield JSON.parse(line) as Row;
-}
-
-async function countRows(file: string, columns?: string[]): Promise<number> {
+/**
+ * How many rows there are, and whether all mapped columns are among theirs: a misspelt one would be absent in silence.
+ * @throws Error that names the columns there are
+ */
+async function survey(file: string, layout: Layout, sources: readonly string[]): Promise<number> {
   let rows = 0;
-  for await (const _ of rowsOf(file, columns)) rows++;
+  const [missing, seen] = [new Set(sources), new Set<string>()];
+  for await (const read of readRows(file, layout)) {
+    rows++;
+    if (!("row" in read)) continue;
+    for (const column of missing) if (cellOf(read.row, column) !== undefined) missing.delete(column);
+    if (seen.size < MAX_COLUMNS) for (const column of Object.keys(read.row)) seen.add(column);
+  }
+  const [column] = missing;
+  if (rows > 0 && column !== undefined)
+    throw new Error(
+      `--map …=${column}: no row has a column "${column}". There are: ${[...seen].join(", ")} (for other delimiters than a comma: --delimiter)`,
+    );
   return rows;
 }
 
@@ -87,12 +86,24 @@ async function run(): Promise<void> {
   if (preset !== undefined && !PRESETS[preset])
     throw new Error(`There is no preset "${preset}"; there are: ${Object.keys(PRESETS).join(", ")}`);
   const chosen = preset ? PRESETS[preset] : undefined;
+  if (chosen && values.map.length + values.set.length > 0)
+    throw new Error("A preset has a mapping of its own: leave --map and --set away.");
   const { into, columns, map: mapping }: Preset = chosen ?? { into: "executions", map: mappingOf(values.map, values.set) };
   const token = values.token ?? (await developerToken({ workspaces: [values.workspace], role: "admin" }));
 
   // Where an import stopped is known by what was imported, as what, and to where.
   const { size, mtimeMs } = statSync(file);
-  const identity = JSON.stringify([path.resolve(file), size, mtimeMs, preset, values.map, values.set, values.url, values.workspace]);
+  const identity = JSON.stringify([
+    path.resolve(file),
+    size,
+    mtimeMs,
+    preset,
+    values.map,
+    values.set,
+    values.delimiter,
+    values.url,
+    values.workspace,
+  ]);
   const state = path.join(dataDir, "imports", `${createHash("sha256").update(identity).digest("hex").slice(0, 16)}.json`);
   if (values.restart) rmSync(state, { force: true });
   mkdirSync(path.dirname(state), { recursive: true });
@@ -101,7 +112,8 @@ async function run(): Promise<void> {
     : { rows: 0, counts: {} };
   if (resumed.rows > 0) console.log(`Going on after row ${resumed.rows}, where an earlier import stopped (--restart begins anew).`);
 
-  const total = await countRows(file, columns);
+  const layout = { columns, delimiter: values.delimiter };
+  const total = await survey(file, layout, sourcesOf(values.map));
   const bar = new SingleBar({
     format: "{bar} {percentage}%  {value} of {total} rows  {speed} rows/s  {eta_formatted} left",
     hideCursor: true,
@@ -114,26 +126,32 @@ async function run(): Promise<void> {
   const counts: Record<string, number> = { created: 0, updated: 0, duplicate: 0, conflict: 0, invalid: 0, ...resumed.counts };
   const refused: string[] = [];
   let number = 0;
-  let lines: string[] = [];
+  let [lines, numbers]: [string[], number[]] = [[], []];
   const flush = async () => {
     if (lines.length === 0) return;
-    const first = number - lines.length;
     const { data } = await post(values.url, into, token, values.workspace, lines);
     for (const [result, count] of Object.entries(data.counts)) counts[result] = (counts[result] ?? 0) + count;
     for (const item of data.results)
-      refused.push(`row ${first + item.line}: ${item.result} ${item.path ?? ""} ${item.detail ?? ""}`.trim());
+      refused.push(`row ${numbers[item.line - 1]}: ${item.result} ${item.path ?? ""} ${item.detail ?? ""}`.trim());
     writeFileSync(state, JSON.stringify({ rows: number, counts }));
-    lines = [];
+    [lines, numbers] = [[], []];
     bar.update(number, { speed: Math.round((number - resumed.rows) / ((Date.now() - started) / 1000)) });
   };
   try {
-    for await (const row of rowsOf(file, columns)) {
+    for await (const read of readRows(file, layout)) {
       number++;
       if (number <= resumed.rows) continue;
-      lines.push(JSON.stringify(mapping(row, number)));
+      if ("broken" in read) {
+        counts.invalid = (counts.invalid ?? 0) + 1;
+        refused.push(`row ${number}: invalid ${read.broken}`);
+        continue;
+      }
+      lines.push(JSON.stringify(mapping(read.row, number)));
+      numbers.push(number);
       if (lines.length === ROWS_PER_REQUEST) await flush();
     }
     await flush();
+    bar.update(number);
   } finally {
     bar.stop();
   }

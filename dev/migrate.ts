@@ -4,6 +4,7 @@ import pg from "pg";
 
 /** Applies what is missing of migrations/; refuses a server older than PostgreSQL 18 with a sentence that says so. */
 export async function migrate(url: string): Promise<void> {
+  if (!/^postgres(ql)?:\/\//.test(url)) throw new Error("DATABASE_URL must be postgres://user:password@host:port/database.");
   const client = new pg.Client({ connectionString: url });
   await client.connect().catch((error: Error) => {
     throw new Error(`The database (DATABASE_URL) cannot be reached: ${error.message}`);
@@ -25,8 +26,13 @@ export async function migrate(url: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const url = process.env.DATABASE_URL;
-  if (!url) throw new Error("Set DATABASE_URL to the database that shall be migrated.");
-  await migrate(url);
-  console.log("The database is up to date.");
+  try {
+    const url = process.env.DATABASE_URL;
+    if (!url) throw new Error("Set DATABASE_URL to the database that shall be migrated.");
+    await migrate(url);
+    console.log("The database is up to date.");
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
 }

@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { Cron } from "croner";
 import type { Miniflare } from "miniflare";
+import { readConfig } from "../src/config.ts";
 import { migrate } from "./migrate.ts";
 import { startNeonEndpoint } from "./neon-endpoint.ts";
 import { startPostgres } from "./postgres.ts";
@@ -98,6 +99,7 @@ async function start(): Promise<void> {
   const given = Object.fromEntries(
     overridden.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] ?? ""]])),
   );
+  readConfig({ ...bindings, ...given });
   const worker = await startWorker({
     script: withCronTrigger(script),
     port,

@@ -6,7 +6,7 @@ import { bury } from "./features/jobs/dead-letters.ts";
 import { deliver, giveUpDelivery } from "./features/reports/deliver.ts";
 import { jobs as reportJobs } from "./features/reports/queries.ts";
 import { runReport } from "./features/reports/run.ts";
-import { runRollups } from "./features/rollups/run.ts";
+import { areRollupsOn, runRollups } from "./features/rollups/run.ts";
 import { backoff } from "./lib/backoff.ts";
 import { createLog } from "./lib/log.ts";
 import { type Message, message } from "./messages.ts";
@@ -19,7 +19,7 @@ interface Consumer<M> {
 
 const GIVEN_UP = "It failed at every attempt; an operator can see why and start it again.";
 const CONSUMERS: { [T in Message["type"]]: Consumer<Extract<Message, { type: T }>> } = {
-  "rollup.run": { run: (ctx, { unit, upTo }) => runRollups(ctx, unit, upTo) },
+  "rollup.run": { run: async (ctx, { unit, upTo }) => areRollupsOn(ctx, unit) && (await runRollups(ctx, unit, upTo)) },
   "export.run": {
     run: (ctx, { workspaceId, id, again }) => runExport(ctx, workspaceId, id, { again }),
     giveUp: (ctx, job) => giveUpJob(exportJobs(ctx), job, GIVEN_UP),

@@ -6,7 +6,7 @@ import { dropExpired, ensurePartitions } from "./features/maintenance/partitions
 import { applyRetention } from "./features/maintenance/retention.ts";
 import { continueReports, expireReports } from "./features/reports/maintenance.ts";
 import { startScheduledReports } from "./features/reports/start.ts";
-import { reconcile, runRollups } from "./features/rollups/run.ts";
+import { areRollupsOn, reconcile, runRollups } from "./features/rollups/run.ts";
 import { createLog } from "./lib/log.ts";
 
 interface Task {
@@ -21,16 +21,16 @@ const TASKS: readonly Task[] = [
   { cron: "*/5 * * * *", name: "continue-reports", run: continueReports },
   { cron: "*/5 * * * *", name: "start-reports", run: startScheduledReports },
   { cron: "*/5 * * * *", name: "start-exports", run: startScheduledExports },
-  { cron: "5 * * * *", name: "rollup-hours", run: async (ctx) => ctx.config.HOURLY_ROLLUP_ENABLED && (await runRollups(ctx, "hour")) },
+  { cron: "5 * * * *", name: "rollup-hours", run: async (ctx) => areRollupsOn(ctx, "hour") && (await runRollups(ctx, "hour")) },
   {
     cron: "5 * * * *",
     name: "rollup-sessions",
-    run: async (ctx) => ctx.config.HOURLY_ROLLUP_ENABLED && (await runRollups(ctx, "session")),
+    run: async (ctx) => areRollupsOn(ctx, "session") && (await runRollups(ctx, "session")),
   },
   { cron: "0 1 * * *", name: "partitions", run: ensurePartitions },
   { cron: "0 1 * * *", name: "retention", run: dropExpired },
   { cron: "0 1 * * *", name: "workspace-retention", run: applyRetention },
-  { cron: "0 1 * * *", name: "rollup-days", run: async (ctx) => ctx.config.DAILY_ROLLUP_ENABLED && (await runRollups(ctx, "day")) },
+  { cron: "0 1 * * *", name: "rollup-days", run: async (ctx) => areRollupsOn(ctx, "day") && (await runRollups(ctx, "day")) },
   { cron: "0 1 * * *", name: "expire-exports", run: expireFiles },
   { cron: "0 1 * * *", name: "expire-reports", run: expireReports },
   { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcile(ctx) },

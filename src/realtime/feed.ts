@@ -22,7 +22,9 @@ export function feedRequest(request: Request, workspaceId: string, visitor: Visi
     [WORKSPACE_HEADER]: encodeURIComponent(workspaceId),
     [VISITOR_HEADER]: encodeURIComponent(JSON.stringify(visitor)),
   });
-  if (request.headers.has("sec-websocket-protocol")) headers.set("sec-websocket-protocol", SUBPROTOCOL);
+  // Only what a client offered may be chosen: it closes the connection otherwise.
+  const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+  if (offered.includes(SUBPROTOCOL)) headers.set("sec-websocket-protocol", SUBPROTOCOL);
   return new Request("https://feed/", { headers });
 }
 

@@ -23,6 +23,8 @@ async function visitorOf(c: HonoContext<AppEnv>, ticket: string | undefined): Pr
   const ctx = c.get("ctx");
   if (ticket !== undefined) {
     const [workspaceId = "", secret = ""] = ticket.split("~");
+    if ((c.req.query("workspace_id") ?? workspaceId) !== workspaceId)
+      throw new AppError("unauthenticated", "invalid_ticket", "The ticket is of another workspace.");
     const visitor = ID_PATTERN.test(workspaceId) && secret ? await feedOf(c, workspaceId).redeemTicket(secret) : null;
     if (!visitor) throw new AppError("unauthenticated", "invalid_ticket", "The ticket is used, expired or unknown.");
     return { workspaceId, visitor };

@@ -68,6 +68,11 @@ it("maps columns and constants, and refuses a field that no execution has", () =
       user_id: "y",
     },
   });
+  // What is no number is left to the intake, which refuses it; a column of NDJSON may lie deeper.
+  expect(mappingOf(["tokens_in=n", "model=call.model"], [])({ n: "abc", call: { model: "m" } }, 1)).toEqual({
+    tokens_in: "abc",
+    model: "m",
+  });
   expect(mappingOf([], [])({ id: "same" }, 1)).toEqual({ id: "same" });
   expect(() => mappingOf(["colour=c"], [])).toThrow('no field "colour"');
   expect(() => mappingOf(["id"], [])).toThrow("field=column");

@@ -135,6 +135,16 @@ describe("a visitor of the feed", () => {
     expect((await clientOf(await tokenFor("feed-e")).get("/api/v1/realtime")).body.code).toBe("not_a_websocket");
   });
 
+  it("chooses the subprotocol only if it was offered", async () => {
+    const bearer = `bearer.${await tokenFor("feed-e")}`;
+    const chosen = async (offered: string) => {
+      const { socket, response } = await connect("feed-e", "", { "sec-websocket-protocol": offered });
+      socket.close();
+      return response.headers.get("sec-websocket-protocol");
+    };
+    expect([await chosen(bearer), await chosen(`${bearer}, shadower.v1`)]).toEqual([null, "shadower.v1"]);
+  });
+
   it("may come with a ticket, once, and only to its own workspace", async () => {
     const api = clientOf(await tokenFor("feed-f"));
     const { status, body } = await api.post("/api/v1/realtime/tickets", "");
@@ -145,6 +155,7 @@ describe("a visitor of the feed", () => {
     expect(await code(await upgrade(`?ticket=${body.data.ticket}`))).toEqual([401, "invalid_ticket"]);
     const second = (await api.post("/api/v1/realtime/tickets", "")).body.data.ticket as string;
     expect(await code(await upgrade(`?ticket=${second.replace("feed-f", "feed-a")}`))).toEqual([401, "invalid_ticket"]);
+    expect(await code(await upgrade(`?ticket=${second}&workspace_id=feed-a`))).toEqual([401, "invalid_ticket"]);
     expect((await clientOf(await tokenFor("feed-f")).post("/api/v1/realtime/tickets?workspace_id=feed-a", "")).status).toBe(403);
   });
 

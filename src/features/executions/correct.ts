@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Context } from "../../context.ts";
+import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { AppError } from "../../lib/errors.ts";
 import { ingestMessages, supersede } from "./ingest.ts";
 import { checkMessage, type Message } from "./message.ts";
@@ -26,10 +27,20 @@ function statedBy({ execution, durationGivenMs }: Stored): Record<string, unknow
   return { ...rest, status: stale ? "running" : status, duration_ms: durationGivenMs };
 }
 
+/** A value as the database gives it back: credits with 6 decimals, documents whatever the order of their keys. */
+function canonical(column: keyof Message, value: unknown): string | undefined {
+  if (column === "credits" && typeof value === "string") return fromMicros(toMicros(value));
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
 /** Whether a message states the patch's fields as another does. */
 function agree(patch: Patch, a: Message, b: Message): boolean {
   const columns = Object.keys(patch).flatMap((name) => COLUMNS[name] ?? [name as keyof Message]);
-  return columns.every((column) => JSON.stringify(a[column]) === JSON.stringify(b[column]));
+  return columns.every((column) => canonical(column, a[column]) === canonical(column, b[column]));
 }
 
 /**

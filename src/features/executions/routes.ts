@@ -11,7 +11,7 @@ import { AppError, notFound } from "../../lib/errors.ts";
 import { correctExecution } from "./correct.ts";
 import { executionIntake } from "./ingest.ts";
 import { getExecution, isKnownAgent, type ListQuery, listExecutions } from "./queries.ts";
-import { execution, executionInput, executionPatch, STATUSES } from "./schema.ts";
+import { execution, executionInput, executionPatch, MAX_COUNT, STATUSES } from "./schema.ts";
 
 const tags = ["Executions"];
 const router = createRouter();
@@ -53,8 +53,8 @@ const listParams = z
     environment: textInput(128).optional(),
     from: instantParam.optional(),
     to: instantParam.optional(),
-    min_duration_ms: whole(0, 999_999_999).optional(),
-    max_duration_ms: whole(0, 999_999_999).optional(),
+    min_duration_ms: whole(0, MAX_COUNT).optional(),
+    max_duration_ms: whole(0, MAX_COUNT).optional(),
     min_credits: decimalParam.optional(),
     max_credits: decimalParam.optional(),
   })

@@ -1,5 +1,4 @@
-import type { Meta } from "../../analytics/query.ts";
-import { runQuery } from "../../analytics/query.ts";
+import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
 import type { Db } from "../../db/client.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { DAY_US, MINUTE_US } from "../../lib/time.ts";
@@ -17,10 +16,10 @@ export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number
   const now = nowMs * 1000;
   const to = Math.floor(now / MINUTE_US) * MINUTE_US;
   const range = { from: to - MINUTES * MINUTE_US, to, timezone: "UTC" };
-  const [minutes, recent, running] = await Promise.all([
-    runQuery(db, workspaceId, { ...range, measures: [...MEASURES], granularity: "minute" }, now),
-    runQuery(db, workspaceId, { ...range, from: to - 5 * MINUTE_US, measures: [...MEASURES] }, now),
-    runQuery(db, workspaceId, { measures: ["running"], from: FIRST, to: now + DAY_US, timezone: "UTC" }, now),
+  const [minutes, recent, running] = await together(db, [
+    prepare(workspaceId, { ...range, measures: [...MEASURES], granularity: "minute" }, now),
+    prepare(workspaceId, { ...range, from: to - 5 * MINUTE_US, measures: [...MEASURES] }, now),
+    prepare(workspaceId, { measures: ["running"], from: FIRST, to: now + DAY_US, timezone: "UTC" }, now),
   ]);
   const { executions, successes, failures, credits } = recent.totals;
   const rate = (value: unknown) => Number(value ?? 0) / 5;
@@ -35,6 +34,6 @@ export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number
       },
       minutes: minutes.rows.map(({ bucket, values }) => ({ bucket, ...values })),
     },
-    meta: minutes.meta,
+    meta: metaTogether({ minutes: minutes.meta, recent: recent.meta, running: running.meta }),
   };
 }

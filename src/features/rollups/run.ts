@@ -33,6 +33,10 @@ function waiting(unit: Unit, last: number): SQL {
     select from execution_quarters_daily q where q.workspace_id = d.workspace_id and q.grain = 'total' and q.bucket = d.bucket) limit ${SLICE[unit]})) limit ${SLICE[unit]}`;
 }
 
+/** Whether the runs of a unit are switched on. */
+export const areRollupsOn = ({ config }: Context, unit: Unit) =>
+  unit === "day" ? config.DAILY_ROLLUP_ENABLED : config.HOURLY_ROLLUP_ENABLED;
+
 /**
  * Recomputes every bucket of a unit that waits, slice by slice; hands over to the queue when its time is up.
  * @param upTo the last mark of this run: marks that arrive meanwhile are the next run's, so that it ends

@@ -254,6 +254,17 @@ describe("a correction", () => {
     expect((await api.get("/api/v1/executions/p3")).body.data).toMatchObject({ tokens_in: 5, model: "x", version: "2" });
   });
 
+  it("that only adds stays in its revision, however it writes its decimals and orders its keys", async () => {
+    const patches = [{ credits: "2.5" }, { metadata: { b: 2, a: 1 } }, { metadata: { bb: 1, a: { zz: 1, y: [2, { d: 1, c: 2 }] } } }];
+    for (const [index, patch] of patches.entries()) {
+      const id = `adds-${index}`;
+      await send({ ...base, id, status: "running" });
+      for (const _ of [1, 2]) expect((await api.patch(`/api/v1/executions/${id}`, patch)).body.data.revision).toBe(0);
+      const [end] = outcomes(await send({ ...base, id, ended_at: "2026-10-01T10:00:02Z" }));
+      expect([patch, end]).toEqual([patch, "updated"]);
+    }
+  });
+
   it("of a running execution lets its real end count, and never undoes one that came meanwhile", async () => {
     const start = { ...base, status: "running" };
     const end = { ...base, ended_at: "2026-10-01T10:00:02Z", credits: 2 };

@@ -137,6 +137,10 @@ it("rolls up by cron, only when it may, and fails for a cron that has no task", 
   env.HOURLY_ROLLUP_ENABLED = "true";
   await cron("5 * * * *");
   expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
+  env.DAILY_ROLLUP_ENABLED = "false";
+  await worker.scheduled(createScheduledController({ cron: "0 1 * * *" }), { ...env }, createExecutionContext());
+  expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
+  env.DAILY_ROLLUP_ENABLED = "true";
   await cron("0 1 * * *");
   expect(await marks()).toEqual([]);
   await expect(cron("1 2 3 4 5")).rejects.toThrow("No task");

@@ -1,0 +1,57 @@
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { createGunzip } from "node:zlib";
+import { parse } from "csv-parse";
+import type { Row } from "./import-mapping.ts";
+
+/** One row of the file, or why what stands in its place is none. */
+export type Read = { row: Row } | { broken: string };
+
+export interface Layout {
+  /** Of a file without a header, whose columns are parted by spaces. */
+  columns?: string[] | undefined;
+  /** Between the cells of a line; absent: by the file's name. */
+  delimiter?: string | undefined;
+}
+
+const NDJSON = /\.(ndjson|jsonl|json)(\.gz)?$/i;
+const TABS = /\.tsv(\.gz)?$/i;
+
+function objectOf(line: string): Read {
+  try {
+    const row: unknown = JSON.parse(line);
+    if (typeof row === "object" && row !== null && !Array.isArray(row)) return { row: row as Row };
+    return { broken: "is no JSON object" };
+  } catch (error) {
+    return { broken: `is not JSON: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/**
+ * Rows of a file, read as a stream: NDJSON and gzip by its name, everything else as CSV with a header line. A row that cannot be
+ * read is given as broken, and the next ones follow.
+ */
+export async function* readRows(file: string, { columns, delimiter }: Layout): AsyncGenerator<Read> {
+  const bytes = createReadStream(file);
+  const plain = /\.gz$/i.test(file) ? bytes.pipe(createGunzip()) : bytes;
+  bytes.on("error", (error) => plain.destroy(error));
+  if (columns) {
+    for await (const line of createInterface({ input: plain })) {
+      const values = line.trim().split(/\s+/);
+      if (values.length > 1) yield { row: Object.fromEntries(columns.map((name, index) => [name, values[index]])) };
+    }
+    return;
+  }
+  if (NDJSON.test(file)) {
+    for await (const line of createInterface({ input: plain })) if (line.trim() !== "") yield objectOf(line);
+    return;
+  }
+  const between = delimiter ?? (TABS.test(file) ? "\t" : ",");
+  const options = { bom: true, skip_empty_lines: true, trim: true, relax_column_count: true, delimiter: between };
+  let header: string[] | undefined;
+  for await (const cells of plain.pipe(parse(options)) as AsyncIterable<string[]>) {
+    if (!header) header = cells;
+    else if (cells.length === header.length) yield { row: Object.fromEntries(header.map((name, index) => [name, cells[index]])) };
+    else yield { broken: `has ${cells.length} cells, and the header ${header.length}` };
+  }
+}
