@@ -76,7 +76,7 @@ export function errorGroups(workspaceId: string, range: TimeRange, filter: Error
     and x.error_fingerprint = g.error_fingerprint order by x.started_at ${sql.raw(direction)} limit 1)`;
   // Heard of after the decision, and failed after it: a late report of an old failure is no comeback.
   const cameBack = sql`exists (select from executions x where ${inWorkspace(workspaceId, "x")} and x.error_fingerprint = g.error_fingerprint
-    and x.heard_at > s.changed_at and coalesce(x.ended_at, x.started_at) > s.changed_at)`;
+    and x.heard_at > s.changed_at and coalesce(x.ended_at, x.started_at + x.duration_ms * interval '1 millisecond', x.started_at) > s.changed_at)`;
   const conditions = [
     ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
     ...(filter.search === undefined

@@ -150,7 +150,7 @@ function orderColumns(query: Query, quantiles: readonly number[]): Order[] {
 /** One slot for each bucket; local hours (or days) inside it where a dimension of time needs them. */
 function slotsOf(buckets: Bucket[], period: 0 | 1, clock: "hour" | "day" | undefined, timezone: string): Slot[] {
   return buckets.flatMap((bucket, index) => {
-    const parts = clock ? bucketsOf(bucket, clock, timezone) : [bucket];
+    const parts = clock ? bucketsOf(bucket, clock, timezone, MAX_SLOTS) : [bucket];
     return parts.map(({ from, to, label }) => ({ from, to, bucket: index, period, ...clockOf(label) }));
   });
 }

@@ -73,7 +73,7 @@ interface Edge {
  * Starts of hours or minutes. Inside a stretch of one offset they are where local time is a multiple; a clock change starts a
  * new bucket, so that the repeated half hour of Lord Howe is not mixed with the first.
  */
-function clockEdges(range: TimeRange, stepUs: number, timezone: string): Edge[] {
+function clockEdges(range: TimeRange, stepUs: number, timezone: string, most: number): Edge[] {
   const edges: Edge[] = [];
   let zoned = instantOf(range.from).toZonedDateTimeISO(timezone);
   let stretch = range.from;
@@ -82,7 +82,7 @@ function clockEdges(range: TimeRange, stepUs: number, timezone: string): Edge[] 
     const end = next ? Math.min(usOf(next), range.to) : range.to;
     const offsetUs = zoned.offsetNanoseconds / 1000;
     const first = Math.floor((stretch + offsetUs) / stepUs) * stepUs - offsetUs;
-    if (edges.length + (end - first) / stepUs > MAX_BUCKETS + 1) throw tooMany();
+    if (edges.length + (end - first) / stepUs > most + 1) throw tooMany(most);
     const suffix = zoned.offset;
     for (let at = first; at < end; at += stepUs) {
       const label = formatInstant(at + offsetUs).slice(0, 19) + suffix;
@@ -96,7 +96,7 @@ function clockEdges(range: TimeRange, stepUs: number, timezone: string): Edge[] 
 }
 
 /** Starts of local days, ISO weeks (Monday) or months; a day is as long as the zone makes it (23, 24 or 25 hours). */
-function calendarEdges(range: TimeRange, granularity: "day" | "week" | "month", timezone: string): Edge[] {
+function calendarEdges(range: TimeRange, granularity: "day" | "week" | "month", timezone: string, most: number): Edge[] {
   const edges: Edge[] = [];
   const start = instantOf(range.from).toZonedDateTimeISO(timezone);
   let day = start.toPlainDate();
@@ -107,24 +107,24 @@ function calendarEdges(range: TimeRange, granularity: "day" | "week" | "month", 
     const at = usOf(zoned);
     if (at >= range.to) return edges;
     edges.push({ at, label: zoned.toString({ timeZoneName: "never", smallestUnit: "second" }) });
-    if (edges.length > MAX_BUCKETS) throw tooMany();
+    if (edges.length > most) throw tooMany(most);
     day = day.add({ [`${granularity}s`]: 1 });
   }
 }
 
-function tooMany() {
-  return impossible("granularity", "too_many_buckets", `The range has more than ${MAX_BUCKETS} buckets of this granularity.`);
+function tooMany(most: number) {
+  return impossible("granularity", "too_many_buckets", `The range has more than ${most} buckets of this granularity.`);
 }
 
 /**
  * Cuts a range into the local buckets of a zone: they touch, cover the range exactly, and none is empty in time.
- * @throws AppError impossible when there are more than MAX_BUCKETS
+ * @throws AppError impossible when there are more than `most`
  */
-export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: string): Bucket[] {
+export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: string, most = MAX_BUCKETS): Bucket[] {
   const edges =
     granularity === "minute" || granularity === "hour"
-      ? clockEdges(range, granularity === "minute" ? MINUTE_US : HOUR_US, timezone)
-      : calendarEdges(range, granularity, timezone);
+      ? clockEdges(range, granularity === "minute" ? MINUTE_US : HOUR_US, timezone, most)
+      : calendarEdges(range, granularity, timezone, most);
   // A day that a zone skipped altogether (Samoa, 2011-12-30) has no length, and no bucket.
   return edges.flatMap(({ at, label }, index) => {
     const piece = { from: Math.max(at, range.from), to: Math.min(edges[index + 1]?.at ?? range.to, range.to), label };

@@ -65,7 +65,9 @@ export function placed({ slots, groups }: Plan, rows: SQL): SQL {
   const clocks = groups.flatMap((group, index) =>
     typeof group.of === "string" ? [sql`((select ${sql.raw(group.of)} from slot)[r.slot])::text as ${groupName(index)}`] : [],
   );
-  return sql`select ${list([sql`r.*, ${of("period")} as period, ${of("bucket")} as out`, ...clocks])} from (${rows} offset 0) r`;
+  // `offset 0`: the slot is found once a row, and not for each column that is made of it.
+  const fence = slots.length === 1 ? sql`` : sql` offset 0`;
+  return sql`select ${list([sql`r.*, ${of("period")} as period, ${of("bucket")} as out`, ...clocks])} from (${rows}${fence}) r`;
 }
 
 /** Rows of one rollup table over the given intervals. */

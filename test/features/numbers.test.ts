@@ -233,6 +233,11 @@ describe("errors", () => {
       error: { type: "E", message: "line 1:1 of 'z.ts' in run ab12" },
     });
     expect((await list())[0]).toMatchObject({ status: "open", reopened: true });
+    // So is one that tells its duration and not its end.
+    await own.post(`/api/v1/errors/${id}/resolve`, {});
+    const told = { ...late, id: "5", duration_ms: 3_600_000, error: { type: "E", message: "line 1:1 of 'z.ts' in run ab12" } };
+    await own.post("/api/v1/executions", told);
+    expect((await list())[0]).toMatchObject({ status: "open", reopened: true });
     await own.post(`/api/v1/errors/${id}/ignore`, {});
     expect((await list())[0]).toMatchObject({ status: "ignored" });
     expect((await own.post(`/api/v1/errors/${"0".repeat(16)}/resolve`, {})).status).toBe(404);
@@ -333,6 +338,8 @@ describe("credits", () => {
       }),
     });
     expect(put.status).toBe(200);
+    const { meta } = (await own.get("/api/v1/credits/budgets", { "cache-control": "no-cache" })).body;
+    expect(meta.sources.raw.rows + meta.sources.hourly.buckets + meta.sources.daily.buckets).toBeGreaterThan(0);
     const [day, month] = put.body.data.budgets;
     expect(day).toMatchObject({ period: "day", spent: body.data.today.credits, exceeded: true });
     expect(day.marks.map((mark: { share: number; reached: boolean }) => [mark.share, mark.reached])).toEqual([
@@ -507,6 +514,24 @@ describe("comparisons", () => {
 });
 
 describe("executive", () => {
+  it("compares users of as many days as the range touches, wherever in a day it begins", async () => {
+    const own = "numbers-constant";
+    const today = Date.parse(`${new Date().toISOString().slice(0, 10)}T00:00:00Z`);
+    const newcomer = (_: unknown, ago: number) => ({
+      id: `c${ago}`,
+      agent_id: "a",
+      user_id: `c${ago}`,
+      status: "success",
+      started_at: new Date(today - ago * 86_400_000).toISOString(),
+    });
+    await store(executionIntake(testContext(), own), Array.from({ length: 70 }, newcomer));
+    const client = clientOf(await tokenFor(own));
+    for (const timeframe of ["24h", "7d", "30d"]) {
+      const { new_users: found } = (await client.get(`/api/v1/executive/overview?timeframe=${timeframe}`)).body.data.users;
+      expect([timeframe, found.value, found.change]).toEqual([timeframe, found.previous, 0]);
+    }
+  });
+
   it("gives the kernel's figures with the question that explains each, and makes nothing up", async () => {
     const { kpis, revenue, cost } = await data("/executive/kpis");
     expectMeasures(Object.fromEntries(Object.entries<{ value: unknown }>(kpis).map(([name, figure]) => [name, figure.value])), rows);

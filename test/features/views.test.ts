@@ -94,6 +94,13 @@ beforeAll(async () => {
     ...(n % 10 === 0 ? { error: { type: "Boom", message: `run ${n} failed` } } : {}),
   }));
   await store(executionIntake(ctx, W), items);
+  // Every hour of the days around a clock change, the one that comes twice too.
+  const change = Array.from({ length: 73 }, (_, hour) => ({
+    ...items[hour % 4],
+    id: `dst${hour}`,
+    started_at: new Date(Date.UTC(2026, 9, 23, 22) + hour * 3_600_000).toISOString(),
+  }));
+  await store(executionIntake(ctx, W), change);
   await store(eventIntake(ctx, W), [{ id: "e1", event_type: "open", user_id: "u1", occurred_at: hourAgo }]);
   await store(executionIntake(ctx, ONE), [
     { id: "only", agent_id: "a1", user_id: "u1", status: "failure", started_at: hourAgo, duration_ms: 0, error: { type: "E" } },
@@ -196,7 +203,7 @@ describe.each(names)("%s", (_, view) => {
     expect((await (view.method === "GET" ? nobody.get(url) : nobody.post(url, view.body))).status).toBe(401);
   });
 
-  if (!view.rolled || view.rangeless) return;
+  if (!view.rolled) return;
   it("reads no raw row where rollups cover the range", async () => {
     const day = (ago: number) => `${new Date(NOW - ago * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`;
     const { status, body } = await ask(view, W, `from=${day(20)}&to=${day(2)}`, view.method === "GET" ? "explain=true" : "", {
@@ -221,6 +228,7 @@ describe("every view", () => {
       "/funnels/{id}",
       "/funnels/{id}/analyze",
     ]);
+    // These need what one range of one workspace does not say, or are nothing in a range without runs; numbers.test.ts and others hold them.
     for (const name of [
       "/funnels/{id}/journeys",
       "/agents/{id}/executions",

@@ -16,6 +16,8 @@ export interface Significance {
 
 export const ALPHA = 0.05;
 const SMALLEST_P = 1e-7;
+/** Runs of one side below which nothing is tested. */
+const SMALLEST_SAMPLE = 8;
 
 /** Two-sided p-value of a standard normal z. */
 export function twoSidedP(z: number): number {
@@ -28,12 +30,15 @@ function untested(test: Significance["test"], reason: string): Significance {
 
 /**
  * Whether two shares differ by more than chance: the pooled two-proportion z-test (Fleiss, "Statistical Methods for Rates and
- * Proportions", 2003, ch. 3). It needs 5 expected successes and failures on both sides.
+ * Proportions", 2003, ch. 3). It needs 5 expected successes and failures on both sides. Where all runs of both sides have the property,
+ * or none, the shares are the same, and Fisher's exact p is 1.
  */
 export function twoProportions(a: { hits: number; of: number }, b: { hits: number; of: number }): Significance {
   const test = "two_proportion_z";
   if (a.of === 0 || b.of === 0) return untested(test, "One side has no ended runs.");
   const pooled = (a.hits + b.hits) / (a.of + b.of);
+  if (Math.min(a.of, b.of) >= SMALLEST_SAMPLE && (pooled === 0 || pooled === 1))
+    return { test, tested: true, z: 0, p_value: 1, significant: false };
   const smallest = Math.min(a.of, b.of) * Math.min(pooled, 1 - pooled);
   if (smallest < 5) return untested(test, "Too few runs: fewer than 5 expected on one side.");
   const z = (a.hits / a.of - b.hits / b.of) / Math.sqrt(pooled * (1 - pooled) * (1 / a.of + 1 / b.of));
@@ -42,7 +47,6 @@ export function twoProportions(a: { hits: number; of: number }, b: { hits: numbe
 }
 
 const total = (cells: SketchCells) => cells.reduce((sum, cell) => sum + cell.count, 0);
-const SMALLEST_SAMPLE = 8;
 
 /**
  * Whether the durations of one side tend to be longer: Mann and Whitney (Ann. Math. Statist. 18, 1947), by the normal

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { prepare, together } from "../../analytics/query.ts";
+import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
 import { type Bucket, formatLocal, wholeBuckets } from "../../analytics/range.ts";
 import { settingsOf } from "../../analytics/settings.ts";
 import { authorOf } from "../../auth/actor.ts";
@@ -93,5 +93,6 @@ export async function budgetsOf(ctx: Context, workspaceId: string) {
       marks: marksOf(budget.credits, hours),
     };
   });
-  return { data: { timezone, budgets }, meta: about.meta };
+  const parts = answers.map(({ meta }, index): [string, Meta] => [list[index]?.period ?? "", meta]);
+  return { data: { timezone, budgets }, meta: parts.length === 0 ? about.meta : metaTogether(Object.fromEntries(parts)) };
 }

@@ -28,7 +28,7 @@ view(router, {
   tag,
   summary: "Errors of a range, grouped",
   description:
-    "A group is one fingerprint: type and message without quoted text, ids, numbers and line numbers; q looks at its type and latest message. The most frequent first (default 7d). status: a resolved group is open again, and `reopened`, as soon as a run fails with it (ends, or starts when its end is not known) later than the decision. share: of all errors of the range, and of the agent or user if one is named. credits_lost: credits of the failed runs.",
+    "A group is one fingerprint: the type, whatever its case, and the message without quoted text, ids, numbers and line numbers; q looks at its type and latest message. The most frequent first (default 7d). status: a resolved group is open again, and `reopened`, as soon as a run that carries it ends (by its end or its duration, or starts when neither is known) later than the decision. share: of all errors of the range, and of the agent or user if one is named. credits_lost: credits of the failed runs.",
   query: schema.listParams,
   data: schema.listed,
   paged: true,

@@ -82,10 +82,17 @@ const topQuery = (parts: Parts, explain?: boolean) =>
   );
 const trendQuery = (parts: Parts, explain?: boolean) =>
   prepare(parts.workspaceId, { ...parts.base, measures: TREND, granularity: "day", rowsOnly: true }, parts.now, explain);
-/** Users of the period before and of the range, day by day. */
+/**
+ * Users of the period before and of the range, day by day. A range that begins within a day touches one day more than it is long, and
+ * so does the period before it.
+ */
 function usersQuery({ workspaceId, base }: Parts) {
-  const before = comparedRange(base, "previous_period", base.timezone);
-  return lifecycle(workspaceId, wholeBuckets({ from: before.from, to: base.to }, "day", base.timezone, MONTH_DAYS), base.timezone);
+  const { timezone } = base;
+  const [first] = wholeBuckets(base, "day", timezone);
+  const start = first?.from ?? base.from;
+  const before = wholeBuckets(comparedRange(base, "previous_period", timezone), "day", timezone).filter((day) => day.from < start).length;
+  const lead = before + (start === base.from ? 0 : 1);
+  return lifecycle(workspaceId, wholeBuckets(base, "day", timezone, MONTH_DAYS + lead), timezone);
 }
 
 const topOf = ({ rows }: Answer, parts: Parts) =>

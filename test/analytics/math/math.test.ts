@@ -184,6 +184,14 @@ describe("significance", () => {
     expect(found.p_value).toBeCloseTo(0.1378, 3);
     expect(twoProportions({ hits: 2, of: 4 }, { hits: 1, of: 4 })).toMatchObject({ tested: false, p_value: null });
     expect(twoProportions({ hits: 0, of: 0 }, { hits: 1, of: 4 })).toMatchObject({ tested: false });
+    // Shares that are the same beyond doubt, however many runs there are; Fisher's exact p of such a table is 1.
+    for (const hits of [0, 1])
+      expect(twoProportions({ hits: hits * 400, of: 400 }, { hits: hits * 30, of: 30 })).toMatchObject({
+        tested: true,
+        p_value: 1,
+        significant: false,
+      });
+    expect(twoProportions({ hits: 3, of: 3 }, { hits: 90, of: 90 })).toMatchObject({ tested: false });
     for (const [z, p] of [
       [1.959964, 0.05],
       [2.575829, 0.01],
