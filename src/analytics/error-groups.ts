@@ -55,6 +55,8 @@ export interface ErrorFilter {
   /** Contained in type or message, whatever the case. */
   search?: string | undefined;
   after?: { executions: number; id: string } | undefined;
+  /** Groups of the list to leave out. */
+  skip?: number | undefined;
   limit: number;
 }
 
@@ -70,25 +72,14 @@ export function failedRows(workspaceId: string, range: TimeRange, { agentId, use
   return sql`executions e where ${sql.join(conditions, sql` and `)}`;
 }
 
-/** Groups of errors, the most frequent first, ties by id. A resolved group is open again as soon as a run of it fails later. */
-export function errorGroups(workspaceId: string, range: TimeRange, filter: ErrorFilter): Prepared<ErrorGroup[]> {
+/** The CTE `placed`: the groups of a range. A resolved group is open again as soon as a run of it fails later. */
+function placed(workspaceId: string, range: TimeRange, filter: Partial<ErrorFilter>): SQL {
   const edge = (direction: "asc" | "desc") => sql`(select x.started_at from executions x where ${inWorkspace(workspaceId, "x")}
     and x.error_fingerprint = g.error_fingerprint order by x.started_at ${sql.raw(direction)} limit 1)`;
   // Heard of after the decision, and failed after it: a late report of an old failure is no comeback.
   const cameBack = sql`exists (select from executions x where ${inWorkspace(workspaceId, "x")} and x.error_fingerprint = g.error_fingerprint
     and x.heard_at > s.changed_at and coalesce(x.ended_at, x.started_at + x.duration_ms * interval '1 millisecond', x.started_at) > s.changed_at)`;
-  const conditions = [
-    ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
-    ...(filter.search === undefined
-      ? []
-      : [sql`position(lower(${filter.search}::text) in lower(error_type || ' ' || coalesce(sample_message, ''))) > 0`]),
-    ...(filter.after === undefined
-      ? []
-      : [
-          sql`(executions < ${filter.after.executions}::bigint or (executions = ${filter.after.executions}::bigint and id > ${filter.after.id}::text))`,
-        ]),
-  ];
-  const statement = sql`with grouped as materialized (
+  return sql`with grouped as materialized (
       select e.error_fingerprint, count(*) as executions, count(distinct e.user_id) as users, count(distinct e.agent_id) as agents, coalesce(sum(e.credits), 0) as credits_lost,
         (array_agg(e.id order by e.started_at desc, e.id desc))[1] as sample_id, max(e.started_at) as latest_at
       from ${failedRows(workspaceId, range, filter)} group by e.error_fingerprint
@@ -102,10 +93,36 @@ export function errorGroups(workspaceId: string, range: TimeRange, filter: Error
         join executions r on ${inWorkspace(workspaceId, "r")} and r.started_at = g.latest_at and r.id = g.sample_id
         left join error_states s on ${inWorkspace(workspaceId, "s")} and s.fingerprint = g.error_fingerprint
         cross join lateral (select case when s.status = 'resolved' then ${cameBack} else false end as reopened offset 0) c
-    )
-    select * from placed ${conditions.length > 0 ? sql`where ${sql.join(conditions, sql` and `)}` : sql``}
-    order by executions desc, id limit ${filter.limit}`;
+    )`;
+}
+
+/** The groups that were asked for, wherever in the list. */
+function wanted(filter: Partial<ErrorFilter>): SQL[] {
+  return [
+    ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
+    ...(filter.search === undefined
+      ? []
+      : [sql`position(lower(${filter.search}::text) in lower(error_type || ' ' || coalesce(sample_message, ''))) > 0`]),
+  ];
+}
+
+const where = (conditions: readonly SQL[]) => (conditions.length > 0 ? sql`where ${sql.join([...conditions], sql` and `)}` : sql``);
+
+/** Groups of errors, the most frequent first, ties by id. */
+export function errorGroups(workspaceId: string, range: TimeRange, filter: ErrorFilter): Prepared<ErrorGroup[]> {
+  const { after, skip = 0, limit } = filter;
+  const behind = after
+    ? [sql`(executions < ${after.executions}::bigint or (executions = ${after.executions}::bigint and id > ${after.id}::text))`]
+    : [];
+  const statement = sql`${placed(workspaceId, range, filter)} select * from placed ${where([...wanted(filter), ...behind])}
+    order by executions desc, id limit ${limit} offset ${skip}`;
   return statementOf({ sql: statement, row }, (rows) => rows);
+}
+
+/** How many groups there are, on all pages. */
+export function errorGroupCount(workspaceId: string, range: TimeRange, filter: Partial<ErrorFilter>): Prepared<number> {
+  const statement = sql`${placed(workspaceId, range, filter)} select count(*) as total from placed ${where(wanted(filter))}`;
+  return statementOf({ sql: statement, row: z.object({ total: z.number() }) }, ([found]) => found?.total ?? 0);
 }
 
 /** `meta` of an answer that is made of raw rows only. */

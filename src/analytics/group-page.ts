@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { decodeCursor, encodeCursor, type Paging } from "../db/keyset.ts";
+import { decodeCursor, encodeCursor, oneWay, type Paging } from "../db/keyset.ts";
 import { impossible } from "../lib/errors.ts";
 import type { Row } from "./finish.ts";
 import type { Query } from "./plan.ts";
@@ -18,8 +18,7 @@ export interface GroupPage {
  */
 export async function groupPage(ctx: Context, workspaceId: string, query: Query, paging: Paging, explain = false): Promise<GroupPage> {
   const { limit, cursor, skip = 0, include_total = false } = paging;
-  if (cursor !== undefined && paging.skip !== undefined)
-    throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
+  oneWay(paging);
   // A cursor names its list, so that one of another order is refused and not misread.
   const name = [...(query.group_by ?? []), ...(query.order_by ?? []).flatMap(({ measure, direction }) => [measure, direction])].join(" ");
   const [list, known, value, ...group] = cursor === undefined ? [] : decodeCursor(cursor, 3 + (query.group_by ?? []).length);

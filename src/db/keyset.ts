@@ -63,6 +63,11 @@ export function inOrder({ from, to }: { from?: number | undefined; to?: number |
     throw impossible("query.to", "range_reversed", "The range must end after it starts.");
 }
 
+/** @throws AppError impossible for both ways to page at once */
+export function oneWay({ cursor, skip }: Partial<Paging>): void {
+  if (cursor !== undefined && skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
+}
+
 const counted = z.object({ total: z.number() });
 
 /**
@@ -72,8 +77,8 @@ const counted = z.object({ total: z.number() });
 export async function listByTime<T extends { id: string }>(db: Db, { from, columns, row, where, time, timeOf }: Listed<T>, query: Paging) {
   const at = sql`e.${sql.identifier(time)}`;
   const conditions = [...where];
+  oneWay(query);
   if (query.cursor !== undefined) {
-    if (query.skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
     const [list, position = "", id = ""] = decodeCursor(query.cursor, 3);
     if (list !== time) throw notOfThisList();
     const last = sql`${cursorInstant(position)}::timestamptz`;

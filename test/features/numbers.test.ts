@@ -188,6 +188,10 @@ describe("errors", () => {
     }
     const first = await api.get(`/api/v1/errors?limit=1&${RANGE}`);
     const second = await api.get(`/api/v1/errors?limit=1&cursor=${first.body.page.next_cursor}&${RANGE}`);
+    const skipped = await api.get(`/api/v1/errors?limit=1&skip=1&include_total=true&${RANGE}`);
+    const whole = await api.get(`/api/v1/errors?limit=1000&${RANGE}`);
+    expect([skipped.body.data, skipped.body.page.total]).toEqual([second.body.data, whole.body.data.length]);
+    expect((await api.get(`/api/v1/errors?limit=1&skip=1&cursor=${first.body.page.next_cursor}&${RANGE}`)).status).toBe(422);
     expect([...first.body.data, ...second.body.data].map((group) => group.id)).toEqual(groups.map((group: { id: string }) => group.id));
     const timeline = await data("/errors/timeline?agent_id=a3");
     expect(timeline.reduce((sum: number, day: { errors: number }) => sum + day.errors, 0)).toBe(

@@ -1,11 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { type ErrorStatus, errorGroups, rawMeta } from "../../analytics/error-groups.ts";
+import { type ErrorStatus, errorGroupCount, errorGroups, rawMeta } from "../../analytics/error-groups.ts";
 import { errorOwners, errorTimeline } from "../../analytics/error-timeline.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import { ask, together } from "../../analytics/query.ts";
 import { bucketsOf } from "../../analytics/range.ts";
 import { require } from "../../auth/middleware.ts";
-import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { decodeCursor, encodeCursor, oneWay } from "../../db/keyset.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { rangedQuery, rangeOr } from "../../http/numbers.ts";
@@ -32,19 +32,30 @@ view(router, {
   query: schema.listParams,
   data: schema.listed,
   paged: true,
-  load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, ...query }) => {
+  load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, skip, include_total, ...query }) => {
     const timezone = zoneOf(query.timezone ?? "UTC");
     const range = rangeOf(rangeOr(query, "7d"), ctx.now() * 1000);
+    oneWay({ cursor, skip });
     const [executions, id = ""] = cursor === undefined ? [] : decodeCursor(cursor, 2);
     if (executions !== undefined && !/^\d{1,15}$/.test(executions))
       throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
     const after = executions === undefined ? undefined : { executions: Number(executions), id };
-    const filter = { agentId: query.agent_id, userId: query.user_id, status: query.status, search: query.q, after, limit: limit + 1 };
-    const [groups, meta] = await together(ctx.db, [errorGroups(workspaceId, range, filter), rawMeta(workspaceId, range, timezone)]);
+    const filter = { agentId: query.agent_id, userId: query.user_id, status: query.status, search: query.q };
+    const [groups, meta, ...totals] = await together(ctx.db, [
+      errorGroups(workspaceId, range, { ...filter, after, skip, limit: limit + 1 }),
+      rawMeta(workspaceId, range, timezone),
+      ...(include_total ? [errorGroupCount(workspaceId, range, filter)] : []),
+    ] as const);
+    const [total] = totals;
     const data = groups.slice(0, limit);
     const last = data.at(-1);
     const more = groups.length > limit;
-    const page = { limit, next_cursor: more && last ? encodeCursor([String(last.executions), last.id]) : null, has_more: more };
+    const page = {
+      limit,
+      next_cursor: more && last ? encodeCursor([String(last.executions), last.id]) : null,
+      has_more: more,
+      ...(total === undefined ? {} : { total }),
+    };
     return {
       data,
       page,

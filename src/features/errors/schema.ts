@@ -7,8 +7,7 @@ import { idParam, pageParams } from "../../http/params.ts";
 export const errorParam = z.object({ id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of an error group") });
 export const listParams = z.strictObject({
   ...span,
-  limit: pageParams.limit,
-  cursor: pageParams.cursor,
+  ...pageParams,
   status: z.enum(ERROR_STATUSES).optional(),
   agent_id: idParam.optional(),
   user_id: idParam.optional(),
