@@ -27,7 +27,12 @@ async function fill(url: string, rows: number): Promise<void> {
   });
 }
 
-async function call(port: number, token: string, path: string, body?: object): Promise<Record<string, unknown>> {
+async function call(
+  port: number,
+  token: string,
+  path: string,
+  body?: object,
+): Promise<Record<string, unknown>> {
   const response = await fetch(`http://127.0.0.1:${port}/api/v1${path}?workspace_id=${WORKSPACE}`, {
     method: body ? "POST" : "GET",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
@@ -38,17 +43,28 @@ async function call(port: number, token: string, path: string, body?: object): P
 }
 
 /** Exports the first `rows` rows on a Worker of its own; gives rows a second and the largest growth of its isolate's heap (MB). */
-async function exported(stage: Stage, url: string, format: string, rows: number): Promise<{ rowsPerSecond: number; megabytes: number }> {
+async function exported(
+  stage: Stage,
+  url: string,
+  format: string,
+  rows: number,
+): Promise<{ rowsPerSecond: number; megabytes: number }> {
   const inspectorPort = await freePort();
   const worker: Instance = await stage.worker(url, inspectorPort);
   const ask = (path: string, body?: object) => call(worker.port, stage.token, path, body);
   const to = (count: number) => new Date(Date.UTC(2026, 0, 1) + count * 1000).toISOString();
   const run = async (count: number) => {
-    const { id } = await ask("/exports", { source: "executions", format, from: "2026-01-01T00:00:00Z", to: to(count) });
+    const { id } = await ask("/exports", {
+      source: "executions",
+      format,
+      from: "2026-01-01T00:00:00Z",
+      to: to(count),
+    });
     for (;;) {
       const job = await ask(`/exports/${id}`);
       if (job.status === "done") return job;
-      if (job.status !== "queued" && job.status !== "running") throw new Error(JSON.stringify(job.error));
+      if (job.status !== "queued" && job.status !== "running")
+        throw new Error(JSON.stringify(job.error));
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
@@ -97,7 +113,13 @@ export async function exportFigures(stage: Stage, runs: number, rows: number): P
     }
     const count = rows.toLocaleString("en");
     figures.push(
-      { name: `export of ${count} rows, ${format}`, unit: "rows/s", runs: speed ?? [], reference: "bare COPY", ratio: "ours/reference" },
+      {
+        name: `export of ${count} rows, ${format}`,
+        unit: "rows/s",
+        runs: speed ?? [],
+        reference: "bare COPY",
+        ratio: "ours/reference",
+      },
       {
         name: `the same: heap of the isolate above start (10,000 rows: ${few.megabytes.toFixed(0)} MB)`,
         unit: "MB",

@@ -32,7 +32,8 @@ const COLUMNS = [
 const valuesOf = (rows: number, columns: number) =>
   Array.from(
     { length: rows },
-    (_, row) => `(${Array.from({ length: columns }, (_, column) => `$${row * columns + column + 1}`).join(",")})`,
+    (_, row) =>
+      `(${Array.from({ length: columns }, (_, column) => `$${row * columns + column + 1}`).join(",")})`,
   ).join(",");
 
 /** The same rows into the same tables by multi-row INSERT, without any of the rules. Rows a second. */
@@ -46,7 +47,9 @@ async function bareInserts(url: string, prefix: string, now: number): Promise<nu
     const client = await pool.connect();
     for (let from = next; from < ROWS; from = next) {
       next += BATCH;
-      const items = Array.from({ length: BATCH }, (_, index) => sampleExecution(prefix, from + index, now));
+      const items = Array.from({ length: BATCH }, (_, index) =>
+        sampleExecution(prefix, from + index, now),
+      );
       await client.query("begin");
       await client.query(
         keys,
@@ -108,15 +111,28 @@ async function batches(port: number, token: string, prefix: string, now: number)
     requests: ROWS / BATCH,
     expected: 207,
     request: (index) => {
-      const executions = Array.from({ length: BATCH }, (_, row) => sampleExecution(prefix, index * BATCH + row, now));
-      return requestBytes("POST", `/api/v1/executions?workspace_id=${WORKSPACE}`, headers, JSON.stringify({ executions }));
+      const executions = Array.from({ length: BATCH }, (_, row) =>
+        sampleExecution(prefix, index * BATCH + row, now),
+      );
+      return requestBytes(
+        "POST",
+        `/api/v1/executions?workspace_id=${WORKSPACE}`,
+        headers,
+        JSON.stringify({ executions }),
+      );
     },
   });
   if (failed > 0) throw new Error(`${failed} batches were refused`);
   return requestsPerSecond * BATCH;
 }
 
-async function singles(port: number, token: string, prefix: string, now: number, seconds: number): Promise<number> {
+async function singles(
+  port: number,
+  token: string,
+  prefix: string,
+  now: number,
+  seconds: number,
+): Promise<number> {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const { requestsPerSecond, failed } = await load({
     port,
@@ -124,14 +140,24 @@ async function singles(port: number, token: string, prefix: string, now: number,
     seconds,
     expected: 207,
     request: (index) =>
-      requestBytes("POST", `/api/v1/executions?workspace_id=${WORKSPACE}`, headers, JSON.stringify(sampleExecution(prefix, index, now))),
+      requestBytes(
+        "POST",
+        `/api/v1/executions?workspace_id=${WORKSPACE}`,
+        headers,
+        JSON.stringify(sampleExecution(prefix, index, now)),
+      ),
   });
   if (failed > 0) throw new Error(`${failed} requests were refused`);
   return requestsPerSecond;
 }
 
 /** Sends `rows` lines in one request; gives the largest growth of the runtime's memory (MB) and rows a second. */
-async function stream(port: number, token: string, rows: number, now: number): Promise<{ megabytes: number; rowsPerSecond: number }> {
+async function stream(
+  port: number,
+  token: string,
+  rows: number,
+  now: number,
+): Promise<{ megabytes: number; rowsPerSecond: number }> {
   const before = workerdMegabytes();
   let peak = before;
   const watch = setInterval(() => {
@@ -168,13 +194,19 @@ async function stream(port: number, token: string, rows: number, now: number): P
 }
 
 /** Batches, singles and one long stream, each beside its reference. */
-export async function intakeFigures(stage: Stage, runs: number, streamRows: number): Promise<Figure[]> {
+export async function intakeFigures(
+  stage: Stage,
+  runs: number,
+  streamRows: number,
+): Promise<Figure[]> {
   const now = Date.now();
   const [oursUrl, bareUrl] = [await stage.database("intake"), await stage.database("intake_bare")];
   for (const url of [oursUrl, bareUrl]) {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
-    await client.query("select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 62, 14) d");
+    await client.query(
+      "select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 62, 14) d",
+    );
     await client.end();
   }
   const [worker, reference] = [await stage.worker(oursUrl), await stage.reference(oursUrl)];
@@ -191,12 +223,21 @@ export async function intakeFigures(stage: Stage, runs: number, streamRows: numb
       expected: 200,
       request: () => requestBytes("GET", "/select", {}),
     });
-    single?.push({ ours: await singles(worker.port, stage.token, `s${run}`, now, 4), reference: select.requestsPerSecond });
+    single?.push({
+      ours: await singles(worker.port, stage.token, `s${run}`, now, 4),
+      reference: select.requestsPerSecond,
+    });
   }
   await reference.stop();
   await worker.stop();
   const fresh = await stage.worker(oursUrl);
-  await load({ port: fresh.port, connections: 1, requests: 20, expected: 200, request: () => requestBytes("GET", "/health", {}) });
+  await load({
+    port: fresh.port,
+    connections: 1,
+    requests: 20,
+    expected: 200,
+    request: () => requestBytes("GET", "/health", {}),
+  });
   const streamed = await stream(fresh.port, stage.token, streamRows, now);
   await fresh.stop();
   return [

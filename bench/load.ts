@@ -18,7 +18,12 @@ export interface Load {
 }
 
 /** An HTTP/1.1 request as bytes. */
-export function requestBytes(method: string, path: string, headers: Record<string, string>, body?: Buffer | string): Buffer {
+export function requestBytes(
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body?: Buffer | string,
+): Buffer {
   const content = body === undefined ? Buffer.alloc(0) : Buffer.from(body);
   const lines = Object.entries({
     host: "localhost",
@@ -37,7 +42,9 @@ function answerOf(bytes: Buffer): { length: number; status: number } | undefined
   const status = Number(head.slice(9, 12));
   const declared = /\r\ncontent-length: (\d+)/.exec(head)?.[1];
   if (declared !== undefined)
-    return bytes.length >= end + 4 + Number(declared) ? { length: end + 4 + Number(declared), status } : undefined;
+    return bytes.length >= end + 4 + Number(declared)
+      ? { length: end + 4 + Number(declared), status }
+      : undefined;
   if (!head.includes("transfer-encoding: chunked")) return { length: end + 4, status };
   const last = bytes.indexOf("0\r\n\r\n", end + 4);
   return last < 0 ? undefined : { length: last + 5, status };

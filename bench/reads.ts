@@ -28,7 +28,8 @@ async function call(port: number, token: string, path: string): Promise<unknown>
   const response = await fetch(`http://127.0.0.1:${port}${path}`, {
     headers: { authorization: `Bearer ${token}`, "cache-control": "no-cache" },
   });
-  if (response.status !== 200) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  if (response.status !== 200)
+    throw new Error(`${path}: ${response.status} ${await response.text()}`);
   return response.json();
 }
 
@@ -56,11 +57,16 @@ export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
       ["session", "5 * * * *"],
       ["day", "0 1 * * *"],
     ] as const) {
-      const response = await fetch(`http://127.0.0.1:${worker.port}/cdn-cgi/local/scheduled?cron=${encodeURIComponent(cron)}`);
+      const response = await fetch(
+        `http://127.0.0.1:${worker.port}/cdn-cgi/local/scheduled?cron=${encodeURIComponent(cron)}`,
+      );
       await response.text();
       // A run that used up its time goes on through the queue.
       for (;;) {
-        const { rows: left } = await client.query("select 1 from rollup_marks where unit = $1 limit 1", [unit]);
+        const { rows: left } = await client.query(
+          "select 1 from rollup_marks where unit = $1 limit 1",
+          [unit],
+        );
         if (left.length === 0) break;
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
@@ -68,16 +74,23 @@ export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
   });
   const rebuilt = rows / ((performance.now() - started) / 1000);
   await withClient(url, async (client) => {
-    for (const table of [...Object.values(ROLLUP_TABLES).flat(), "rollup_marks"]) await client.query(`vacuum analyze ${table}`);
+    for (const table of [...Object.values(ROLLUP_TABLES).flat(), "rollup_marks"])
+      await client.query(`vacuum analyze ${table}`);
   });
   return { rows, url, worker, rebuilt };
 }
 
 /** Summary over 90 days: the large set against the small one, and against exact SQL on its raw rows. */
-export async function summaryFigures(stage: Stage, small: Seeded, large: Seeded, runs: number): Promise<Figure[]> {
+export async function summaryFigures(
+  stage: Stage,
+  small: Seeded,
+  large: Seeded,
+  runs: number,
+): Promise<Figure[]> {
   const [growth, exact]: Figure["runs"][] = [[], []];
   await withClient(large.url, async (client) => {
-    for (const { worker } of [small, large]) await milliseconds(5, () => call(worker.port, stage.token, SUMMARY));
+    for (const { worker } of [small, large])
+      await milliseconds(5, () => call(worker.port, stage.token, SUMMARY));
     await client.query(EXACT, [WORKSPACE]);
     for (let run = 0; run < runs; run++) {
       const [a, b] = [
@@ -85,7 +98,10 @@ export async function summaryFigures(stage: Stage, small: Seeded, large: Seeded,
         await milliseconds(15, () => call(large.worker.port, stage.token, SUMMARY)),
       ];
       if (large !== small) growth?.push({ ours: b, reference: a });
-      exact?.push({ ours: b, reference: await milliseconds(3, () => client.query(EXACT, [WORKSPACE])) });
+      exact?.push({
+        ours: b,
+        reference: await milliseconds(3, () => client.query(EXACT, [WORKSPACE])),
+      });
     }
   });
   const millions = (rows: number) => `${rows / 1e6} M`;
@@ -114,14 +130,22 @@ export async function summaryFigures(stage: Stage, small: Seeded, large: Seeded,
 }
 
 /** The list and its pages, and cached answers. */
-export async function listFigures(stage: Stage, { url, worker }: Seeded, runs: number): Promise<Figure[]> {
+export async function listFigures(
+  stage: Stage,
+  { url, worker }: Seeded,
+  runs: number,
+): Promise<Figure[]> {
   const headers = { authorization: `Bearer ${stage.token}` };
   const [list, deep, cached]: Figure["runs"][] = [[], [], []];
   const reference = await stage.reference(url);
   const first = `/api/v1/executions?limit=100&workspace_id=${WORKSPACE}`;
   let cursor = "";
   for (let page = 0; page < 200; page++) {
-    const answer = (await call(worker.port, stage.token, cursor ? `${first}&cursor=${cursor}` : first)) as {
+    const answer = (await call(
+      worker.port,
+      stage.token,
+      cursor ? `${first}&cursor=${cursor}` : first,
+    )) as {
       page: { next_cursor: string };
     };
     cursor = answer.page.next_cursor;
@@ -138,7 +162,13 @@ export async function listFigures(stage: Stage, { url, worker }: Seeded, runs: n
   };
   for (let run = 0; run < runs; run++) {
     const get = (path: string) => () => requestBytes("GET", path, headers);
-    const listed = await load({ port: worker.port, connections: 4, seconds: 4, expected: 200, request: get(first) });
+    const listed = await load({
+      port: worker.port,
+      connections: 4,
+      seconds: 4,
+      expected: 200,
+      request: get(first),
+    });
     list?.push({ ours: listed.requestsPerSecond, reference: await bareLists(4) });
     const [near, far] = [
       await milliseconds(100, () => call(worker.port, stage.token, first)),
@@ -152,7 +182,13 @@ export async function listFigures(stage: Stage, { url, worker }: Seeded, runs: n
       expected: 200,
       request: () => requestBytes("GET", "/hello", headers),
     });
-    const answered = await load({ port: worker.port, connections: 32, seconds: 4, expected: 200, request: get(SUMMARY) });
+    const answered = await load({
+      port: worker.port,
+      connections: 32,
+      seconds: 4,
+      expected: 200,
+      request: get(SUMMARY),
+    });
     if (answered.failed + listed.failed > 0) throw new Error("Some answers were not 200");
     cached?.push({ ours: answered.requestsPerSecond, reference: hello.requestsPerSecond });
   }

@@ -18,7 +18,10 @@ const BARE = [group("status"), group("agent_id, status")];
 async function time(client: pg.Client, run: () => Promise<unknown>): Promise<number> {
   const taken: number[] = [];
   for (let index = 0; index < 15; index++) {
-    await client.query("insert into rollup_marks (unit, workspace_id, bucket) values ('hour', 'dense', $1)", [HOUR]);
+    await client.query(
+      "insert into rollup_marks (unit, workspace_id, bucket) values ('hour', 'dense', $1)",
+      [HOUR],
+    );
     const started = performance.now();
     await run();
     taken.push(performance.now() - started);
@@ -30,7 +33,9 @@ async function time(client: pg.Client, run: () => Promise<unknown>): Promise<num
 export async function rollupFigure(stage: Stage, runs: number): Promise<Figure> {
   const url = await stage.database("dense");
   const dialect = new PgDialect();
-  const statements = replace("hour", [{ workspaceId: "dense", bucket: HOUR }]).map((statement) => dialect.sqlToQuery(statement));
+  const statements = replace("hour", [{ workspaceId: "dense", bucket: HOUR }]).map((statement) =>
+    dialect.sqlToQuery(statement),
+  );
   const results: Figure["runs"] = [];
   await withClient(url, async (client) => {
     await client.query("select ensure_execution_partition($1)", [HOUR]);
@@ -50,7 +55,8 @@ export async function rollupFigure(stage: Stage, runs: number): Promise<Figure> 
       for (const statement of BARE) await client.query(statement);
     };
     await time(client, rollup);
-    for (let run = 0; run < runs; run++) results.push({ ours: await time(client, rollup), reference: await time(client, bare) });
+    for (let run = 0; run < runs; run++)
+      results.push({ ours: await time(client, rollup), reference: await time(client, bare) });
   });
   return {
     name: `rollup of one hour of ${ROWS.toLocaleString("en")} rows, sketches included`,

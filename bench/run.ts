@@ -37,7 +37,9 @@ try {
     const small = await seeded(stage, Math.min(rows, SMALL));
     const large = rows > SMALL ? await seeded(stage, rows) : small;
     for (const set of new Set([small, large]))
-      notes.push(`rebuild of 90 days, ${set.rows.toLocaleString("en")} rows: ${Math.round(set.rebuilt).toLocaleString("en")} rows/s`);
+      notes.push(
+        `rebuild of 90 days, ${set.rows.toLocaleString("en")} rows: ${Math.round(set.rebuilt).toLocaleString("en")} rows/s`,
+      );
     if (only.includes("summary")) add(...(await summaryFigures(stage, small, large, runs)));
     if (only.includes("lists")) add(...(await listFigures(stage, small, runs)));
     if (only.includes("views")) {
@@ -51,8 +53,12 @@ try {
 }
 
 const machine = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}, PostgreSQL 18 (embedded), ${new Date().toISOString().slice(0, 10)}`;
-const table = (title: string, list: Figure[]) => (list.length === 0 ? "" : `${title}${tableOf(list)}\n\n`);
+const table = (title: string, list: Figure[]) =>
+  list.length === 0 ? "" : `${title}${tableOf(list)}\n\n`;
 const report = `${table("", figures)}${table("## Views, 90 days at a million rows\n\n", views)}${notes.map((note) => `- ${note}`).join("\n")}\n\nMachine: ${machine}. Median of ${runs} runs; the spread is that of the ratio.\n`;
 console.log(`\n${report}`);
 if (values.save)
-  writeFileSync(path.join(import.meta.dirname, "RESULTS.md"), `# Benchmark\n\n\`npm run bench -- --rows ${rows} --save\`\n\n${report}`);
+  writeFileSync(
+    path.join(import.meta.dirname, "RESULTS.md"),
+    `# Benchmark\n\n\`npm run bench -- --rows ${rows} --save\`\n\n${report}`,
+  );

@@ -5,7 +5,10 @@ export const WORKSPACES = 20;
 export const workspaceName = (index: number) => `bench-${index}`;
 
 /** Connects, runs, and always disconnects. */
-export async function withClient<T>(url: string, run: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  url: string,
+  run: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -24,7 +27,9 @@ const INDEXES = `select indexname as name, indexdef as definition from pg_indexe
  */
 export async function seed(url: string, rows: number): Promise<void> {
   await withClient(url, async (client) => {
-    await client.query("select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 97, 14) d");
+    await client.query(
+      "select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 97, 14) d",
+    );
     await client.query("select setseed(0.42)");
     await client.query("set max_parallel_workers_per_gather = 0");
     await client.query(
@@ -50,8 +55,11 @@ export async function seed(url: string, rows: number): Promise<void> {
        ) g`,
       [rows],
     );
-    for (const { definition } of indexes) await client.query(definition.replace(" ON ONLY ", " ON "));
-    await client.query("insert into execution_keys (workspace_id, id, started_at) select workspace_id, id, started_at from executions");
+    for (const { definition } of indexes)
+      await client.query(definition.replace(" ON ONLY ", " ON "));
+    await client.query(
+      "insert into execution_keys (workspace_id, id, started_at) select workspace_id, id, started_at from executions",
+    );
     await client.query("vacuum analyze executions");
     await client.query("vacuum analyze execution_keys");
   });
@@ -60,7 +68,8 @@ export async function seed(url: string, rows: number): Promise<void> {
 /** Marks every hour and day that has rows, as writers would have. */
 export async function markAll(url: string): Promise<void> {
   await withClient(url, async (client) => {
-    for (const table of [...Object.values(ROLLUP_TABLES).flat(), "rollup_marks"]) await client.query(`truncate ${table}`);
+    for (const table of [...Object.values(ROLLUP_TABLES).flat(), "rollup_marks"])
+      await client.query(`truncate ${table}`);
     for (const unit of ["hour", "day"]) {
       await client.query(
         "insert into rollup_marks (unit, workspace_id, bucket) select distinct $1, workspace_id, date_trunc($1, started_at, 'UTC') from executions",

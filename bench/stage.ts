@@ -55,9 +55,13 @@ export async function openStage(): Promise<Stage> {
 
   const children = new Set<() => Promise<void>>();
   const endpoint = async (databaseUrl: string) => {
-    const child = spawn(process.execPath, [path.join(import.meta.dirname, "endpoint.ts"), databaseUrl], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
+    const child = spawn(
+      process.execPath,
+      [path.join(import.meta.dirname, "endpoint.ts"), databaseUrl],
+      {
+        stdio: ["pipe", "pipe", "inherit"],
+      },
+    );
     const [port] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
     const stop = async () => {
       children.delete(stop);
@@ -65,7 +69,10 @@ export async function openStage(): Promise<Stage> {
       await once(child, "exit");
     };
     children.add(stop);
-    return { bindings: { DATABASE_URL: databaseUrl, NEON_ENDPOINT: `http://127.0.0.1:${port}` }, stop };
+    return {
+      bindings: { DATABASE_URL: databaseUrl, NEON_ENDPOINT: `http://127.0.0.1:${port}` },
+      stop,
+    };
   };
   const instance = async (
     databaseUrl: string,
@@ -117,7 +124,9 @@ export async function openStage(): Promise<Stage> {
           compatibilityDate: "2026-10-20",
           bindings,
         };
-        const miniflare = new Miniflare(convertV4MiniflareOptions(options as Parameters<typeof convertV4MiniflareOptions>[0]));
+        const miniflare = new Miniflare(
+          convertV4MiniflareOptions(options as Parameters<typeof convertV4MiniflareOptions>[0]),
+        );
         await miniflare.ready;
         return miniflare;
       }),
@@ -135,7 +144,8 @@ export function workerdMegabytes(): number {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      if (/^Name:\s+workerd/m.test(status)) kilobytes += Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+      if (/^Name:\s+workerd/m.test(status))
+        kilobytes += Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
     } catch {
       // It ended while we looked.
     }
@@ -147,9 +157,15 @@ export function workerdMegabytes(): number {
  * Asks the Worker's own isolate, and none of the simulators beside it, for its heap: objects and the bytes behind buffers, in MB.
  * @param inspectorPort as the Worker was started with
  */
-export async function heapOf(inspectorPort: number): Promise<{ megabytes(): Promise<number>; close(): void }> {
-  const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as { webSocketDebuggerUrl: string }[];
-  const target = targets.find((each) => each.webSocketDebuggerUrl.endsWith("user:shadower-analytics"));
+export async function heapOf(
+  inspectorPort: number,
+): Promise<{ megabytes(): Promise<number>; close(): void }> {
+  const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
+    webSocketDebuggerUrl: string;
+  }[];
+  const target = targets.find((each) =>
+    each.webSocketDebuggerUrl.endsWith("user:shadower-analytics"),
+  );
   if (!target) throw new Error("The inspector does not know the Worker");
   const socket = new WebSocket(target.webSocketDebuggerUrl);
   await once(socket, "open");
@@ -159,7 +175,10 @@ export async function heapOf(inspectorPort: number): Promise<{ megabytes(): Prom
       new Promise((resolve) => {
         const id = ++last;
         socket.on("message", function answer(data) {
-          const { id: of, result } = JSON.parse(String(data)) as { id: number; result: { usedSize: number; backingStorageSize?: number } };
+          const { id: of, result } = JSON.parse(String(data)) as {
+            id: number;
+            result: { usedSize: number; backingStorageSize?: number };
+          };
           if (of !== id) return;
           socket.off("message", answer);
           resolve((result.usedSize + (result.backingStorageSize ?? 0)) / 2 ** 20);

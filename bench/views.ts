@@ -5,7 +5,11 @@ import type { Figure } from "./table.ts";
 
 const CALLS = 7;
 const RANGE = `timeframe=90d&workspace_id=${WORKSPACE}`;
-const STEPS = ["agent-1-2", "agent-1-3"].map((id) => ({ name: id, kind: "execution", filters: [{ field: "agent", op: "eq", value: id }] }));
+const STEPS = ["agent-1-2", "agent-1-3"].map((id) => ({
+  name: id,
+  kind: "execution",
+  filters: [{ field: "agent", op: "eq", value: id }],
+}));
 
 /** Every view over 90 days: a path of GET, or a path and body of POST. */
 const VIEWS: [path: string, body?: Record<string, unknown>][] = [
@@ -57,20 +61,36 @@ const RANGELESS = /^\/(users\/churn|credits\/(burn|budgets)|search)/;
 const OWN_WORKSPACE = /^\/workspaces\//;
 
 /** Time of each view beside that of the summary over the same range, caches skipped. */
-export async function viewFigures(stage: Stage, { worker }: Seeded, runs: number): Promise<Figure[]> {
-  const call = async (path: string, body?: Record<string, unknown>): Promise<{ data: { id: string }[] }> => {
+export async function viewFigures(
+  stage: Stage,
+  { worker }: Seeded,
+  runs: number,
+): Promise<Figure[]> {
+  const call = async (
+    path: string,
+    body?: Record<string, unknown>,
+  ): Promise<{ data: { id: string }[] }> => {
     const response = await fetch(`http://127.0.0.1:${worker.port}${path}`, {
       method: body ? "POST" : "GET",
-      headers: { authorization: `Bearer ${stage.token}`, "cache-control": "no-cache", "content-type": "application/json" },
+      headers: {
+        authorization: `Bearer ${stage.token}`,
+        "cache-control": "no-cache",
+        "content-type": "application/json",
+      },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
-    if (response.status !== 200) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    if (response.status !== 200)
+      throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as { data: { id: string }[] };
   };
   const error = (await call(`/api/v1/errors?${RANGE}`)).data[0]?.id ?? "";
   const urlOf = (path: string, body?: object) => {
     const plain = `/api/v1${path.replace("{error}", error)}`;
-    const query = OWN_WORKSPACE.test(path) ? "timeframe=90d" : body || RANGELESS.test(path) ? `workspace_id=${WORKSPACE}` : RANGE;
+    const query = OWN_WORKSPACE.test(path)
+      ? "timeframe=90d"
+      : body || RANGELESS.test(path)
+        ? `workspace_id=${WORKSPACE}`
+        : RANGE;
     return `${plain}${plain.includes("?") ? "&" : "?"}${query}`;
   };
   const figures: Figure[] = VIEWS.map(([path, body]) => ({
@@ -85,7 +105,10 @@ export async function viewFigures(stage: Stage, { worker }: Seeded, runs: number
   for (let run = 0; run < runs; run++) {
     for (const [index, [path, body]] of VIEWS.entries()) {
       const reference = await milliseconds(CALLS, () => call(SUMMARY));
-      figures[index]?.runs.push({ ours: await milliseconds(CALLS, () => call(urlOf(path, body), body)), reference });
+      figures[index]?.runs.push({
+        ours: await milliseconds(CALLS, () => call(urlOf(path, body), body)),
+        reference,
+      });
     }
   }
   return figures;

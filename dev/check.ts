@@ -40,7 +40,8 @@ function bindingTypes(folder: string): string {
       .slice(2)
       .join("\n")
       .replaceAll(/import\("[^"]*index"\)/g, 'import("index")');
-  if (body(readFileSync(made, "utf8")) !== body(kept)) throw new Error("src/env.d.ts is not current: npm run types");
+  if (body(readFileSync(made, "utf8")) !== body(kept))
+    throw new Error("src/env.d.ts is not current: npm run types");
   return "current";
 }
 
@@ -72,7 +73,10 @@ async function openApi(script: string): Promise<string> {
     const asked = await fetch(`http://127.0.0.1:${port}/api/v1/metrics/summary?timeframe=7d`, {
       headers: { authorization: `Bearer ${token}` },
     });
-    if (asked.status !== 503) throw new Error(`A question without a database is answered ${asked.status}: ${await asked.text()}`);
+    if (asked.status !== 503)
+      throw new Error(
+        `A question without a database is answered ${asked.status}: ${await asked.text()}`,
+      );
     return `${Object.keys(document.paths).length} paths, and the built Worker asks its database`;
   } finally {
     await worker.dispose();
@@ -82,9 +86,14 @@ async function openApi(script: string): Promise<string> {
 /** The script and what travels beside it. */
 function bundleSize(script: string): string {
   const files = readdirSync(path.dirname(script)).filter((file) => /\.(js|ttf)$/.test(file));
-  const bytes = Buffer.concat(files.map((file) => readFileSync(path.join(path.dirname(script), file))));
+  const bytes = Buffer.concat(
+    files.map((file) => readFileSync(path.join(path.dirname(script), file))),
+  );
   const compressed = gzipSync(bytes).length / 1024;
-  if (compressed > BUDGET_KIB) throw new Error(`The bundle is ${compressed.toFixed(0)} KiB compressed; the budget is ${BUDGET_KIB} KiB.`);
+  if (compressed > BUDGET_KIB)
+    throw new Error(
+      `The bundle is ${compressed.toFixed(0)} KiB compressed; the budget is ${BUDGET_KIB} KiB.`,
+    );
   return `${compressed.toFixed(0)} KiB compressed (${(bytes.length / 1024).toFixed(0)} KiB; budget ${BUDGET_KIB} KiB compressed)`;
 }
 
@@ -94,7 +103,8 @@ const CHECKS: { name: string; run(): string | Promise<string> }[] = [
   {
     name: "types",
     run: () => {
-      for (const project of ["tsconfig.json", "dev/tsconfig.json", "test/tsconfig.json"]) tool("tsc", "-p", project);
+      for (const project of ["tsconfig.json", "dev/tsconfig.json", "test/tsconfig.json"])
+        tool("tsc", "-p", project);
       return "src, dev, bench, test";
     },
   },

@@ -30,7 +30,8 @@ const FIELDS = new Set(
 );
 
 /** A time without an offset is UTC. */
-const utc = (text: string) => (/([zZ]|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text.trim().replace(" ", "T")}Z`);
+const utc = (text: string) =>
+  /([zZ]|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text.trim().replace(" ", "T")}Z`;
 
 export const PRESETS: Record<string, Preset> = {
   /** AzureLLMInferenceTrace (2023). Its durations are not known. */
@@ -71,7 +72,8 @@ function put(target: Record<string, unknown>, field: string, value: unknown): vo
     const nested = (target[outer] as Record<string, unknown> | undefined) ?? {};
     nested[inner] = value;
     target[outer] = nested;
-  } else if (NUMBERS.has(field)) target[field] = Number.isNaN(Number(value)) ? value : Number(value);
+  } else if (NUMBERS.has(field))
+    target[field] = Number.isNaN(Number(value)) ? value : Number(value);
   else if (field.endsWith("_at")) target[field] = utc(String(value));
   else target[field] = typeof value === "number" && field === "credits" ? value : String(value);
 }
@@ -79,11 +81,17 @@ function put(target: Record<string, unknown>, field: string, value: unknown): vo
 /** A column's value; of NDJSON also one that lies deeper, by the names on the way to it. */
 export function cellOf(row: Row, column: string): unknown {
   if (Object.hasOwn(row, column)) return row[column];
-  return column.split(".").reduce<unknown>((at, name) => (typeof at === "object" && at !== null ? (at as Row)[name] : undefined), row);
+  return column
+    .split(".")
+    .reduce<unknown>(
+      (at, name) => (typeof at === "object" && at !== null ? (at as Row)[name] : undefined),
+      row,
+    );
 }
 
 /** The columns that `field=column` pairs read. */
-export const sourcesOf = (columns: readonly string[]): string[] => columns.map((text) => text.split(/=(.*)/s)[1] ?? "");
+export const sourcesOf = (columns: readonly string[]): string[] =>
+  columns.map((text) => text.split(/=(.*)/s)[1] ?? "");
 
 /**
  * A mapping from `field=column` and `field=constant` pairs. Without any, columns are fields of the same name.
@@ -93,8 +101,10 @@ export function mappingOf(columns: readonly string[], constants: readonly string
   const pairs = (list: readonly string[], what: string) =>
     list.map((text): [string, string] => {
       const [field = "", value] = text.split(/=(.*)/s);
-      if (value === undefined) throw new Error(`--${what} ${text}: write field=${what === "map" ? "column" : "value"}`);
-      if (!FIELDS.has(field) && !field.startsWith("metadata.")) throw new Error(`--${what} ${text}: an execution has no field "${field}"`);
+      if (value === undefined)
+        throw new Error(`--${what} ${text}: write field=${what === "map" ? "column" : "value"}`);
+      if (!FIELDS.has(field) && !field.startsWith("metadata."))
+        throw new Error(`--${what} ${text}: an execution has no field "${field}"`);
       return [field, value];
     });
   const mapped = pairs(columns, "map");

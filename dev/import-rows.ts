@@ -31,27 +31,39 @@ function objectOf(line: string): Read {
  * Rows of a file, read as a stream: NDJSON and gzip by its name, everything else as CSV with a header line. A row that cannot be
  * read is given as broken, and the next ones follow.
  */
-export async function* readRows(file: string, { columns, delimiter }: Layout): AsyncGenerator<Read> {
+export async function* readRows(
+  file: string,
+  { columns, delimiter }: Layout,
+): AsyncGenerator<Read> {
   const bytes = createReadStream(file);
   const plain = /\.gz$/i.test(file) ? bytes.pipe(createGunzip()) : bytes;
   bytes.on("error", (error) => plain.destroy(error));
   if (columns) {
     for await (const line of createInterface({ input: plain })) {
       const values = line.trim().split(/\s+/);
-      if (values.length > 1) yield { row: Object.fromEntries(columns.map((name, index) => [name, values[index]])) };
+      if (values.length > 1)
+        yield { row: Object.fromEntries(columns.map((name, index) => [name, values[index]])) };
     }
     return;
   }
   if (NDJSON.test(file)) {
-    for await (const line of createInterface({ input: plain })) if (line.trim() !== "") yield objectOf(line);
+    for await (const line of createInterface({ input: plain }))
+      if (line.trim() !== "") yield objectOf(line);
     return;
   }
   const between = delimiter ?? (TABS.test(file) ? "\t" : ",");
-  const options = { bom: true, skip_empty_lines: true, trim: true, relax_column_count: true, delimiter: between };
+  const options = {
+    bom: true,
+    skip_empty_lines: true,
+    trim: true,
+    relax_column_count: true,
+    delimiter: between,
+  };
   let header: string[] | undefined;
   for await (const cells of plain.pipe(parse(options)) as AsyncIterable<string[]>) {
     if (!header) header = cells;
-    else if (cells.length === header.length) yield { row: Object.fromEntries(header.map((name, index) => [name, cells[index]])) };
+    else if (cells.length === header.length)
+      yield { row: Object.fromEntries(header.map((name, index) => [name, cells[index]])) };
     else yield { broken: `has ${cells.length} cells, and the header ${header.length}` };
   }
 }

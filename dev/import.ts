@@ -39,7 +39,10 @@ const options = {
 } as const;
 
 interface Answer {
-  data: { counts: Record<string, number>; results: { line: number; id: string | null; result: string; path?: string; detail?: string }[] };
+  data: {
+    counts: Record<string, number>;
+    results: { line: number; id: string | null; result: string; path?: string; detail?: string }[];
+  };
 }
 
 /**
@@ -52,7 +55,8 @@ async function survey(file: string, layout: Layout, sources: readonly string[]):
   for await (const read of readRows(file, layout)) {
     rows++;
     if (!("row" in read)) continue;
-    for (const column of missing) if (cellOf(read.row, column) !== undefined) missing.delete(column);
+    for (const column of missing)
+      if (cellOf(read.row, column) !== undefined) missing.delete(column);
     if (seen.size < MAX_COLUMNS) for (const column of Object.keys(read.row)) seen.add(column);
   }
   const [column] = missing;
@@ -63,20 +67,35 @@ async function survey(file: string, layout: Layout, sources: readonly string[]):
   return rows;
 }
 
-async function post(url: string, into: Preset["into"], token: string, workspace: string, lines: string[]): Promise<Answer> {
-  const response = await fetch(`${url}/api/v1/${into}?workspace_id=${encodeURIComponent(workspace)}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/x-ndjson", "content-encoding": "gzip" },
-    body: gzipSync(lines.join("\n")),
-  });
+async function post(
+  url: string,
+  into: Preset["into"],
+  token: string,
+  workspace: string,
+  lines: string[],
+): Promise<Answer> {
+  const response = await fetch(
+    `${url}/api/v1/${into}?workspace_id=${encodeURIComponent(workspace)}`,
+    {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/x-ndjson",
+        "content-encoding": "gzip",
+      },
+      body: gzipSync(lines.join("\n")),
+    },
+  );
   const text = await response.text();
-  if (response.status !== 207) throw new Error(`The server answered ${response.status}: ${text.slice(0, 500)}`);
+  if (response.status !== 207)
+    throw new Error(`The server answered ${response.status}: ${text.slice(0, 500)}`);
   return JSON.parse(text) as Answer;
 }
 
 async function run(): Promise<void> {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  const sample = values.preset === "cdnow" ? "cdnow-sample.txt.gz" : "azure-llm-inference-2023-conv.csv.gz";
+  const sample =
+    values.preset === "cdnow" ? "cdnow-sample.txt.gz" : "azure-llm-inference-2023-conv.csv.gz";
   const file = values.sample ? path.join(import.meta.dirname, "sample", sample) : positionals[0];
   if (values.help || !file) {
     console.log(USAGE);
@@ -84,12 +103,19 @@ async function run(): Promise<void> {
   }
   const preset = values.preset ?? (values.sample ? "azure-llm" : undefined);
   if (preset !== undefined && !PRESETS[preset])
-    throw new Error(`There is no preset "${preset}"; there are: ${Object.keys(PRESETS).join(", ")}`);
+    throw new Error(
+      `There is no preset "${preset}"; there are: ${Object.keys(PRESETS).join(", ")}`,
+    );
   const chosen = preset ? PRESETS[preset] : undefined;
   if (chosen && values.map.length + values.set.length > 0)
     throw new Error("A preset has a mapping of its own: leave --map and --set away.");
-  const { into, columns, map: mapping }: Preset = chosen ?? { into: "executions", map: mappingOf(values.map, values.set) };
-  const token = values.token ?? (await developerToken({ workspaces: [values.workspace], role: "admin" }));
+  const {
+    into,
+    columns,
+    map: mapping,
+  }: Preset = chosen ?? { into: "executions", map: mappingOf(values.map, values.set) };
+  const token =
+    values.token ?? (await developerToken({ workspaces: [values.workspace], role: "admin" }));
 
   // Where an import stopped is known by what was imported, as what, and to where.
   const { size, mtimeMs } = statSync(file);
@@ -104,13 +130,20 @@ async function run(): Promise<void> {
     values.url,
     values.workspace,
   ]);
-  const state = path.join(dataDir, "imports", `${createHash("sha256").update(identity).digest("hex").slice(0, 16)}.json`);
+  const state = path.join(
+    dataDir,
+    "imports",
+    `${createHash("sha256").update(identity).digest("hex").slice(0, 16)}.json`,
+  );
   if (values.restart) rmSync(state, { force: true });
   mkdirSync(path.dirname(state), { recursive: true });
   const resumed: { rows: number; counts: Record<string, number> } = existsSync(state)
     ? JSON.parse(readFileSync(state, "utf8"))
     : { rows: 0, counts: {} };
-  if (resumed.rows > 0) console.log(`Going on after row ${resumed.rows}, where an earlier import stopped (--restart begins anew).`);
+  if (resumed.rows > 0)
+    console.log(
+      `Going on after row ${resumed.rows}, where an earlier import stopped (--restart begins anew).`,
+    );
 
   const layout = { columns, delimiter: values.delimiter };
   const total = await survey(file, layout, sourcesOf(values.map));
@@ -123,19 +156,31 @@ async function run(): Promise<void> {
   });
   const started = Date.now();
   bar.start(total, resumed.rows, { speed: 0 });
-  const counts: Record<string, number> = { created: 0, updated: 0, duplicate: 0, conflict: 0, invalid: 0, ...resumed.counts };
+  const counts: Record<string, number> = {
+    created: 0,
+    updated: 0,
+    duplicate: 0,
+    conflict: 0,
+    invalid: 0,
+    ...resumed.counts,
+  };
   const refused: string[] = [];
   let number = 0;
   let [lines, numbers]: [string[], number[]] = [[], []];
   const flush = async () => {
     if (lines.length === 0) return;
     const { data } = await post(values.url, into, token, values.workspace, lines);
-    for (const [result, count] of Object.entries(data.counts)) counts[result] = (counts[result] ?? 0) + count;
+    for (const [result, count] of Object.entries(data.counts))
+      counts[result] = (counts[result] ?? 0) + count;
     for (const item of data.results)
-      refused.push(`row ${numbers[item.line - 1]}: ${item.result} ${item.path ?? ""} ${item.detail ?? ""}`.trim());
+      refused.push(
+        `row ${numbers[item.line - 1]}: ${item.result} ${item.path ?? ""} ${item.detail ?? ""}`.trim(),
+      );
     writeFileSync(state, JSON.stringify({ rows: number, counts }));
     [lines, numbers] = [[], []];
-    bar.update(number, { speed: Math.round((number - resumed.rows) / ((Date.now() - started) / 1000)) });
+    bar.update(number, {
+      speed: Math.round((number - resumed.rows) / ((Date.now() - started) / 1000)),
+    });
   };
   try {
     for await (const read of readRows(file, layout)) {
@@ -168,7 +213,8 @@ async function run(): Promise<void> {
 try {
   await run();
 } catch (error) {
-  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : "";
+  const cause =
+    error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : "";
   console.error(`${error instanceof Error ? error.message : String(error)}${cause}`);
   process.exit(1);
 }

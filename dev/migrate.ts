@@ -4,7 +4,8 @@ import pg from "pg";
 
 /** Applies what is missing of migrations/; refuses a server older than PostgreSQL 18 with a sentence that says so. */
 export async function migrate(url: string): Promise<void> {
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new Error("DATABASE_URL must be postgres://user:password@host:port/database.");
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw new Error("DATABASE_URL must be postgres://user:password@host:port/database.");
   const client = new pg.Client({ connectionString: url });
   await client.connect().catch((error: Error) => {
     throw new Error(`The database (DATABASE_URL) cannot be reached: ${error.message}`);
@@ -19,7 +20,9 @@ export async function migrate(url: string): Promise<void> {
         `DATABASE_URL is PostgreSQL ${server?.version ?? "unknown"}; Shadower Analytics needs 18 or newer (RETURNING old/new, uuidv7()).`,
       );
     }
-    await applyMigrations(drizzle(client), { migrationsFolder: new URL("../migrations", import.meta.url).pathname });
+    await applyMigrations(drizzle(client), {
+      migrationsFolder: new URL("../migrations", import.meta.url).pathname,
+    });
   } finally {
     await client.end();
   }

@@ -15,12 +15,34 @@ const ISOLATION: Record<string, string> = {
   RepeatableRead: "REPEATABLE READ",
   Serializable: "SERIALIZABLE",
 };
-const ERROR_FIELDS = ["severity", "code", "detail", "hint", "position", "schema", "table", "column", "constraint", "routine"] as const;
+const ERROR_FIELDS = [
+  "severity",
+  "code",
+  "detail",
+  "hint",
+  "position",
+  "schema",
+  "table",
+  "column",
+  "constraint",
+  "routine",
+] as const;
 
 async function runOne(client: pg.ClientBase, { query, params }: Query) {
-  const result = await client.query({ text: query, values: params ?? [], rowMode: "array", types: asText });
+  const result = await client.query({
+    text: query,
+    values: params ?? [],
+    rowMode: "array",
+    types: asText,
+  });
   const fields = result.fields.map(({ name, dataTypeID }) => ({ name, dataTypeID }));
-  return { command: result.command, rowCount: result.rowCount, rows: result.rows, fields, rowAsArray: true };
+  return {
+    command: result.command,
+    rowCount: result.rowCount,
+    rows: result.rows,
+    fields,
+    rowAsArray: true,
+  };
 }
 
 function beginOf(headers: IncomingMessage["headers"]): string {
@@ -69,12 +91,16 @@ export async function startNeonEndpoint(database: string, { port = 0, connection
   };
   const answer = (response: ServerResponse, status: number, value: unknown) => {
     const body = Buffer.from(JSON.stringify(value));
-    response.writeHead(status, { "content-type": "application/json", "content-length": body.length });
+    response.writeHead(status, {
+      "content-type": "application/json",
+      "content-length": body.length,
+    });
     response.end(body);
   };
   const server = createServer((request, response) => {
     const handle = async () => {
-      if (request.method !== "POST" || request.url !== "/sql") return answer(response, 404, { message: "POST /sql" });
+      if (request.method !== "POST" || request.url !== "/sql")
+        return answer(response, 404, { message: "POST /sql" });
       const body = JSON.parse(await bodyOf(request)) as Query | { queries: Query[] };
       const client = await poolOf(String(request.headers["neon-connection-string"])).connect();
       // A server that ends the connection in the middle of a statement says so here too; unheard, it would end this process.
@@ -87,7 +113,9 @@ export async function startNeonEndpoint(database: string, { port = 0, connection
         answer(
           response,
           200,
-          "queries" in body ? await runBatch(client, body.queries, beginOf(request.headers)) : await runOne(client, body),
+          "queries" in body
+            ? await runBatch(client, body.queries, beginOf(request.headers))
+            : await runOne(client, body),
         );
       } finally {
         client.off("error", hear);
@@ -95,10 +123,15 @@ export async function startNeonEndpoint(database: string, { port = 0, connection
       }
     };
     handle().catch((error: Record<string, unknown> & Error) => {
-      const fields = Object.fromEntries(ERROR_FIELDS.flatMap((name) => (error[name] === undefined ? [] : [[name, error[name]]])));
+      const fields = Object.fromEntries(
+        ERROR_FIELDS.flatMap((name) => (error[name] === undefined ? [] : [[name, error[name]]])),
+      );
       // Without a SQLSTATE the server itself could not be reached: that is not the statement's fault.
       if (!response.headersSent)
-        answer(response, "code" in fields && "severity" in fields ? 400 : 503, { message: error.message, ...fields });
+        answer(response, "code" in fields && "severity" in fields ? 400 : 503, {
+          message: error.message,
+          ...fields,
+        });
       else response.destroy();
     });
   });

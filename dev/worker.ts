@@ -15,7 +15,10 @@ process.env.MINIFLARE_WORKERD_V8_FLAGS ??= "--max-heap-size=128";
 export async function buildWorker(outDir: string): Promise<string> {
   const args = ["deploy", "--dry-run", "--outdir", path.resolve(outDir)];
   const env = { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "true" };
-  await promisify(execFile)(path.join(root, "node_modules/.bin/wrangler"), args, { cwd: root, env });
+  await promisify(execFile)(path.join(root, "node_modules/.bin/wrangler"), args, {
+    cwd: root,
+    env,
+  });
   return path.resolve(outDir, "index.js");
 }
 
@@ -57,7 +60,13 @@ export interface WorkerOptions {
 }
 
 /** The built Worker on workerd, with the bindings of wrangler.toml running locally and no development proxy in front. */
-export async function startWorker({ script, port, bindings, persist, inspectorPort }: WorkerOptions): Promise<Miniflare> {
+export async function startWorker({
+  script,
+  port,
+  bindings,
+  persist,
+  inspectorPort,
+}: WorkerOptions): Promise<Miniflare> {
   const { modulesRules: _, cronTriggers: __, rootPath: ___, ...declared } = declaredOptions();
   const folder = path.dirname(script);
   const beside = path.basename(script) === "local.js" ? [path.join(folder, "index.js")] : [];
@@ -87,8 +96,15 @@ export async function startWorker({ script, port, bindings, persist, inspectorPo
   return miniflare;
 }
 
-function declaredOptions(): { bindings?: Record<string, string>; cronTriggers?: string[]; modulesRules?: unknown; rootPath?: string } {
-  return workerOptionsOf(path.join(root, "wrangler.toml")).workerOptions as ReturnType<typeof declaredOptions>;
+function declaredOptions(): {
+  bindings?: Record<string, string>;
+  cronTriggers?: string[];
+  modulesRules?: unknown;
+  rootPath?: string;
+} {
+  return workerOptionsOf(path.join(root, "wrangler.toml")).workerOptions as ReturnType<
+    typeof declaredOptions
+  >;
 }
 
 /** Cron expressions of wrangler.toml. */

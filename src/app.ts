@@ -32,8 +32,31 @@ import { createRouter } from "./http/router.ts";
 import realtime from "./realtime/routes.ts";
 
 const API = "/api/v1";
-const ANALYTICS = [metrics, agents, users, funnels, errors, credits, executive, leaderboards, comparisons, trends, workspaces, search];
-const JOBS = [exportTemplates, exportSchedules, exportJobs, reportTemplates, reportSchedules, reportRuns, reportShares, reports, jobs];
+const ANALYTICS = [
+  metrics,
+  agents,
+  users,
+  funnels,
+  errors,
+  credits,
+  executive,
+  leaderboards,
+  comparisons,
+  trends,
+  workspaces,
+  search,
+];
+const JOBS = [
+  exportTemplates,
+  exportSchedules,
+  exportJobs,
+  reportTemplates,
+  reportSchedules,
+  reportRuns,
+  reportShares,
+  reports,
+  jobs,
+];
 const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter();

@@ -38,7 +38,10 @@ const schema = z
     /** Signs links and webhooks; absent: keys are derived from JWT_SECRET_KEY. */
     LINK_SECRET_KEY: optional,
   })
-  .refine((config) => config.JWT_SECRET_KEY ?? config.JWT_JWKS_URL, { path: ["JWT_SECRET_KEY"], message: "set this or JWT_JWKS_URL" })
+  .refine((config) => config.JWT_SECRET_KEY ?? config.JWT_JWKS_URL, {
+    path: ["JWT_SECRET_KEY"],
+    message: "set this or JWT_JWKS_URL",
+  })
   .refine((config) => !config.LINK_SECRET_KEY || config.LINK_SECRET_KEY.length >= 32, {
     path: ["LINK_SECRET_KEY"],
     message: "needs at least 32 characters",
@@ -58,7 +61,9 @@ export function readConfig(env: object): Config {
   if (known) return known;
   const result = schema.safeParse(env);
   if (!result.success) {
-    throw new Error(`Configuration: ${result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; ")}`);
+    throw new Error(
+      `Configuration: ${result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; ")}`,
+    );
   }
   parsed.set(env, result.data);
   return result.data;

@@ -26,7 +26,8 @@ export interface Door {
 
 export function createContext(env: Env, door: Door, actor: Actor, log: Log = createLog()): Context {
   const config = readConfig(env);
-  const waitUntil = (work: Promise<unknown>) => door.waitUntil(work.catch((error: unknown) => log.error("background", error)));
+  const waitUntil = (work: Promise<unknown>) =>
+    door.waitUntil(work.catch((error: unknown) => log.error("background", error)));
   return {
     config,
     db: connect(config.DATABASE_URL, config.NEON_ENDPOINT),

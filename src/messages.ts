@@ -6,7 +6,11 @@ const job = { workspaceId: z.string(), id: z.string(), again: z.boolean().option
 
 /** Every message of the queue. */
 export const message = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("rollup.run"), unit: z.enum(["hour", "day", "session"]), upTo: z.number().int() }),
+  z.object({
+    type: z.literal("rollup.run"),
+    unit: z.enum(["hour", "day", "session"]),
+    upTo: z.number().int(),
+  }),
   z.object({ type: z.literal("export.run"), ...job }),
   z.object({ type: z.literal("report.run"), ...job }),
   z.object({ type: z.literal("report.deliver"), ...job }),

@@ -19,7 +19,10 @@ interface Consumer<M> {
 
 const GIVEN_UP = "It failed at every attempt; an operator can see why and start it again.";
 const CONSUMERS: { [T in Message["type"]]: Consumer<Extract<Message, { type: T }>> } = {
-  "rollup.run": { run: async (ctx, { unit, upTo }) => areRollupsOn(ctx, unit) && (await runRollups(ctx, unit, upTo)) },
+  "rollup.run": {
+    run: async (ctx, { unit, upTo }) =>
+      areRollupsOn(ctx, unit) && (await runRollups(ctx, unit, upTo)),
+  },
   "export.run": {
     run: (ctx, { workspaceId, id, again }) => runExport(ctx, workspaceId, id, { again }),
     giveUp: (ctx, job) => giveUpJob(exportJobs(ctx), job, GIVEN_UP),
@@ -40,7 +43,8 @@ export const MAX_ATTEMPTS = 6;
 const REASON = "Given up by the queue";
 const DEAD_QUEUE = "shadower-jobs-dead";
 
-const reasonOf = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+const reasonOf = (error: unknown) =>
+  error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 
 /** What the platform gave up, or what is no message of ours, is kept where somebody can look at it. */
 async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): Promise<void> {
@@ -50,7 +54,8 @@ async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): P
       const ctx = createContext(env, door, { kind: "system", task: "dead-letters" }, log);
       await bury(ctx, delivery.id, delivery.body, REASON, delivery.attempts);
       const parsed = message.safeParse(delivery.body);
-      if (parsed.success) await (CONSUMERS[parsed.data.type] as Consumer<Message>).giveUp?.(ctx, parsed.data, REASON);
+      if (parsed.success)
+        await (CONSUMERS[parsed.data.type] as Consumer<Message>).giveUp?.(ctx, parsed.data, REASON);
       delivery.ack();
     } catch (error) {
       log.error("dead-letter", error);
@@ -63,11 +68,23 @@ async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): P
  * The only policy of acknowledgement: a consumer returns (done) or throws (again, later, with jitter). After the last attempt,
  * and at once when it is no message of ours, the message is kept as a dead letter with the reason.
  */
-async function consume(delivery: globalThis.Message, env: Env, door: ExecutionContext): Promise<void> {
+async function consume(
+  delivery: globalThis.Message,
+  env: Env,
+  door: ExecutionContext,
+): Promise<void> {
   const log = createLog({ message: delivery.id, attempt: delivery.attempts });
-  const later = () => delivery.retry({ delaySeconds: Math.ceil(BASE_SECONDS + backoff(delivery.attempts, BASE_SECONDS, CAP_SECONDS)) });
+  const later = () =>
+    delivery.retry({
+      delaySeconds: Math.ceil(BASE_SECONDS + backoff(delivery.attempts, BASE_SECONDS, CAP_SECONDS)),
+    });
   const parsed = message.safeParse(delivery.body);
-  const ctx = createContext(env, door, { kind: "system", task: parsed.success ? parsed.data.type : "unknown" }, log);
+  const ctx = createContext(
+    env,
+    door,
+    { kind: "system", task: parsed.success ? parsed.data.type : "unknown" },
+    log,
+  );
   const consumer = parsed.success ? (CONSUMERS[parsed.data.type] as Consumer<Message>) : undefined;
   try {
     if (!parsed.success || !consumer) throw new TypeError("Unknown message");

@@ -21,7 +21,11 @@ const TASKS: readonly Task[] = [
   { cron: "*/5 * * * *", name: "continue-reports", run: continueReports },
   { cron: "*/5 * * * *", name: "start-reports", run: startScheduledReports },
   { cron: "*/5 * * * *", name: "start-exports", run: startScheduledExports },
-  { cron: "5 * * * *", name: "rollup-hours", run: async (ctx) => areRollupsOn(ctx, "hour") && (await runRollups(ctx, "hour")) },
+  {
+    cron: "5 * * * *",
+    name: "rollup-hours",
+    run: async (ctx) => areRollupsOn(ctx, "hour") && (await runRollups(ctx, "hour")),
+  },
   {
     cron: "5 * * * *",
     name: "rollup-sessions",
@@ -30,14 +34,22 @@ const TASKS: readonly Task[] = [
   { cron: "0 1 * * *", name: "partitions", run: ensurePartitions },
   { cron: "0 1 * * *", name: "retention", run: dropExpired },
   { cron: "0 1 * * *", name: "workspace-retention", run: applyRetention },
-  { cron: "0 1 * * *", name: "rollup-days", run: async (ctx) => areRollupsOn(ctx, "day") && (await runRollups(ctx, "day")) },
+  {
+    cron: "0 1 * * *",
+    name: "rollup-days",
+    run: async (ctx) => areRollupsOn(ctx, "day") && (await runRollups(ctx, "day")),
+  },
   { cron: "0 1 * * *", name: "expire-exports", run: expireFiles },
   { cron: "0 1 * * *", name: "expire-reports", run: expireReports },
   { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcile(ctx) },
 ];
 
 /** Runs the tasks of a cron one after the other. A task's failure never stops the others; the run still ends as failed. */
-export async function scheduled(controller: ScheduledController, env: Env, door: ExecutionContext): Promise<void> {
+export async function scheduled(
+  controller: ScheduledController,
+  env: Env,
+  door: ExecutionContext,
+): Promise<void> {
   const tasks = TASKS.filter((task) => task.cron === controller.cron);
   if (tasks.length === 0) throw new Error(`No task has the cron ${controller.cron}`);
   const failed: string[] = [];

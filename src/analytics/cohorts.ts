@@ -62,15 +62,32 @@ export function cohorts(
     const about = rows.find((each) => each.meta)?.meta;
     if (!about) throw new Error("The statement gave no meta row");
     const of = (kind: string) =>
-      new Map(rows.filter((each) => each.kind === kind).map((each) => [cellKey(each.cohort ?? 0, each.offset ?? 0), each.users ?? 0]));
-    const sizes = new Map(rows.filter((each) => each.kind === "size").map((each) => [each.cohort ?? 0, each.users ?? 0]));
-    return { sizes, present: of("present"), last: of("last"), back: of("back"), meta: metaOf(range, timezone, about) };
+      new Map(
+        rows
+          .filter((each) => each.kind === kind)
+          .map((each) => [cellKey(each.cohort ?? 0, each.offset ?? 0), each.users ?? 0]),
+      );
+    const sizes = new Map(
+      rows
+        .filter((each) => each.kind === "size")
+        .map((each) => [each.cohort ?? 0, each.users ?? 0]),
+    );
+    return {
+      sizes,
+      present: of("present"),
+      last: of("last"),
+      back: of("back"),
+      meta: metaOf(range, timezone, about),
+    };
   });
 }
 
 /** Everybody who was there in a range: `active` holds only those who did what counts as coming back. */
 function visitors(workspaceId: string, range: TimeRange): SQL {
-  const [from, to] = [sql`${formatInstant(range.from)}::timestamptz`, sql`${formatInstant(range.to)}::timestamptz`];
+  const [from, to] = [
+    sql`${formatInstant(range.from)}::timestamptz`,
+    sql`${formatInstant(range.to)}::timestamptz`,
+  ];
   return sql`select a.user_id from user_presence_daily a where ${inWorkspace(workspaceId, "a")} and a.bucket > ${from} - interval '24 hours' and a.bucket < ${to}
     union all select e.user_id from dirty_days d join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'
     union all select v.user_id from events v where ${inWorkspace(workspaceId, "v")} and v.occurred_at >= ${from} and v.occurred_at < ${to}`;
@@ -82,7 +99,11 @@ export interface Kept {
   kept: number;
 }
 
-export function keptUsers(workspaceId: string, buckets: readonly Bucket[], timezone: string): Prepared<{ buckets: Kept[]; meta: Meta }> {
+export function keptUsers(
+  workspaceId: string,
+  buckets: readonly Bucket[],
+  timezone: string,
+): Prepared<{ buckets: Kept[]; meta: Meta }> {
   const statement = sql`with recursive ${presence(workspaceId, buckets, { of: "activity" })},
     neighbours as (select slot, lead(slot) over (partition by user_id order by slot) as after from active)
     select 'bucket' as kind, slot as cohort, count(*) filter (where after = slot + 1)::int as offset, count(*) as users, null::jsonb as meta from neighbours group by slot
@@ -91,7 +112,10 @@ export function keptUsers(workspaceId: string, buckets: readonly Bucket[], timez
     const about = rows.find((each) => each.meta)?.meta;
     if (!about) throw new Error("The statement gave no meta row");
     const found = new Map(rows.map((each) => [each.cohort, each]));
-    const kept = buckets.map((_, index) => ({ active: found.get(index + 1)?.users ?? 0, kept: found.get(index + 1)?.offset ?? 0 }));
+    const kept = buckets.map((_, index) => ({
+      active: found.get(index + 1)?.users ?? 0,
+      kept: found.get(index + 1)?.offset ?? 0,
+    }));
     return { buckets: kept, meta: metaOf(rangeOfBuckets(buckets), timezone, about) };
   });
 }

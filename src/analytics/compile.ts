@@ -32,15 +32,23 @@ export function compile(plan: Plan): SQL {
   const ints = (of: (slot: Slot) => number) => sql`${sql.param(plan.slots.map(of))}::int[]`;
   const keys = keyNames(plan);
   const groups = plan.top ? sql`, ${topGroups(plan, plan.top)}` : sql``;
-  const labels = plan.top ? sql`array[${list(keys.map((name) => sql`t.${sql.identifier(name)}`))}, t.sort_value]` : sql`null`;
+  const labels = plan.top
+    ? sql`array[${list(keys.map((name) => sql`t.${sql.identifier(name)}`))}, t.sort_value]`
+    : sql`null`;
   const cellKeys = ["period", "out", ...keys];
   const kept = sql.raw(plan.top ? "materialized" : "not materialized");
   const bases = basesOf(plan);
-  const how = { united: !plan.byStatus, once: plan.parted && !plan.totalled && !plan.top && !plan.sketches };
+  const how = {
+    united: !plan.byStatus,
+    once: plan.parted && !plan.totalled && !plan.top && !plan.sketches,
+  };
   const merged = bases.map(
-    (base) => sql`, ${sql.raw(base)}0 as ${sql.raw(how.once ? "not materialized" : "materialized")} (${baseBy(base, cellKeys, how)})`,
+    (base) =>
+      sql`, ${sql.raw(base)}0 as ${sql.raw(how.once ? "not materialized" : "materialized")} (${baseBy(base, cellKeys, how)})`,
   );
-  const rankedBases = bases.map((base) => sql`${sql.raw(base)} as ${kept} (${ranked(plan, `${base}0`)}), `);
+  const rankedBases = bases.map(
+    (base) => sql`${sql.raw(base)} as ${kept} (${ranked(plan, `${base}0`)}), `,
+  );
   const exact = plan.quantiles.length > 0 ? sql`raws as (${ranked(plan, "raws0")}), ` : sql``;
   const joinTop = plan.top ? sql` left join top t on t.rank = f.rank` : sql``;
   const fineKeys = ["period", "out", ...(plan.top ? ["rank"] : [])];
@@ -63,7 +71,8 @@ export function compile(plan: Plan): SQL {
 `;
 }
 
-const columns = (alias: string) => list(STAT_COLUMNS.map((name) => sql`${sql.identifier(alias)}.${sql.identifier(name)}`));
+const columns = (alias: string) =>
+  list(STAT_COLUMNS.map((name) => sql`${sql.identifier(alias)}.${sql.identifier(name)}`));
 
 /** Marks inside the pieces of the rollups. */
 function marked(plan: Plan): SQL {
@@ -90,12 +99,22 @@ function groupCount(plan: Plan): SQL {
 /** The best groups of the asked range by the asked order; ties by the group's own name, so that a rank is stable. */
 function topGroups(plan: Plan, top: NonNullable<Plan["top"]>): SQL {
   const keys = keyNames(plan);
-  const order = top.by.map(({ column, descending }) => sql`${column} ${sql.raw(descending ? "desc" : "asc")} nulls last`);
+  const order = top.by.map(
+    ({ column, descending }) => sql`${column} ${sql.raw(descending ? "desc" : "asc")} nulls last`,
+  );
   const [first] = top.by;
   const sort = first ? sql`(${first.column})::${sql.raw(first.type)}::text` : sql`null::text`;
-  const after = first && top.after ? sql`where ${standsAfter(first, names(keys), top.after)}` : sql``;
-  const tables = ["cells", ...basesOf(top.parts), ...(top.parts.quantiles.length > 0 ? ["raws"] : [])];
-  const asked = tables.map((table) => sql`${sql.identifier(table)} as (select * from ${sql.identifier(`${table}0`)} where period = 0)`);
+  const after =
+    first && top.after ? sql`where ${standsAfter(first, names(keys), top.after)}` : sql``;
+  const tables = [
+    "cells",
+    ...basesOf(top.parts),
+    ...(top.parts.quantiles.length > 0 ? ["raws"] : []),
+  ];
+  const asked = tables.map(
+    (table) =>
+      sql`${sql.identifier(table)} as (select * from ${sql.identifier(`${table}0`)} where period = 0)`,
+  );
   // Groups that only the compared range has are part of the rest.
   return sql`top as materialized (
     select * from (

@@ -18,10 +18,26 @@ export const CLOCK_DIMENSIONS = ["hour_of_day", "day_of_week"] as const;
 export type ClockDimension = (typeof CLOCK_DIMENSIONS)[number];
 
 /** Numbers of one execution that a filter may compare; only raw rows have them. */
-const NUMBERS = { duration_ms: "duration_ms", credits: "credits", tokens_in: "tokens_in", tokens_out: "tokens_out" } as const;
+const NUMBERS = {
+  duration_ms: "duration_ms",
+  credits: "credits",
+  tokens_in: "tokens_in",
+  tokens_out: "tokens_out",
+} as const;
 const METADATA_KEY = /^metadata\.([A-Za-z0-9_.:-]{1,128})$/;
 
-export const OPERATORS = ["eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains"] as const;
+export const OPERATORS = [
+  "eq",
+  "ne",
+  "in",
+  "not_in",
+  "gt",
+  "gte",
+  "lt",
+  "lte",
+  "exists",
+  "contains",
+] as const;
 export type Operator = (typeof OPERATORS)[number];
 type Scalar = string | number | boolean;
 export interface Filter {
@@ -37,7 +53,8 @@ export type Field =
   | { kind: "number"; name: keyof typeof NUMBERS }
   | { kind: "metadata"; key: string };
 
-const has = <T extends object>(table: T, name: string): name is string & keyof T => Object.hasOwn(table, name);
+const has = <T extends object>(table: T, name: string): name is string & keyof T =>
+  Object.hasOwn(table, name);
 
 /**
  * A field by the caller's name. The name only ever chooses from what is here.
@@ -55,7 +72,8 @@ export function fieldOf(name: string, path: string): Field {
 
 /** Text of a dimension for grouping; absent is the empty string. `alias` is a rollup row or a raw row. */
 export function groupText(field: Field, alias: string): SQL {
-  if (field.kind === "metadata") return sql`coalesce(${sql.identifier(alias)}.metadata ->> ${field.key}, '')`;
+  if (field.kind === "metadata")
+    return sql`coalesce(${sql.identifier(alias)}.metadata ->> ${field.key}, '')`;
   if (field.kind !== "dimension") throw new Error(`${field.name} is not a column`);
   return sql`coalesce(${sql.identifier(alias)}.${sql.identifier(DIMENSIONS[field.name])}, '')`;
 }
@@ -66,12 +84,15 @@ const COMPARISON = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
 export function predicate(filter: Filter, field: Field, alias: string, rollup: boolean): SQL {
   const row = sql.identifier(alias);
   if (field.kind === "clock") throw new Error(`${field.name} is not a column`);
-  const numeric = field.kind === "number" || (field.kind === "metadata" && typeof firstOf(filter.value) === "number");
+  const numeric =
+    field.kind === "number" ||
+    (field.kind === "metadata" && typeof firstOf(filter.value) === "number");
   let value: SQL;
   if (field.kind === "number") value = sql`${row}.${sql.identifier(NUMBERS[field.name])}`;
   else if (field.kind === "metadata") {
     value = sql`${row}.metadata ->> ${field.key}`;
-    if (numeric) value = sql`case when jsonb_typeof(${row}.metadata -> ${field.key}) = 'number' then (${value})::numeric end`;
+    if (numeric)
+      value = sql`case when jsonb_typeof(${row}.metadata -> ${field.key}) = 'number' then (${value})::numeric end`;
   } else {
     const column = sql`${row}.${sql.identifier(DIMENSIONS[field.name])}`;
     const always = field.name === "agent" || field.name === "user" || field.name === "status";

@@ -22,7 +22,11 @@ export const RECENT_DAYS = 7;
 const row = z.object({ users: z.number(), recent: z.number(), regular: z.number(), meta: metaRow });
 
 /** How many users there were in local days, how many of late, and how many on several days. */
-export function engagement(workspaceId: string, days: readonly Bucket[], timezone: string): Prepared<Engagement> {
+export function engagement(
+  workspaceId: string,
+  days: readonly Bucket[],
+  timezone: string,
+): Prepared<Engagement> {
   const late = Math.max(0, days.length - RECENT_DAYS);
   const statement = sql`with recursive ${presence(workspaceId, days, { of: "activity" })},
     users as (select user_id, max(slot) as last, count(*) as days from active group by user_id)
@@ -30,6 +34,11 @@ export function engagement(workspaceId: string, days: readonly Bucket[], timezon
       ${presenceMeta(workspaceId)} as meta from users`;
   return statementOf({ sql: statement, row }, ([found]) => {
     if (!found) throw new Error("The statement gave no row");
-    return { users: found.users, recent: found.recent, regular: found.regular, meta: metaOf(rangeOfBuckets(days), timezone, found.meta) };
+    return {
+      users: found.users,
+      recent: found.recent,
+      regular: found.regular,
+      meta: metaOf(rangeOfBuckets(days), timezone, found.meta),
+    };
   });
 }

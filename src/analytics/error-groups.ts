@@ -61,7 +61,11 @@ export interface ErrorFilter {
 }
 
 /** Rows with an error in a range: the alias `e` of executions and its conditions. */
-export function failedRows(workspaceId: string, range: TimeRange, { agentId, userId, fingerprint }: Partial<ErrorFilter>): SQL {
+export function failedRows(
+  workspaceId: string,
+  range: TimeRange,
+  { agentId, userId, fingerprint }: Partial<ErrorFilter>,
+): SQL {
   const conditions = [
     inWorkspace(workspaceId, "e"),
     sql`e.error_fingerprint is not null and e.started_at >= ${formatInstant(range.from)}::timestamptz and e.started_at < ${formatInstant(range.to)}::timestamptz`,
@@ -74,7 +78,9 @@ export function failedRows(workspaceId: string, range: TimeRange, { agentId, use
 
 /** The CTE `placed`: the groups of a range. A resolved group is open again as soon as a run of it fails later. */
 function placed(workspaceId: string, range: TimeRange, filter: Partial<ErrorFilter>): SQL {
-  const edge = (direction: "asc" | "desc") => sql`(select x.started_at from executions x where ${inWorkspace(workspaceId, "x")}
+  const edge = (
+    direction: "asc" | "desc",
+  ) => sql`(select x.started_at from executions x where ${inWorkspace(workspaceId, "x")}
     and x.error_fingerprint = g.error_fingerprint order by x.started_at ${sql.raw(direction)} limit 1)`;
   // Heard of after the decision, and failed after it: a late report of an old failure is no comeback.
   const cameBack = sql`exists (select from executions x where ${inWorkspace(workspaceId, "x")} and x.error_fingerprint = g.error_fingerprint
@@ -102,17 +108,26 @@ function wanted(filter: Partial<ErrorFilter>): SQL[] {
     ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
     ...(filter.search === undefined
       ? []
-      : [sql`position(lower(${filter.search}::text) in lower(error_type || ' ' || coalesce(sample_message, ''))) > 0`]),
+      : [
+          sql`position(lower(${filter.search}::text) in lower(error_type || ' ' || coalesce(sample_message, ''))) > 0`,
+        ]),
   ];
 }
 
-const where = (conditions: readonly SQL[]) => (conditions.length > 0 ? sql`where ${sql.join([...conditions], sql` and `)}` : sql``);
+const where = (conditions: readonly SQL[]) =>
+  conditions.length > 0 ? sql`where ${sql.join([...conditions], sql` and `)}` : sql``;
 
 /** Groups of errors, the most frequent first, ties by id. */
-export function errorGroups(workspaceId: string, range: TimeRange, filter: ErrorFilter): Prepared<ErrorGroup[]> {
+export function errorGroups(
+  workspaceId: string,
+  range: TimeRange,
+  filter: ErrorFilter,
+): Prepared<ErrorGroup[]> {
   const { after, skip = 0, limit } = filter;
   const behind = after
-    ? [sql`(executions < ${after.executions}::bigint or (executions = ${after.executions}::bigint and id > ${after.id}::text))`]
+    ? [
+        sql`(executions < ${after.executions}::bigint or (executions = ${after.executions}::bigint and id > ${after.id}::text))`,
+      ]
     : [];
   const statement = sql`${placed(workspaceId, range, filter)} select * from placed ${where([...wanted(filter), ...behind])}
     order by executions desc, id limit ${limit} offset ${skip}`;
@@ -120,13 +135,25 @@ export function errorGroups(workspaceId: string, range: TimeRange, filter: Error
 }
 
 /** How many groups there are, on all pages. */
-export function errorGroupCount(workspaceId: string, range: TimeRange, filter: Partial<ErrorFilter>): Prepared<number> {
+export function errorGroupCount(
+  workspaceId: string,
+  range: TimeRange,
+  filter: Partial<ErrorFilter>,
+): Prepared<number> {
   const statement = sql`${placed(workspaceId, range, filter)} select count(*) as total from placed ${where(wanted(filter))}`;
-  return statementOf({ sql: statement, row: z.object({ total: z.number() }) }, ([found]) => found?.total ?? 0);
+  return statementOf(
+    { sql: statement, row: z.object({ total: z.number() }) },
+    ([found]) => found?.total ?? 0,
+  );
 }
 
 /** `meta` of an answer that is made of raw rows only. */
-export function rawMeta(workspaceId: string, range: TimeRange, timezone: string, rows: SQL = sql`select 0`): Prepared<Meta> {
+export function rawMeta(
+  workspaceId: string,
+  range: TimeRange,
+  timezone: string,
+  rows: SQL = sql`select 0`,
+): Prepared<Meta> {
   const statement = sql`select jsonb_build_object(${freshness(workspaceId)}, 'daily', 0, 'hourly', 0, 'raw', (${rows})) as meta`;
   return statementOf({ sql: statement, row: z.object({ meta: metaRow }) }, ([found]) => {
     if (!found) throw new Error("The statement gave no row");

@@ -14,14 +14,17 @@ export function errorTimeline(
   const starts = sql`${sql.param(buckets.map((bucket) => formatInstant(bucket.from)))}::timestamptz[]`;
   const statement = sql`select width_bucket(e.started_at, ${starts}) as slot, count(*) as errors, count(distinct e.user_id) as users
     from ${failedRows(workspaceId, rangeOfBuckets(buckets), filter)} group by 1`;
-  return statementOf({ sql: statement, row: z.object({ slot: z.number(), errors: z.number(), users: z.number() }) }, (rows) => {
-    const found = new Map(rows.map((row) => [row.slot, row]));
-    return buckets.map(({ label }, index) => ({
-      bucket: label,
-      errors: found.get(index + 1)?.errors ?? 0,
-      users: found.get(index + 1)?.users ?? 0,
-    }));
-  });
+  return statementOf(
+    { sql: statement, row: z.object({ slot: z.number(), errors: z.number(), users: z.number() }) },
+    (rows) => {
+      const found = new Map(rows.map((row) => [row.slot, row]));
+      return buckets.map(({ label }, index) => ({
+        bucket: label,
+        errors: found.get(index + 1)?.errors ?? 0,
+        users: found.get(index + 1)?.users ?? 0,
+      }));
+    },
+  );
 }
 
 /** The agents or users of an error group, those with the most errors first. */
@@ -34,5 +37,8 @@ export function errorOwners(
 ): Prepared<{ id: string; errors: number }[]> {
   const column = sql.raw(who === "agent" ? "e.agent_id" : "e.user_id");
   const statement = sql`select ${column} as id, count(*) as errors from ${failedRows(workspaceId, range, { fingerprint })} group by 1 order by 2 desc, 1 limit ${limit}`;
-  return statementOf({ sql: statement, row: z.object({ id: z.string(), errors: z.number() }) }, (rows) => rows);
+  return statementOf(
+    { sql: statement, row: z.object({ id: z.string(), errors: z.number() }) },
+    (rows) => rows,
+  );
 }

@@ -84,10 +84,13 @@ export type StatRow = Exclude<z.output<typeof resultRow>, { meta: unknown }>;
 
 /** Change from `previous` to `current`; from 0 or from nothing there is no ratio. */
 export function comparedValue(current: Value, previous: Value): Compared {
-  if (current === null || previous === null) return { previous, change: null, change_ratio: null, direction: null };
+  if (current === null || previous === null)
+    return { previous, change: null, change_ratio: null, direction: null };
   const [now, before] = [Number(current), Number(previous)];
   const change =
-    typeof current === "string" && typeof previous === "string" ? fromMicros(toMicros(current) - toMicros(previous)) : now - before;
+    typeof current === "string" && typeof previous === "string"
+      ? fromMicros(toMicros(current) - toMicros(previous))
+      : now - before;
   return {
     previous,
     change,
@@ -117,7 +120,10 @@ export class Finisher {
     const { measures } = this.query;
     if (!row) return Object.fromEntries(measures.map((name) => [name, measureOf(name).empty]));
     const quantiles = this.resolved.plan.quantiles;
-    const known: Sums = { ...row, quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null };
+    const known: Sums = {
+      ...row,
+      quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null,
+    };
     const entries = measures.map((name): [MeasureName, Value] => {
       const measure = measureOf(name);
       if (measure.quantile !== undefined && row.rolled_durations > 0) this.inexact.add(name);
@@ -126,9 +132,17 @@ export class Finisher {
     return Object.fromEntries(entries);
   }
 
-  private comparison(current: Values, row: StatRow | undefined): Partial<Record<MeasureName, Compared>> {
+  private comparison(
+    current: Values,
+    row: StatRow | undefined,
+  ): Partial<Record<MeasureName, Compared>> {
     const previous = this.values(row);
-    return Object.fromEntries(this.query.measures.map((name) => [name, comparedValue(current[name] ?? null, previous[name] ?? null)]));
+    return Object.fromEntries(
+      this.query.measures.map((name) => [
+        name,
+        comparedValue(current[name] ?? null, previous[name] ?? null),
+      ]),
+    );
   }
 
   /** Empty for a question of rows only. */
@@ -138,25 +152,40 @@ export class Finisher {
     const totals = this.values(row);
     const sketch = this.query.sketches ? { totalsSketch: parseSketch(row?.sketch) } : {};
     if (!this.query.compare) return { totals, ...sketch };
-    return { totals, ...sketch, totalsComparison: this.comparison(totals, this.found.get(this.key(1, null, null))) };
+    return {
+      totals,
+      ...sketch,
+      totalsComparison: this.comparison(totals, this.found.get(this.key(1, null, null))),
+    };
   }
 
   rows(): Row[] {
     const { plan, buckets } = this.resolved;
     if (!plan.parted) return [this.whole()];
     const ranks = new Map<number, StatRow["groups"]>();
-    for (const row of this.found.values()) if (row.rank !== null && row.bucket !== null) ranks.set(row.rank, row.groups);
+    for (const row of this.found.values())
+      if (row.rank !== null && row.bucket !== null) ranks.set(row.rank, row.groups);
     if (plan.groups.length === 0) ranks.set(0, null);
     // Rank 0 is the row of all other groups: after the best ones.
-    const order = [...ranks].sort(([a], [b]) => (a || Number.POSITIVE_INFINITY) - (b || Number.POSITIVE_INFINITY));
+    const order = [...ranks].sort(
+      ([a], [b]) => (a || Number.POSITIVE_INFINITY) - (b || Number.POSITIVE_INFINITY),
+    );
     return buckets.flatMap((bucket, index) =>
       order.map(([rank, groups]): Row => {
         const found = this.found.get(this.key(0, index, rank));
         const values = this.values(found);
-        const row: Row = { group: this.group(groups), other: plan.groups.length > 0 && rank === 0, values };
+        const row: Row = {
+          group: this.group(groups),
+          other: plan.groups.length > 0 && rank === 0,
+          values,
+        };
         if (this.query.granularity) row.bucket = bucket.label;
         if (this.query.sketches) row.sketch = parseSketch(found?.sketch);
-        if (rank !== 0 && groups) row.position = { value: groups.at(-1) ?? null, group: groups.slice(0, -1).map((each) => each ?? "") };
+        if (rank !== 0 && groups)
+          row.position = {
+            value: groups.at(-1) ?? null,
+            group: groups.slice(0, -1).map((each) => each ?? ""),
+          };
         // Buckets pair by their place; where a clock or a calendar makes their numbers differ, only the totals are compared.
         if (this.query.compare && this.resolved.comparedBuckets.length === buckets.length)
           row.comparison = this.comparison(values, this.found.get(this.key(1, index, rank)));
@@ -168,7 +197,12 @@ export class Finisher {
   /** The only row of an answer without buckets and groups. */
   private whole(): Row {
     const { totals, totalsComparison } = this.totals();
-    return { group: {}, other: false, values: totals, ...(totalsComparison ? { comparison: totalsComparison } : {}) };
+    return {
+      group: {},
+      other: false,
+      values: totals,
+      ...(totalsComparison ? { comparison: totalsComparison } : {}),
+    };
   }
 
   private group(values: StatRow["groups"]): Row["group"] {

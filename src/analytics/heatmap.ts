@@ -15,6 +15,10 @@ export function cellsOf<T extends object>(
   of: (values: Values) => T,
 ): (Cell & T)[] {
   return rows
-    .map(({ group, values }) => ({ day_of_week: Number(group?.day_of_week), hour_of_day: Number(group?.hour_of_day), ...of(values) }))
+    .map(({ group, values }) => ({
+      day_of_week: Number(group?.day_of_week),
+      hour_of_day: Number(group?.hour_of_day),
+      ...of(values),
+    }))
     .sort((a, b) => a.day_of_week - b.day_of_week || a.hour_of_day - b.hour_of_day);
 }

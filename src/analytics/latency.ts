@@ -29,15 +29,27 @@ export function latencyClasses(cells: SketchCells): LatencyClass[] {
       return value >= from && (to === null || value < to);
     });
     const executions = total(inside);
-    return { name, from_ms: from, to_ms: to, executions, share: all === 0 ? null : executions / all };
+    return {
+      name,
+      from_ms: from,
+      to_ms: to,
+      executions,
+      share: all === 0 ? null : executions / all,
+    };
   });
 }
 
 /** The whole distribution: every bucket of the sketch with its bounds, (above_ms, up_to_ms], and how many runs it has. */
-export function distributionOf(cells: SketchCells): { above_ms: number | null; up_to_ms: number; executions: number }[] {
+export function distributionOf(
+  cells: SketchCells,
+): { above_ms: number | null; up_to_ms: number; executions: number }[] {
   return cells.map(({ key, count }) =>
     key === ZERO_KEY
       ? { above_ms: null, up_to_ms: 0, executions: count }
-      : { above_ms: Math.round(GAMMA ** (key - 1) * 1000) / 1000, up_to_ms: Math.round(GAMMA ** key * 1000) / 1000, executions: count },
+      : {
+          above_ms: Math.round(GAMMA ** (key - 1) * 1000) / 1000,
+          up_to_ms: Math.round(GAMMA ** key * 1000) / 1000,
+          executions: count,
+        },
   );
 }

@@ -63,7 +63,11 @@ export function lifecycle(
     const about = rows.find((each) => each.meta)?.meta;
     if (!about) throw new Error("The statement gave no meta row");
     const activeUsers = rows.find((each) => each.kind === "range")?.a ?? 0;
-    return { days: daysOf(rows, days).slice(MONTH_DAYS), activeUsers, meta: metaOf(range, timezone, about) };
+    return {
+      days: daysOf(rows, days).slice(MONTH_DAYS),
+      activeUsers,
+      meta: metaOf(range, timezone, about),
+    };
   });
 }
 

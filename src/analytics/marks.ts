@@ -3,10 +3,16 @@ import { inWorkspace } from "../db/scope.ts";
 import { DAY_US, type EpochUs, formatInstant } from "../lib/time.ts";
 
 /** A list of moments as a parameter. */
-export const times = (list: readonly EpochUs[]) => sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
+export const times = (list: readonly EpochUs[]) =>
+  sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
 
 /** The marked buckets of a unit inside the range, by a loose index scan: one that is being written has thousands of marks, and one probe finds it. */
-function markedBuckets(unit: "hour" | "day" | "session", workspaceId: string, from: EpochUs, to: EpochUs): SQL {
+function markedBuckets(
+  unit: "hour" | "day" | "session",
+  workspaceId: string,
+  from: EpochUs,
+  to: EpochUs,
+): SQL {
   const bounds = sql`m.unit = ${sql.raw(`'${unit}'`)} and ${inWorkspace(workspaceId, "m")} and m.bucket < ${formatInstant(to)}::timestamptz`;
   const scan = sql.raw(`marked_${unit}s`);
   return sql`${scan}(bucket) as (
@@ -21,7 +27,12 @@ function markedBuckets(unit: "hour" | "day" | "session", workspaceId: string, fr
  * CTEs (of a `with recursive`) with the marked hours of the range, and the days that have a mark or a marked hour.
  * @param unit whose marks of days count: those of their sums, or those of their sessions
  */
-export function dirtyHours(workspaceId: string, from: EpochUs, to: EpochUs, unit: "day" | "session" = "day"): SQL {
+export function dirtyHours(
+  workspaceId: string,
+  from: EpochUs,
+  to: EpochUs,
+  unit: "day" | "session" = "day",
+): SQL {
   return sql`${markedBuckets("hour", workspaceId, from, to)},
   dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
   ${markedBuckets(unit, workspaceId, Math.floor(from / DAY_US) * DAY_US, to)},

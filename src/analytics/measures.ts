@@ -30,7 +30,14 @@ export type Value = number | string | null;
 export type Part = "sums" | "durations" | "users" | "agents";
 /** Sums that only some measures are made of; the number of executions by status is always there. */
 export const SUM_NAMES = [
-  ...(["errors", "duration_count", "duration_sum_ms", "duration_sum_squares", "duration_min_ms", "duration_max_ms"] as const),
+  ...([
+    "errors",
+    "duration_count",
+    "duration_sum_ms",
+    "duration_sum_squares",
+    "duration_min_ms",
+    "duration_max_ms",
+  ] as const),
   ...(["credits", "tokens_in", "tokens_out"] as const),
 ] as const;
 export type SumName = (typeof SUM_NAMES)[number];
@@ -54,11 +61,27 @@ export interface Measure {
 const ended = (sums: Sums) => sums.successes + sums.failures + sums.timeouts + sums.cancellations;
 const fraction = (part: number, whole: number) => (whole === 0 ? null : part / whole);
 
-type CountName = "executions" | "successes" | "failures" | "timeouts" | "cancellations" | "running" | "errors";
+type CountName =
+  | "executions"
+  | "successes"
+  | "failures"
+  | "timeouts"
+  | "cancellations"
+  | "running"
+  | "errors";
 
 function counted(name: CountName, good: Measure["good"], description: string): Measure {
   const sums = name === "errors" ? ([name] as const) : [];
-  return { unit: "executions", additive: true, empty: 0, good, description, needs: "sums", sums, finish: (of) => of[name] };
+  return {
+    unit: "executions",
+    additive: true,
+    empty: 0,
+    good,
+    description,
+    needs: "sums",
+    sums,
+    finish: (of) => of[name],
+  };
 }
 
 function quantile(q: number): Measure {
@@ -68,23 +91,56 @@ function quantile(q: number): Measure {
     const exact = sums.quantile_exact_ms?.[index];
     if (exact !== undefined) return exact;
     const key = sums.quantile_keys?.[index];
-    if (key === undefined || sums.duration_min_ms === null || sums.duration_max_ms === null) return null;
+    if (key === undefined || sums.duration_min_ms === null || sums.duration_max_ms === null)
+      return null;
     return Math.round(sketchValue(key, sums.duration_min_ms, sums.duration_max_ms) * 1000) / 1000;
   };
   const sums = ["duration_count", "duration_min_ms", "duration_max_ms"] as const;
-  return { unit: "ms", additive: false, empty: null, good: "down", description, needs: "durations", sums, quantile: q, finish };
+  return {
+    unit: "ms",
+    additive: false,
+    empty: null,
+    good: "down",
+    description,
+    needs: "durations",
+    sums,
+    quantile: q,
+    finish,
+  };
 }
 
-function duration(good: Measure["good"], sums: readonly SumName[], description: string, finish: Measure["finish"]): Measure {
-  return { unit: "ms", additive: false, empty: null, good, description, needs: "sums", sums, finish };
+function duration(
+  good: Measure["good"],
+  sums: readonly SumName[],
+  description: string,
+  finish: Measure["finish"],
+): Measure {
+  return {
+    unit: "ms",
+    additive: false,
+    empty: null,
+    good,
+    description,
+    needs: "sums",
+    sums,
+    finish,
+  };
 }
 
 /** The catalogue. A caller's measure name only ever chooses from here. */
 export const MEASURES = {
-  executions: counted("executions", null, "Executions started in the range, whatever their status."),
+  executions: counted(
+    "executions",
+    null,
+    "Executions started in the range, whatever their status.",
+  ),
   successes: counted("successes", "up", "Executions that ended in success."),
   failures: counted("failures", "down", "Executions that ended in failure."),
-  timeouts: counted("timeouts", "down", "Executions that ran out of time, or fell silent and were closed."),
+  timeouts: counted(
+    "timeouts",
+    "down",
+    "Executions that ran out of time, or fell silent and were closed.",
+  ),
   cancellations: counted("cancellations", null, "Executions that were cancelled."),
   running: counted("running", null, "Executions that have not ended."),
   success_rate: {
@@ -113,8 +169,18 @@ export const MEASURES = {
     "Mean duration of the ended runs whose duration is known.",
     (sums) => fraction(Number(sums.duration_sum_ms), sums.duration_count),
   ),
-  duration_min: duration(null, ["duration_min_ms"], "Shortest duration.", (sums) => sums.duration_min_ms),
-  duration_max: duration("down", ["duration_max_ms"], "Longest duration.", (sums) => sums.duration_max_ms),
+  duration_min: duration(
+    null,
+    ["duration_min_ms"],
+    "Shortest duration.",
+    (sums) => sums.duration_min_ms,
+  ),
+  duration_max: duration(
+    "down",
+    ["duration_max_ms"],
+    "Longest duration.",
+    (sums) => sums.duration_max_ms,
+  ),
   duration_p50: quantile(0.5),
   duration_p75: quantile(0.75),
   duration_p90: quantile(0.9),

@@ -40,17 +40,24 @@ function eventValue(field: string, path: string): { value: SQL; key: string | un
   if (key !== undefined) return { value: sql`v.properties ->> ${key}`, key };
   const column = Object.hasOwn(EVENT_COLUMNS, field) ? EVENT_COLUMNS[field] : undefined;
   if (column === undefined)
-    throw impossible(path, "unknown_field", `An event has no field "${field}"; its properties are properties.<key>.`);
+    throw impossible(
+      path,
+      "unknown_field",
+      `An event has no field "${field}"; its properties are properties.<key>.`,
+    );
   return { value: sql`v.${sql.identifier(column)}`, key: undefined };
 }
 
 export function eventCondition(filter: Filter, path: string): SQL {
   const { value, key } = eventValue(filter.field, path);
-  const field: Field = key === undefined ? { kind: "dimension", name: "model" } : { kind: "metadata", key };
+  const field: Field =
+    key === undefined ? { kind: "dimension", name: "model" } : { kind: "metadata", key };
   checkOperand(filter, field, path);
   const numeric = key !== undefined && typeof [filter.value].flat()[0] === "number";
   return compare(
-    numeric ? sql`case when jsonb_typeof(v.properties -> ${key}) = 'number' then (${value})::numeric end` : value,
+    numeric
+      ? sql`case when jsonb_typeof(v.properties -> ${key}) = 'number' then (${value})::numeric end`
+      : value,
     filter,
     numeric,
   );
@@ -58,7 +65,8 @@ export function eventCondition(filter: Filter, path: string): SQL {
 
 function executionCondition(filter: Filter, path: string): SQL {
   const field = fieldOf(filter.field, path);
-  if (field.kind === "clock") throw impossible(path, "not_applicable", `${filter.field} is no field of a single run.`);
+  if (field.kind === "clock")
+    throw impossible(path, "not_applicable", `${filter.field} is no field of a single run.`);
   checkOperand(filter, field, path);
   return predicate(filter, field, "e", false);
 }
@@ -82,11 +90,19 @@ function propertyOf(wanted: Wanted, property: string): SQL {
   if (wanted.kind === "event") return sql`(${eventValue(property, "breakdown").value})::text`;
   const field = fieldOf(property, "breakdown");
   if (field.kind === "clock" || field.kind === "number")
-    throw impossible("breakdown", "not_groupable", `"${property}" is no property to break down by.`);
+    throw impossible(
+      "breakdown",
+      "not_groupable",
+      `"${property}" is no property to break down by.`,
+    );
   return sql`nullif(${groupText(field, "e")}, '')`;
 }
 
-const row = z.object({ user_id: z.string(), moments: z.string(), properties: z.array(z.string().nullable()).nullable() });
+const row = z.object({
+  user_id: z.string(),
+  moments: z.string(),
+  properties: z.array(z.string().nullable()).nullable(),
+});
 
 /**
  * Moments of each user in a range, of the asked kinds only. One row a user, as text: a fraction of the size of an object a moment.
@@ -100,18 +116,28 @@ export function moments(
   paths: readonly string[],
   property?: string,
 ): Prepared<Moments[]> {
-  const conditions = wanted.map((each, index) => ({ kind: each.kind, bit: 2 ** index, condition: conditionOf(each, paths[index] ?? "") }));
+  const conditions = wanted.map((each, index) => ({
+    kind: each.kind,
+    bit: 2 ** index,
+    condition: conditionOf(each, paths[index] ?? ""),
+  }));
   const [first] = wanted;
   const part = (kind: Wanted["kind"]): SQL[] => {
     const mine = conditions.filter((each) => each.kind === kind);
     if (mine.length === 0) return [];
-    const [alias, table, column] = kind === "event" ? ["v", "events", "occurred_at"] : ["e", "executions", "started_at"];
+    const [alias, table, column] =
+      kind === "event" ? ["v", "events", "occurred_at"] : ["e", "executions", "started_at"];
     const at = sql`${sql.raw(alias)}.${sql.raw(column)}`;
     const mask = sql.join(
-      mine.map(({ bit, condition }) => sql`case when ${condition} then ${sql.raw(String(bit))} else 0 end`),
+      mine.map(
+        ({ bit, condition }) => sql`case when ${condition} then ${sql.raw(String(bit))} else 0 end`,
+      ),
       sql` | `,
     );
-    const value = property !== undefined && first?.kind === kind ? propertyOf(first, property) : sql`null::text`;
+    const value =
+      property !== undefined && first?.kind === kind
+        ? propertyOf(first, property)
+        : sql`null::text`;
     return [
       sql`select ${sql.raw(alias)}.user_id, ${at} as at, ${mask} as mask, ${value} as property from ${sql.raw(table)} ${sql.raw(alias)}
         where ${inWorkspace(workspaceId, alias)} and ${at} >= ${formatInstant(range.from)}::timestamptz and ${at} < ${formatInstant(range.to)}::timestamptz
@@ -123,7 +149,10 @@ export function moments(
   };
   const parts = [...part("execution"), ...part("event")];
   const origin = sql`${formatInstant(range.from)}::timestamptz`;
-  const properties = property === undefined ? sql`null::text[]` : sql`array_agg(property) filter (where mask & 1 = 1)`;
+  const properties =
+    property === undefined
+      ? sql`null::text[]`
+      : sql`array_agg(property) filter (where mask & 1 = 1)`;
   // Unsorted: a few numbers a user sort faster in the Worker than all rows by texts in the server.
   const statement = sql`with found as materialized (select * from (${sql.join(parts, sql` union all `)}) all_moments limit ${MAX_MOMENTS + 1})
     select user_id, string_agg(round(date_part('epoch', at - ${origin}) * 1000000)::bigint || ':' || mask, ',') as moments, ${properties} as properties
@@ -131,7 +160,11 @@ export function moments(
   return statementOf({ sql: statement, row }, (rows) => {
     const users = rows.map((each) => inOrder(each, range.from));
     if (users.reduce((total, user) => total + user.times.length, 0) > MAX_MOMENTS)
-      throw impossible("from", "too_many_rows", `The range has more than ${MAX_MOMENTS} matching moments; ask for less at once.`);
+      throw impossible(
+        "from",
+        "too_many_rows",
+        `The range has more than ${MAX_MOMENTS} matching moments; ask for less at once.`,
+      );
     return users;
   });
 }
@@ -145,11 +178,15 @@ function inOrder({ user_id, moments, properties }: z.output<typeof row>, from: E
     const property = properties && mask & 1 ? (properties[firsts++] ?? null) : null;
     return { at: from + Number(cell.slice(0, colon)), mask, property };
   });
-  cells.sort((a, b) => a.at - b.at || a.mask - b.mask || (a.property ?? "").localeCompare(b.property ?? ""));
+  cells.sort(
+    (a, b) => a.at - b.at || a.mask - b.mask || (a.property ?? "").localeCompare(b.property ?? ""),
+  );
   return {
     userId: user_id,
     times: cells.map(({ at }) => at),
     masks: cells.map(({ mask }) => mask),
-    properties: properties ? cells.filter(({ mask }) => mask & 1).map(({ property }) => property) : [],
+    properties: properties
+      ? cells.filter(({ mask }) => mask & 1).map(({ property }) => property)
+      : [],
   };
 }

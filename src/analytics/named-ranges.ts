@@ -9,7 +9,12 @@ export const NAMED_RANGES = [
 ] as const;
 export type NamedRange = (typeof NAMED_RANGES)[number];
 
-const LENGTHS = { day: { days: 1 }, week: { days: 7 }, month: { months: 1 }, quarter: { months: 3 } } as const;
+const LENGTHS = {
+  day: { days: 1 },
+  week: { days: 7 },
+  month: { months: 1 },
+  quarter: { months: 3 },
+} as const;
 
 function startOf(unit: keyof typeof LENGTHS, date: Temporal.PlainDate): Temporal.PlainDate {
   if (unit === "day") return date;
@@ -20,12 +25,17 @@ function startOf(unit: keyof typeof LENGTHS, date: Temporal.PlainDate): Temporal
 
 /** The range that a name means at a moment: `last_full_…` has ended, `this_…` ends with the unit it lies in. */
 export function namedRange(name: NamedRange, now: EpochUs, timezone: string): TimeRange {
-  const [, whole, unit] = /^(last_full|this)_(day|week|month|quarter)$/.exec(name) as unknown as [string, string, keyof typeof LENGTHS];
+  const [, whole, unit] = /^(last_full|this)_(day|week|month|quarter)$/.exec(name) as unknown as [
+    string,
+    string,
+    keyof typeof LENGTHS,
+  ];
   const today = Temporal.Instant.fromEpochMilliseconds(Math.floor(now / 1000))
     .toZonedDateTimeISO(timezone)
     .toPlainDate();
   const start = startOf(unit, today);
   const first = whole === "this" ? start : start.subtract(LENGTHS[unit]);
-  const us = (date: Temporal.PlainDate) => Number(date.toZonedDateTime(timezone).epochNanoseconds / 1000n);
+  const us = (date: Temporal.PlainDate) =>
+    Number(date.toZonedDateTime(timezone).epochNanoseconds / 1000n);
   return { from: us(first), to: us(first.add(LENGTHS[unit])) };
 }

@@ -14,7 +14,11 @@ export interface Position {
 }
 
 /** Groups that stand after a position: nothing of what an earlier page showed. */
-export function standsAfter({ column, type, descending }: Order, keys: SQL, { value, group }: Position): SQL {
+export function standsAfter(
+  { column, type, descending }: Order,
+  keys: SQL,
+  { value, group }: Position,
+): SQL {
   const later = sql`(${keys}) > (${list(group.map((each) => sql`${each}::text`))})`;
   if (value === null) return sql`${column} is null and ${later}`;
   const at = sql`${value}::${sql.raw(type)}`;

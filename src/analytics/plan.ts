@@ -1,10 +1,27 @@
 import { sql } from "drizzle-orm";
 import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
-import { CLOCK_DIMENSIONS, type Dimension, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
+import {
+  CLOCK_DIMENSIONS,
+  type Dimension,
+  type Field,
+  type Filter,
+  fieldOf,
+  groupText,
+  predicate,
+} from "./dimensions.ts";
 import { type Measure, type MeasureName, measureOf, SUM_NAMES } from "./measures.ts";
 import type { Order, Position } from "./order.ts";
-import { type Bucket, bucketsOf, clockOf, comparedRange, type Granularity, TIMEFRAMES, type Timeframe, type TimeRange } from "./range.ts";
+import {
+  type Bucket,
+  bucketsOf,
+  clockOf,
+  comparedRange,
+  type Granularity,
+  TIMEFRAMES,
+  type Timeframe,
+  type TimeRange,
+} from "./range.ts";
 import type { Group, Plan, Slot } from "./rows.ts";
 import { sketchValueSql } from "./sketch.ts";
 import { chooseSource, cut } from "./source.ts";
@@ -50,7 +67,12 @@ export interface Resolved {
 
 /** @throws AppError impossible for a name that is no time zone's */
 export function zoneOf(name: string): string {
-  if (!isTimeZone(name)) throw impossible("timezone", "unknown_timezone", `"${name}" is not a time zone of the IANA database.`);
+  if (!isTimeZone(name))
+    throw impossible(
+      "timezone",
+      "unknown_timezone",
+      `"${name}" is not a time zone of the IANA database.`,
+    );
   return name;
 }
 
@@ -60,13 +82,16 @@ export function rangeOf(query: Pick<Query, "timeframe" | "from" | "to">, now: Ep
     throw impossible("timeframe", "range_twice", "Give timeframe, or from and to, not both.");
   }
   if (query.timeframe) return { from: now - TIMEFRAMES[query.timeframe], to: now };
-  if (query.from === undefined || query.to === undefined) throw impossible("from", "range_missing", "Give timeframe, or both from and to.");
-  if (query.from >= query.to) throw impossible("to", "range_reversed", "The range must end after it starts.");
+  if (query.from === undefined || query.to === undefined)
+    throw impossible("from", "range_missing", "Give timeframe, or both from and to.");
+  if (query.from >= query.to)
+    throw impossible("to", "range_reversed", "The range must end after it starts.");
   return { from: query.from, to: query.to };
 }
 
 function groupOf(name: string, field: Field): Group {
-  if (field.kind === "number") throw impossible("group_by", "not_groupable", `"${name}" is a number; group by a dimension.`);
+  if (field.kind === "number")
+    throw impossible("group_by", "not_groupable", `"${name}" is a number; group by a dimension.`);
   if (field.kind !== "clock") return { name, of: (alias) => groupText(field, alias) };
   return { name, of: field.name === "hour_of_day" ? "hours" : "days" };
 }
@@ -99,22 +124,31 @@ export function checkOperand(filter: Filter, field: Field, path: string): void {
   if (filter.op === "search") return;
   const list = filter.op === "in" || filter.op === "not_in";
   const operands = [filter.value].flat();
-  if (Array.isArray(filter.value) !== list) throw impossible(path, "wrong_operand", `${filter.op} takes ${list ? "a list" : "one value"}.`);
-  if (filter.op === "contains" && typeof filter.value !== "string") throw impossible(path, "wrong_operand", "contains takes a text.");
-  if (filter.op === "exists" && typeof filter.value !== "boolean") throw impossible(path, "wrong_operand", "exists takes true or false.");
+  if (Array.isArray(filter.value) !== list)
+    throw impossible(path, "wrong_operand", `${filter.op} takes ${list ? "a list" : "one value"}.`);
+  if (filter.op === "contains" && typeof filter.value !== "string")
+    throw impossible(path, "wrong_operand", "contains takes a text.");
+  if (filter.op === "exists" && typeof filter.value !== "boolean")
+    throw impossible(path, "wrong_operand", "exists takes true or false.");
   const numeric = field.kind === "number" || field.kind === "clock";
   const isNumber = (operand: unknown) => /^-?\d{1,15}(\.\d{1,6})?$/.test(String(operand));
   if (numeric && filter.op !== "exists" && !operands.every(isNumber))
     throw impossible(path, "wrong_operand", `${filter.field} is a number.`);
-  if (numeric && filter.op === "contains") throw impossible(path, "wrong_operand", "contains takes a text field.");
-  if (field.kind === "metadata" && new Set(operands.map((operand) => typeof operand === "number")).size > 1) {
+  if (numeric && filter.op === "contains")
+    throw impossible(path, "wrong_operand", "contains takes a text field.");
+  if (
+    field.kind === "metadata" &&
+    new Set(operands.map((operand) => typeof operand === "number")).size > 1
+  ) {
     throw impossible(path, "wrong_operand", "All values of the list must be numbers, or none.");
   }
 }
 
 const FLOATS: readonly MeasureName[] = ["success_rate", "failure_rate", "duration_stddev"];
 
-const orderOf = (query: Query) => query.order_by ?? query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
+const orderOf = (query: Query) =>
+  query.order_by ??
+  query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
 
 /** What these measures need; the quantiles stay the asked list, so that their places in it hold. */
 function partsOf(measures: readonly Measure[], quantiles: number[]): Parts {
@@ -148,10 +182,21 @@ function orderColumns(query: Query, quantiles: readonly number[]): Order[] {
 }
 
 /** One slot for each bucket; local hours (or days) inside it where a dimension of time needs them. */
-function slotsOf(buckets: Bucket[], period: 0 | 1, clock: "hour" | "day" | undefined, timezone: string): Slot[] {
+function slotsOf(
+  buckets: Bucket[],
+  period: 0 | 1,
+  clock: "hour" | "day" | undefined,
+  timezone: string,
+): Slot[] {
   return buckets.flatMap((bucket, index) => {
     const parts = clock ? bucketsOf(bucket, clock, timezone, MAX_SLOTS) : [bucket];
-    return parts.map(({ from, to, label }) => ({ from, to, bucket: index, period, ...clockOf(label) }));
+    return parts.map(({ from, to, label }) => ({
+      from,
+      to,
+      bucket: index,
+      period,
+      ...clockOf(label),
+    }));
   });
 }
 
@@ -160,11 +205,17 @@ function slotsOf(buckets: Bucket[], period: 0 | 1, clock: "hour" | "day" | undef
  * @param now the moment that a timeframe ends
  * @throws AppError impossible for what cannot be asked
  */
-export function resolve(workspaceId: string, query: Query, now: EpochUs, explain = false): Resolved {
+export function resolve(
+  workspaceId: string,
+  query: Query,
+  now: EpochUs,
+  explain = false,
+): Resolved {
   zoneOf(query.timezone);
   const range = rangeOf(query, now);
   const compared = query.compare && comparedRange(range, query.compare, query.timezone);
-  if (compared && compared.from < EARLIEST) throw impossible("compare", "too_early", "The compared range must not begin before 1900.");
+  if (compared && compared.from < EARLIEST)
+    throw impossible("compare", "too_early", "The compared range must not begin before 1900.");
   const whole = (of: TimeRange): Bucket[] =>
     query.granularity ? bucketsOf(of, query.granularity, query.timezone) : [{ ...of, label: "" }];
   const buckets = whole(range);
@@ -179,17 +230,34 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
   for (const { filter, field, path } of filters) checkOperand(filter, field, path);
   const used = [...fields, ...filters].map(({ field }) => field);
   if (fields.length === 0 && (query.order_by || query.limit !== undefined)) {
-    throw impossible(query.order_by ? "order_by" : "limit", "groups_missing", "order_by and limit choose among groups; give group_by.");
+    throw impossible(
+      query.order_by ? "order_by" : "limit",
+      "groups_missing",
+      "order_by and limit choose among groups; give group_by.",
+    );
   }
   const clocks = used.flatMap((field) => (field.kind === "clock" ? [field.name] : []));
-  const clock = clocks.includes(CLOCK_DIMENSIONS[0]) ? "hour" : clocks.length > 0 ? "day" : undefined;
+  const clock = clocks.includes(CLOCK_DIMENSIONS[0])
+    ? "hour"
+    : clocks.length > 0
+      ? "day"
+      : undefined;
   const clockFilters = filters.filter(({ field }) => field.kind === "clock");
-  const slots = [...slotsOf(comparedBuckets, 1, clock, query.timezone), ...slotsOf(buckets, 0, clock, query.timezone)].filter((slot) =>
-    clockFilters.every(({ filter }) => matches(filter, filter.field === "hour_of_day" ? slot.hourOfDay : slot.dayOfWeek)),
+  const slots = [
+    ...slotsOf(comparedBuckets, 1, clock, query.timezone),
+    ...slotsOf(buckets, 0, clock, query.timezone),
+  ].filter((slot) =>
+    clockFilters.every(({ filter }) =>
+      matches(filter, filter.field === "hour_of_day" ? slot.hourOfDay : slot.dayOfWeek),
+    ),
   );
 
   if (slots.length > MAX_SLOTS)
-    throw impossible("group_by", "range_too_long", `The range has more than ${MAX_SLOTS} local hours or days to tell apart.`);
+    throw impossible(
+      "group_by",
+      "range_too_long",
+      `The range has more than ${MAX_SLOTS} local hours or days to tell apart.`,
+    );
   const groups = fields.length > 0 ? (query.limit ?? DEFAULT_GROUPS) + 1 : 1;
   const rows = (buckets.length + comparedBuckets.length) * groups;
   if (rows > MAX_ROWS || rows * query.measures.length > MAX_VALUES)
@@ -199,13 +267,23 @@ export function resolve(workspaceId: string, query: Query, now: EpochUs, explain
       `The answer would have more than ${MAX_ROWS} rows or ${MAX_VALUES} values; ask for less at once.`,
     );
 
-  if (query.rowsOnly && fields.length === 0 && !query.granularity) throw new Error("A question of rows only has buckets or groups");
+  if (query.rowsOnly && fields.length === 0 && !query.granularity)
+    throw new Error("A question of rows only has buckets or groups");
   const rawOnly = used.some((field) => field.kind === "number" || field.kind === "metadata");
-  const dimensions = used.flatMap((field): Dimension[] => (field.kind === "dimension" ? [field.name] : []));
-  const measures = [...new Set([...query.measures, ...(query.order_by ?? []).map((order) => order.measure)])].map(measureOf);
-  const quantiles = [...new Set(measures.flatMap((measure) => measure.quantile ?? []))].sort((a, b) => a - b);
+  const dimensions = used.flatMap((field): Dimension[] =>
+    field.kind === "dimension" ? [field.name] : [],
+  );
+  const measures = [
+    ...new Set([...query.measures, ...(query.order_by ?? []).map((order) => order.measure)]),
+  ].map(measureOf);
+  const quantiles = [...new Set(measures.flatMap((measure) => measure.quantile ?? []))].sort(
+    (a, b) => a - b,
+  );
   const parts = { ...partsOf(measures, quantiles), sketches: query.sketches ?? false };
-  const source = chooseSource(rawOnly ? undefined : dimensions, parts.sums.length === 0 && basesOf(parts).length === 0);
+  const source = chooseSource(
+    rawOnly ? undefined : dimensions,
+    parts.sums.length === 0 && basesOf(parts).length === 0,
+  );
   const plan: Plan = {
     workspaceId,
     slots,

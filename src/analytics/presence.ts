@@ -5,7 +5,10 @@ import { dirtyHours, freshness, times } from "./marks.ts";
 import type { TimeRange } from "./range.ts";
 
 /** What counts as being there: an execution or an event; a successful execution; or an event of a type or a name. */
-export type Sign = { of: "activity" } | { of: "success" } | { of: "event"; type?: string | undefined; name?: string | undefined };
+export type Sign =
+  | { of: "activity" }
+  | { of: "success" }
+  | { of: "event"; type?: string | undefined; name?: string | undefined };
 
 const FIRST = Date.UTC(2000, 0, 1) * 1000;
 /** A literal: an expression would be read again for each row. */
@@ -28,7 +31,8 @@ interface DayPiece extends Piece {
 export function cutByQuarters(slots: readonly TimeRange[]): { days: DayPiece[]; edges: Piece[] } {
   const days: DayPiece[] = [];
   const edges: Piece[] = [];
-  const edge = (slot: number, from: EpochUs, to: EpochUs) => void (to > from && edges.push({ slot, from, to }));
+  const edge = (slot: number, from: EpochUs, to: EpochUs) =>
+    void (to > from && edges.push({ slot, from, to }));
   for (const [index, { from, to }] of slots.entries()) {
     const slot = index + 1;
     const first = Math.ceil(from / QUARTER_US) * QUARTER_US;
@@ -42,7 +46,10 @@ export function cutByQuarters(slots: readonly TimeRange[]): { days: DayPiece[]; 
       const day = Math.floor(lo / DAY_US) * DAY_US;
       const hi = Math.min(last, day + DAY_US);
       const [start, end] = [(lo - day) / QUARTER_US, (hi - day) / QUARTER_US];
-      const mask = end - start === 96 ? null : "0".repeat(start) + "1".repeat(end - start) + "0".repeat(96 - end);
+      const mask =
+        end - start === 96
+          ? null
+          : "0".repeat(start) + "1".repeat(end - start) + "0".repeat(96 - end);
       days.push({ slot, day, mask, from: lo, to: hi });
       lo = hi;
     }
@@ -51,12 +58,15 @@ export function cutByQuarters(slots: readonly TimeRange[]): { days: DayPiece[]; 
   return { days, edges };
 }
 
-const slotsOf = (list: readonly Piece[]) => sql`${sql.param(list.map((piece) => piece.slot))}::int[]`;
+const slotsOf = (list: readonly Piece[]) =>
+  sql`${sql.param(list.map((piece) => piece.slot))}::int[]`;
 
 /** Further conditions on an event (alias v). */
 export function eventsWhere(sign: Sign): SQL {
-  const type = sign.of === "event" && sign.type !== undefined ? sql` and v.event_type = ${sign.type}` : sql``;
-  const name = sign.of === "event" && sign.name !== undefined ? sql` and v.event_name = ${sign.name}` : sql``;
+  const type =
+    sign.of === "event" && sign.type !== undefined ? sql` and v.event_type = ${sign.type}` : sql``;
+  const name =
+    sign.of === "event" && sign.name !== undefined ? sql` and v.event_name = ${sign.name}` : sql``;
   return sql`${type}${name}`;
 }
 
@@ -80,7 +90,12 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
   const events = sql`select ${slotOf(sql`v.occurred_at`)}, v.user_id from events v where ${inWorkspace(workspaceId, "v")}
     and v.occurred_at >= ${formatInstant(first)}::timestamptz and v.occurred_at < ${formatInstant(last)}::timestamptz${eventsWhere(sign)}`;
   const executions =
-    sign.of === "event" ? [] : [sql`select slot, user_id from rolled_presence`, sql`select slot, user_id from raw_presence`];
+    sign.of === "event"
+      ? []
+      : [
+          sql`select slot, user_id from rolled_presence`,
+          sql`select slot, user_id from raw_presence`,
+        ];
   const parts = [...executions, ...(sign.of === "success" ? [] : [events])];
   return sql`slot as materialized (select ${times(slots.map((slot) => slot.from))} as starts),
   ${dirtyHours(workspaceId, FIRST, last)},
@@ -99,7 +114,10 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
  * @param before where to stop looking
  */
 export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: EpochUs): SQL {
-  const [column, wanted] = sign.of === "success" ? [sql`p.succeeded`, sql` and e.status = 'success'`] : [sql`p.present`, sql``];
+  const [column, wanted] =
+    sign.of === "success"
+      ? [sql`p.succeeded`, sql` and e.status = 'success'`]
+      : [sql`p.present`, sql``];
   const end = sql`${formatInstant(before)}::timestamptz`;
   // No join: the index then gives the first day at once.
   const rolled = sql`select u.user_id, (select p.bucket + (position(B'1' in ${column}) - 1) * interval '15 minutes' from user_presence_daily p
@@ -109,7 +127,10 @@ export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: E
       and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'${wanted} group by e.user_id`;
   const events = sql`select u.user_id, (select min(v.occurred_at) from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.user_id
       and v.occurred_at < ${end}${eventsWhere(sign)}) from seen_users u`;
-  const parts = [...(sign.of === "event" ? [] : [rolled, raw]), ...(sign.of === "success" ? [] : [events])];
+  const parts = [
+    ...(sign.of === "event" ? [] : [rolled, raw]),
+    ...(sign.of === "success" ? [] : [events]),
+  ];
   return sql`seen_users as materialized (select distinct user_id from (${users}) users),
   first_seen as materialized (select user_id, min(at) as at from (${sql.join(parts, sql` union all `)}) firsts(user_id, at) where at is not null group by user_id)`;
 }

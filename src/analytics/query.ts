@@ -3,7 +3,14 @@ import type { Context } from "../context.ts";
 import type { Db, Statement } from "../db/client.ts";
 import { type EpochUs, formatInstant, parseInstant } from "../lib/time.ts";
 import { compile } from "./compile.ts";
-import { Finisher, type metaRow, type Row, resultRow, type StatRow, type Totals } from "./finish.ts";
+import {
+  Finisher,
+  type metaRow,
+  type Row,
+  resultRow,
+  type StatRow,
+  type Totals,
+} from "./finish.ts";
 import type { MeasureName } from "./measures.ts";
 import { type Query, type Resolved, resolve } from "./plan.ts";
 import { formatLocal, type TimeRange } from "./range.ts";
@@ -35,7 +42,11 @@ export interface Answer extends Totals {
 function explained({ plan }: Resolved, about: z.output<typeof metaRow>): Record<string, unknown> {
   const moments = (list: string[]) => list.map((text) => parseInstant(text) ?? Number.NaN);
   const { daily, hourly, quarterly } = plan.source;
-  const marked = { days: moments(about.marked_days), hours: moments(about.marked_hours), unquartered: moments(about.unquartered) };
+  const marked = {
+    days: moments(about.marked_days),
+    hours: moments(about.marked_hours),
+    unquartered: moments(about.unquartered),
+  };
   const pieces = answered(plan.pieces, plan.source, marked);
   const readable = (list: { from: EpochUs; to: EpochUs }[]) =>
     list.map(({ from, to }) => ({ from: formatInstant(from), to: formatInstant(to) }));
@@ -60,10 +71,15 @@ export function statementOf<R, T>(statement: Statement<R>, finish: (rows: R[]) =
   return { statement, finish: (rows) => finish(rows as R[]) };
 }
 
-type Results<P extends readonly Prepared<unknown>[]> = { [K in keyof P]: P[K] extends Prepared<infer T> ? T : never };
+type Results<P extends readonly Prepared<unknown>[]> = {
+  [K in keyof P]: P[K] extends Prepared<infer T> ? T : never;
+};
 
 /** Answers several questions from one snapshot, in one round trip: their numbers agree with each other. */
-export async function together<const P extends readonly Prepared<unknown>[]>(db: Db, parts: P): Promise<Results<P>> {
+export async function together<const P extends readonly Prepared<unknown>[]>(
+  db: Db,
+  parts: P,
+): Promise<Results<P>> {
   const statements = parts.map((part) => part.statement);
   const [only] = statements;
   const results =
@@ -77,18 +93,36 @@ export async function together<const P extends readonly Prepared<unknown>[]>(db:
  * @param now what a timeframe ends at (microseconds)
  * @throws AppError impossible for what cannot be asked
  */
-export function prepare(workspaceId: string, query: Query, now: EpochUs, explain = false): Prepared<Answer> {
+export function prepare(
+  workspaceId: string,
+  query: Query,
+  now: EpochUs,
+  explain = false,
+): Prepared<Answer> {
   const resolved = resolve(workspaceId, query, now, explain);
-  return statementOf({ sql: compile(resolved.plan), row: resultRow }, (rows) => answerOf(query, resolved, rows, explain));
+  return statementOf({ sql: compile(resolved.plan), row: resultRow }, (rows) =>
+    answerOf(query, resolved, rows, explain),
+  );
 }
 
 /** Answers a question from one snapshot of the workspace; parameters and errors as for `prepare`. */
-export async function runQuery(db: Db, workspaceId: string, query: Query, now: EpochUs, explain = false): Promise<Answer> {
+export async function runQuery(
+  db: Db,
+  workspaceId: string,
+  query: Query,
+  now: EpochUs,
+  explain = false,
+): Promise<Answer> {
   return (await together(db, [prepare(workspaceId, query, now, explain)]))[0];
 }
 
 /** `runQuery` of a context: a timeframe ends at its clock. */
-export function ask(ctx: Context, workspaceId: string, query: Query, explain = false): Promise<Answer> {
+export function ask(
+  ctx: Context,
+  workspaceId: string,
+  query: Query,
+  explain = false,
+): Promise<Answer> {
   return runQuery(ctx.db, workspaceId, query, ctx.now() * 1000, explain);
 }
 
@@ -102,17 +136,28 @@ export function metaOf(range: TimeRange, timezone: string, about: z.output<typeo
     timezone,
     as_of: instant(about.as_of),
     complete_until: instant(about.complete_until),
-    sources: { daily: { buckets: about.daily }, hourly: { buckets: about.hourly }, raw: { rows: about.raw } },
+    sources: {
+      daily: { buckets: about.daily },
+      hourly: { buckets: about.hourly },
+      raw: { rows: about.raw },
+    },
     exact: true,
     relative_error: 0,
   };
 }
 
 /** `meta` with the tables that answered, for a statement that has no pieces to show. */
-export function withTables(meta: Meta, explain: boolean | undefined, tables: { daily?: string; raw: string[] }): Meta {
+export function withTables(
+  meta: Meta,
+  explain: boolean | undefined,
+  tables: { daily?: string; raw: string[] },
+): Meta {
   if (!explain) return meta;
   const daily = tables.daily ? { table: tables.daily, buckets: meta.sources.daily.buckets } : null;
-  return { ...meta, plan: { daily, hourly: null, raw: { tables: tables.raw, rows: meta.sources.raw.rows } } };
+  return {
+    ...meta,
+    plan: { daily, hourly: null, raw: { tables: tables.raw, rows: meta.sources.raw.rows } },
+  };
 }
 
 /** One `meta` for an answer of several parts of one snapshot: sources add up, the plan has a part each. The range is the first's. */
@@ -134,13 +179,22 @@ export function metaTogether(parts: Record<string, Meta>): Meta {
     exact: metas.every((meta) => meta.exact),
     relative_error: Math.max(...metas.map((meta) => meta.relative_error)),
     ...(first.compared ? { compared: first.compared } : {}),
-    ...(plans.length > 0 ? { plan: Object.fromEntries(plans.map(([name, meta]) => [name, meta.plan])) } : {}),
+    ...(plans.length > 0
+      ? { plan: Object.fromEntries(plans.map(([name, meta]) => [name, meta.plan])) }
+      : {}),
   };
 }
 
-function answerOf(query: Query, resolved: Resolved, rows: z.output<typeof resultRow>[], explain: boolean): Answer {
+function answerOf(
+  query: Query,
+  resolved: Resolved,
+  rows: z.output<typeof resultRow>[],
+  explain: boolean,
+): Answer {
   const stats = rows.filter((row): row is StatRow => !("meta" in row));
-  const about = rows.find((row): row is Extract<typeof row, { meta: unknown }> => "meta" in row)?.meta;
+  const about = rows.find(
+    (row): row is Extract<typeof row, { meta: unknown }> => "meta" in row,
+  )?.meta;
   if (!about) throw new Error("The query's statement gave no meta row");
   const finisher = new Finisher(query, resolved, stats);
   const { compared } = resolved;
@@ -154,9 +208,20 @@ function answerOf(query: Query, resolved: Resolved, rows: z.output<typeof result
       exact: inexact.length === 0,
       relative_error: inexact.length === 0 ? 0 : RELATIVE_ERROR,
       ...(inexact.length > 0 && inexact.length < query.measures.length
-        ? { relative_errors: Object.fromEntries(query.measures.map((name) => [name, inexact.includes(name) ? RELATIVE_ERROR : 0])) }
+        ? {
+            relative_errors: Object.fromEntries(
+              query.measures.map((name) => [name, inexact.includes(name) ? RELATIVE_ERROR : 0]),
+            ),
+          }
         : {}),
-      ...(compared ? { compared: { from: formatLocal(compared.from, query.timezone), to: formatLocal(compared.to, query.timezone) } } : {}),
+      ...(compared
+        ? {
+            compared: {
+              from: formatLocal(compared.from, query.timezone),
+              to: formatLocal(compared.to, query.timezone),
+            },
+          }
+        : {}),
       ...(explain ? { plan: explained(resolved, about) } : {}),
     },
   };

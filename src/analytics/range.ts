@@ -37,30 +37,50 @@ const usOf = (time: { epochNanoseconds: bigint }): EpochUs => Number(time.epochN
 export function formatLocal(us: EpochUs, timezone: string): string {
   return instantOf(us)
     .toZonedDateTimeISO(timezone)
-    .toString({ timeZoneName: "never", smallestUnit: us % 1_000_000 === 0 ? "second" : "microsecond" });
+    .toString({
+      timeZoneName: "never",
+      smallestUnit: us % 1_000_000 === 0 ? "second" : "microsecond",
+    });
 }
 
 /**
  * The range to compare with: the one just before, or the same one a calendar year earlier in the zone. A range of whole local
  * months (or days) is preceded by as many months (or days), whatever a clock change makes of their length.
  */
-export function comparedRange(range: TimeRange, compare: "previous_period" | "previous_year", timezone: string): TimeRange {
-  const [from, to] = [range.from, range.to].map((us) => instantOf(us).toZonedDateTimeISO(timezone)) as [
-    Temporal.ZonedDateTime,
-    Temporal.ZonedDateTime,
-  ];
+export function comparedRange(
+  range: TimeRange,
+  compare: "previous_period" | "previous_year",
+  timezone: string,
+): TimeRange {
+  const [from, to] = [range.from, range.to].map((us) =>
+    instantOf(us).toZonedDateTimeISO(timezone),
+  ) as [Temporal.ZonedDateTime, Temporal.ZonedDateTime];
   if (compare === "previous_year") {
     const start = from.subtract({ years: 1 });
-    const compared = { from: usOf(start), to: usOf(start.add(from.until(to, { largestUnit: "years" }))) };
+    const compared = {
+      from: usOf(start),
+      to: usOf(start.add(from.until(to, { largestUnit: "years" }))),
+    };
     if (compared.to > range.from)
-      throw impossible("compare", "ranges_overlap", "A range longer than a year overlaps the one a year earlier.");
+      throw impossible(
+        "compare",
+        "ranges_overlap",
+        "A range longer than a year overlaps the one a year earlier.",
+      );
     return compared;
   }
   const length = from.until(to, { largestUnit: "months" });
   const midnight = from.equals(from.startOfDay()) && to.equals(to.startOfDay());
   if (midnight && from.day === 1 && to.day === 1)
-    return { from: usOf(from.subtract({ months: length.months + 12 * length.years })), to: range.from };
-  if (midnight) return { from: usOf(from.subtract({ days: from.until(to, { largestUnit: "days" }).days })), to: range.from };
+    return {
+      from: usOf(from.subtract({ months: length.months + 12 * length.years })),
+      to: range.from,
+    };
+  if (midnight)
+    return {
+      from: usOf(from.subtract({ days: from.until(to, { largestUnit: "days" }).days })),
+      to: range.from,
+    };
   return { from: range.from - (range.to - range.from), to: range.from };
 }
 
@@ -87,7 +107,11 @@ function clockEdges(range: TimeRange, stepUs: number, timezone: string, most: nu
     for (let at = first; at < end; at += stepUs) {
       const label = formatInstant(at + offsetUs).slice(0, 19) + suffix;
       // At a change in the middle of a local hour the bucket starts at the change.
-      edges.push(at < stretch && stretch > range.from ? { at: stretch, label: formatLocal(stretch, timezone) } : { at, label });
+      edges.push(
+        at < stretch && stretch > range.from
+          ? { at: stretch, label: formatLocal(stretch, timezone) }
+          : { at, label },
+      );
     }
     stretch = end;
     if (next) zoned = next;
@@ -96,7 +120,12 @@ function clockEdges(range: TimeRange, stepUs: number, timezone: string, most: nu
 }
 
 /** Starts of local days, ISO weeks (Monday) or months; a day is as long as the zone makes it (23, 24 or 25 hours). */
-function calendarEdges(range: TimeRange, granularity: "day" | "week" | "month", timezone: string, most: number): Edge[] {
+function calendarEdges(
+  range: TimeRange,
+  granularity: "day" | "week" | "month",
+  timezone: string,
+  most: number,
+): Edge[] {
   const edges: Edge[] = [];
   const start = instantOf(range.from).toZonedDateTimeISO(timezone);
   let day = start.toPlainDate();
@@ -113,21 +142,34 @@ function calendarEdges(range: TimeRange, granularity: "day" | "week" | "month", 
 }
 
 function tooMany(most: number) {
-  return impossible("granularity", "too_many_buckets", `The range has more than ${most} buckets of this granularity.`);
+  return impossible(
+    "granularity",
+    "too_many_buckets",
+    `The range has more than ${most} buckets of this granularity.`,
+  );
 }
 
 /**
  * Cuts a range into the local buckets of a zone: they touch, cover the range exactly, and none is empty in time.
  * @throws AppError impossible when there are more than `most`
  */
-export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: string, most = MAX_BUCKETS): Bucket[] {
+export function bucketsOf(
+  range: TimeRange,
+  granularity: Granularity,
+  timezone: string,
+  most = MAX_BUCKETS,
+): Bucket[] {
   const edges =
     granularity === "minute" || granularity === "hour"
       ? clockEdges(range, granularity === "minute" ? MINUTE_US : HOUR_US, timezone, most)
       : calendarEdges(range, granularity, timezone, most);
   // A day that a zone skipped altogether (Samoa, 2011-12-30) has no length, and no bucket.
   return edges.flatMap(({ at, label }, index) => {
-    const piece = { from: Math.max(at, range.from), to: Math.min(edges[index + 1]?.at ?? range.to, range.to), label };
+    const piece = {
+      from: Math.max(at, range.from),
+      to: Math.min(edges[index + 1]?.at ?? range.to, range.to),
+      label,
+    };
     return piece.to > piece.from ? [piece] : [];
   });
 }
@@ -142,7 +184,12 @@ export function clockOf(label: string): { hourOfDay: number; dayOfWeek: number }
  * The local days, weeks or months that a range touches, each of them whole, and `lead` more before them.
  * @throws AppError impossible when there are more than MAX_BUCKETS
  */
-export function wholeBuckets(range: TimeRange, granularity: "day" | "week" | "month", timezone: string, lead = 0): Bucket[] {
+export function wholeBuckets(
+  range: TimeRange,
+  granularity: "day" | "week" | "month",
+  timezone: string,
+  lead = 0,
+): Bucket[] {
   const startOf = (us: EpochUs) => {
     const day = instantOf(us).toZonedDateTimeISO(timezone).toPlainDate();
     if (granularity === "week") return day.subtract({ days: day.dayOfWeek - 1 });
@@ -151,13 +198,24 @@ export function wholeBuckets(range: TimeRange, granularity: "day" | "week" | "mo
   const at = (day: Temporal.PlainDate) => usOf(day.toZonedDateTime({ timeZone: timezone }));
   const unit = `${granularity}s`;
   const last = startOf(range.to - 1);
-  return bucketsOf({ from: at(startOf(range.from).subtract({ [unit]: lead })), to: at(last.add({ [unit]: 1 })) }, granularity, timezone);
+  return bucketsOf(
+    { from: at(startOf(range.from).subtract({ [unit]: lead })), to: at(last.add({ [unit]: 1 })) },
+    granularity,
+    timezone,
+  );
 }
 
-export const rangeOfBuckets = (buckets: readonly Bucket[]): TimeRange => ({ from: buckets[0]?.from ?? 0, to: buckets.at(-1)?.to ?? 0 });
+export const rangeOfBuckets = (buckets: readonly Bucket[]): TimeRange => ({
+  from: buckets[0]?.from ?? 0,
+  to: buckets.at(-1)?.to ?? 0,
+});
 
 /** Whether a bucket is as long as its zone makes it, and not cut by the range it was made from. */
-export function isWhole({ from, to, label }: Bucket, granularity: Granularity, timezone: string): boolean {
+export function isWhole(
+  { from, to, label }: Bucket,
+  granularity: Granularity,
+  timezone: string,
+): boolean {
   // Seen from a microsecond before and after, the neighbours begin where it ends.
   const around = bucketsOf({ from: from - 1, to: to + 1 }, granularity, timezone);
   return around.length === 3 && around[1]?.label === label;

@@ -31,12 +31,17 @@ const MAX_CELLS = 50_000;
  * up to then (bounded).
  */
 function usersBy(counts: CohortCounts, mode: Mode, cohort: number, last: number): number[] {
-  const of = (list: ReadonlyMap<string, number>, offset: number) => list.get(cellKey(cohort, offset)) ?? 0;
-  const users = Array.from({ length: last + 1 }, (_, offset) => of(mode === "rolling" ? counts.last : counts.present, offset));
+  const of = (list: ReadonlyMap<string, number>, offset: number) =>
+    list.get(cellKey(cohort, offset)) ?? 0;
+  const users = Array.from({ length: last + 1 }, (_, offset) =>
+    of(mode === "rolling" ? counts.last : counts.present, offset),
+  );
   if (mode === "rolling")
-    for (let offset = last - 1; offset >= 0; offset--) users[offset] = (users[offset] ?? 0) + (users[offset + 1] ?? 0);
+    for (let offset = last - 1; offset >= 0; offset--)
+      users[offset] = (users[offset] ?? 0) + (users[offset + 1] ?? 0);
   if (mode === "bounded")
-    for (let offset = 1; offset <= last; offset++) users[offset] = (offset === 1 ? 0 : (users[offset - 1] ?? 0)) + of(counts.back, offset);
+    for (let offset = 1; offset <= last; offset++)
+      users[offset] = (offset === 1 ? 0 : (users[offset - 1] ?? 0)) + of(counts.back, offset);
   return users;
 }
 
@@ -45,7 +50,13 @@ function usersBy(counts: CohortCounts, mode: Mode, cohort: number, last: number)
  * @param asOf a bucket that ends later than this is not complete
  * @throws AppError impossible for more than MAX_CELLS
  */
-export function matrixOf(counts: CohortCounts, buckets: readonly Bucket[], mode: Mode, asOf: EpochUs, maxOffset: number): Cohort[] {
+export function matrixOf(
+  counts: CohortCounts,
+  buckets: readonly Bucket[],
+  mode: Mode,
+  asOf: EpochUs,
+  maxOffset: number,
+): Cohort[] {
   if (buckets.length * Math.min(buckets.length, maxOffset + 1) > MAX_CELLS)
     throw impossible(
       "query.max_offset",
@@ -55,12 +66,14 @@ export function matrixOf(counts: CohortCounts, buckets: readonly Bucket[], mode:
   return buckets.map(({ label }, index): Cohort => {
     const size = counts.sizes.get(index) ?? 0;
     const users = usersBy(counts, mode, index, buckets.length - 1 - index);
-    const cells = buckets.slice(index, index + maxOffset + 1).flatMap(({ from, to }, offset): Cell[] => {
-      if (from > asOf) return [];
-      const complete = to <= asOf;
-      const here = users[offset] ?? 0;
-      return [{ offset, users: here, rate: complete && size > 0 ? here / size : null, complete }];
-    });
+    const cells = buckets
+      .slice(index, index + maxOffset + 1)
+      .flatMap(({ from, to }, offset): Cell[] => {
+        if (from > asOf) return [];
+        const complete = to <= asOf;
+        const here = users[offset] ?? 0;
+        return [{ offset, users: here, rate: complete && size > 0 ? here / size : null, complete }];
+      });
     return { cohort: label.slice(0, 10), size, complete: (buckets[index]?.to ?? 0) <= asOf, cells };
   });
 }

@@ -41,29 +41,38 @@ export interface Plan extends Parts {
   /** Whether the totals, and the row of all other groups, are asked for. */
   totalled: boolean;
   /** The groups that keep their own row; the rest becomes one row. Absent without groups. */
-  top: { by: Order[]; parts: Parts; limit: number; after: Position | undefined; count: boolean } | undefined;
+  top:
+    | { by: Order[]; parts: Parts; limit: number; after: Position | undefined; count: boolean }
+    | undefined;
 }
 
 export const intervals = (list: readonly TimeRange[]) =>
   sql`unnest(${times(list.map((piece) => piece.from))}, ${times(list.map((piece) => piece.to))}) as s(lo, hi)`;
 
 /** Index of the slot that a moment falls into: the pieces that are read lie in slots, so that a single one needs no search. */
-const slotOf = ({ slots }: Plan, column: SQL) => (slots.length === 1 ? sql`1` : sql`width_bucket(${column}, (select starts from slot))`);
+const slotOf = ({ slots }: Plan, column: SQL) =>
+  slots.length === 1 ? sql`1` : sql`width_bucket(${column}, (select starts from slot))`;
 
 const groupName = (index: number) => sql.identifier(`g${index}`);
 
 /** The groups that the row itself tells; those of the clock follow from its slot. */
 const groupColumns = (plan: Plan, text: (of: (alias: string) => SQL) => SQL) =>
-  plan.groups.flatMap(({ of }, index) => (typeof of === "string" ? [] : [sql`${text(of)} as ${groupName(index)}`]));
+  plan.groups.flatMap(({ of }, index) =>
+    typeof of === "string" ? [] : [sql`${text(of)} as ${groupName(index)}`],
+  );
 
 /** Rows with the period and the bucket of their slot (literals where all slots agree, which need no grouping), and its clock. */
 export function placed({ slots, groups }: Plan, rows: SQL): SQL {
   const of = (name: "period" | "bucket") => {
     const [first = 0, ...others] = new Set(slots.map((slot) => slot[name]));
-    return others.length === 0 ? sql.raw(String(first)) : sql`(select ${sql.raw(`${name}s`)} from slot)[r.slot]`;
+    return others.length === 0
+      ? sql.raw(String(first))
+      : sql`(select ${sql.raw(`${name}s`)} from slot)[r.slot]`;
   };
   const clocks = groups.flatMap((group, index) =>
-    typeof group.of === "string" ? [sql`((select ${sql.raw(group.of)} from slot)[r.slot])::text as ${groupName(index)}`] : [],
+    typeof group.of === "string"
+      ? [sql`((select ${sql.raw(group.of)} from slot)[r.slot])::text as ${groupName(index)}`]
+      : [],
   );
   // `offset 0`: the slot is found once a row, and not for each column that is made of it.
   const fence = slots.length === 1 ? sql`` : sql` offset 0`;
@@ -73,11 +82,15 @@ export function placed({ slots, groups }: Plan, rows: SQL): SQL {
 /** Rows of one rollup table over the given intervals. */
 function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, clean: SQL): SQL {
   const row = sql.identifier(grain.table);
-  const grainOf = grain.table === "user_activity_daily" ? sql`true` : sql`${row}.grain = ${grain.grain}`;
+  const grainOf =
+    grain.table === "user_activity_daily" ? sql`true` : sql`${row}.grain = ${grain.grain}`;
   const users = grain.grain === "user" ? sql`array[${row}.user_id]` : sql`${row}.user_ids`;
-  const agents = grain.dimensions.includes("agent") ? sql`array[${row}.agent_id]` : sql`${row}.agent_ids`;
+  const agents = grain.dimensions.includes("agent")
+    ? sql`array[${row}.agent_id]`
+    : sql`${row}.agent_ids`;
   // The row of status '' unites all statuses: it alone is read for sketches and sets, unless the statuses are asked apart. It has no sums.
-  const united = (column: SQL) => (plan.byStatus ? column : sql`case when ${row}.status = '' then ${column} end`);
+  const united = (column: SQL) =>
+    plan.byStatus ? column : sql`case when ${row}.status = '' then ${column} end`;
   const apart = plan.byStatus || basesOf(plan).length === 0 ? sql` and ${row}.status <> ''` : sql``;
   const columns = [
     sql`${sql.raw(`'${unit}'`)} as unit`,
@@ -87,7 +100,9 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
     sql`${row}.status, ${row}.executions`,
     ...plan.sums.map((name) => sql`${row}.${sql.identifier(name)}`),
     ...(plan.quantiles.length > 0 || plan.sketches
-      ? [sql`${united(sql`sketch_keys`)} as sketch_keys, ${united(sql`sketch_counts`)} as sketch_counts`]
+      ? [
+          sql`${united(sql`sketch_keys`)} as sketch_keys, ${united(sql`sketch_counts`)} as sketch_counts`,
+        ]
       : []),
     ...(plan.users ? [sql`${united(users)} as users`] : []),
     ...(plan.agents ? [sql`${united(agents)} as agents`] : []),
@@ -107,7 +122,9 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
 function quarterRows(plan: Plan, grain: Grain): SQL {
   const row = sql.identifier(grain.table);
   const groups = groupColumns(plan, (of) => of(grain.table));
-  const keys = plan.groups.flatMap(({ of }, index) => (typeof of === "string" ? [] : [groupName(index)]));
+  const keys = plan.groups.flatMap(({ of }, index) =>
+    typeof of === "string" ? [] : [groupName(index)],
+  );
   const by = list([sql`at, slot`, ...keys.map((key) => sql`${key}`), sql`status`]);
   const filters = plan.filters.map((filter) => sql` and ${filter(grain.table, true)}`);
   return sql`select 'day' as unit, ${by}, sum(executions)::bigint as executions from (
@@ -146,7 +163,9 @@ function emptyRollups(plan: Plan): SQL {
     ...groupColumns(plan, () => sql`null::text`),
     sql`null::text as status, null::bigint as executions`,
     ...plan.sums.map((name) => sql.raw(`null::${SUMS[name].type} as ${name}`)),
-    ...(plan.quantiles.length > 0 || plan.sketches ? [sql`null::int[] as sketch_keys, null::int[] as sketch_counts`] : []),
+    ...(plan.quantiles.length > 0 || plan.sketches
+      ? [sql`null::int[] as sketch_keys, null::int[] as sketch_counts`]
+      : []),
     ...(plan.users ? [sql`null::text[] as users`] : []),
     ...(plan.agents ? [sql`null::text[] as agents`] : []),
   ];
@@ -155,13 +174,18 @@ function emptyRollups(plan: Plan): SQL {
 
 /** Raw rows of the pieces no rollup may answer: what only they can cut, and every hour (or day) with a mark. */
 export function rawRows(plan: Plan): SQL {
-  const durations = plan.sketches || plan.quantiles.length > 0 || plan.sums.some((name) => name.startsWith("duration"));
+  const durations =
+    plan.sketches ||
+    plan.quantiles.length > 0 ||
+    plan.sums.some((name) => name.startsWith("duration"));
   const columns = [
     sql`${slotOf(plan, sql`e.started_at`)} as slot`,
     ...groupColumns(plan, (of) => of("e")),
     sql`e.status`,
     ...(plan.sums.includes("errors") ? [sql`(e.error_type is not null)::int as errors`] : []),
-    ...(durations ? [sql`case when e.status <> 'running' then e.duration_ms end as duration_ms`] : []),
+    ...(durations
+      ? [sql`case when e.status <> 'running' then e.duration_ms end as duration_ms`]
+      : []),
     ...(["credits", "tokens_in", "tokens_out"] as const)
       .filter((name) => plan.sums.includes(name))
       .map((name) => sql`e.${sql.identifier(name)}`),
@@ -177,7 +201,8 @@ export function rawRows(plan: Plan): SQL {
 /** The days (UTC) that pieces touch. */
 function daysOf(list: readonly TimeRange[]): number[] {
   const days = new Set<number>();
-  for (const { from, to } of list) for (let day = Math.floor(from / DAY_US) * DAY_US; day < to; day += DAY_US) days.add(day);
+  for (const { from, to } of list)
+    for (let day = Math.floor(from / DAY_US) * DAY_US; day < to; day += DAY_US) days.add(day);
   return [...days];
 }
 
@@ -188,7 +213,9 @@ function daysOf(list: readonly TimeRange[]): number[] {
 export function pieces(plan: Plan): SQL {
   const { day, hour, quarter, raw, beneath } = plan.pieces;
   const hourly = plan.source.hourly !== undefined;
-  const overlap = (over: readonly TimeRange[]) => sql`select greatest(s.lo, d.day) as lo, least(s.hi, d.day + interval '24 hours') as hi
+  const overlap = (
+    over: readonly TimeRange[],
+  ) => sql`select greatest(s.lo, d.day) as lo, least(s.hi, d.day + interval '24 hours') as hi
     from ${intervals(over)} join unquartered d on d.day < s.hi and d.day + interval '24 hours' > s.lo`;
   const dirtyDay = sql`select d.day as lo, d.day + interval '24 hours' as hi from ${intervals(day)} join dirty_days d on d.day >= s.lo and d.day < s.hi`;
   const dirtyHour = sql`select d.hour, d.hour + interval '1 hour' from ${intervals([...day, ...hour, ...beneath.hour])} join dirty_hours d on d.hour >= s.lo and d.hour < s.hi`;
@@ -197,7 +224,11 @@ export function pieces(plan: Plan): SQL {
     or not exists (select from execution_quarters_daily q where ${inWorkspace(plan.workspaceId, "q")} and q.grain = 'total' and q.bucket = d.day)`;
   const [unquartered, hoursBeneath, rawBeneath] =
     quarter.length > 0
-      ? [sql`unquartered as materialized (${missing}), `, sql` union all ${overlap(beneath.hour)}`, sql` union all ${overlap(beneath.raw)}`]
+      ? [
+          sql`unquartered as materialized (${missing}), `,
+          sql` union all ${overlap(beneath.hour)}`,
+          sql` union all ${overlap(beneath.raw)}`,
+        ]
       : [sql``, sql``, sql``];
   // Without hourly rows for these dimensions a marked day is read raw as a whole.
   return sql`${unquartered}fallen_hours(lo, hi) as materialized (${hourly ? sql`${dirtyDay}${hoursBeneath}` : none}),

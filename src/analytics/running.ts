@@ -15,7 +15,13 @@ const row = z.object({
 
 export interface RunningNow {
   running: number;
-  newest: { id: string; agent_id: string; user_id: string; started_at: string; elapsed_ms: number }[];
+  newest: {
+    id: string;
+    agent_id: string;
+    user_id: string;
+    started_at: string;
+    elapsed_ms: number;
+  }[];
 }
 
 /** Executions that have not ended: how many, and the 50 that started last. Answered from the index of running ones. */

@@ -7,7 +7,12 @@ const row = z.object({ id: z.string(), first: z.string().nullable(), last: z.str
 export type Seen = z.output<typeof row>;
 
 /** First and last start of an execution, ever, of each of these agents or users (of users: or an event); probes of an index each. */
-export async function seenOf(ctx: Context, workspaceId: string, who: "agent" | "user", ids: readonly string[]): Promise<Map<string, Seen>> {
+export async function seenOf(
+  ctx: Context,
+  workspaceId: string,
+  who: "agent" | "user",
+  ids: readonly string[],
+): Promise<Map<string, Seen>> {
   const column = sql.raw(who === "agent" ? "agent_id" : "user_id");
   const edge = (direction: "asc" | "desc") => {
     const order = sql.raw(direction);

@@ -15,7 +15,10 @@ export const LENGTH_NAMES = ["0-30s", "30s-2m", "2m-5m", "5m-15m", "15m-30m", "3
 export function momentsOf(workspaceId: SQL | string, lo: SQL, hi: SQL): SQL {
   const of = (table: string, column: string) => {
     const at = sql`x.${sql.identifier(column)}`;
-    const scope = typeof workspaceId === "string" ? inWorkspace(workspaceId, "x") : sql`x.workspace_id = ${workspaceId}`;
+    const scope =
+      typeof workspaceId === "string"
+        ? inWorkspace(workspaceId, "x")
+        : sql`x.workspace_id = ${workspaceId}`;
     return sql`select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${scope} and ${at} >= ${lo} and ${at} < ${hi}`;
   };
   return sql`(${of("executions", "started_at")} union all ${of("events", "occurred_at")} offset 0)`;
@@ -36,7 +39,8 @@ export function joinedSessions(keys: readonly string[], pieces: SQL): SQL {
 
 /** Of a session that is complete: its length and the place of that in a sketch and among the classes. */
 export const LENGTH_US = sql`round(date_part('epoch', ended - began) * 1000000)::bigint`;
-export const lengthKey = (us: SQL) => sketchKey(sql`(case when ${us} > 0 then greatest(${us} / 1000.0, 1) else 0 end)`);
+export const lengthKey = (us: SQL) =>
+  sketchKey(sql`(case when ${us} > 0 then greatest(${us} / 1000.0, 1) else 0 end)`);
 
 /** Sums of sessions (length_us, activities): the columns of `sessions_daily` from `sessions` to `classes`. */
 export const SESSION_SUMS = sql`count(*) as sessions, count(*) filter (where activities = 1) as singles, coalesce(sum(activities), 0)::bigint as activities,

@@ -5,7 +5,15 @@ import { DAY_US, formatInstant, MINUTE_US } from "../lib/time.ts";
 import { dirtyHours, times } from "./marks.ts";
 import { type Prepared, statementOf } from "./query.ts";
 import type { TimeRange } from "./range.ts";
-import { joinedSessions, LENGTH_NAMES, LENGTH_US, lengthKey, momentsOf, SESSION_GAP_MINUTES, SESSION_SUMS } from "./session-parts.ts";
+import {
+  joinedSessions,
+  LENGTH_NAMES,
+  LENGTH_US,
+  lengthKey,
+  momentsOf,
+  SESSION_GAP_MINUTES,
+  SESSION_SUMS,
+} from "./session-parts.ts";
 import { parseSketch, type SketchCells, sketchValue } from "./sketch.ts";
 import { list } from "./stats.ts";
 
@@ -45,7 +53,10 @@ function cut({ from, to }: TimeRange) {
   // What happened in the gap before the range decides whether its first activity goes on with an older session.
   const since = from - SESSION_GAP_MINUTES * MINUTE_US;
   if (first >= last) return { days: [], rest: [{ from: since, to }] };
-  const days = Array.from({ length: Math.round((last - first) / DAY_US) }, (_, index) => first + index * DAY_US);
+  const days = Array.from(
+    { length: Math.round((last - first) / DAY_US) },
+    (_, index) => first + index * DAY_US,
+  );
   return { days, rest: [{ from: since, to: first }, ...(to > last ? [{ from: last, to }] : [])] };
 }
 
@@ -90,7 +101,8 @@ export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessio
     const { sessions: count, users, activities, singles, classes, rows, days: rolledDays } = found;
     const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole);
     const cells = parseSketch(found.sketch);
-    const at = (q: number) => quantile(cells, q, found.length_min_us / 1000, found.length_max_us / 1000);
+    const at = (q: number) =>
+      quantile(cells, q, found.length_min_us / 1000, found.length_max_us / 1000);
     return {
       sessions: count,
       users,
@@ -112,10 +124,19 @@ export interface FeatureUse {
   users: number;
 }
 
-const featureRow = z.object({ event_type: z.string(), event_name: z.string().nullable(), events: z.number(), users: z.number() });
+const featureRow = z.object({
+  event_type: z.string(),
+  event_name: z.string().nullable(),
+  events: z.number(),
+  users: z.number(),
+});
 
 /** Events of the range by type and name, the most used first. */
-export function featureUse(workspaceId: string, range: TimeRange, limit = 100): Prepared<FeatureUse[]> {
+export function featureUse(
+  workspaceId: string,
+  range: TimeRange,
+  limit = 100,
+): Prepared<FeatureUse[]> {
   const statement = sql`select v.event_type, v.event_name, count(*) as events, count(distinct v.user_id) as users from events v
     where ${inWorkspace(workspaceId, "v")} and v.occurred_at >= ${formatInstant(range.from)}::timestamptz and v.occurred_at < ${formatInstant(range.to)}::timestamptz
     group by 1, 2 order by 3 desc, 1, 2 limit ${limit}`;

@@ -11,12 +11,24 @@ const row = z.object({
   stale_after_minutes: z.number().nullable(),
 });
 export type Settings = z.output<typeof row>;
-const NONE: Settings = { name: null, timezone: null, credit_price: null, currency: null, retention_days: null, stale_after_minutes: null };
-const COLUMNS = sql.raw("name, timezone, credit_price::text, currency, retention_days, stale_after_minutes");
+const NONE: Settings = {
+  name: null,
+  timezone: null,
+  credit_price: null,
+  currency: null,
+  retention_days: null,
+  stale_after_minutes: null,
+};
+const COLUMNS = sql.raw(
+  "name, timezone, credit_price::text, currency, retention_days, stale_after_minutes",
+);
 
 /** Settings of a workspace; what was never set is null. */
 export async function settingsOf(ctx: Context, workspaceId: string): Promise<Settings> {
-  const [found] = await ctx.db.query({ sql: sql`select ${COLUMNS} from workspaces where id = ${workspaceId}`, row });
+  const [found] = await ctx.db.query({
+    sql: sql`select ${COLUMNS} from workspaces where id = ${workspaceId}`,
+    row,
+  });
   return found ?? NONE;
 }
 

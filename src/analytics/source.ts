@@ -4,7 +4,11 @@ import type { TimeRange } from "./range.ts";
 
 /** A set of rollup rows: which table, which of its grains, and the dimensions that the grain keeps apart. */
 export interface Grain {
-  table: "execution_metrics_hourly" | "execution_metrics_daily" | "user_activity_daily" | "execution_quarters_daily";
+  table:
+    | "execution_metrics_hourly"
+    | "execution_metrics_daily"
+    | "user_activity_daily"
+    | "execution_quarters_daily";
   grain: "total" | "agent" | "cube" | "user";
   dimensions: readonly Dimension[];
 }
@@ -18,7 +22,11 @@ const DAILY: readonly Grain[] = [
   { table: "execution_metrics_daily", grain: "total", dimensions: ["status"] },
   { table: "execution_metrics_daily", grain: "agent", dimensions: ["agent", "status"] },
   { table: "user_activity_daily", grain: "user", dimensions: ["user", "status"] },
-  { table: "execution_metrics_daily", grain: "cube", dimensions: ["agent", "model", "environment", "version", "error_type", "status"] },
+  {
+    table: "execution_metrics_daily",
+    grain: "cube",
+    dimensions: ["agent", "model", "environment", "version", "error_type", "status"],
+  },
 ];
 
 /** Numbers of executions by the quarter of an hour in which they started: they cut what hours cannot, in zones such as India's. */
@@ -39,12 +47,21 @@ export interface Source {
  * @param needed rollup dimensions of filters and groups; undefined when one of them only exists in raw rows
  * @param countsOnly whether all measures are made of numbers of executions by status
  */
-export function chooseSource(needed: readonly Dimension[] | undefined, countsOnly: boolean): Source {
+export function chooseSource(
+  needed: readonly Dimension[] | undefined,
+  countsOnly: boolean,
+): Source {
   const first = (grains: readonly Grain[]) =>
-    needed ? grains.find((grain) => needed.every((name) => grain.dimensions.includes(name))) : undefined;
+    needed
+      ? grains.find((grain) => needed.every((name) => grain.dimensions.includes(name)))
+      : undefined;
   const hourly = first(HOURLY);
   // Hours stand in for quarters on a day with a mark.
-  return { daily: first(DAILY), hourly, quarterly: hourly && countsOnly ? first(QUARTERLY) : undefined };
+  return {
+    daily: first(DAILY),
+    hourly,
+    quarterly: hourly && countsOnly ? first(QUARTERLY) : undefined,
+  };
 }
 
 /** Disjoint pieces, in time order: whole UTC days, whole UTC hours, quarters of an hour, and what only raw rows can cut. */
@@ -71,7 +88,12 @@ function push(list: TimeRange[], from: EpochUs, to: EpochUs): void {
 }
 
 /** Adds the whole units inside [from, to) to `whole`, and gives what is left at both ends to `rest`. */
-function split(range: TimeRange, unit: number, whole: TimeRange[], rest: (piece: TimeRange) => void): void {
+function split(
+  range: TimeRange,
+  unit: number,
+  whole: TimeRange[],
+  rest: (piece: TimeRange) => void,
+): void {
   const first = up(range.from, unit);
   const last = down(range.to, unit);
   if (first < last) {
@@ -88,17 +110,22 @@ function split(range: TimeRange, unit: number, whole: TimeRange[], rest: (piece:
 export function cut(buckets: readonly TimeRange[], source: Source): Cut {
   const pieces: Cut = { day: [], hour: [], quarter: [], raw: [], beneath: { hour: [], raw: [] } };
   const raw = (piece: TimeRange) => push(pieces.raw, piece.from, piece.to);
-  const hours = (piece: TimeRange) => (source.hourly ? split(piece, HOUR_US, pieces.hour, raw) : raw(piece));
+  const hours = (piece: TimeRange) =>
+    source.hourly ? split(piece, HOUR_US, pieces.hour, raw) : raw(piece);
   const quarters = (piece: TimeRange) => {
     const whole: TimeRange[] = [];
     split(piece, QUARTER_US, whole, raw);
     for (const { from, to } of whole) {
       push(pieces.quarter, from, to);
-      split({ from, to }, HOUR_US, pieces.beneath.hour, (rest) => push(pieces.beneath.raw, rest.from, rest.to));
+      split({ from, to }, HOUR_US, pieces.beneath.hour, (rest) =>
+        push(pieces.beneath.raw, rest.from, rest.to),
+      );
     }
   };
   const rest = (piece: TimeRange) =>
-    source.quarterly && (piece.from % HOUR_US !== 0 || piece.to % HOUR_US !== 0) ? quarters(piece) : hours(piece);
+    source.quarterly && (piece.from % HOUR_US !== 0 || piece.to % HOUR_US !== 0)
+      ? quarters(piece)
+      : hours(piece);
   for (const bucket of buckets) {
     if (source.daily) split(bucket, DAY_US, pieces.day, rest);
     else rest(bucket);
@@ -107,7 +134,11 @@ export function cut(buckets: readonly TimeRange[], source: Source): Cut {
 }
 
 /** What the marked units leave of the pieces. */
-function without(list: readonly TimeRange[], marked: readonly EpochUs[], unit: number): TimeRange[] {
+function without(
+  list: readonly TimeRange[],
+  marked: readonly EpochUs[],
+  unit: number,
+): TimeRange[] {
   const left: TimeRange[] = [];
   for (const { from, to } of list) {
     let start = from;
@@ -124,7 +155,8 @@ function without(list: readonly TimeRange[], marked: readonly EpochUs[], unit: n
 /** What the marked units take of the pieces. */
 function within(list: readonly TimeRange[], marked: readonly EpochUs[], unit: number): TimeRange[] {
   const taken: TimeRange[] = [];
-  for (const { from, to } of list) for (const mark of marked) push(taken, Math.max(from, mark), Math.min(to, mark + unit));
+  for (const { from, to } of list)
+    for (const mark of marked) push(taken, Math.max(from, mark), Math.min(to, mark + unit));
   return taken;
 }
 
@@ -152,7 +184,15 @@ export function answered(pieces: Cut, source: Source, marked: Marked): Pieces {
   const day = without(pieces.day, marked.days, DAY_US);
   const quarter = without(pieces.quarter, marked.unquartered, DAY_US);
   if (!source.hourly) return { day, hour: [], quarter, raw: joined([...pieces.raw, ...fallen]) };
-  const hours = joined([...pieces.hour, ...fallen, ...within(pieces.beneath.hour, marked.unquartered, DAY_US)]);
-  const raw = [...pieces.raw, ...within(pieces.beneath.raw, marked.unquartered, DAY_US), ...within(hours, marked.hours, HOUR_US)];
+  const hours = joined([
+    ...pieces.hour,
+    ...fallen,
+    ...within(pieces.beneath.hour, marked.unquartered, DAY_US),
+  ]);
+  const raw = [
+    ...pieces.raw,
+    ...within(pieces.beneath.raw, marked.unquartered, DAY_US),
+    ...within(hours, marked.hours, HOUR_US),
+  ];
   return { day, hour: without(hours, marked.hours, HOUR_US), quarter, raw: joined(raw) };
 }

@@ -13,9 +13,11 @@ export interface Parts {
 }
 
 export const list = (items: readonly SQL[]) => sql.join([...items], sql`, `);
-export const names = (items: readonly string[]) => list(items.map((name) => sql`${sql.identifier(name)}`));
+export const names = (items: readonly string[]) =>
+  list(items.map((name) => sql`${sql.identifier(name)}`));
 
-const count = (status: string) => sql`coalesce(sum(executions) filter (where status = ${sql.raw(`'${status}'`)}), 0)::bigint`;
+const count = (status: string) =>
+  sql`coalesce(sum(executions) filter (where status = ${sql.raw(`'${status}'`)}), 0)::bigint`;
 
 interface Sum {
   type: string;
@@ -29,7 +31,11 @@ export const SUMS: Record<SumName, Sum> = {
   errors: { type: "bigint", raw: "sum(errors)", aggregate: "sum" },
   duration_count: { type: "bigint", raw: "count(duration_ms)", aggregate: "sum" },
   duration_sum_ms: { type: "numeric", raw: "sum(duration_ms)", aggregate: "sum" },
-  duration_sum_squares: { type: "numeric", raw: "sum(duration_ms::numeric * duration_ms)", aggregate: "sum" },
+  duration_sum_squares: {
+    type: "numeric",
+    raw: "sum(duration_ms::numeric * duration_ms)",
+    aggregate: "sum",
+  },
   duration_min_ms: { type: "bigint", raw: "min(duration_ms)", aggregate: "min" },
   duration_max_ms: { type: "bigint", raw: "max(duration_ms)", aggregate: "max" },
   credits: { type: "numeric", raw: "sum(credits)", aggregate: "sum" },
@@ -44,9 +50,15 @@ export const SUMS: Record<SumName, Sum> = {
 export function cells(keys: readonly string[], { sums, quantiles }: Parts): SQL {
   const columns = [
     { name: "executions", rolled: "sum(executions)::bigint", raw: "count(*)" },
-    ...sums.map((name) => ({ name, rolled: `${SUMS[name].aggregate}(${name})::${SUMS[name].type}`, raw: SUMS[name].raw })),
+    ...sums.map((name) => ({
+      name,
+      rolled: `${SUMS[name].aggregate}(${name})::${SUMS[name].type}`,
+      raw: SUMS[name].raw,
+    })),
     // Whether a rollup took part decides whether a quantile is exact.
-    ...(quantiles.length > 0 ? [{ name: "rolled_durations", rolled: "sum(duration_count)::bigint", raw: "0" }] : []),
+    ...(quantiles.length > 0
+      ? [{ name: "rolled_durations", rolled: "sum(duration_count)::bigint", raw: "0" }]
+      : []),
     { name: "raw_rows", rolled: "0", raw: "count(*)" },
   ];
   const by = names([...keys, "status"]);
@@ -60,7 +72,8 @@ function sumsBy(keys: readonly string[], { sums, quantiles }: Parts): SQL {
   const has = (...needed: SumName[]) => needed.every((name) => sums.includes(name));
   const total = (name: "credits" | "tokens_in" | "tokens_out" | "duration_sum_ms") =>
     has(name) ? sql`coalesce(sum(${sql.identifier(name)}), 0)` : sql`0::numeric`;
-  const counted = (name: "errors" | "duration_count") => (has(name) ? sql`sum(${sql.identifier(name)})::bigint` : sql`0::bigint`);
+  const counted = (name: "errors" | "duration_count") =>
+    has(name) ? sql`sum(${sql.identifier(name)})::bigint` : sql`0::bigint`;
   const variance = sql`(sum(duration_sum_squares) - sum(duration_sum_ms) ^ 2 / sum(duration_count)) / (sum(duration_count) - 1)`;
   return sql`select ${names(keys)}, sum(executions)::bigint as executions, ${count("success")} as successes, ${count("failure")} as failures,
     ${count("timeout")} as timeouts, ${count("cancelled")} as cancellations, ${count("running")} as running, ${counted("errors")} as errors,
@@ -77,7 +90,9 @@ function sumsBy(keys: readonly string[], { sums, quantiles }: Parts): SQL {
 export const BASES = ["sketches", "users", "agents"] as const;
 export type Base = (typeof BASES)[number];
 export const basesOf = ({ quantiles, users, agents, sketches }: Parts): Base[] =>
-  BASES.filter((base) => (base === "sketches" ? sketches || quantiles.length > 0 : base === "users" ? users : agents));
+  BASES.filter((base) =>
+    base === "sketches" ? sketches || quantiles.length > 0 : base === "users" ? users : agents,
+  );
 
 /**
  * A base by the keys, from `rolls0` and `raws0`. Grouped and not by UNION: the planner takes all rows of a UNION for different,
@@ -85,7 +100,11 @@ export const basesOf = ({ quantiles, users, agents, sketches }: Parts): Base[] =
  * @param united whether sketches and sets stand in the rows of status ''
  * @param once whether it is read once, by these keys: buckets of sketches then wait for the sort that adds them up
  */
-export function baseBy(base: Base, keys: readonly string[], { united, once }: { united: boolean; once: boolean }): SQL {
+export function baseBy(
+  base: Base,
+  keys: readonly string[],
+  { united, once }: { united: boolean; once: boolean },
+): SQL {
   const key = names(keys);
   const where = united ? sql` where status = ''` : sql``;
   if (base === "sketches") {
@@ -107,7 +126,8 @@ export function baseBy(base: Base, keys: readonly string[], { united, once }: { 
 function keysBy(keys: readonly string[], quantiles: readonly number[], merged: boolean): SQL {
   const key = names(keys);
   const at = quantiles.map(
-    (q) => sql`found[width_bucket(greatest(1, ceil(${sql.raw(String(q))}::numeric * total::numeric))::float8 - 1, reached) + 1]`,
+    (q) =>
+      sql`found[width_bucket(greatest(1, ceil(${sql.raw(String(q))}::numeric * total::numeric))::float8 - 1, reached) + 1]`,
   );
   return sql`select ${key}, array[${list(at)}] as quantile_keys from (
     select ${key}, array_agg(sketch_key order by sketch_key) as found, array_agg(reached order by sketch_key) as reached, max(reached) as total from (
@@ -139,10 +159,36 @@ function distinctBy(keys: readonly string[], base: "users" | "agents", merged: b
 }
 
 const SUM_COLUMNS = [
-  ...["executions", "successes", "failures", "timeouts", "cancellations", "running", "errors", "duration_count", "rolled_durations"],
-  ...["duration_sum_ms", "duration_stddev_ms", "duration_min_ms", "duration_max_ms", "credits", "credits_avg", "tokens_in", "tokens_out"],
+  ...[
+    "executions",
+    "successes",
+    "failures",
+    "timeouts",
+    "cancellations",
+    "running",
+    "errors",
+    "duration_count",
+    "rolled_durations",
+  ],
+  ...[
+    "duration_sum_ms",
+    "duration_stddev_ms",
+    "duration_min_ms",
+    "duration_max_ms",
+    "credits",
+    "credits_avg",
+    "tokens_in",
+    "tokens_out",
+  ],
 ];
-export const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms", "active_users", "active_agents", "sketch"];
+export const STAT_COLUMNS = [
+  ...SUM_COLUMNS,
+  "quantile_keys",
+  "quantile_exact_ms",
+  "active_users",
+  "active_agents",
+  "sketch",
+];
 
 /**
  * All sums for every combination of the keys (at least one), from `cells`, and what sums do not hold from the bases and `raws`. The
@@ -153,19 +199,31 @@ export const STAT_COLUMNS = [...SUM_COLUMNS, "quantile_keys", "quantile_exact_ms
 export function stats(keys: readonly string[], parts: Parts, merged = false): SQL {
   const quantiles = parts.quantiles.length > 0;
   const extras: { query: SQL; column: string }[] = [
-    ...(quantiles ? [{ query: keysBy(keys, parts.quantiles, merged), column: "quantile_keys" }] : []),
+    ...(quantiles
+      ? [{ query: keysBy(keys, parts.quantiles, merged), column: "quantile_keys" }]
+      : []),
     ...(quantiles ? [{ query: exactBy(keys, parts.quantiles), column: "quantile_exact_ms" }] : []),
     ...(parts.sketches ? [{ query: sketchBy(keys), column: "sketch" }] : []),
     ...(parts.users ? [{ query: distinctBy(keys, "users", merged), column: "active_users" }] : []),
-    ...(parts.agents ? [{ query: distinctBy(keys, "agents", merged), column: "active_agents" }] : []),
+    ...(parts.agents
+      ? [{ query: distinctBy(keys, "agents", merged), column: "active_agents" }]
+      : []),
   ];
   const extra = extras.map(({ column }) => column);
   const stacked = extras.map(({ query, column }) => {
-    const others = [...SUM_COLUMNS, ...extra].map((name) => (name === column ? sql`${sql.identifier(name)}` : sql`null`));
+    const others = [...SUM_COLUMNS, ...extra].map((name) =>
+      name === column ? sql`${sql.identifier(name)}` : sql`null`,
+    );
     return sql` union all select ${names(keys)}, ${list(others)} from (${query}) ${sql.identifier(column)}`;
   });
-  const typed: Record<string, SQL> = { quantile_keys: sql`null::int[]`, quantile_exact_ms: sql`null::bigint[]`, sketch: sql`null::text` };
-  const empty = extra.map((name) => sql`${typed[name] ?? sql`null::bigint`} as ${sql.identifier(name)}`);
+  const typed: Record<string, SQL> = {
+    quantile_keys: sql`null::int[]`,
+    quantile_exact_ms: sql`null::bigint[]`,
+    sketch: sql`null::text`,
+  };
+  const empty = extra.map(
+    (name) => sql`${typed[name] ?? sql`null::bigint`} as ${sql.identifier(name)}`,
+  );
   const first = sql`select ${names(keys)}, ${list([...SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`), ...empty])} from (${sumsBy(keys, parts)}) sums`;
   const result = STAT_COLUMNS.map((name) => {
     const absent = !SUM_COLUMNS.includes(name) && !extra.includes(name);

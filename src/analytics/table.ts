@@ -15,7 +15,8 @@ const KINDS = {
 } as const;
 
 export const measureColumn = (name: MeasureName) => ({ name, kind: KINDS[measureOf(name).unit] });
-export const isMeasure = (name: string): name is MeasureName => (MEASURE_NAMES as readonly string[]).includes(name);
+export const isMeasure = (name: string): name is MeasureName =>
+  (MEASURE_NAMES as readonly string[]).includes(name);
 
 /** The columns of a question's answer: bucket, groups, `other` for the groups past the limit, measures. */
 export function columnsOfQuery({ measures, group_by = [], granularity }: Query) {
@@ -23,7 +24,9 @@ export function columnsOfQuery({ measures, group_by = [], granularity }: Query) 
     ...(granularity ? [{ name: "bucket", kind: "timestamp" as const }] : []),
     ...group_by.map((name) => ({
       name,
-      kind: CLOCK_DIMENSIONS.some((clock) => clock === name) ? ("integer" as const) : ("text" as const),
+      kind: CLOCK_DIMENSIONS.some((clock) => clock === name)
+        ? ("integer" as const)
+        : ("text" as const),
     })),
     ...(group_by.length > 0 ? [{ name: "other", kind: "boolean" as const }] : []),
     ...[...new Set(measures)].map(measureColumn),
@@ -31,7 +34,10 @@ export function columnsOfQuery({ measures, group_by = [], granularity }: Query) 
 }
 
 /** An answer as rows of a table; one without buckets and groups is the row of its totals. */
-export function tableOf({ group_by = [], granularity }: Query, answer: Answer): Record<string, unknown>[] {
+export function tableOf(
+  { group_by = [], granularity }: Query,
+  answer: Answer,
+): Record<string, unknown>[] {
   if (granularity === undefined && group_by.length === 0) return [{ ...answer.totals }];
   return answer.rows.map(({ bucket, group, other, values }) => ({
     ...(bucket ? { bucket } : {}),

@@ -1,4 +1,11 @@
-import { createRemoteJWKSet, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
+import {
+  createRemoteJWKSet,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from "jose";
 import { z } from "zod";
 import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
@@ -37,7 +44,9 @@ function userOf(payload: JWTPayload): User {
   }
   const { sub, email, exp, permissions, role: global = "viewer", ...rest } = parsed.data;
   const listed = rest.workspaces ?? (rest.workspaceId ? [rest.workspaceId] : []);
-  const workspaces = new Map<string, Role>(Array.isArray(listed) ? listed.map((id) => [id, global]) : Object.entries(listed));
+  const workspaces = new Map<string, Role>(
+    Array.isArray(listed) ? listed.map((id) => [id, global]) : Object.entries(listed),
+  );
   return {
     kind: "user",
     id: sub,
@@ -71,7 +80,8 @@ async function verify(config: Config, token: string): Promise<JWTPayload> {
     return (await jwtVerify(token, key, options(SYMMETRIC))).payload;
   }
   if (ASYMMETRIC.includes(alg) && config.JWT_JWKS_URL) {
-    const keys = keySets.get(config.JWT_JWKS_URL) ?? createRemoteJWKSet(new URL(config.JWT_JWKS_URL));
+    const keys =
+      keySets.get(config.JWT_JWKS_URL) ?? createRemoteJWKSet(new URL(config.JWT_JWKS_URL));
     keySets.set(config.JWT_JWKS_URL, keys);
     return (await jwtVerify(token, keys, options(ASYMMETRIC))).payload;
   }
@@ -92,7 +102,11 @@ function isKeySetFault(error: unknown): boolean {
  * The user of a token. A token is checked once and remembered until it expires.
  * @throws AppError unauthenticated (expired, forged, for someone else, malformed), unavailable when the key set cannot be had
  */
-export async function authenticateToken(config: Config, token: string, nowMs: number): Promise<User> {
+export async function authenticateToken(
+  config: Config,
+  token: string,
+  nowMs: number,
+): Promise<User> {
   const known = remembered.get(token);
   if (known && known.config === config) {
     if (known.user.expiresAtMs > nowMs) return known.user;
@@ -107,9 +121,13 @@ export async function authenticateToken(config: Config, token: string, nowMs: nu
   } catch (error) {
     if (error instanceof AppError) throw error;
     if (error instanceof errors.JWTExpired) throw refused("The token has expired.", error);
-    if (error instanceof errors.JWTClaimValidationFailed) throw refused(`The token's ${error.claim} is not accepted.`, error);
+    if (error instanceof errors.JWTClaimValidationFailed)
+      throw refused(`The token's ${error.claim} is not accepted.`, error);
     if (isKeySetFault(error))
-      throw new AppError("unavailable", "keys_unavailable", "The key set cannot be reached.", { retryAfterSeconds: 5, cause: error });
+      throw new AppError("unavailable", "keys_unavailable", "The key set cannot be reached.", {
+        retryAfterSeconds: 5,
+        cause: error,
+      });
     throw refused("The token is not valid.", error);
   }
 }

@@ -13,7 +13,8 @@ export function bearerOf(header: string | undefined): string | undefined {
 export function authenticate(): MiddlewareHandler<AppEnv> {
   return async function authenticate(c, next) {
     const token = bearerOf(c.req.header("authorization"));
-    if (!token) throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (!token)
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     const ctx = c.get("ctx");
     ctx.actor = await authenticateToken(ctx.config, token, ctx.now());
     await next();
@@ -27,11 +28,20 @@ export function authenticate(): MiddlewareHandler<AppEnv> {
 export function workspaceOf(user: User, named: string | undefined, permission: Permission): string {
   const [first, ...others] = user.workspaces.keys();
   const workspaceId = named ?? user.workspaceId ?? (others.length === 0 ? first : undefined);
-  if (workspaceId === undefined) throw new AppError("malformed", "workspace_missing", "Name the workspace: workspace_id.");
+  if (workspaceId === undefined)
+    throw new AppError("malformed", "workspace_missing", "Name the workspace: workspace_id.");
   if (!user.workspaces.has(workspaceId))
-    throw new AppError("forbidden", "workspace_forbidden", "The token does not include this workspace.");
+    throw new AppError(
+      "forbidden",
+      "workspace_forbidden",
+      "The token does not include this workspace.",
+    );
   if (!may(user, workspaceId, permission))
-    throw new AppError("forbidden", "permission_missing", `This needs the permission ${permission}.`);
+    throw new AppError(
+      "forbidden",
+      "permission_missing",
+      `This needs the permission ${permission}.`,
+    );
   return workspaceId;
 }
 
@@ -39,7 +49,8 @@ export function workspaceOf(user: User, named: string | undefined, permission: P
 export function require(permission: Permission): MiddlewareHandler<AppEnv> {
   return async function require(c, next) {
     const { actor } = c.get("ctx");
-    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     c.set("workspaceId", workspaceOf(actor, c.req.query("workspace_id"), permission));
     await next();
   };
@@ -49,10 +60,14 @@ export function require(permission: Permission): MiddlewareHandler<AppEnv> {
 export function requireAny(permission: Permission): MiddlewareHandler<AppEnv> {
   return async function requireAny(c, next) {
     const { actor } = c.get("ctx");
-    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     const named = c.req.query("workspace_id");
     const first = [...actor.workspaces.keys()].find((id) => may(actor, id, permission));
-    c.set("workspaceId", named !== undefined || first === undefined ? workspaceOf(actor, named, permission) : first);
+    c.set(
+      "workspaceId",
+      named !== undefined || first === undefined ? workspaceOf(actor, named, permission) : first,
+    );
     await next();
   };
 }
@@ -64,9 +79,11 @@ export function requireAny(permission: Permission): MiddlewareHandler<AppEnv> {
 export function requireNamed(permission: Permission): MiddlewareHandler<AppEnv> {
   return async function requireNamed(c, next) {
     const { actor } = c.get("ctx");
-    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     const id = c.req.param("id") ?? "";
-    if (!actor.workspaces.has(id)) throw new AppError("not_found", "not_found", "There is no such workspace in the token.");
+    if (!actor.workspaces.has(id))
+      throw new AppError("not_found", "not_found", "There is no such workspace in the token.");
     c.set("workspaceId", workspaceOf(actor, id, permission));
     await next();
   };

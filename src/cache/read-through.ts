@@ -21,7 +21,11 @@ export interface Cache {
     load: () => Promise<CacheValue<N>>,
   ): Promise<Cached<CacheValue<N>>>;
   /** The answer of this isolate's memory, without waiting, if it is fresh. */
-  peek<N extends CacheName>(name: N, workspaceId: string, query: string): Cached<CacheValue<N>> | undefined;
+  peek<N extends CacheName>(
+    name: N,
+    workspaceId: string,
+    query: string,
+  ): Cached<CacheValue<N>> | undefined;
   /** The workspace's data changed: answers from before are not given again (elsewhere after at most `EPOCH_SECONDS`). */
   advance(workspaceId: string): void;
 }
@@ -62,7 +66,11 @@ function remember(key: string, entry: Entry): void {
   }
 }
 
-export function createCache(kv: KVNamespace, waitUntil: (work: Promise<unknown>) => void, log: Log): Cache {
+export function createCache(
+  kv: KVNamespace,
+  waitUntil: (work: Promise<unknown>) => void,
+  log: Log,
+): Cache {
   const quietly = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
       return await work();
@@ -93,7 +101,8 @@ export function createCache(kv: KVNamespace, waitUntil: (work: Promise<unknown>)
       await quietly("advance", () => kv.put(epochKey(workspaceId), value));
       await sleep(WRITE_INTERVAL_MS);
       const last = epochs.get(workspaceId);
-      if (last && last.value !== value) await quietly("advance", () => kv.put(epochKey(workspaceId), last.value));
+      if (last && last.value !== value)
+        await quietly("advance", () => kv.put(epochKey(workspaceId), last.value));
       if (last) last.writing = false;
     };
     waitUntil(write());
@@ -103,7 +112,11 @@ export function createCache(kv: KVNamespace, waitUntil: (work: Promise<unknown>)
     const { freshSeconds, staleSeconds, value: schema } = CACHES[name];
     const key = `${name}:${workspaceId}:${await epochOf(workspaceId)}:${query}`;
     const ageOf = (entry: Entry) => Date.now() - entry.at;
-    const answer = (entry: Entry, cached: boolean) => ({ value: entry.value as never, cached, ageMs: cached ? ageOf(entry) : 0 });
+    const answer = (entry: Entry, cached: boolean) => ({
+      value: entry.value as never,
+      cached,
+      ageMs: cached ? ageOf(entry) : 0,
+    });
 
     const fresh = () => {
       const running = loading.get(key);
@@ -112,7 +125,11 @@ export function createCache(kv: KVNamespace, waitUntil: (work: Promise<unknown>)
         const entry = { at: Date.now(), value: await load() };
         const text = JSON.stringify(entry);
         if (text.length <= MAX_REMEMBERED_CHARS) remember(key, entry);
-        waitUntil(quietly("put", async () => kv.put(await kvKey(key), text, { expirationTtl: Math.max(60, staleSeconds) })));
+        waitUntil(
+          quietly("put", async () =>
+            kv.put(await kvKey(key), text, { expirationTtl: Math.max(60, staleSeconds) }),
+          ),
+        );
         return entry;
       })();
       const mine = { since: Date.now(), entry: started };
@@ -143,7 +160,9 @@ export function createCache(kv: KVNamespace, waitUntil: (work: Promise<unknown>)
     const entry = memory.get(`${name}:${workspaceId}:${epoch.value}:${query}`);
     if (!entry) return undefined;
     const ageMs = Date.now() - entry.at;
-    return ageMs > CACHES[name].freshSeconds * 1000 ? undefined : { value: entry.value as never, cached: true, ageMs };
+    return ageMs > CACHES[name].freshSeconds * 1000
+      ? undefined
+      : { value: entry.value as never, cached: true, ageMs };
   };
 
   return { read, peek, advance };

@@ -58,7 +58,10 @@ async function guarded<T>(run: () => Promise<T>): Promise<T> {
         continue;
       }
       if (!isUnavailable(error)) throw error;
-      throw new AppError("unavailable", "database_unavailable", "The database cannot be reached.", { retryAfterSeconds: 5, cause: error });
+      throw new AppError("unavailable", "database_unavailable", "The database cannot be reached.", {
+        retryAfterSeconds: 5,
+        cause: error,
+      });
     }
   }
 }

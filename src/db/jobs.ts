@@ -54,7 +54,11 @@ export async function claimJob<T>(
 }
 
 /** Changes a job that this attempt still holds. @throws ClaimLost */
-export async function changeJob({ db, table }: Jobs, claimed: Claimed, changes: SQL): Promise<void> {
+export async function changeJob(
+  { db, table }: Jobs,
+  claimed: Claimed,
+  changes: SQL,
+): Promise<void> {
   const rows = await db.query({
     sql: sql`update ${from(table)} set ${changes} where ${one(claimed)} and e.claim = ${claimed.token} and e.status = 'running' returning e.id`,
     row: z.unknown(),
@@ -64,13 +68,22 @@ export async function changeJob({ db, table }: Jobs, claimed: Claimed, changes: 
 
 /** @param changes what the table keeps of a finished job */
 export const finishJob = (jobs: Jobs, claimed: Claimed, changes: SQL, retentionDays: number) =>
-  changeJob(jobs, claimed, sql`status = 'done', ${over}, expires_at = now() + make_interval(days => ${retentionDays}::int), ${changes}`);
+  changeJob(
+    jobs,
+    claimed,
+    sql`status = 'done', ${over}, expires_at = now() + make_interval(days => ${retentionDays}::int), ${changes}`,
+  );
 
 export const failJob = (jobs: Jobs, claimed: Claimed, code: string, message: string) =>
-  changeJob(jobs, claimed, sql`status = 'failed', error_code = ${code}, error_message = ${message}, ${over}`);
+  changeJob(
+    jobs,
+    claimed,
+    sql`status = 'failed', error_code = ${code}, error_message = ${message}, ${over}`,
+  );
 
 /** Ends this attempt and leaves the job to the next one. */
-export const releaseJob = (jobs: Jobs, claimed: Claimed) => changeJob(jobs, claimed, sql`lease_until = now() - interval '1 second'`);
+export const releaseJob = (jobs: Jobs, claimed: Claimed) =>
+  changeJob(jobs, claimed, sql`lease_until = now() - interval '1 second'`);
 
 /** Marks a job that was given up; one that is over, or that somebody works on, stays as it is. */
 export async function giveUpJob({ db, table }: Jobs, job: JobId, message: string): Promise<void> {
@@ -92,13 +105,19 @@ export async function cancelJob({ db, table }: Jobs, job: JobId): Promise<boolea
 
 /** Whether nobody will go on with a job: it was cancelled, or is not there. */
 export async function isGone({ db, table }: Jobs, job: JobId): Promise<boolean> {
-  const [row] = await db.query({ sql: sql`select e.status from ${from(table)} where ${one(job)}`, row: z.object({ status: z.string() }) });
+  const [row] = await db.query({
+    sql: sql`select e.status from ${from(table)} where ${one(job)}`,
+    row: z.object({ status: z.string() }),
+  });
   return row === undefined || row.status === "cancelled";
 }
 
 /** Takes a job off the list. @returns whether it was there */
 export async function deleteJob({ db, table }: Jobs, job: JobId): Promise<boolean> {
-  const rows = await db.query({ sql: sql`delete from ${from(table)} where ${one(job)} returning e.id`, row: z.unknown() });
+  const rows = await db.query({
+    sql: sql`delete from ${from(table)} where ${one(job)} returning e.id`,
+    row: z.unknown(),
+  });
   return rows.length > 0;
 }
 
@@ -120,8 +139,10 @@ export async function lostJobs({ db, table }: Jobs) {
 }
 
 /** Files are gone at their time, even before somebody removes them. */
-export const isExpired = ({ status, expires_at }: { status: string; expires_at: string | null }, nowMs: number) =>
-  status === "expired" || (expires_at !== null && Date.parse(expires_at) <= nowMs);
+export const isExpired = (
+  { status, expires_at }: { status: string; expires_at: string | null },
+  nowMs: number,
+) => status === "expired" || (expires_at !== null && Date.parse(expires_at) <= nowMs);
 
 /** Jobs whose files have been kept long enough. */
 export function expiredJobs({ db, table }: Jobs) {
@@ -133,5 +154,8 @@ export function expiredJobs({ db, table }: Jobs) {
 
 /** Marks a job whose files are gone; before that it is found again. */
 export async function markExpired({ db, table }: Jobs, job: JobId): Promise<void> {
-  await db.query({ sql: sql`update ${from(table)} set status = 'expired' where ${one(job)} and e.status = 'done'`, row: z.unknown() });
+  await db.query({
+    sql: sql`update ${from(table)} set status = 'expired' where ${one(job)} and e.status = 'done'`,
+    row: z.unknown(),
+  });
 }

@@ -46,7 +46,9 @@ export function decodeCursor(cursor: string, length: number): string[] {
     if (
       Array.isArray(position) &&
       position.length === length &&
-      position.every((item) => typeof item === "string" && !item.includes("\0") && item.isWellFormed())
+      position.every(
+        (item) => typeof item === "string" && !item.includes("\0") && item.isWellFormed(),
+      )
     )
       return position;
   } catch {
@@ -55,17 +57,25 @@ export function decodeCursor(cursor: string, length: number): string[] {
   throw notOfThisList();
 }
 
-const notOfThisList = () => impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+const notOfThisList = () =>
+  impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
 
 /** @throws AppError impossible for a range that is empty or reversed */
-export function inOrder({ from, to }: { from?: number | undefined; to?: number | undefined }): void {
+export function inOrder({
+  from,
+  to,
+}: {
+  from?: number | undefined;
+  to?: number | undefined;
+}): void {
   if (from !== undefined && to !== undefined && from >= to)
     throw impossible("query.to", "range_reversed", "The range must end after it starts.");
 }
 
 /** @throws AppError impossible for both ways to page at once */
 export function oneWay({ cursor, skip }: Partial<Paging>): void {
-  if (cursor !== undefined && skip !== undefined) throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
+  if (cursor !== undefined && skip !== undefined)
+    throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
 }
 
 const counted = z.object({ total: z.number() });
@@ -74,7 +84,11 @@ const counted = z.object({ total: z.number() });
  * One page of a list by time: by keyset, so that rows that arrive meanwhile shift nothing, or by offset when `skip` is given.
  * @throws AppError impossible for a cursor of another list, or with `skip`
  */
-export async function listByTime<T extends { id: string }>(db: Db, { from, columns, row, where, time, timeOf }: Listed<T>, query: Paging) {
+export async function listByTime<T extends { id: string }>(
+  db: Db,
+  { from, columns, row, where, time, timeOf }: Listed<T>,
+  query: Paging,
+) {
   const at = sql`e.${sql.identifier(time)}`;
   const conditions = [...where];
   oneWay(query);
@@ -94,8 +108,15 @@ export async function listByTime<T extends { id: string }>(db: Db, { from, colum
   const last = data.at(-1);
   const hasMore = rows.length > query.limit;
   const total = query.include_total
-    ? await db.query({ sql: sql`select count(*) as total from ${from} where ${sql.join(where, sql` and `)}`, row: counted })
+    ? await db.query({
+        sql: sql`select count(*) as total from ${from} where ${sql.join(where, sql` and `)}`,
+        row: counted,
+      })
     : undefined;
-  const page = { limit: query.limit, next_cursor: hasMore && last ? encodeCursor([time, timeOf(last), last.id]) : null, has_more: hasMore };
+  const page = {
+    limit: query.limit,
+    next_cursor: hasMore && last ? encodeCursor([time, timeOf(last), last.id]) : null,
+    has_more: hasMore,
+  };
   return { data, page: total ? { ...page, total: total[0]?.total ?? 0 } : page };
 }

@@ -16,7 +16,11 @@ const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be HH:MM");
 export const recurrence = z.union([
   z.strictObject({ frequency: z.literal("daily"), time }),
   z.strictObject({ frequency: z.literal("weekly"), time, day_of_week: z.int().min(1).max(7) }),
-  z.strictObject({ frequency: z.enum(["monthly", "quarterly"]), time, day_of_month: z.int().min(1).max(31) }),
+  z.strictObject({
+    frequency: z.enum(["monthly", "quarterly"]),
+    time,
+    day_of_month: z.int().min(1).max(31),
+  }),
   z.strictObject({ cron: z.string().min(9).max(128) }),
 ]);
 
@@ -43,9 +47,15 @@ export type ScheduleInput = Pick<Schedule, "name" | "target_id" | "recurrence"> 
 
 /** @throws AppError impossible for a zone that is none, and for a schedule that never fires */
 function firstRun(of: Recurrence, timezone: string, now: EpochUs): string {
-  if (!isTimeZone(timezone)) throw impossible("timezone", "unknown_timezone", `"${timezone}" is not a time zone of the IANA database.`);
+  if (!isTimeZone(timezone))
+    throw impossible(
+      "timezone",
+      "unknown_timezone",
+      `"${timezone}" is not a time zone of the IANA database.`,
+    );
   const next = nextRun(of, timezone, now);
-  if (next === undefined) throw impossible("recurrence", "never_fires", "This schedule never fires.");
+  if (next === undefined)
+    throw impossible("recurrence", "never_fires", "This schedule never fires.");
   return formatInstant(next);
 }
 
@@ -54,7 +64,14 @@ export function listSchedules({ db, kind }: Schedules, workspaceId: string, quer
   const where = [inWorkspace(workspaceId, "e"), sql`e.kind = ${kind}`];
   return listByTime(
     db,
-    { from: sql`schedules e`, columns: COLUMNS, row: scheduleRow, where, time: "created_at", timeOf: (each) => each.created_at },
+    {
+      from: sql`schedules e`,
+      columns: COLUMNS,
+      row: scheduleRow,
+      where,
+      time: "created_at",
+      timeOf: (each) => each.created_at,
+    },
     query,
   );
 }
@@ -98,7 +115,11 @@ export async function replaceSchedule(
 }
 
 /** @throws AppError not_found */
-export async function deleteSchedule({ db, kind }: Schedules, workspaceId: string, id: string): Promise<void> {
+export async function deleteSchedule(
+  { db, kind }: Schedules,
+  workspaceId: string,
+  id: string,
+): Promise<void> {
   const rows = await db.query({
     sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning e.id`,
     row: z.unknown(),
@@ -135,7 +156,10 @@ export async function startDue(
       const run = dueRun(of, timezone, parseInstant(next_run_at) ?? 0, now);
       if (!run) continue;
       await start({ ...schedule, due: run.due }, `${id}-${run.due / 1000}`);
-      const next = run.next === undefined ? sql`e.next_run_at, enabled = false` : sql`${formatInstant(run.next)}::timestamptz`;
+      const next =
+        run.next === undefined
+          ? sql`e.next_run_at, enabled = false`
+          : sql`${formatInstant(run.next)}::timestamptz`;
       await db.query({
         sql: sql`update schedules e set last_run_at = ${formatInstant(run.due)}::timestamptz, next_run_at = ${next}
           where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id} and e.next_run_at = ${next_run_at}::timestamptz`,

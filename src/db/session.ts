@@ -6,7 +6,11 @@ import { type Db, objectsOf, parsers, type Statement, toText } from "./client.ts
  * is too long for one round trip. Nothing of it outlives the call; a lost connection throws.
  * @param endpoint origin of the local endpoint that stands in for Neon's, if any
  */
-export async function withSnapshot<T>(databaseUrl: string, endpoint: string | undefined, work: (db: Db) => Promise<T>): Promise<T> {
+export async function withSnapshot<T>(
+  databaseUrl: string,
+  endpoint: string | undefined,
+  work: (db: Db) => Promise<T>,
+): Promise<T> {
   if (endpoint) {
     neonConfig.wsProxy = () => `${new URL(endpoint).host}/v2`;
     neonConfig.useSecureWebSocket = false;
@@ -24,7 +28,13 @@ export async function withSnapshot<T>(databaseUrl: string, endpoint: string | un
       const { text, params } = toText(statement.sql);
       const name = names.get(text) ?? `s${names.size}`;
       names.set(text, name);
-      const { fields, rows } = await client.query({ name, text, values: params, rowMode: "array", types: parsers });
+      const { fields, rows } = await client.query({
+        name,
+        text,
+        values: params,
+        rowMode: "array",
+        types: parsers,
+      });
       return objectsOf({ fields, rows }).map((row) => statement.row.parse(row));
     };
     const transaction = async (statements: Statement<unknown>[]) => {

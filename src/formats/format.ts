@@ -45,7 +45,10 @@ export interface Format {
 }
 
 /** Chunks of a file that cannot be entered in its middle: every attempt makes it from its first byte. */
-export async function* fromStart(bytes: ReadableStream<Uint8Array>, rows: () => number): AsyncGenerator<Chunk> {
+export async function* fromStart(
+  bytes: ReadableStream<Uint8Array>,
+  rows: () => number,
+): AsyncGenerator<Chunk> {
   for await (const each of bytes) yield { bytes: each, rows: rows(), from: () => START };
 }
 
@@ -77,7 +80,11 @@ interface Text {
 /** A format whose pages are texts that follow each other: any of them can be made alone. */
 export function textFormat({ head, body, tail }: Text): Format["encode"] {
   const encoder = new TextEncoder();
-  async function* encode(pages: AsyncIterable<Page>, options: Options, from: Resume): AsyncGenerator<Chunk> {
+  async function* encode(
+    pages: AsyncIterable<Page>,
+    options: Options,
+    from: Resume,
+  ): AsyncGenerator<Chunk> {
     let here = from;
     for await (const { rows, after } of pages) {
       const start = here;
@@ -85,7 +92,11 @@ export function textFormat({ head, body, tail }: Text): Format["encode"] {
         const first = start.rows + row === 0;
         const slice = rows.slice(row, row + TEXT_ROWS);
         const text = `${first ? head(options) : ""}${body(slice, options, first)}`;
-        yield { bytes: encoder.encode(text), rows: start.rows + row + slice.length, from: () => start };
+        yield {
+          bytes: encoder.encode(text),
+          rows: start.rows + row + slice.length,
+          from: () => start,
+        };
       }
       here = { after, rows: start.rows + rows.length, state: null };
     }
@@ -94,5 +105,6 @@ export function textFormat({ head, body, tail }: Text): Format["encode"] {
     const end = `${empty ? head(options) : ""}${tail(empty)}`;
     if (end !== "") yield { bytes: encoder.encode(end), rows: last.rows, from: () => last };
   }
-  return (pages, options, from) => (options.gzip ? gzipped(encode(pages, options, START)) : encode(pages, options, from));
+  return (pages, options, from) =>
+    options.gzip ? gzipped(encode(pages, options, START)) : encode(pages, options, from);
 }

@@ -18,9 +18,12 @@ const GROUP_CHARS = 2 * 1024 * 1024;
 const MAX_SHARED = 256;
 
 const TAG = "big:";
-const packed = (group: RowGroup): string => JSON.stringify(group, (_, each) => (typeof each === "bigint" ? `${TAG}${each}` : each));
+const packed = (group: RowGroup): string =>
+  JSON.stringify(group, (_, each) => (typeof each === "bigint" ? `${TAG}${each}` : each));
 const unpacked = (text: string): RowGroup =>
-  JSON.parse(text, (_, each) => (typeof each === "string" && each.startsWith(TAG) ? BigInt(each.slice(TAG.length)) : each));
+  JSON.parse(text, (_, each) =>
+    typeof each === "string" && each.startsWith(TAG) ? BigInt(each.slice(TAG.length)) : each,
+  );
 
 /** Physical and logical types (Apache Parquet, LogicalTypes.md). */
 function elementOf({ name, kind }: Column): SchemaElement {
@@ -33,7 +36,14 @@ function elementOf({ name, kind }: Column): SchemaElement {
     case "boolean":
       return { ...optional, type: "BOOLEAN" };
     case "decimal":
-      return { ...optional, type: "FIXED_LEN_BYTE_ARRAY", type_length: 16, converted_type: "DECIMAL", scale: DECIMAL_SCALE, precision: 38 };
+      return {
+        ...optional,
+        type: "FIXED_LEN_BYTE_ARRAY",
+        type_length: 16,
+        converted_type: "DECIMAL",
+        scale: DECIMAL_SCALE,
+        precision: 38,
+      };
     case "timestamp":
       return {
         ...optional,
@@ -63,7 +73,8 @@ class Gathered {
 
   constructor(column: Column) {
     this.#column = column;
-    const isNumber = column.kind === "integer" || column.kind === "float" || column.kind === "timestamp";
+    const isNumber =
+      column.kind === "integer" || column.kind === "float" || column.kind === "timestamp";
     this.#numbers = isNumber ? new Float64Array(GROUP_ROWS) : null;
   }
 
@@ -99,9 +110,17 @@ class Gathered {
       offsetIndex: false,
       get data(): unknown[] {
         if (!numbers)
-          return values.slice(0, rows).map((value) => (column.kind === "decimal" && value !== null ? toMicros(String(value)) : value));
-        const present = Array.from(numbers.subarray(0, rows), (value) => (Number.isNaN(value) ? null : value));
-        return column.kind === "float" ? present : present.map((value) => (value === null ? null : BigInt(value)));
+          return values
+            .slice(0, rows)
+            .map((value) =>
+              column.kind === "decimal" && value !== null ? toMicros(String(value)) : value,
+            );
+        const present = Array.from(numbers.subarray(0, rows), (value) =>
+          Number.isNaN(value) ? null : value,
+        );
+        return column.kind === "float"
+          ? present
+          : present.map((value) => (value === null ? null : BigInt(value)));
       },
     };
   }
@@ -123,8 +142,16 @@ export const parquet: Format = {
   async *encode(pages, { columns }, from) {
     const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
     const bytes = new ByteWriter();
-    const schema: SchemaElement[] = [{ name: "root", num_children: columns.length }, ...columns.map(elementOf)];
-    const file = new ParquetWriter({ writer: bytes, schema, statistics: false, createdBy: "shadower-analytics" });
+    const schema: SchemaElement[] = [
+      { name: "root", num_children: columns.length },
+      ...columns.map(elementOf),
+    ];
+    const file = new ParquetWriter({
+      writer: bytes,
+      schema,
+      statistics: false,
+      createdBy: "shadower-analytics",
+    });
     // The writer's own buffer: what comes out is valid until the next chunk is asked for.
     const taken = () => {
       const part = bytes.getBytes();
@@ -143,7 +170,8 @@ export const parquet: Format = {
     const here = () => {
       const [known, count] = [{ after, rows: done, offset }, groups.length];
       return (): Resume => {
-        const state: Footer | null = known.rows === 0 ? null : { offset: known.offset, groups: groups.slice(0, count) };
+        const state: Footer | null =
+          known.rows === 0 ? null : { offset: known.offset, groups: groups.slice(0, count) };
         return { after: known.after, rows: known.rows, state };
       };
     };
@@ -151,7 +179,10 @@ export const parquet: Format = {
     let [rows, position] = [0, from.after];
     const written = async (): Promise<Chunk> => {
       const start = here();
-      await file.write({ columnData: gathered.map((column) => column.source()), rowGroupSize: rows });
+      await file.write({
+        columnData: gathered.map((column) => column.source()),
+        rowGroupSize: rows,
+      });
       groups.push(...file.row_groups.map(packed));
       for (const column of gathered) column.clear();
       [after, done, offset] = [position, done + rows, bytes.offset];
@@ -159,7 +190,8 @@ export const parquet: Format = {
       return { bytes: taken(), rows: done, from: start };
     };
     for await (const page of pages) {
-      for (const row of page.rows) for (const [index, { name }] of columns.entries()) gathered[index]?.add(row[name]);
+      for (const row of page.rows)
+        for (const [index, { name }] of columns.entries()) gathered[index]?.add(row[name]);
       [rows, position] = [rows + page.rows.length, page.after];
       const chars = gathered.reduce((sum, column) => sum + column.chars, 0);
       if (rows + parquet.pageRows > GROUP_ROWS || chars >= GROUP_CHARS) yield await written();

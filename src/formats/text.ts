@@ -5,16 +5,21 @@ import { type Format, type Options, textFormat } from "./format.ts";
 /** What a spreadsheet takes for the begin of a formula (OWASP, CSV Injection). */
 const FORMULA = /^[=+\-@\t\r]/;
 
-const safe = (text: string, neutralize: boolean) => (neutralize && FORMULA.test(text) ? `'${text}` : text);
+const safe = (text: string, neutralize: boolean) =>
+  neutralize && FORMULA.test(text) ? `'${text}` : text;
 
 /** Numbers and times are no formulas, whatever they begin with. */
 function cellOf(value: unknown, { kind }: Column, neutralize: boolean): unknown {
   const text = typeof value === "object" && value !== null ? JSON.stringify(value) : value;
-  return typeof text === "string" && (kind === "text" || kind === "json") ? safe(text, neutralize) : text;
+  return typeof text === "string" && (kind === "text" || kind === "json")
+    ? safe(text, neutralize)
+    : text;
 }
 
-const lines = (data: unknown[][]) => (data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n" })}\r\n`);
-const header = (columns: readonly Column[], neutralize: boolean) => lines([columns.map(({ name }) => safe(name, neutralize))]);
+const lines = (data: unknown[][]) =>
+  data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n" })}\r\n`;
+const header = (columns: readonly Column[], neutralize: boolean) =>
+  lines([columns.map(({ name }) => safe(name, neutralize))]);
 const body = (rows: readonly Row[], columns: readonly Column[], neutralize: boolean) =>
   lines(rows.map((row) => columns.map((column) => cellOf(row[column.name], column, neutralize))));
 
@@ -62,7 +67,10 @@ export const json: Format = {
   pageRows: 150,
   encode: textFormat({
     head: () => "[",
-    body: (rows, options, first) => rows.map((row, index) => `${first && index === 0 ? "\n" : ",\n"}${objectOf(row, options)}`).join(""),
+    body: (rows, options, first) =>
+      rows
+        .map((row, index) => `${first && index === 0 ? "\n" : ",\n"}${objectOf(row, options)}`)
+        .join(""),
     tail: () => "\n]\n",
   }),
 };

@@ -7,15 +7,29 @@ import { type Format, fromStart, type Page } from "./format.ts";
 const MAX_ROWS = 1_048_575;
 /** What a cell may hold at most. */
 const MAX_CELL = 32_767;
-const WIDTHS: Record<Kind, number> = { text: 24, integer: 12, float: 14, decimal: 16, timestamp: 24, boolean: 8, json: 40 };
-const FORMATS: Partial<Record<Kind, string>> = { integer: "0", decimal: "0.000000", timestamp: "yyyy-mm-dd hh:mm:ss.000" };
+const WIDTHS: Record<Kind, number> = {
+  text: 24,
+  integer: 12,
+  float: 14,
+  decimal: 16,
+  timestamp: 24,
+  boolean: 8,
+  json: 40,
+};
+const FORMATS: Partial<Record<Kind, string>> = {
+  integer: "0",
+  decimal: "0.000000",
+  timestamp: "yyyy-mm-dd hh:mm:ss.000",
+};
 
 function cellOf(value: unknown, { kind }: Column): CellValue {
   if (value === null || value === undefined) return null;
   if (kind === "timestamp") return new Date(Math.floor((parseInstant(String(value)) ?? 0) / 1000));
   if (kind === "decimal") return Number(value);
   if (kind === "json") return JSON.stringify(value).slice(0, MAX_CELL);
-  return typeof value === "number" || typeof value === "boolean" ? value : String(value).slice(0, MAX_CELL);
+  return typeof value === "number" || typeof value === "boolean"
+    ? value
+    : String(value).slice(0, MAX_CELL);
 }
 
 function columnOf({ name, kind }: Column) {
@@ -37,7 +51,10 @@ export async function workbookOf(sheets: readonly Sheet[]): Promise<Uint8Array> 
     sheets: sheets.map(({ name, columns, rows }) => ({
       name,
       columns: columns.map(columnOf),
-      rows: [columns.map((column) => column.name), ...rows.map((row) => columns.map((column) => cellOf(row[column.name], column)))],
+      rows: [
+        columns.map((column) => column.name),
+        ...rows.map((row) => columns.map((column) => cellOf(row[column.name], column))),
+      ],
       freezePane: { rows: 1 },
     })),
   });
@@ -55,7 +72,8 @@ export const xlsx: Format = {
     let done = 0;
     async function* rowsOf(of: AsyncIterable<Page>) {
       for await (const { rows } of of) {
-        for (const row of rows) yield columns.map((column) => cellOf((row as Row)[column.name], column));
+        for (const row of rows)
+          yield columns.map((column) => cellOf((row as Row)[column.name], column));
         done += rows.length;
       }
     }

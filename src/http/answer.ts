@@ -15,7 +15,9 @@ const HEADERS = { "content-type": "application/json", "cache-control": "private,
 
 /** `meta.cached` and `meta.age_ms` close the stored text: `meta` is the last field of the body and an object. */
 function respond(body: string, cached: boolean, ageMs: number) {
-  return new Response(`${body.slice(0, -2)},"cached":${cached},"age_ms":${ageMs}}}`, { headers: HEADERS }) as never;
+  return new Response(`${body.slice(0, -2)},"cached":${cached},"age_ms":${ageMs}}}`, {
+    headers: HEADERS,
+  }) as never;
 }
 
 /**
@@ -39,7 +41,9 @@ export async function cachedAnswer(
   const key = `${name}?${JSON.stringify(rest)}`;
   const held = ctx.cache.peek("answer", workspaceId, key);
   if (held) return respond(held.value.body, true, held.ageMs);
-  const { value, cached, ageMs } = await ctx.cache.read("answer", workspaceId, key, async () => ({ body: await body() }));
+  const { value, cached, ageMs } = await ctx.cache.read("answer", workspaceId, key, async () => ({
+    body: await body(),
+  }));
   return respond(value.body, cached, ageMs);
 }
 
@@ -60,7 +64,11 @@ export function csvAnswer(
   const next = new URL(c.req.url);
   next.searchParams.delete("skip");
   next.searchParams.set("cursor", cursor ?? "");
-  const headers = { "content-type": "text/csv; charset=utf-8", "cache-control": "private, no-store", vary: "accept" };
+  const headers = {
+    "content-type": "text/csv; charset=utf-8",
+    "cache-control": "private, no-store",
+    vary: "accept",
+  };
   return new Response(csvOf(columns, rows), {
     headers: cursor === null ? headers : { ...headers, link: `<${next.href}>; rel="next"` },
   }) as never;

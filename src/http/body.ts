@@ -7,7 +7,11 @@ export const MAX_JSON_BYTES = 10 * 1024 * 1024;
 const MAX_JSON_PARTS = 1_000_000;
 
 function tooLarge(maxBytes: number): AppError {
-  return new AppError("too_large", "body_too_large", `The body must be at most ${maxBytes} bytes; send NDJSON for more.`);
+  return new AppError(
+    "too_large",
+    "body_too_large",
+    `The body must be at most ${maxBytes} bytes; send NDJSON for more.`,
+  );
 }
 
 function partsOf(text: string): number {
@@ -27,7 +31,8 @@ export function decodedBody(request: Request): ReadableStream<Uint8Array> {
   const body = request.body ?? new ReadableStream({ start: (controller) => controller.close() });
   const coding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (coding === "identity") return body;
-  if (coding === "gzip" || coding === "x-gzip") return body.pipeThrough(new DecompressionStream("gzip"));
+  if (coding === "gzip" || coding === "x-gzip")
+    return body.pipeThrough(new DecompressionStream("gzip"));
   throw new AppError("unsupported", "content_coding", "Content-Encoding may be gzip or nothing.");
 }
 
@@ -36,7 +41,8 @@ async function bytesOf(request: Request, maxBytes: number): Promise<Uint8Array> 
   const announced = Number(request.headers.get("content-length") ?? Number.NaN);
   if (announced > maxBytes) throw tooLarge(maxBytes);
   // A body of a known length and without a coding needs no watching; most are small, and a walk over chunks costs more than they do.
-  if (announced <= maxBytes && !request.headers.has("content-encoding")) return new Uint8Array(await request.arrayBuffer());
+  if (announced <= maxBytes && !request.headers.has("content-encoding"))
+    return new Uint8Array(await request.arrayBuffer());
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of decodedBody(request)) {
@@ -53,9 +59,15 @@ async function bytesOf(request: Request, maxBytes: number): Promise<Uint8Array> 
  */
 export async function readJson(request: Request, maxBytes = MAX_JSON_BYTES): Promise<unknown> {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(await bytesOf(request, maxBytes));
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(
+      await bytesOf(request, maxBytes),
+    );
     if (partsOf(text) > MAX_JSON_PARTS) {
-      throw new AppError("too_large", "too_many_values", `The body must have at most ${MAX_JSON_PARTS} values; send NDJSON for more.`);
+      throw new AppError(
+        "too_large",
+        "too_many_values",
+        `The body must have at most ${MAX_JSON_PARTS} values; send NDJSON for more.`,
+      );
     }
     return JSON.parse(text);
   } catch (error) {

@@ -28,7 +28,9 @@ export const problem = z
     detail: z.string(),
     code: z.string(),
     request_id: z.string(),
-    errors: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+    errors: z
+      .array(z.object({ path: z.string(), code: z.string(), message: z.string() }))
+      .optional(),
   })
   .openapi("Problem");
 
@@ -36,7 +38,9 @@ export const problem = z
 export function problems(...kinds: ErrorKind[]) {
   const all: ErrorKind[] = ["unauthenticated", "forbidden", "unavailable", ...kinds];
   const content = { "application/problem+json": { schema: problem } };
-  return Object.fromEntries(all.map((kind) => [KINDS[kind].status, { description: KINDS[kind].title, content }]));
+  return Object.fromEntries(
+    all.map((kind) => [KINDS[kind].status, { description: KINDS[kind].title, content }]),
+  );
 }
 
 export interface Problem {
@@ -53,8 +57,19 @@ export function problemResponse(
   { status, title, detail, code, errors }: Problem,
   headers: Record<string, string> = {},
 ): Response {
-  const body = { type: "about:blank", title, status, detail, code, request_id: requestId, ...(errors?.length ? { errors } : {}) };
-  return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json", ...headers } });
+  const body = {
+    type: "about:blank",
+    title,
+    status,
+    detail,
+    code,
+    request_id: requestId,
+    ...(errors?.length ? { errors } : {}),
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/problem+json", ...headers },
+  });
 }
 
 /** The one renderer of everything that is thrown. An unknown failure says nothing of its inside; the log has it. */
@@ -63,17 +78,44 @@ export function renderError(error: unknown, c: HonoContext<AppEnv>): Response {
   if (error instanceof AppError) {
     const { status, title } = KINDS[error.kind];
     if (status >= 500) c.get("ctx")?.log.error("unavailable", error.cause ?? error);
-    const headers: Record<string, string> = error.retryAfterSeconds === undefined ? {} : { "retry-after": String(error.retryAfterSeconds) };
+    const headers: Record<string, string> =
+      error.retryAfterSeconds === undefined
+        ? {}
+        : { "retry-after": String(error.retryAfterSeconds) };
     if (status === 401) headers["www-authenticate"] = "Bearer";
-    return problemResponse(requestId, { status, title, detail: error.message, code: error.code, errors: error.errors }, headers);
+    return problemResponse(
+      requestId,
+      { status, title, detail: error.message, code: error.code, errors: error.errors },
+      headers,
+    );
   }
   if (error instanceof HTTPException && error.status < 500) {
-    const kind = (Object.keys(KINDS) as ErrorKind[]).find((name) => KINDS[name].status === error.status) ?? "malformed";
+    const kind =
+      (Object.keys(KINDS) as ErrorKind[]).find((name) => KINDS[name].status === error.status) ??
+      "malformed";
     const code = kind === "unsupported" ? "media_type" : kind;
-    return problemResponse(requestId, { ...KINDS[kind], status: error.status as ContentfulStatusCode, detail: error.message, code });
+    return problemResponse(requestId, {
+      ...KINDS[kind],
+      status: error.status as ContentfulStatusCode,
+      detail: error.message,
+      code,
+    });
   }
   const log = c.get("ctx")?.log;
   if (log) log.error("unhandled", error);
-  else console.error(JSON.stringify({ level: "error", event: "unhandled", request_id: requestId, message: String(error) }));
-  return problemResponse(requestId, { status: 500, title: "Internal server error", detail: "Internal error", code: "internal_error" });
+  else
+    console.error(
+      JSON.stringify({
+        level: "error",
+        event: "unhandled",
+        request_id: requestId,
+        message: String(error),
+      }),
+    );
+  return problemResponse(requestId, {
+    status: 500,
+    title: "Internal server error",
+    detail: "Internal error",
+    code: "internal_error",
+  });
 }

@@ -4,8 +4,12 @@ import { ID_PATTERN } from "../lib/ids.ts";
 import { DAY_US, type EpochUs, parseInstant } from "../lib/time.ts";
 
 /** Fields that items of several kinds have, and their limits. */
-export const idInput = z.string().regex(ID_PATTERN, "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -");
-export const timeInput = z.string().openapi({ format: "date-time", example: "2026-03-01T12:00:00Z" });
+export const idInput = z
+  .string()
+  .regex(ID_PATTERN, "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -");
+export const timeInput = z
+  .string()
+  .openapi({ format: "date-time", example: "2026-03-01T12:00:00Z" });
 
 const UNSTORABLE = "must be well-formed text without NUL";
 /** PostgreSQL's text cannot hold NUL, and a lone surrogate is no character. */
@@ -22,11 +26,19 @@ const UNSTORABLE_ESCAPE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 const encoder = new TextEncoder();
 
 /** The moment of a fact: an RFC 3339 time from `firstYear` on, at most 24 hours ahead of the server's clock. */
-export function timeOf(path: string, text: string, nowMs: number, firstYear = 2000): EpochUs | FieldError {
+export function timeOf(
+  path: string,
+  text: string,
+  nowMs: number,
+  firstYear = 2000,
+): EpochUs | FieldError {
   const at = parseInstant(text);
-  if (at === undefined) return { path, code: "invalid_time", message: "must be an RFC 3339 time with an offset" };
-  if (at < Date.UTC(firstYear, 0, 1) * 1000) return { path, code: "too_early", message: `must not be before ${firstYear}-01-01` };
-  if (at > nowMs * 1000 + DAY_US) return { path, code: "too_late", message: "must not be more than 24 hours ahead" };
+  if (at === undefined)
+    return { path, code: "invalid_time", message: "must be an RFC 3339 time with an offset" };
+  if (at < Date.UTC(firstYear, 0, 1) * 1000)
+    return { path, code: "too_early", message: `must not be before ${firstYear}-01-01` };
+  if (at > nowMs * 1000 + DAY_US)
+    return { path, code: "too_late", message: "must not be more than 24 hours ahead" };
   return at;
 }
 
@@ -34,17 +46,29 @@ export function timeOf(path: string, text: string, nowMs: number, firstYear = 20
 function isTooDeep(value: unknown): boolean {
   let level = [value];
   for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
-    level = level.flatMap((each) => (typeof each === "object" && each !== null ? Object.values(each) : []));
+    level = level.flatMap((each) =>
+      typeof each === "object" && each !== null ? Object.values(each) : [],
+    );
   }
   return level.length > 0;
 }
 
 /** What is wrong with a JSON object that shall be stored: nested too deep, larger than 16 KiB, or text that PostgreSQL cannot hold. */
-export function documentError(path: string, document: Record<string, unknown>): FieldError | undefined {
-  if (isTooDeep(document)) return { path, code: "too_deep", message: `must be nested at most ${MAX_DEPTH} levels deep` };
+export function documentError(
+  path: string,
+  document: Record<string, unknown>,
+): FieldError | undefined {
+  if (isTooDeep(document))
+    return { path, code: "too_deep", message: `must be nested at most ${MAX_DEPTH} levels deep` };
   const text = JSON.stringify(document);
   if (text.length * 3 > MAX_DOCUMENT_BYTES && encoder.encode(text).length > MAX_DOCUMENT_BYTES) {
-    return { path, code: "too_large", message: `must be at most ${MAX_DOCUMENT_BYTES} bytes of JSON` };
+    return {
+      path,
+      code: "too_large",
+      message: `must be at most ${MAX_DOCUMENT_BYTES} bytes of JSON`,
+    };
   }
-  return UNSTORABLE_ESCAPE.test(text) ? { path, code: "invalid_text", message: UNSTORABLE } : undefined;
+  return UNSTORABLE_ESCAPE.test(text)
+    ? { path, code: "invalid_text", message: UNSTORABLE }
+    : undefined;
 }

@@ -1,5 +1,13 @@
 import { AppError } from "../lib/errors.ts";
-import { type Checked, emptyCounts, type IntakeKind, type IntakeResult, type ItemResult, type MadeId, storeChecked } from "./intake.ts";
+import {
+  type Checked,
+  emptyCounts,
+  type IntakeKind,
+  type IntakeResult,
+  type ItemResult,
+  type MadeId,
+  storeChecked,
+} from "./intake.ts";
 import type { Line } from "./lines.ts";
 
 const CHUNK_ITEMS = 500;
@@ -17,18 +25,39 @@ interface Chunk<M> {
   chars: number;
 }
 
-const emptyChunk = <M>(): Chunk<M> => ({ lines: [], checked: [], ids: new Set(), leans: false, chars: 0 });
+const emptyChunk = <M>(): Chunk<M> => ({
+  lines: [],
+  checked: [],
+  ids: new Set(),
+  leans: false,
+  chars: 0,
+});
 
-function parse<M>(line: Line, nowMs: number, check: IntakeKind<M>["check"], made: MadeId): Checked<M> {
-  if (line.text === undefined) return { ok: false, id: null, error: { path: "", code: "line_too_long", message: "The line is too long." } };
+function parse<M>(
+  line: Line,
+  nowMs: number,
+  check: IntakeKind<M>["check"],
+  made: MadeId,
+): Checked<M> {
+  if (line.text === undefined)
+    return {
+      ok: false,
+      id: null,
+      error: { path: "", code: "line_too_long", message: "The line is too long." },
+    };
   try {
     return check(JSON.parse(line.text), nowMs, made);
   } catch {
-    return { ok: false, id: null, error: { path: "", code: "invalid_json", message: "The line is not JSON." } };
+    return {
+      ok: false,
+      id: null,
+      error: { path: "", code: "invalid_json", message: "The line is not JSON." },
+    };
   }
 }
 
-const firstOf = (results: ItemResult[]) => results.sort((a, b) => a.index - b.index).slice(0, MAX_REPORTED);
+const firstOf = (results: ItemResult[]) =>
+  results.sort((a, b) => a.index - b.index).slice(0, MAX_REPORTED);
 
 /**
  * Stores a stream of lines in chunks while it is read. Chunks that share an id, or lean on an earlier one, wait for each
@@ -52,7 +81,8 @@ export async function takeInStream<M>(
     results.forEach((result, offset) => {
       counts[result.result]++;
       const wanted = result.result === "conflict" || result.result === "invalid";
-      if (wanted) reported.push({ ...result, index: firstIndex + offset, line: chunk.lines[offset] ?? 0 });
+      if (wanted)
+        reported.push({ ...result, index: firstIndex + offset, line: chunk.lines[offset] ?? 0 });
     });
     // Chunks end in any order; the first items by their line are kept.
     if (reported.length > 2 * MAX_REPORTED) reported = firstOf(reported);
@@ -102,7 +132,10 @@ export async function takeInStream<M>(
   await Promise.all(underWay.keys());
   if (failure) throw interrupted(failure);
   if (broken)
-    throw interrupted({ error: new AppError("malformed", "broken_body", "The body breaks off.", { cause: broken }), line: last + 1 });
+    throw interrupted({
+      error: new AppError("malformed", "broken_body", "The body breaks off.", { cause: broken }),
+      line: last + 1,
+    });
   return { results: firstOf(reported), counts };
 }
 
@@ -114,7 +147,9 @@ function interrupted({ error, line }: { error: unknown; line: number }): unknown
     `${error.message} All lines before line ${line} are stored; sending them again is harmless.`,
     {
       cause: error,
-      ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
+      ...(error.retryAfterSeconds === undefined
+        ? {}
+        : { retryAfterSeconds: error.retryAfterSeconds }),
     },
   );
 }

@@ -29,7 +29,13 @@ export const intakeAnswer = z
   .object({
     data: z.object({
       results: z.array(itemResult),
-      counts: z.object({ created: z.int(), updated: z.int(), duplicate: z.int(), conflict: z.int(), invalid: z.int() }),
+      counts: z.object({
+        created: z.int(),
+        updated: z.int(),
+        duplicate: z.int(),
+        conflict: z.int(),
+        invalid: z.int(),
+      }),
     }),
   })
   .openapi("IntakeAnswer");
@@ -50,17 +56,33 @@ export interface MadeId {
  * @param scope what is asked, where the same key may be used for different things
  * @throws AppError malformed for a key that is empty or too long
  */
-export async function idMaker(request: Request, workspaceId: string, nowMs: number, scope = ""): Promise<(place: number) => MadeId> {
+export async function idMaker(
+  request: Request,
+  workspaceId: string,
+  nowMs: number,
+  scope = "",
+): Promise<(place: number) => MadeId> {
   const key = request.headers.get("idempotency-key");
   if (key === null) return () => ({ id: uuidv7(nowMs), again: false });
   if (key === "" || key.length > 255)
-    throw new AppError("malformed", "invalid_idempotency_key", "Idempotency-Key must have 1 to 255 characters.");
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${workspaceId}\n${scope}${key}`));
-  const prefix = [...new Uint8Array(digest).slice(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    throw new AppError(
+      "malformed",
+      "invalid_idempotency_key",
+      "Idempotency-Key must have 1 to 255 characters.",
+    );
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    new TextEncoder().encode(`${workspaceId}\n${scope}${key}`),
+  );
+  const prefix = [...new Uint8Array(digest).slice(0, 16)]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
   return (place) => ({ id: `${prefix}-${place}`, again: true });
 }
 
-export type Checked<M> = { ok: true; message: M } | { ok: false; id: string | null; error: FieldError };
+export type Checked<M> =
+  | { ok: true; message: M }
+  | { ok: false; id: string | null; error: FieldError };
 
 /** What is taken in: how an item is checked, and how checked ones are stored (one verdict for each, in their order). */
 export interface IntakeKind<M> {
@@ -92,16 +114,28 @@ export function fieldErrorOf(error: z.ZodError): FieldError {
 
 /** The `id` that an item gives, even if nothing else of it is right. */
 export function givenId(item: unknown): string | null {
-  return typeof item === "object" && item !== null && "id" in item && typeof item.id === "string" ? item.id.slice(0, 200) : null;
+  return typeof item === "object" && item !== null && "id" in item && typeof item.id === "string"
+    ? item.id.slice(0, 200)
+    : null;
 }
 
 /** Stores what passed the check, in one chunk. One result for each item, in the order of the input. */
-export async function storeChecked<M>(kind: IntakeKind<M>, checked: readonly Checked<M>[]): Promise<ItemResult[]> {
+export async function storeChecked<M>(
+  kind: IntakeKind<M>,
+  checked: readonly Checked<M>[],
+): Promise<ItemResult[]> {
   const verdicts = await kind.store(checked.flatMap((item) => (item.ok ? [item.message] : [])));
   let next = 0;
   return checked.map((item, index): ItemResult => {
     if (!item.ok)
-      return { index, id: item.id, result: "invalid", code: item.error.code, path: item.error.path, detail: item.error.message };
+      return {
+        index,
+        id: item.id,
+        result: "invalid",
+        code: item.error.code,
+        path: item.error.path,
+        detail: item.error.message,
+      };
     const verdict = verdicts[next++];
     if (!verdict) throw new Error("store() gave fewer verdicts than messages");
     return { index, id: kind.idOf(item.message), ...verdict };
@@ -112,13 +146,16 @@ export async function storeChecked<M>(kind: IntakeKind<M>, checked: readonly Che
 function itemsOf(body: unknown, key: string): unknown[] {
   const refuse = (path: string, code: string, message: string) =>
     new AppError("malformed", "invalid_request", message, { errors: [{ path, code, message }] });
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw refuse("", "invalid_type", "The body must be a JSON object.");
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw refuse("", "invalid_type", "The body must be a JSON object.");
   if (!(key in body)) return [body];
   const { [key]: items, ...others } = body as Record<string, unknown>;
   const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw refuse(unknown, "unknown_field", `There is no field "${unknown}" beside "${key}".`);
+  if (unknown !== undefined)
+    throw refuse(unknown, "unknown_field", `There is no field "${unknown}" beside "${key}".`);
   if (!Array.isArray(items)) throw refuse(key, "invalid_type", "must be a list");
-  if (items.length > MAX_BATCH) throw refuse(key, "too_many_items", `At most ${MAX_BATCH} at once; send NDJSON for more.`);
+  if (items.length > MAX_BATCH)
+    throw refuse(key, "too_many_items", `At most ${MAX_BATCH} at once; send NDJSON for more.`);
   return items;
 }
 
@@ -126,17 +163,28 @@ function itemsOf(body: unknown, key: string): unknown[] {
  * Takes in a request's body: one object, a list of at most 1,000, or NDJSON of any length; gzip or not.
  * @throws AppError malformed, too_large, unsupported (nothing is stored then), unavailable
  */
-export async function takeIn<M>(request: Request, kind: IntakeKind<M>, now: () => number): Promise<IntakeResult> {
+export async function takeIn<M>(
+  request: Request,
+  kind: IntakeKind<M>,
+  now: () => number,
+): Promise<IntakeResult> {
   const type = mediaType(request);
   if (type !== "application/json" && !NDJSON.includes(type)) {
-    throw new AppError("unsupported", "media_type", "Send application/json or application/x-ndjson.");
+    throw new AppError(
+      "unsupported",
+      "media_type",
+      "Send application/json or application/x-ndjson.",
+    );
   }
   const nowMs = now();
   const made = await idMaker(request, kind.workspaceId, nowMs);
-  if (type !== "application/json") return takeInStream(kind, linesOf(decodedBody(request)), now, made);
+  if (type !== "application/json")
+    return takeInStream(kind, linesOf(decodedBody(request)), now, made);
   const results = await storeChecked(
     kind,
-    itemsOf(await readJson(request), kind.key).map((item, index) => kind.check(item, nowMs, made(index))),
+    itemsOf(await readJson(request), kind.key).map((item, index) =>
+      kind.check(item, nowMs, made(index)),
+    ),
   );
   const counts = emptyCounts();
   for (const { result } of results) counts[result]++;
@@ -155,7 +203,12 @@ export function intakeBody(schema: string, key: string) {
     required: true,
     content: {
       "application/json": { schema: { oneOf: [one, list] } },
-      "application/x-ndjson": { schema: { type: "string" as const, description: `One ${schema} a line, a stream of any length.` } },
+      "application/x-ndjson": {
+        schema: {
+          type: "string" as const,
+          description: `One ${schema} a line, a stream of any length.`,
+        },
+      },
     },
   };
 }

@@ -15,7 +15,12 @@ export function allowOnly(app: Hono<AppEnv>): void {
     app.all(path, (c) =>
       problemResponse(
         c.get("requestId"),
-        { status: 405, title: "Method not allowed", detail: `This path has: ${allow}.`, code: "method_not_allowed" },
+        {
+          status: 405,
+          title: "Method not allowed",
+          detail: `This path has: ${allow}.`,
+          code: "method_not_allowed",
+        },
         { allow },
       ),
     );

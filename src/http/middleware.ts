@@ -18,9 +18,18 @@ export function withContext(): MiddlewareHandler<AppEnv> {
     const given = c.req.header("x-request-id");
     const requestId = given && REQUEST_ID.test(given) ? given : crypto.randomUUID();
     const traceparent = c.req.header("traceparent");
-    const trace = traceparent && TRACEPARENT.test(traceparent) ? { trace_id: traceparent.slice(3, 35) } : {};
+    const trace =
+      traceparent && TRACEPARENT.test(traceparent) ? { trace_id: traceparent.slice(3, 35) } : {};
     c.set("requestId", requestId);
-    c.set("ctx", createContext(c.env, c.executionCtx, { kind: "anonymous" }, createLog({ request_id: requestId, ...trace })));
+    c.set(
+      "ctx",
+      createContext(
+        c.env,
+        c.executionCtx,
+        { kind: "anonymous" },
+        createLog({ request_id: requestId, ...trace }),
+      ),
+    );
     await next();
     // The answer to an upgrade is sealed.
     if (c.res.status === 101) return;
@@ -40,7 +49,8 @@ export function cors(): MiddlewareHandler<AppEnv> {
         headers: {
           "access-control-allow-origin": origin,
           "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-          "access-control-allow-headers": "authorization, content-type, content-encoding, x-request-id, idempotency-key, traceparent",
+          "access-control-allow-headers":
+            "authorization, content-type, content-encoding, x-request-id, idempotency-key, traceparent",
           "access-control-max-age": "86400",
           vary: "origin",
         },
@@ -49,7 +59,10 @@ export function cors(): MiddlewareHandler<AppEnv> {
     await next();
     if (allowed && c.res.status !== 101) {
       c.res.headers.set("access-control-allow-origin", origin);
-      c.res.headers.set("access-control-expose-headers", "x-request-id, retry-after, location, etag");
+      c.res.headers.set(
+        "access-control-expose-headers",
+        "x-request-id, retry-after, location, etag",
+      );
       c.res.headers.append("vary", "origin");
     }
     return undefined;

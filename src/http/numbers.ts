@@ -10,7 +10,10 @@ export const measure = z.enum(MEASURE_NAMES);
 export const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
 export const granularity = z.enum(GRANULARITIES);
 export const compare = z.enum(["previous_period", "previous_year"]);
-export const timezone = z.string().max(64).openapi({ example: "Asia/Kolkata", description: "Any name of the IANA database. Default UTC." });
+export const timezone = z
+  .string()
+  .max(64)
+  .openapi({ example: "Asia/Kolkata", description: "Any name of the IANA database. Default UTC." });
 export const measureList = z
   .string()
   .max(1024)
@@ -47,11 +50,15 @@ export const filters = {
 /** A range in a zone; what it takes to ask for numbers of a whole workspace. */
 export const span = {
   ...workspaceParam,
-  timeframe: timeframe.optional().openapi({ description: "A range that ends now; instead of from and to." }),
+  timeframe: timeframe
+    .optional()
+    .openapi({ description: "A range that ends now; instead of from and to." }),
   from: instantParam.optional(),
   to: instantParam.optional(),
   timezone: timezone.optional(),
-  explain: flagParam.optional().openapi({ description: "Adds the plan to meta: the pieces of the range and which table answers each." }),
+  explain: flagParam.optional().openapi({
+    description: "Adds the plan to meta: the pieces of the range and which table answers each.",
+  }),
 };
 export const ranged = { ...span, ...filters };
 
@@ -73,7 +80,12 @@ export const values = z.record(z.string(), value).openapi("MeasureValues");
 export const compared = z
   .record(
     z.string(),
-    z.object({ previous: value, change: value, change_ratio: z.number().nullable(), direction: z.enum(["up", "down", "flat"]).nullable() }),
+    z.object({
+      previous: value,
+      change: value,
+      change_ratio: z.number().nullable(),
+      direction: z.enum(["up", "down", "flat"]).nullable(),
+    }),
   )
   .openapi("MeasureChanges");
 export const meta = z
@@ -83,7 +95,11 @@ export const meta = z
     timezone: z.string(),
     as_of: z.string().openapi({ description: "The moment the answer is true for." }),
     complete_until: z.string().openapi({ description: "Before it nothing was open or waiting." }),
-    sources: z.object({ daily: z.object({ buckets: z.int() }), hourly: z.object({ buckets: z.int() }), raw: z.object({ rows: z.int() }) }),
+    sources: z.object({
+      daily: z.object({ buckets: z.int() }),
+      hourly: z.object({ buckets: z.int() }),
+      raw: z.object({ rows: z.int() }),
+    }),
     exact: z.boolean(),
     relative_error: z.number(),
     relative_errors: z.record(z.string(), z.number()).optional(),
@@ -106,11 +122,18 @@ export function rangeOr(
 }
 
 /** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
-export function rangedQuery(given: Partial<Ranged>, otherwise?: Timeframe): Omit<Query, "measures"> {
+export function rangedQuery(
+  given: Partial<Ranged>,
+  otherwise?: Timeframe,
+): Omit<Query, "measures"> {
   const { timeframe, from, to, timezone = "UTC", ...rest } = given;
   const filters = Object.entries(FILTERS).flatMap(([name, field]) => {
     const wanted = rest[name as keyof typeof FILTERS];
     return wanted === undefined ? [] : [{ field, op: "eq" as const, value: wanted }];
   });
-  return { ...(otherwise ? rangeOr(given, otherwise) : { timeframe, from, to }), timezone: zoneOf(timezone), filters };
+  return {
+    ...(otherwise ? rangeOr(given, otherwise) : { timeframe, from, to }),
+    timezone: zoneOf(timezone),
+    filters,
+  };
 }

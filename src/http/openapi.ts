@@ -21,35 +21,58 @@ interface Operation {
 
 /** Adds `/openapi.json` and `/docs`, both built once and answered with an ETag. */
 export function describe(app: OpenAPIHono<AppEnv>): void {
-  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer", bearerFormat: "JWT" });
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+  });
   let built: Promise<{ json: string; html: string; etag: string }> | undefined;
   const build = async () => {
     const document = app.getOpenAPI31Document(INFO);
     const json = JSON.stringify(document);
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(json));
     const etag = `"${[...new Uint8Array(digest).slice(0, 12)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}"`;
-    return { json, html: pageOf(document.paths as Record<string, Record<string, Operation>>), etag };
+    return {
+      json,
+      html: pageOf(document.paths as Record<string, Record<string, Operation>>),
+      etag,
+    };
   };
-  const serve = (path: string, type: string, pick: (of: { json: string; html: string }) => string) =>
+  const serve = (
+    path: string,
+    type: string,
+    pick: (of: { json: string; html: string }) => string,
+  ) =>
     app.get(path, async (c) => {
       built ??= build();
       const document = await built;
-      const headers = { "content-type": type, etag: document.etag, "cache-control": "public, max-age=60" };
+      const headers = {
+        "content-type": type,
+        etag: document.etag,
+        "cache-control": "public, max-age=60",
+      };
       if (c.req.header("if-none-match") === document.etag) return c.body(null, 304, headers);
-      return c.body(pick(document), 200, { ...headers, "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" });
+      return c.body(pick(document), 200, {
+        ...headers,
+        "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+      });
     });
   serve("/openapi.json", "application/json", (of) => of.json);
   serve("/docs", "text/html; charset=utf-8", (of) => of.html);
 }
 
-const escapeHtml = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+const escapeHtml = (text: string) =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
 /** A plain reference page of every route: no script, nothing from elsewhere. */
 function pageOf(paths: Record<string, Record<string, Operation>>): string {
   const sections = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { summary = "", description = "", parameters = [] }]) => {
       const list = parameters
-        .map(({ name, in: place, required }) => `<li><code>${escapeHtml(name)}</code> ${place}${required ? ", required" : ""}</li>`)
+        .map(
+          ({ name, in: place, required }) =>
+            `<li><code>${escapeHtml(name)}</code> ${place}${required ? ", required" : ""}</li>`,
+        )
         .join("");
       return `<section><h2><code>${method.toUpperCase()} ${escapeHtml(path)}</code></h2><p><b>${escapeHtml(summary)}</b> ${escapeHtml(description)}</p>${list ? `<ul>${list}</ul>` : ""}</section>`;
     }),

@@ -4,7 +4,9 @@ import { isAskable, parseInstant } from "../lib/time.ts";
 
 /** Query parameters that several routes share. */
 export const idParam = z.string().regex(ID_PATTERN);
-export const workspaceParam = { workspace_id: idParam.optional().openapi({ description: "Default: the token's workspace." }) };
+export const workspaceParam = {
+  workspace_id: idParam.optional().openapi({ description: "Default: the token's workspace." }),
+};
 
 export const instantParam = z
   .string()
@@ -14,7 +16,10 @@ export const instantParam = z
     if (at !== undefined && isAskable(at)) return at;
     issue.addIssue({
       code: "custom",
-      message: at === undefined ? "must be an RFC 3339 time with an offset" : "must be between 1970 and 2200",
+      message:
+        at === undefined
+          ? "must be an RFC 3339 time with an offset"
+          : "must be between 1970 and 2200",
     });
     return z.NEVER;
   })
@@ -38,5 +43,10 @@ export const pageParams = {
 export const DEFAULT_LIMIT = 100;
 
 export const page = z
-  .object({ limit: z.int(), next_cursor: z.string().nullable(), has_more: z.boolean(), total: z.int().optional() })
+  .object({
+    limit: z.int(),
+    next_cursor: z.string().nullable(),
+    has_more: z.boolean(),
+    total: z.int().optional(),
+  })
   .openapi("Page");

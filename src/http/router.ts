@@ -16,10 +16,20 @@ export function createRouter(): Router {
       if (result.success) return;
       const errors = result.error.issues.flatMap((issue): FieldError[] => {
         const path = [result.target, ...issue.path].join(".");
-        if (issue.code !== "unrecognized_keys") return [{ path, code: issue.code, message: issue.message }];
-        return issue.keys.map((key) => ({ path: `${path}.${key}`, code: "unknown_field", message: `There is no "${key}" here.` }));
+        if (issue.code !== "unrecognized_keys")
+          return [{ path, code: issue.code, message: issue.message }];
+        return issue.keys.map((key) => ({
+          path: `${path}.${key}`,
+          code: "unknown_field",
+          message: `There is no "${key}" here.`,
+        }));
       });
-      throw new AppError("malformed", "invalid_request", errors[0]?.message ?? "The request is malformed.", { errors });
+      throw new AppError(
+        "malformed",
+        "invalid_request",
+        errors[0]?.message ?? "The request is malformed.",
+        { errors },
+      );
     },
   });
 }

@@ -50,13 +50,21 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
     timezone: timezone.optional(),
     enabled: z.boolean().optional(),
   });
-  const schedule = z.object({ ...scheduleRow.omit({ target_id: true }).shape, [target]: z.string() });
+  const schedule = z.object({
+    ...scheduleRow.omit({ target_id: true }).shape,
+    [target]: z.string(),
+  });
   const one = z.object({ data: schedule });
   const body = { required: true, content: { "application/json": { schema: input } } };
   const refused = ["malformed", "too_large", "unsupported", "impossible", "not_found"] as const;
   const of = ({ db }: Context): Schedules => ({ db, kind });
-  const shown = ({ target_id, ...rest }: Schedule) => ({ ...rest, [target]: target_id }) as z.output<typeof schedule>;
-  const given = async (ctx: Context, workspaceId: string, { [target]: target_id, ...rest }: z.output<typeof input>) => {
+  const shown = ({ target_id, ...rest }: Schedule) =>
+    ({ ...rest, [target]: target_id }) as z.output<typeof schedule>;
+  const given = async (
+    ctx: Context,
+    workspaceId: string,
+    { [target]: target_id, ...rest }: z.output<typeof input>,
+  ) => {
     await check(ctx, workspaceId, String(target_id));
     return { ...rest, target_id: String(target_id) } as Parameters<typeof createSchedule>[4];
   };
@@ -69,11 +77,17 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
       summary: "Schedules, newest first",
       middleware: [require(read)] as const,
       request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
-      responses: { 200: json("A page.", z.object({ data: z.array(schedule), page })), ...problems("malformed", "impossible") },
+      responses: {
+        200: json("A page.", z.object({ data: z.array(schedule), page })),
+        ...problems("malformed", "impossible"),
+      },
     }),
     async (c) => {
       const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
-      const found = await listSchedules(of(c.get("ctx")), c.get("workspaceId"), { ...paging, limit });
+      const found = await listSchedules(of(c.get("ctx")), c.get("workspaceId"), {
+        ...paging,
+        limit,
+      });
       return c.json({ data: found.data.map(shown), page: found.page }, 200);
     },
   );
@@ -93,7 +107,14 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
       const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
       const asked = await given(ctx, workspaceId, c.req.valid("json"));
       const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
-      const found = await createSchedule(of(ctx), workspaceId, made(0).id, authorOf(ctx.actor), asked, ctx.now() * 1000);
+      const found = await createSchedule(
+        of(ctx),
+        workspaceId,
+        made(0).id,
+        authorOf(ctx.actor),
+        asked,
+        ctx.now() * 1000,
+      );
       return c.json({ data: shown(found) }, 201);
     },
   );
@@ -111,7 +132,20 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
     async (c) => {
       const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
       const asked = await given(ctx, workspaceId, c.req.valid("json"));
-      return c.json({ data: shown(await replaceSchedule(of(ctx), workspaceId, c.req.valid("param").id, asked, ctx.now() * 1000)) }, 200);
+      return c.json(
+        {
+          data: shown(
+            await replaceSchedule(
+              of(ctx),
+              workspaceId,
+              c.req.valid("param").id,
+              asked,
+              ctx.now() * 1000,
+            ),
+          ),
+        },
+        200,
+      );
     },
   );
 

@@ -9,7 +9,10 @@ import { meta } from "./numbers.ts";
 import { page } from "./params.ts";
 import type { Router } from "./router.ts";
 
-export const json = <T extends z.ZodType>(description: string, of: T) => ({ description, content: { "application/json": { schema: of } } });
+export const json = <T extends z.ZodType>(description: string, of: T) => ({
+  description,
+  content: { "application/json": { schema: of } },
+});
 
 export interface Page {
   limit: number;
@@ -35,12 +38,30 @@ interface View<Q extends z.ZodObject, P extends z.ZodObject> {
   ofWorkspace?: boolean;
   /** Whether it depends on who asks: it is then cached for each set of workspaces and roles. */
   perUser?: boolean;
-  load(ctx: Context, workspaceId: string, query: z.output<Q>, params: z.output<P>): Promise<{ data: unknown; page?: Page; meta: Meta }>;
+  load(
+    ctx: Context,
+    workspaceId: string,
+    query: z.output<Q>,
+    params: z.output<P>,
+  ): Promise<{ data: unknown; page?: Page; meta: Meta }>;
 }
 
 /** A GET route that answers numbers through the cache: one definition, one call. */
-export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(router: Router, of: View<Q, P>): void {
-  const { path, tag, summary, description, permission = "read:metrics", query, params, data, paged } = of;
+export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(
+  router: Router,
+  of: View<Q, P>,
+): void {
+  const {
+    path,
+    tag,
+    summary,
+    description,
+    permission = "read:metrics",
+    query,
+    params,
+    data,
+    paged,
+  } = of;
   const answer = z.object({ data, ...(paged ? { page } : {}), meta });
   const route = createRoute({
     method: "get",
@@ -48,15 +69,25 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
     tags: [tag],
     summary,
     description,
-    middleware: [(of.ofWorkspace ? requireNamed : of.perUser ? requireAny : require)(permission)] as const,
+    middleware: [
+      (of.ofWorkspace ? requireNamed : of.perUser ? requireAny : require)(permission),
+    ] as const,
     request: { query, ...(params ? { params } : {}) },
-    responses: { 200: json("The numbers.", answer), ...problems("malformed", "impossible", ...(params ? (["not_found"] as const) : [])) },
+    responses: {
+      200: json("The numbers.", answer),
+      ...problems("malformed", "impossible", ...(params ? (["not_found"] as const) : [])),
+    },
   });
   router.openapi(route, async (c) => {
     const asked = c.req.valid("query" as never) as z.output<Q>;
     const named = (params ? c.req.valid("param" as never) : {}) as z.output<P>;
     const { actor } = c.get("ctx");
-    const asker = of.perUser && actor.kind === "user" ? { asker: [...actor.workspaces], granted: [...actor.permissions] } : {};
-    return cachedAnswer(c, path, { ...asked, ...named, ...asker }, (ctx, workspaceId) => of.load(ctx, workspaceId, asked, named));
+    const asker =
+      of.perUser && actor.kind === "user"
+        ? { asker: [...actor.workspaces], granted: [...actor.permissions] }
+        : {};
+    return cachedAnswer(c, path, { ...asked, ...named, ...asker }, (ctx, workspaceId) =>
+      of.load(ctx, workspaceId, asked, named),
+    );
   });
 }

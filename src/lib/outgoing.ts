@@ -4,7 +4,8 @@ import { AppError, impossible } from "./errors.ts";
 const LIMIT_MS = 10_000;
 const MAX_REDIRECTS = 3;
 
-const NAMES = /^(localhost|.*\.(localhost|local|internal|lan|home|corp|intranet|home\.arpa)|metadata|.*\.metadata\..*)$/i;
+const NAMES =
+  /^(localhost|.*\.(localhost|local|internal|lan|home|corp|intranet|home\.arpa)|metadata|.*\.metadata\..*)$/i;
 
 /** Networks that are no public server's (IANA special-purpose registries): first address, length of the prefix. */
 const PRIVATE_V4: [string, number][] = [
@@ -32,15 +33,21 @@ const v4 = (text: string) => text.split(".").reduce((sum, part) => sum * 256 + N
 
 function isPrivateV4(address: string): boolean {
   const value = v4(address);
-  return PRIVATE_V4.some(([first, length]) => Math.floor(value / 2 ** (32 - length)) === Math.floor(v4(first) / 2 ** (32 - length)));
+  return PRIVATE_V4.some(
+    ([first, length]) =>
+      Math.floor(value / 2 ** (32 - length)) === Math.floor(v4(first) / 2 ** (32 - length)),
+  );
 }
 
 /** The eight groups of an address that the URL parser has written in its short form. */
 function groupsOf(address: string): number[] {
   const [head = "", tail] = address.split("::");
-  const part = (text: string) => (text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16)));
+  const part = (text: string) =>
+    text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
   const [first, last] = [part(head), part(tail ?? "")];
-  return tail === undefined ? first : [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last];
+  return tail === undefined
+    ? first
+    : [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last];
 }
 
 /** Only global unicast (2000::/3) is public; of it, what carries or tunnels an IPv4 address is refused. */
@@ -64,7 +71,13 @@ export function outgoingUrl(text: string, path: string): URL {
   const host = url.hostname.replace(/\.+$/, "");
   const isV4 = /^\d+\.\d+\.\d+\.\d+$/.test(host);
   const isV6 = host.startsWith("[");
-  if (isV4 ? isPrivateV4(host) : isV6 ? isPrivateV6(host.slice(1, -1)) : NAMES.test(host) || !host.includes("."))
+  if (
+    isV4
+      ? isPrivateV4(host)
+      : isV6
+        ? isPrivateV6(host.slice(1, -1))
+        : NAMES.test(host) || !host.includes(".")
+  )
     throw refuse("This address is not public.");
   return url;
 }
@@ -99,7 +112,11 @@ async function beginOf(answer: Response): Promise<string> {
  * POSTs to somebody else's server; every redirect is looked at as the first URL was.
  * @throws AppError impossible for a URL that is refused, unavailable when there is no answer in time
  */
-export async function post(text: string, headers: Record<string, string>, body: string): Promise<Sent> {
+export async function post(
+  text: string,
+  headers: Record<string, string>,
+  body: string,
+): Promise<Sent> {
   const signal = AbortSignal.timeout(LIMIT_MS);
   let url = outgoingUrl(text, "url");
   for (let redirects = 0; ; redirects++) {
@@ -111,7 +128,11 @@ export async function post(text: string, headers: Record<string, string>, body: 
     }
     const location = answer.headers.get("location");
     // Only these two keep the method and the body (RFC 9110).
-    if ((answer.status !== 307 && answer.status !== 308) || location === null || redirects === MAX_REDIRECTS)
+    if (
+      (answer.status !== 307 && answer.status !== 308) ||
+      location === null ||
+      redirects === MAX_REDIRECTS
+    )
       return { status: answer.status, body: await beginOf(answer) };
     await answer.body?.cancel();
     url = outgoingUrl(new URL(location, url).href, "url");

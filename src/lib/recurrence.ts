@@ -14,18 +14,33 @@ export type Recurrence =
 
 /** A time that a clock change leaves out is taken as much later as the change is long; one that comes twice is the first. */
 function at(date: Temporal.PlainDate, time: string, timezone: string): EpochUs {
-  const zoned = date.toZonedDateTime({ timeZone: timezone, plainTime: Temporal.PlainTime.from(time) });
+  const zoned = date.toZonedDateTime({
+    timeZone: timezone,
+    plainTime: Temporal.PlainTime.from(time),
+  });
   return Number(zoned.epochNanoseconds / 1000n);
 }
 
 /** Days that can be a run's, from the one of `date` or before it on. */
-function* days(recurrence: Exclude<Recurrence, { cron: string }>, date: Temporal.PlainDate): Generator<Temporal.PlainDate> {
-  if (recurrence.frequency === "daily") for (let day = date; ; day = day.add({ days: 1 })) yield day;
+function* days(
+  recurrence: Exclude<Recurrence, { cron: string }>,
+  date: Temporal.PlainDate,
+): Generator<Temporal.PlainDate> {
+  if (recurrence.frequency === "daily")
+    for (let day = date; ; day = day.add({ days: 1 })) yield day;
   if (recurrence.frequency === "weekly")
-    for (let day = date.subtract({ days: (date.dayOfWeek - recurrence.day_of_week + 7) % 7 }); ; day = day.add({ days: 7 })) yield day;
+    for (
+      let day = date.subtract({ days: (date.dayOfWeek - recurrence.day_of_week + 7) % 7 });
+      ;
+      day = day.add({ days: 7 })
+    )
+      yield day;
   const months = recurrence.frequency === "monthly" ? 1 : 3;
-  const first = date.with({ day: 1 }).subtract({ months: recurrence.frequency === "monthly" ? 0 : (date.month - 1) % 3 });
-  for (let month = first; ; month = month.add({ months })) yield month.with({ day: Math.min(recurrence.day_of_month, month.daysInMonth) });
+  const first = date
+    .with({ day: 1 })
+    .subtract({ months: recurrence.frequency === "monthly" ? 0 : (date.month - 1) % 3 });
+  for (let month = first; ; month = month.add({ months }))
+    yield month.with({ day: Math.min(recurrence.day_of_month, month.daysInMonth) });
 }
 
 const dateOf = (us: EpochUs, timezone: string) =>
@@ -44,7 +59,11 @@ function cronOf(expression: string, timezone: string): Cron | undefined {
 }
 
 /** The first run after a moment; undefined when there is none: an expression that is none, or a day that never comes. */
-export function nextRun(recurrence: Recurrence, timezone: string, after: EpochUs): EpochUs | undefined {
+export function nextRun(
+  recurrence: Recurrence,
+  timezone: string,
+  after: EpochUs,
+): EpochUs | undefined {
   if ("cron" in recurrence) {
     const next = cronOf(recurrence.cron, timezone)?.nextRun(new Date(Math.floor(after / 1000)));
     return next ? next.getTime() * 1000 : undefined;

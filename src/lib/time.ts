@@ -17,7 +17,11 @@ export function parseInstant(text: string): EpochUs | undefined {
   if (!RFC3339.test(text)) return undefined;
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
   const whole = Date.parse(text.replace(/\.\d+/, "").replace(" ", "T").toUpperCase());
-  if (Number.isNaN(whole) || Number(text.slice(8, 10)) > daysOfMonth(Number(text.slice(0, 4)), Number(text.slice(5, 7)))) return undefined;
+  if (
+    Number.isNaN(whole) ||
+    Number(text.slice(8, 10)) > daysOfMonth(Number(text.slice(0, 4)), Number(text.slice(5, 7)))
+  )
+    return undefined;
   // Further digits than microseconds are rounded half up, as PostgreSQL does.
   return whole * 1000 + Math.round(Number(`0.${fraction || 0}`) * SECOND_US);
 }
@@ -45,7 +49,14 @@ export function fromPostgres(text: string): string {
   if (text.endsWith("+00") && text[10] === " " && text[0] !== "-") {
     const digits = text.slice(20, -3);
     // Joined, it is one string; a template would keep a chain of its pieces for as long as the row lives.
-    return [text.slice(0, 10), "T", text.slice(11, 19), ".", digits.padEnd(digits.length > 3 ? 6 : 3, "0"), "Z"].join("");
+    return [
+      text.slice(0, 10),
+      "T",
+      text.slice(11, 19),
+      ".",
+      digits.padEnd(digits.length > 3 ? 6 : 3, "0"),
+      "Z",
+    ].join("");
   }
   const [, day, time, fraction = "", sign, hours = "00", minutes = "00"] =
     /^(\S+) (\d\d:\d\d:\d\d)(?:\.(\d+))?(?:([+-])(\d\d)(?::?(\d\d))?)?$/.exec(text) ?? [];
@@ -58,7 +69,10 @@ export function fromPostgres(text: string): string {
 export function isTimeZone(name: string): boolean {
   try {
     // Offsets such as +05:30 are time zones to Temporal, but not names of the IANA database.
-    return /^[A-Za-z]/.test(name) && Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name).timeZoneId.length > 0;
+    return (
+      /^[A-Za-z]/.test(name) &&
+      Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name).timeZoneId.length > 0
+    );
   } catch {
     return false;
   }

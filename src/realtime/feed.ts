@@ -23,7 +23,9 @@ export function feedRequest(request: Request, workspaceId: string, visitor: Visi
     [VISITOR_HEADER]: encodeURIComponent(JSON.stringify(visitor)),
   });
   // Only what a client offered may be chosen: it closes the connection otherwise.
-  const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+  const offered = (request.headers.get("sec-websocket-protocol") ?? "")
+    .split(",")
+    .map((name) => name.trim());
   if (offered.includes(SUBPROTOCOL)) headers.set("sec-websocket-protocol", SUBPROTOCOL);
   return new Request("https://feed/", { headers });
 }
@@ -37,16 +39,25 @@ export class Feed extends DurableObject<Env> {
 
   override async fetch(request: Request): Promise<Response> {
     const workspaceId = decodeURIComponent(request.headers.get(WORKSPACE_HEADER) ?? "");
-    const visitor = attachment.parse(JSON.parse(decodeURIComponent(request.headers.get(VISITOR_HEADER) ?? "")));
+    const visitor = attachment.parse(
+      JSON.parse(decodeURIComponent(request.headers.get(VISITOR_HEADER) ?? "")),
+    );
     this.ctx.storage.kv.put("workspace", workspaceId);
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
     server.serializeAttachment(visitor);
     server.send(
-      JSON.stringify(this.frame("hello", this.lastSeq(), { seq: this.lastSeq(), expires_at: new Date(visitor.expiresAtMs).toISOString() })),
+      JSON.stringify(
+        this.frame("hello", this.lastSeq(), {
+          seq: this.lastSeq(),
+          expires_at: new Date(visitor.expiresAtMs).toISOString(),
+        }),
+      ),
     );
     await this.ctx.storage.setAlarm(Date.now());
-    const headers = request.headers.has("sec-websocket-protocol") ? { "sec-websocket-protocol": SUBPROTOCOL } : undefined;
+    const headers = request.headers.has("sec-websocket-protocol")
+      ? { "sec-websocket-protocol": SUBPROTOCOL }
+      : undefined;
     return new Response(null, { status: 101, webSocket: client, ...(headers ? { headers } : {}) });
   }
 
@@ -55,13 +66,15 @@ export class Feed extends DurableObject<Env> {
     if (this.ctx.getWebSockets().length === 0) return;
     this.ctx.storage.kv.put("workspace", workspaceId);
     for (const { type, ...data } of publications) this.broadcast(type, data);
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + METRICS_DELAY_MS);
+    if ((await this.ctx.storage.getAlarm()) === null)
+      await this.ctx.storage.setAlarm(Date.now() + METRICS_DELAY_MS);
   }
 
   /** A ticket for one connection within a minute; only its hash is kept. */
   async issueTicket(visitor: Visitor): Promise<{ secret: string; expiresAtMs: number }> {
     const { kv } = this.ctx.storage;
-    for (const [key, value] of kv.list<Visitor & { until: number }>({ prefix: "ticket:" })) if (value.until < Date.now()) kv.delete(key);
+    for (const [key, value] of kv.list<Visitor & { until: number }>({ prefix: "ticket:" }))
+      if (value.until < Date.now()) kv.delete(key);
     const secret = randomToken();
     const until = Date.now() + TICKET_SECONDS * 1000;
     kv.put(`ticket:${await sha256(secret)}`, { ...visitor, until });
@@ -104,7 +117,13 @@ export class Feed extends DurableObject<Env> {
   }
 
   private frame(type: Frame["type"], seq: number, data: unknown): Frame {
-    return { seq, type, workspace_id: this.ctx.storage.kv.get<string>("workspace") ?? "", at: new Date().toISOString(), data };
+    return {
+      seq,
+      type,
+      workspace_id: this.ctx.storage.kv.get<string>("workspace") ?? "",
+      at: new Date().toISOString(),
+      data,
+    };
   }
 
   private broadcast(type: Frame["type"], data: unknown): void {
@@ -113,7 +132,8 @@ export class Feed extends DurableObject<Env> {
     const text = JSON.stringify(this.frame(type, seq, data));
     for (const socket of this.ctx.getWebSockets()) {
       const visitor = attachment.safeParse(socket.deserializeAttachment());
-      if (!visitor.success || visitor.data.expiresAtMs <= Date.now()) socket.close(EXPIRED, "token expired");
+      if (!visitor.success || visitor.data.expiresAtMs <= Date.now())
+        socket.close(EXPIRED, "token expired");
       else socket.send(text);
     }
   }

@@ -11,7 +11,12 @@ export const frameExecution = z.object({
 
 /** What the Worker tells the feed of a workspace. */
 export type Publication =
-  | { type: "executions"; created: number; updated: number; executions: z.output<typeof frameExecution>[] }
+  | {
+      type: "executions";
+      created: number;
+      updated: number;
+      executions: z.output<typeof frameExecution>[];
+    }
   | { type: "events"; created: number };
 
 /** Every frame: `seq` grows by one from frame to frame of a workspace, so that a client sees what it missed. */

@@ -17,7 +17,10 @@ function joined(list: readonly Publication[]): Publication[] {
   const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0);
   const result: Publication[] = [];
   if (executions.length > 0) {
-    const [created, updated] = [sum(executions.map((each) => each.created)), sum(executions.map((each) => each.updated))];
+    const [created, updated] = [
+      sum(executions.map((each) => each.created)),
+      sum(executions.map((each) => each.updated)),
+    ];
     result.push({
       type: "executions",
       created,
@@ -25,7 +28,8 @@ function joined(list: readonly Publication[]): Publication[] {
       executions: executions.flatMap((each) => each.executions).slice(0, FRAME_EXECUTIONS),
     });
   }
-  if (events.length > 0) result.push({ type: "events", created: sum(events.map((each) => each.created)) });
+  if (events.length > 0)
+    result.push({ type: "events", created: sum(events.map((each) => each.created)) });
   return result;
 }
 

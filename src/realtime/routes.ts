@@ -19,19 +19,37 @@ const feedOf = (c: HonoContext<AppEnv>, workspaceId: string) => {
 };
 
 /** Who connects: by a ticket, or by a token in a header or a subprotocol. Never by a token in the URL, which logs keep. */
-async function visitorOf(c: HonoContext<AppEnv>, ticket: string | undefined): Promise<{ workspaceId: string; visitor: Visitor }> {
+async function visitorOf(
+  c: HonoContext<AppEnv>,
+  ticket: string | undefined,
+): Promise<{ workspaceId: string; visitor: Visitor }> {
   const ctx = c.get("ctx");
   if (ticket !== undefined) {
     const [workspaceId = "", secret = ""] = ticket.split("~");
     if ((c.req.query("workspace_id") ?? workspaceId) !== workspaceId)
-      throw new AppError("unauthenticated", "invalid_ticket", "The ticket is of another workspace.");
-    const visitor = ID_PATTERN.test(workspaceId) && secret ? await feedOf(c, workspaceId).redeemTicket(secret) : null;
-    if (!visitor) throw new AppError("unauthenticated", "invalid_ticket", "The ticket is used, expired or unknown.");
+      throw new AppError(
+        "unauthenticated",
+        "invalid_ticket",
+        "The ticket is of another workspace.",
+      );
+    const visitor =
+      ID_PATTERN.test(workspaceId) && secret
+        ? await feedOf(c, workspaceId).redeemTicket(secret)
+        : null;
+    if (!visitor)
+      throw new AppError(
+        "unauthenticated",
+        "invalid_ticket",
+        "The ticket is used, expired or unknown.",
+      );
     return { workspaceId, visitor };
   }
-  const offered = (c.req.header("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+  const offered = (c.req.header("sec-websocket-protocol") ?? "")
+    .split(",")
+    .map((name) => name.trim());
   const token =
-    offered.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length) ?? bearerOf(c.req.header("authorization"));
+    offered.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length) ??
+    bearerOf(c.req.header("authorization"));
   if (!token)
     throw new AppError(
       "unauthenticated",
@@ -51,19 +69,29 @@ router.openapi(
     summary: "The live feed (WebSocket)",
     description: `Authenticate by the subprotocols \`${SUBPROTOCOL}, ${BEARER_PREFIX}<token>\`, by an Authorization header, or by a one-time ticket. Frames: hello, executions, events, metrics; each has a \`seq\` that grows by one.`,
     security: [],
-    request: { query: z.strictObject({ ...workspaceParam, ticket: z.string().max(512).optional() }) },
+    request: {
+      query: z.strictObject({ ...workspaceParam, ticket: z.string().max(512).optional() }),
+    },
     responses: { 101: { description: "The feed." }, ...problems("malformed") },
   }),
   async (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
-      throw new AppError("malformed", "not_a_websocket", "Connect with a WebSocket client (Upgrade: websocket).");
+      throw new AppError(
+        "malformed",
+        "not_a_websocket",
+        "Connect with a WebSocket client (Upgrade: websocket).",
+      );
     }
     const { workspaceId, visitor } = await visitorOf(c, c.req.valid("query").ticket);
-    return (await feedOf(c, workspaceId).fetch(feedRequest(c.req.raw, workspaceId, visitor))) as never;
+    return (await feedOf(c, workspaceId).fetch(
+      feedRequest(c.req.raw, workspaceId, visitor),
+    )) as never;
   },
 );
 
-const ticketAnswer = z.object({ data: z.object({ ticket: z.string(), workspace_id: z.string(), expires_at: z.string() }) });
+const ticketAnswer = z.object({
+  data: z.object({ ticket: z.string(), workspace_id: z.string(), expires_at: z.string() }),
+});
 
 router.openapi(
   createRoute({
@@ -71,19 +99,36 @@ router.openapi(
     path: "/realtime/tickets",
     tags,
     summary: "A one-time ticket for the feed",
-    description: "For clients that can set neither a header nor a subprotocol. Valid once, for a minute.",
+    description:
+      "For clients that can set neither a header nor a subprotocol. Valid once, for a minute.",
     request: { query: z.strictObject({ workspace_id: idParam.optional() }) },
-    responses: { 201: { description: "The ticket.", content: { "application/json": { schema: ticketAnswer } } }, ...problems("malformed") },
+    responses: {
+      201: {
+        description: "The ticket.",
+        content: { "application/json": { schema: ticketAnswer } },
+      },
+      ...problems("malformed"),
+    },
   }),
   async (c) => {
     const ctx = c.get("ctx");
     const token = bearerOf(c.req.header("authorization"));
-    if (!token) throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (!token)
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     const user = await authenticateToken(ctx.config, token, ctx.now());
     const workspaceId = workspaceOf(user, c.req.valid("query").workspace_id, "read:realtime");
-    const { secret, expiresAtMs } = await feedOf(c, workspaceId).issueTicket({ userId: user.id, expiresAtMs: user.expiresAtMs });
+    const { secret, expiresAtMs } = await feedOf(c, workspaceId).issueTicket({
+      userId: user.id,
+      expiresAtMs: user.expiresAtMs,
+    });
     return c.json(
-      { data: { ticket: `${workspaceId}~${secret}`, workspace_id: workspaceId, expires_at: new Date(expiresAtMs).toISOString() } },
+      {
+        data: {
+          ticket: `${workspaceId}~${secret}`,
+          workspace_id: workspaceId,
+          expires_at: new Date(expiresAtMs).toISOString(),
+        },
+      },
       201,
     );
   },

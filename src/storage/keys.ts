@@ -14,8 +14,20 @@ export const canDerive = (config: Config) => secretOf(config) !== undefined;
  */
 export async function derivedKey(config: Config, purpose: string): Promise<Uint8Array> {
   const secret = secretOf(config);
-  if (!secret) throw new AppError("unavailable", "links_not_configured", "Set LINK_SECRET_KEY to sign links and webhooks.");
-  const base = await crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, ["deriveBits"]);
-  const params = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info: encoder.encode(purpose) };
+  if (!secret)
+    throw new AppError(
+      "unavailable",
+      "links_not_configured",
+      "Set LINK_SECRET_KEY to sign links and webhooks.",
+    );
+  const base = await crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, [
+    "deriveBits",
+  ]);
+  const params = {
+    name: "HKDF",
+    hash: "SHA-256",
+    salt: new Uint8Array(0),
+    info: encoder.encode(purpose),
+  };
   return new Uint8Array(await crypto.subtle.deriveBits(params, base, 256));
 }

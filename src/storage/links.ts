@@ -12,7 +12,11 @@ export interface Target {
 }
 
 /** @param untilMs when the link ends */
-export async function signLink(config: Config, { workspaceId, id, file }: Target, untilMs: number): Promise<string> {
+export async function signLink(
+  config: Config,
+  { workspaceId, id, file }: Target,
+  untilMs: number,
+): Promise<string> {
   return new SignJWT({ ws: workspaceId, file })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject(id)
@@ -27,9 +31,11 @@ export async function readLink(config: Config, token: string, nowMs: number): Pr
     const options = { audience: AUDIENCE, algorithms: ["HS256"], currentDate: new Date(nowMs) };
     const { payload } = await jwtVerify(token, await derivedKey(config, AUDIENCE), options);
     const { sub, ws, file } = payload;
-    if (typeof sub === "string" && typeof ws === "string" && typeof file === "number") return { workspaceId: ws, id: sub, file };
+    if (typeof sub === "string" && typeof ws === "string" && typeof file === "number")
+      return { workspaceId: ws, id: sub, file };
   } catch (error) {
-    if (error instanceof errors.JWTExpired) throw new AppError("gone", "link_expired", "This link has expired.");
+    if (error instanceof errors.JWTExpired)
+      throw new AppError("gone", "link_expired", "This link has expired.");
     if (error instanceof AppError) throw error;
   }
   throw new AppError("not_found", "not_found", "There is no such link.");

@@ -55,14 +55,21 @@ beforeAll(async () => {
       environment: pick(["prod", "test"]),
       version: pick([undefined, "1.0"]),
       error: pick([undefined, undefined, { type: "E1" }, { type: "E2", message: "x" }]),
-      metadata: pick([undefined, { region: "eu", n: 1 }, { region: "us", n: 2.5 }, { other: true }]),
+      metadata: pick([
+        undefined,
+        { region: "eu", n: 1 },
+        { region: "us", n: 2.5 },
+        { other: true },
+      ]),
     })),
   );
   const kind = executionIntake(ctx, W);
   for (let from = 0; from < items.length; from += 1000) {
     const results = await storeChecked(
       kind,
-      items.slice(from, from + 1000).map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+      items
+        .slice(from, from + 1000)
+        .map((item) => kind.check(item, Date.now(), { id: "", again: false })),
     );
     expect(results.every((result) => result.result === "created")).toBe(true);
   }
@@ -76,59 +83,101 @@ beforeAll(async () => {
   all = await ctx.db.query(rawRows(W));
 });
 
-const ask = (query: Query, explain = false) => runQuery(ctx.db, W, query, Date.now() * 1000, explain);
-const within = (rows: readonly RawRow[], from: number, to: number) => rows.filter((row) => startOf(row) >= from && startOf(row) < to);
-function expectValues(values: Answer["totals"], rows: readonly RawRow[], names: readonly MeasureName[] = MEASURE_NAMES) {
+const ask = (query: Query, explain = false) =>
+  runQuery(ctx.db, W, query, Date.now() * 1000, explain);
+const within = (rows: readonly RawRow[], from: number, to: number) =>
+  rows.filter((row) => startOf(row) >= from && startOf(row) < to);
+function expectValues(
+  values: Answer["totals"],
+  rows: readonly RawRow[],
+  names: readonly MeasureName[] = MEASURE_NAMES,
+) {
   const expected = measured(rows);
-  expect(names.filter((name) => !agrees(name, values[name], expected[name])).map((name) => [name, values[name], expected[name]])).toEqual(
-    [],
-  );
+  expect(
+    names
+      .filter((name) => !agrees(name, values[name], expected[name]))
+      .map((name) => [name, values[name], expected[name]]),
+  ).toEqual([]);
 }
 
 describe("days of a zone, over both clock changes", () => {
-  it.each(["Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/New_York", "Europe/Berlin", "UTC"])(
-    "equal the raw rows in %s and add up to them",
+  it.each([
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "America/New_York",
+    "Europe/Berlin",
+    "UTC",
+  ])("equal the raw rows in %s and add up to them", async (timezone) => {
+    for (const start of CHANGES) {
+      const [from, to] = [at(start) - 5 * HOUR_US, at(start) + 4 * DAY_US + 1_234_567];
+      const answer = await ask({ measures: MEASURE_NAMES, from, to, timezone, granularity: "day" });
+      const days = bucketsOf({ from, to }, "day", timezone);
+      expect(answer.rows.map((row) => row.bucket)).toEqual(days.map((day) => day.label));
+      for (const [index, day] of days.entries())
+        expectValues(answer.rows[index]?.values ?? {}, within(all, day.from, day.to));
+      expectValues(answer.totals, within(all, from, to));
+      expect(answer.rows.reduce((sum, row) => sum + Number(row.values.executions), 0)).toBe(
+        within(all, from, to).length,
+      );
+    }
+  });
+
+  it.each(["Asia/Kolkata", "Australia/Lord_Howe", "America/New_York"])(
+    "have their hours and days of the week in %s",
     async (timezone) => {
-      for (const start of CHANGES) {
-        const [from, to] = [at(start) - 5 * HOUR_US, at(start) + 4 * DAY_US + 1_234_567];
-        const answer = await ask({ measures: MEASURE_NAMES, from, to, timezone, granularity: "day" });
-        const days = bucketsOf({ from, to }, "day", timezone);
-        expect(answer.rows.map((row) => row.bucket)).toEqual(days.map((day) => day.label));
-        for (const [index, day] of days.entries()) expectValues(answer.rows[index]?.values ?? {}, within(all, day.from, day.to));
-        expectValues(answer.totals, within(all, from, to));
-        expect(answer.rows.reduce((sum, row) => sum + Number(row.values.executions), 0)).toBe(within(all, from, to).length);
+      const [from, to] = [at(CHANGES[0] ?? ""), at(CHANGES[5] ?? "") + 4 * DAY_US];
+      for (const dimension of ["hour_of_day", "day_of_week"] as const) {
+        const answer = await ask({
+          measures: ["executions", "duration_p95", "active_users"],
+          from,
+          to,
+          timezone,
+          group_by: [dimension],
+        });
+        const format = new Intl.DateTimeFormat("en-GB", {
+          timeZone: timezone,
+          hour: "2-digit",
+          hourCycle: "h23",
+          weekday: "short",
+        });
+        const clocks = new Map(
+          all.map((row) => {
+            const parts = format.formatToParts(new Date(startOf(row) / 1000));
+            const part = (type: string) => parts.find((each) => each.type === type)?.value ?? "";
+            const weekday =
+              ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].indexOf(part("weekday")) + 1;
+            return [row.id, dimension === "hour_of_day" ? Number(part("hour")) : weekday];
+          }),
+        );
+        expect(new Set(answer.rows.map((row) => row.group[dimension]))).toEqual(
+          new Set(clocks.values()),
+        );
+        for (const row of answer.rows)
+          expectValues(
+            row.values,
+            all.filter((each) => clocks.get(each.id) === row.group[dimension]),
+            ["executions", "duration_p95", "active_users"],
+          );
       }
     },
   );
-
-  it.each(["Asia/Kolkata", "Australia/Lord_Howe", "America/New_York"])("have their hours and days of the week in %s", async (timezone) => {
-    const [from, to] = [at(CHANGES[0] ?? ""), at(CHANGES[5] ?? "") + 4 * DAY_US];
-    for (const dimension of ["hour_of_day", "day_of_week"] as const) {
-      const answer = await ask({ measures: ["executions", "duration_p95", "active_users"], from, to, timezone, group_by: [dimension] });
-      const format = new Intl.DateTimeFormat("en-GB", { timeZone: timezone, hour: "2-digit", hourCycle: "h23", weekday: "short" });
-      const clocks = new Map(
-        all.map((row) => {
-          const parts = format.formatToParts(new Date(startOf(row) / 1000));
-          const part = (type: string) => parts.find((each) => each.type === type)?.value ?? "";
-          const weekday = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].indexOf(part("weekday")) + 1;
-          return [row.id, dimension === "hour_of_day" ? Number(part("hour")) : weekday];
-        }),
-      );
-      expect(new Set(answer.rows.map((row) => row.group[dimension]))).toEqual(new Set(clocks.values()));
-      for (const row of answer.rows)
-        expectValues(
-          row.values,
-          all.filter((each) => clocks.get(each.id) === row.group[dimension]),
-          ["executions", "duration_p95", "active_users"],
-        );
-    }
-  });
 });
 
 describe("numbers of executions alone", () => {
   const COUNTS = ["executions", "successes", "failures", "running", "success_rate"] as const;
-  const zones = ["Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "UTC"];
-  it.each(zones.flatMap((zone) => (["whole", "hour", "day"] as const).map((step) => [zone, step] as const)))(
+  const zones = [
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "America/St_Johns",
+    "UTC",
+  ];
+  it.each(
+    zones.flatMap((zone) =>
+      (["whole", "hour", "day"] as const).map((step) => [zone, step] as const),
+    ),
+  )(
     "equal the raw rows of %s by %s, for one agent and for all, with marks and days without quarters",
     async (timezone, step) => {
       // The days of one of the changes have lost their quarters: they were rolled up by nobody who knew them.
@@ -138,10 +187,16 @@ describe("numbers of executions alone", () => {
       });
       const granularity = step === "whole" ? undefined : step;
       for (const [index, start] of CHANGES.entries()) {
-        const [from, to] = [at(start) - 5 * HOUR_US + 123_456, at(start) + 3 * DAY_US + index * 1_234_567_891];
+        const [from, to] = [
+          at(start) - 5 * HOUR_US + 123_456,
+          at(start) + 3 * DAY_US + index * 1_234_567_891,
+        ];
         const shared = { measures: [...COUNTS], from, to, timezone, granularity };
         const filters = [{ field: "agent", op: "eq" as const, value: "a1" }];
-        const [everybody, agent] = [await ask(shared), await ask({ ...shared, filters, group_by: ["status"] })];
+        const [everybody, agent] = [
+          await ask(shared),
+          await ask({ ...shared, filters, group_by: ["status"] }),
+        ];
         const rows = within(all, from, to);
         expectValues(everybody.totals, rows, COUNTS);
         expectValues(
@@ -151,15 +206,24 @@ describe("numbers of executions alone", () => {
         );
         const buckets = granularity ? bucketsOf({ from, to }, granularity, timezone) : [];
         for (const [place, bucket] of buckets.entries())
-          expectValues(everybody.rows[place]?.values ?? {}, within(rows, bucket.from, bucket.to), COUNTS);
+          expectValues(
+            everybody.rows[place]?.values ?? {},
+            within(rows, bucket.from, bucket.to),
+            COUNTS,
+          );
         for (const row of agent.rows) {
           const bucket = buckets.find((each) => each.label === row.bucket) ?? { from, to };
-          const own = within(rows, bucket.from, bucket.to).filter((each) => each.agent_id === "a1" && each.status === row.group.status);
+          const own = within(rows, bucket.from, bucket.to).filter(
+            (each) => each.agent_id === "a1" && each.status === row.group.status,
+          );
           expectValues(row.values, own, ["executions"]);
         }
         // Without marks only what is no whole quarter is read raw.
         if (![2, 3].includes(index)) {
-          const edges = [...within(rows, from, from + QUARTER_US), ...within(rows, to - QUARTER_US, to)];
+          const edges = [
+            ...within(rows, from, from + QUARTER_US),
+            ...within(rows, to - QUARTER_US, to),
+          ];
           expect(everybody.meta.sources.raw.rows).toBeLessThanOrEqual(edges.length);
         }
       }
@@ -169,20 +233,37 @@ describe("numbers of executions alone", () => {
   it("of hours in a zone of quarters come from the quarters, and say so, mark by mark", async () => {
     const [from, to] = [at("2026-04-03T04:17:00Z"), at("2026-04-06T20:40:00Z")];
     for (const timezone of ["Asia/Kathmandu", "Asia/Kolkata", "UTC"]) {
-      const { meta } = await ask({ measures: ["executions"], from, to, timezone, granularity: "hour" }, true);
-      type Named = Record<"daily" | "hourly" | "quarterly" | "raw", { pieces: { from: string; to: string }[] }>;
+      const { meta } = await ask(
+        { measures: ["executions"], from, to, timezone, granularity: "hour" },
+        true,
+      );
+      type Named = Record<
+        "daily" | "hourly" | "quarterly" | "raw",
+        { pieces: { from: string; to: string }[] }
+      >;
       const { daily, hourly, quarterly, raw } = meta.plan as Named;
       const pieces = [daily, hourly, quarterly, raw]
         .flatMap((source) => source.pieces)
         .map((piece) => [at(piece.from), at(piece.to)] as const)
         .sort((a, b) => a[0] - b[0]);
       expect([pieces[0]?.[0], pieces.at(-1)?.[1]]).toEqual([from, to]);
-      for (const [index, piece] of pieces.slice(1).entries()) expect(piece[0]).toBe(pieces[index]?.[1]);
-      const rows = raw.pieces.reduce((sum, piece) => sum + within(all, at(piece.from), at(piece.to)).length, 0);
+      for (const [index, piece] of pieces.slice(1).entries())
+        expect(piece[0]).toBe(pieces[index]?.[1]);
+      const rows = raw.pieces.reduce(
+        (sum, piece) => sum + within(all, at(piece.from), at(piece.to)).length,
+        0,
+      );
       expect(meta.sources.raw.rows).toBe(rows);
     }
-    const clean = { measures: ["executions" as const], from: at("2026-10-24T18:15:00Z"), to: at("2026-10-25T18:15:00Z") };
-    const { meta } = await ask({ ...clean, timezone: "Asia/Kathmandu", group_by: ["hour_of_day"] }, true);
+    const clean = {
+      measures: ["executions" as const],
+      from: at("2026-10-24T18:15:00Z"),
+      to: at("2026-10-25T18:15:00Z"),
+    };
+    const { meta } = await ask(
+      { ...clean, timezone: "Asia/Kathmandu", group_by: ["hour_of_day"] },
+      true,
+    );
     expect(meta.plan).toMatchObject({
       quarterly: {
         table: "execution_quarters_daily",
@@ -191,12 +272,20 @@ describe("numbers of executions alone", () => {
       },
       raw: { pieces: [] },
     });
-    expect(meta.sources).toEqual({ daily: { buckets: 2 }, hourly: { buckets: 0 }, raw: { rows: 0 } });
+    expect(meta.sources).toEqual({
+      daily: { buckets: 2 },
+      hourly: { buckets: 0 },
+      raw: { rows: 0 },
+    });
   });
 });
 
 describe("groups", () => {
-  const range = { from: at(CHANGES[0] ?? "") + 90_000_000, to: at(CHANGES[5] ?? "") + 3 * DAY_US, timezone: "UTC" };
+  const range = {
+    from: at(CHANGES[0] ?? "") + 90_000_000,
+    to: at(CHANGES[5] ?? "") + 3 * DAY_US,
+    timezone: "UTC",
+  };
   const textOf: Record<string, (row: RawRow) => string | null> = {
     agent: (row) => row.agent_id,
     user: (row) => row.user_id,
@@ -223,34 +312,51 @@ describe("groups", () => {
   ])("by %s %s equal the raw rows, all measures", async (...group_by) => {
     const answer = await ask({ measures: MEASURE_NAMES, ...range, group_by, limit: 1000 });
     const rows = within(all, range.from, range.to);
-    const keyOf = (row: RawRow) => JSON.stringify(group_by.map((name) => textOf[name]?.(row) ?? null));
-    expect(new Set(answer.rows.map((row) => JSON.stringify(group_by.map((name) => row.group[name]))))).toEqual(new Set(rows.map(keyOf)));
+    const keyOf = (row: RawRow) =>
+      JSON.stringify(group_by.map((name) => textOf[name]?.(row) ?? null));
+    expect(
+      new Set(answer.rows.map((row) => JSON.stringify(group_by.map((name) => row.group[name])))),
+    ).toEqual(new Set(rows.map(keyOf)));
     for (const row of answer.rows)
       expectValues(
         row.values,
-        rows.filter((each) => keyOf(each) === JSON.stringify(group_by.map((name) => row.group[name]))),
+        rows.filter(
+          (each) => keyOf(each) === JSON.stringify(group_by.map((name) => row.group[name])),
+        ),
       );
     expectValues(answer.totals, rows);
   });
 
-  it.each(["executions", "credits", "duration_p95", "success_rate", "active_users", "duration_avg"] as const)(
-    "of the best three by %s leave an exact rest",
-    async (measure) => {
-      for (const direction of ["asc", "desc"] as const) {
-        const answer = await ask({ measures: MEASURE_NAMES, ...range, group_by: ["agent"], order_by: [{ measure, direction }], limit: 3 });
-        const rows = within(all, range.from, range.to);
-        expect(answer.rows.map((row) => row.other)).toEqual([false, false, false, true]);
-        const named = answer.rows.slice(0, 3).map((row) => row.group.agent);
-        expectValues(
-          answer.rows[3]?.values ?? {},
-          rows.filter((row) => !named.includes(row.agent_id)),
-        );
-        const values = answer.rows.slice(0, 3).map((row) => Number(row.values[measure]));
-        expect(values).toEqual([...values].sort((a, b) => (direction === "asc" ? a - b : b - a)));
-        expect(answer.rows.reduce((sum, row) => sum + Number(row.values.executions), 0)).toBe(rows.length);
-      }
-    },
-  );
+  it.each([
+    "executions",
+    "credits",
+    "duration_p95",
+    "success_rate",
+    "active_users",
+    "duration_avg",
+  ] as const)("of the best three by %s leave an exact rest", async (measure) => {
+    for (const direction of ["asc", "desc"] as const) {
+      const answer = await ask({
+        measures: MEASURE_NAMES,
+        ...range,
+        group_by: ["agent"],
+        order_by: [{ measure, direction }],
+        limit: 3,
+      });
+      const rows = within(all, range.from, range.to);
+      expect(answer.rows.map((row) => row.other)).toEqual([false, false, false, true]);
+      const named = answer.rows.slice(0, 3).map((row) => row.group.agent);
+      expectValues(
+        answer.rows[3]?.values ?? {},
+        rows.filter((row) => !named.includes(row.agent_id)),
+      );
+      const values = answer.rows.slice(0, 3).map((row) => Number(row.values[measure]));
+      expect(values).toEqual([...values].sort((a, b) => (direction === "asc" ? a - b : b - a)));
+      expect(answer.rows.reduce((sum, row) => sum + Number(row.values.executions), 0)).toBe(
+        rows.length,
+      );
+    }
+  });
 
   it("keep the same groups in every bucket and in the compared range, empty ones filled", async () => {
     const query: Query = {
@@ -269,7 +375,8 @@ describe("groups", () => {
     const named = answer.rows.slice(0, 2).map((row) => row.group.agent);
     answer.rows.forEach((row, index) => {
       const day = days[Math.floor(index / 3)];
-      const member = (each: RawRow) => (row.other ? !named.includes(each.agent_id) : each.agent_id === row.group.agent);
+      const member = (each: RawRow) =>
+        row.other ? !named.includes(each.agent_id) : each.agent_id === row.group.agent;
       expectValues(row.values, within(all, day?.from ?? 0, day?.to ?? 0).filter(member));
       const previous = row.comparison?.executions?.previous;
       expect(previous).toBe(0);
@@ -279,14 +386,34 @@ describe("groups", () => {
 });
 
 describe("filters", () => {
-  const range = { from: at(CHANGES[0] ?? "") + 90_000_000, to: at(CHANGES[5] ?? "") + 3 * DAY_US, timezone: "UTC" };
+  const range = {
+    from: at(CHANGES[0] ?? "") + 90_000_000,
+    to: at(CHANGES[5] ?? "") + 3 * DAY_US,
+    timezone: "UTC",
+  };
   const cases: [string, NonNullable<Query["filters"]>, (row: RawRow) => boolean][] = [
     ["eq", [{ field: "agent", op: "eq", value: "a1" }], (row) => row.agent_id === "a1"],
     ["ne with absent", [{ field: "model", op: "ne", value: "m1" }], (row) => row.model !== "m1"],
-    ["in", [{ field: "status", op: "in", value: ["failure", "timeout"] }], (row) => ["failure", "timeout"].includes(row.status)],
-    ["not_in", [{ field: "model", op: "not_in", value: ["m1", "m2"] }], (row) => row.model === null || row.model === "m3"],
-    ["exists", [{ field: "error_type", op: "exists", value: true }], (row) => row.error_type !== null],
-    ["exists false", [{ field: "version", op: "exists", value: false }], (row) => row.version === null],
+    [
+      "in",
+      [{ field: "status", op: "in", value: ["failure", "timeout"] }],
+      (row) => ["failure", "timeout"].includes(row.status),
+    ],
+    [
+      "not_in",
+      [{ field: "model", op: "not_in", value: ["m1", "m2"] }],
+      (row) => row.model === null || row.model === "m3",
+    ],
+    [
+      "exists",
+      [{ field: "error_type", op: "exists", value: true }],
+      (row) => row.error_type !== null,
+    ],
+    [
+      "exists false",
+      [{ field: "version", op: "exists", value: false }],
+      (row) => row.version === null,
+    ],
     ["contains", [{ field: "model", op: "contains", value: "M" }], (row) => row.model !== null],
     [
       "numbers",
@@ -296,8 +423,16 @@ describe("filters", () => {
       ],
       (row) => row.duration_ms !== null && row.duration_ms >= 20 && row.duration_ms < 500,
     ],
-    ["metadata text", [{ field: "metadata.region", op: "eq", value: "eu" }], (row) => row.metadata?.region === "eu"],
-    ["metadata number", [{ field: "metadata.n", op: "gt", value: 1 }], (row) => Number(row.metadata?.n ?? 0) > 1],
+    [
+      "metadata text",
+      [{ field: "metadata.region", op: "eq", value: "eu" }],
+      (row) => row.metadata?.region === "eu",
+    ],
+    [
+      "metadata number",
+      [{ field: "metadata.n", op: "gt", value: 1 }],
+      (row) => Number(row.metadata?.n ?? 0) > 1,
+    ],
     [
       "clock",
       [
@@ -324,11 +459,27 @@ describe("filters", () => {
   it.each(["'; drop table executions; --", "a' or '1'='1", "$1", "metadata.x'] --", "\\", "%"])(
     "take %s for a value and never for SQL",
     async (value) => {
-      expect((await ask({ measures: ["executions"], ...range, filters: [{ field: "agent", op: "eq", value }] })).totals.executions).toBe(0);
-      await expect(ask({ measures: ["executions"], ...range, filters: [{ field: value, op: "eq", value: "x" }] })).rejects.toMatchObject({
+      expect(
+        (
+          await ask({
+            measures: ["executions"],
+            ...range,
+            filters: [{ field: "agent", op: "eq", value }],
+          })
+        ).totals.executions,
+      ).toBe(0);
+      await expect(
+        ask({
+          measures: ["executions"],
+          ...range,
+          filters: [{ field: value, op: "eq", value: "x" }],
+        }),
+      ).rejects.toMatchObject({
         kind: "impossible",
       });
-      await expect(ask({ measures: ["executions"], ...range, group_by: [value] })).rejects.toMatchObject({ kind: "impossible" });
+      await expect(
+        ask({ measures: ["executions"], ...range, group_by: [value] }),
+      ).rejects.toMatchObject({ kind: "impossible" });
     },
   );
 });
@@ -342,16 +493,30 @@ describe("answers", () => {
       granularity: "minute" as const,
     };
     const refused = { kind: "impossible", code: "too_many_rows" };
-    await expect(ask({ measures: ["executions"], ...range, group_by: ["agent"], limit: 2 })).rejects.toMatchObject(refused);
+    await expect(
+      ask({ measures: ["executions"], ...range, group_by: ["agent"], limit: 2 }),
+    ).rejects.toMatchObject(refused);
     await expect(ask({ measures: MEASURE_NAMES, ...range })).rejects.toMatchObject(refused);
-    await expect(ask({ measures: MEASURE_NAMES.slice(0, 12), ...range, compare: "previous_period" })).rejects.toMatchObject(refused);
-    expect((await ask({ measures: MEASURE_NAMES.slice(0, 20), ...range })).rows).toHaveLength(9_000);
+    await expect(
+      ask({ measures: MEASURE_NAMES.slice(0, 12), ...range, compare: "previous_period" }),
+    ).rejects.toMatchObject(refused);
+    expect((await ask({ measures: MEASURE_NAMES.slice(0, 20), ...range })).rows).toHaveLength(
+      9_000,
+    );
   });
 
   it("read no raw row where rollups cover the range, and say which table answered each piece", async () => {
-    const range = { from: at("2026-10-24T00:00:00Z"), to: at("2026-10-26T05:00:00Z"), timezone: "UTC" };
+    const range = {
+      from: at("2026-10-24T00:00:00Z"),
+      to: at("2026-10-26T05:00:00Z"),
+      timezone: "UTC",
+    };
     const answer = await ask({ measures: ["executions", "duration_p95"], ...range }, true);
-    expect(answer.meta.sources).toEqual({ daily: { buckets: 2 }, hourly: { buckets: 5 }, raw: { rows: 0 } });
+    expect(answer.meta.sources).toEqual({
+      daily: { buckets: 2 },
+      hourly: { buckets: 5 },
+      raw: { rows: 0 },
+    });
     expect(answer.meta.plan).toMatchObject({
       daily: {
         table: "execution_metrics_daily",
@@ -365,22 +530,39 @@ describe("answers", () => {
       },
       raw: { pieces: [] },
     });
-    expect(answer.meta).toMatchObject({ exact: false, relative_error: 0.01, relative_errors: { executions: 0, duration_p95: 0.01 } });
+    expect(answer.meta).toMatchObject({
+      exact: false,
+      relative_error: 0.01,
+      relative_errors: { executions: 0, duration_p95: 0.01 },
+    });
   });
 
   it("say which marked hours and days fell to raw rows", async () => {
     const from = at("2026-04-03T00:00:00Z");
-    const answer = await ask({ measures: ["executions"], from, to: from + 2 * DAY_US, timezone: "UTC" }, true);
-    const { daily, hourly, raw } = answer.meta.plan as Record<"daily" | "hourly" | "raw", { pieces: { from: string; to: string }[] }>;
+    const answer = await ask(
+      { measures: ["executions"], from, to: from + 2 * DAY_US, timezone: "UTC" },
+      true,
+    );
+    const { daily, hourly, raw } = answer.meta.plan as Record<
+      "daily" | "hourly" | "raw",
+      { pieces: { from: string; to: string }[] }
+    >;
     expect(daily.pieces).toEqual([]);
     const covered = [...hourly.pieces, ...raw.pieces]
       .map((piece) => [at(piece.from), at(piece.to)])
       .sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0));
     expect(covered[0]?.[0]).toBe(from);
     expect(covered.at(-1)?.[1]).toBe(from + 2 * DAY_US);
-    for (const [index, piece] of covered.slice(1).entries()) expect(piece[0]).toBe(covered[index]?.[1]);
-    const rows = raw.pieces.reduce((sum, piece) => sum + within(all, at(piece.from), at(piece.to)).length, 0);
-    expect([rows, answer.meta.sources.raw.rows]).toEqual([within(all, from, from + 2 * DAY_US).length, rows]);
+    for (const [index, piece] of covered.slice(1).entries())
+      expect(piece[0]).toBe(covered[index]?.[1]);
+    const rows = raw.pieces.reduce(
+      (sum, piece) => sum + within(all, at(piece.from), at(piece.to)).length,
+      0,
+    );
+    expect([rows, answer.meta.sources.raw.rows]).toEqual([
+      within(all, from, from + 2 * DAY_US).length,
+      rows,
+    ]);
   });
 
   it("order groups by the exact percentile where it is exact", async () => {
@@ -406,15 +588,24 @@ describe("answers", () => {
       limit: 1,
     };
     const best = await runQuery(ctx.db, "kernel-order", query, 0);
-    expect(best.rows[0]).toMatchObject({ group: { agent: "a2" }, values: { duration_p95: 10_100 } });
+    expect(best.rows[0]).toMatchObject({
+      group: { agent: "a2" },
+      values: { duration_p95: 10_100 },
+    });
   });
 
   it("are exact where only raw rows took part", async () => {
     const from = at("2026-04-04T00:00:00Z");
-    const answer = await ask({ measures: MEASURE_NAMES, from, to: from + 7 * HOUR_US, timezone: "UTC" });
+    const answer = await ask({
+      measures: MEASURE_NAMES,
+      from,
+      to: from + 7 * HOUR_US,
+      timezone: "UTC",
+    });
     expect(answer.meta).toMatchObject({ exact: true, relative_error: 0 });
     const expected = measured(within(all, from, from + 7 * HOUR_US));
-    for (const name of ["duration_p50", "duration_p90", "duration_p99"] as const) expect(answer.totals[name]).toBe(expected[name]);
+    for (const name of ["duration_p50", "duration_p90", "duration_p99"] as const)
+      expect(answer.totals[name]).toBe(expected[name]);
   });
 
   it("say until when nothing was open or waiting", async () => {
@@ -445,7 +636,12 @@ describe("answers", () => {
   });
 
   it("never include another workspace", async () => {
-    const other = await runQuery(ctx.db, "kernel-other", { measures: MEASURE_NAMES, timeframe: "1y", timezone: "UTC" }, Date.now() * 1000);
+    const other = await runQuery(
+      ctx.db,
+      "kernel-other",
+      { measures: MEASURE_NAMES, timeframe: "1y", timezone: "UTC" },
+      Date.now() * 1000,
+    );
     expect(other.totals.executions).toBe(0);
   });
 });

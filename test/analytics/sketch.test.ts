@@ -17,23 +17,33 @@ it("represents every duration within 1 %", async () => {
   const { db } = testContext();
   const durations = [0, 1, 2, 3, 10, 49, 50, 51, 99, 1000, 12_345, 999_999_999, 1_000_000_000_000];
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 1_000_000_000 }), { minLength: 50, maxLength: 50 }), async (more) => {
-      const rows = await db.query({
-        sql: sql`select d, ${sketchKey(sql`d`)} as key from unnest(${sql.param([...durations, ...more])}::bigint[]) d`,
-        row: z.object({ d: z.number(), key: z.number() }),
-      });
-      for (const { d, key } of rows)
-        expect(Math.abs(sketchValue(key, 0, Number.POSITIVE_INFINITY) - d)).toBeLessThanOrEqual(d * 0.01 + 1e-9);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 1_000_000_000 }), { minLength: 50, maxLength: 50 }),
+      async (more) => {
+        const rows = await db.query({
+          sql: sql`select d, ${sketchKey(sql`d`)} as key from unnest(${sql.param([...durations, ...more])}::bigint[]) d`,
+          row: z.object({ d: z.number(), key: z.number() }),
+        });
+        for (const { d, key } of rows)
+          expect(Math.abs(sketchValue(key, 0, Number.POSITIVE_INFINITY) - d)).toBeLessThanOrEqual(
+            d * 0.01 + 1e-9,
+          );
+      },
+    ),
     { numRuns: 5 },
   );
 });
 
 describe("quantiles over rollups are within 1 % of the value at their rank", () => {
-  const gauss = (n: number) => Math.sqrt(-2 * Math.log(1 - ((n * 0.754877666) % 1))) * Math.cos(2 * Math.PI * ((n * 0.569840291) % 1));
+  const gauss = (n: number) =>
+    Math.sqrt(-2 * Math.log(1 - ((n * 0.754877666) % 1))) *
+    Math.cos(2 * Math.PI * ((n * 0.569840291) % 1));
   const shapes: [string, (n: number) => number][] = [
     ["lognormal", (n) => Math.round(Math.exp(6.5 + 1.1 * gauss(n)))],
-    ["bimodal", (n) => (n % 3 ? 40 + Math.round(5 * gauss(n)) : 90_000 + Math.round(900 * gauss(n)))],
+    [
+      "bimodal",
+      (n) => (n % 3 ? 40 + Math.round(5 * gauss(n)) : 90_000 + Math.round(900 * gauss(n))),
+    ],
     ["constant", () => 1234],
     ["heavy-tailed", (n) => Math.round(10 / (1 - ((n * 0.754877666) % 1)) ** 1.5)],
     ["with zeros", (n) => (n % 4 ? 0 : n)],
@@ -46,7 +56,13 @@ describe("quantiles over rollups are within 1 % of the value at their rank", () 
     const kind = executionIntake(ctx, workspaceId);
     for (let start = 0; start < durations.length; start += 1000) {
       const items = durations.slice(start, start + 1000).map((duration_ms, n) => ({
-        ...{ id: `q${start + n}`, agent_id: `a${n % 3}`, user_id: "u", status: "success", duration_ms },
+        ...{
+          id: `q${start + n}`,
+          agent_id: `a${n % 3}`,
+          user_id: "u",
+          status: "success",
+          duration_ms,
+        },
         started_at: new Date((from + ((start + n) % 60) * HOUR_US) / 1000).toISOString(),
       }));
       await storeChecked(
@@ -56,7 +72,13 @@ describe("quantiles over rollups are within 1 % of the value at their rank", () 
     }
     await runRollups(ctx, "hour");
     const sorted = [...durations].sort((a, b) => a - b);
-    const measures = ["duration_p50", "duration_p75", "duration_p90", "duration_p95", "duration_p99"] as const;
+    const measures = [
+      "duration_p50",
+      "duration_p75",
+      "duration_p90",
+      "duration_p95",
+      "duration_p99",
+    ] as const;
     const query = { measures: [...measures], from, to: from + 60 * HOUR_US, timezone: "UTC" };
     const hourly = await runQuery(ctx.db, workspaceId, query, 0);
     await runRollups(ctx, "day");

@@ -15,7 +15,11 @@ const statusWith = async (token: string, path = SUMMARY) => {
   return [status, body.code];
 };
 const signed = (claims: Record<string, unknown>, expires: string | number = "1h") =>
-  new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setSubject("s").setExpirationTime(expires).sign(key());
+  new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject("s")
+    .setExpirationTime(expires)
+    .sign(key());
 
 describe("a token", () => {
   it("is needed", async () => {
@@ -23,21 +27,32 @@ describe("a token", () => {
     expect(answer.status).toBe(401);
     expect(answer.headers.get("www-authenticate")).toBe("Bearer");
     expect(answer.headers.get("content-type")).toBe("application/problem+json");
-    expect(answer.body).toMatchObject({ status: 401, code: "missing_token", request_id: expect.any(String) });
+    expect(answer.body).toMatchObject({
+      status: 401,
+      code: "missing_token",
+      request_id: expect.any(String),
+    });
   });
 
   it("is refused when it has expired, also if it was accepted before", async () => {
-    expect(await statusWith(await signed({ workspaces: [W] }, Math.floor(Date.now() / 1000) - 1))).toEqual([401, "invalid_token"]);
+    expect(
+      await statusWith(await signed({ workspaces: [W] }, Math.floor(Date.now() / 1000) - 1)),
+    ).toEqual([401, "invalid_token"]);
     const config = readConfig(env);
     const token = await signed({ workspaces: [W] }, "1h");
     expect((await authenticateToken(config, token, Date.now())).id).toBe("s");
     vi.useFakeTimers({ now: Date.now() + 3_700_000 });
-    await expect(authenticateToken(config, token, Date.now())).rejects.toMatchObject({ code: "invalid_token" });
+    await expect(authenticateToken(config, token, Date.now())).rejects.toMatchObject({
+      code: "invalid_token",
+    });
     vi.useRealTimers();
   });
 
   it("is refused with the algorithm none, another algorithm, another secret, or a part cut off", async () => {
-    const none = new UnsecuredJWT({ workspaces: [W] }).setSubject("s").setExpirationTime("1h").encode();
+    const none = new UnsecuredJWT({ workspaces: [W] })
+      .setSubject("s")
+      .setExpirationTime("1h")
+      .encode();
     const { privateKey } = await generateKeyPair("RS256");
     const rs256 = await new SignJWT({ workspaces: [W] })
       .setProtectedHeader({ alg: "RS256" })
@@ -57,7 +72,8 @@ describe("a token", () => {
   });
 
   it("is refused without an expiry, without a subject, and with malformed claims", async () => {
-    const without = (claims: Record<string, unknown>) => new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(key());
+    const without = (claims: Record<string, unknown>) =>
+      new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(key());
     const exp = Math.floor(Date.now() / 1000) + 600;
     for (const claims of [
       { sub: "s", workspaces: [W] },
@@ -70,21 +86,38 @@ describe("a token", () => {
   });
 
   it("must be from the issuer and for the audience that are configured", async () => {
-    const config = { ...readConfig(env), JWT_ISSUER: "https://id.example", JWT_AUDIENCE: "analytics" };
+    const config = {
+      ...readConfig(env),
+      JWT_ISSUER: "https://id.example",
+      JWT_AUDIENCE: "analytics",
+    };
     const good = { workspaces: [W], iss: "https://id.example", aud: "analytics" };
     expect((await authenticateToken(config, await signed(good), Date.now())).kind).toBe("user");
-    for (const wrong of [{ ...good, aud: "other" }, { ...good, iss: "https://evil.example" }, { workspaces: [W] }]) {
-      await expect(authenticateToken(config, await signed(wrong), Date.now())).rejects.toMatchObject({ kind: "unauthenticated" });
+    for (const wrong of [
+      { ...good, aud: "other" },
+      { ...good, iss: "https://evil.example" },
+      { workspaces: [W] },
+    ]) {
+      await expect(
+        authenticateToken(config, await signed(wrong), Date.now()),
+      ).rejects.toMatchObject({ kind: "unauthenticated" });
     }
   });
 
   it("is checked against a key set for RS256, ES256 and EdDSA, and not with the shared secret's algorithm there", async () => {
     const pairs = await Promise.all(
-      ["RS256", "ES256", "EdDSA"].map(async (alg) => ({ alg, ...(await generateKeyPair(alg, { extractable: true })) })),
+      ["RS256", "ES256", "EdDSA"].map(async (alg) => ({
+        alg,
+        ...(await generateKeyPair(alg, { extractable: true })),
+      })),
     );
-    const keys = await Promise.all(pairs.map(async ({ alg, publicKey }) => ({ ...(await exportJWK(publicKey)), alg, kid: alg })));
+    const keys = await Promise.all(
+      pairs.map(async ({ alg, publicKey }) => ({ ...(await exportJWK(publicKey)), alg, kid: alg })),
+    );
     const url = "https://id.example/keys.json";
-    const fetched = vi.spyOn(globalThis, "fetch").mockImplementation(async () => Response.json({ keys }));
+    const fetched = vi
+      .spyOn(globalThis, "fetch")
+      .mockImplementation(async () => Response.json({ keys }));
     const { JWT_SECRET_KEY: _, ...rest } = readConfig(env);
     const config = { ...rest, JWT_SECRET_KEY: undefined, JWT_JWKS_URL: url };
     for (const { alg, privateKey } of pairs) {
@@ -96,7 +129,9 @@ describe("a token", () => {
       expect((await authenticateToken(config, token, Date.now())).id).toBe(alg);
     }
     expect(fetched).toHaveBeenCalled();
-    await expect(authenticateToken(config, await signed({ workspaces: [W] }), Date.now())).rejects.toMatchObject({ code: "invalid_token" });
+    await expect(
+      authenticateToken(config, await signed({ workspaces: [W] }), Date.now()),
+    ).rejects.toMatchObject({ code: "invalid_token" });
     fetched.mockRejectedValue(new TypeError("connection refused"));
     const [pair] = pairs;
     if (!pair) throw new Error("no key");
@@ -105,7 +140,13 @@ describe("a token", () => {
       .setSubject("x")
       .setExpirationTime("1h")
       .sign(pair.privateKey);
-    await expect(authenticateToken({ ...config, JWT_JWKS_URL: "https://down.example/keys" }, token, Date.now())).rejects.toMatchObject({
+    await expect(
+      authenticateToken(
+        { ...config, JWT_JWKS_URL: "https://down.example/keys" },
+        token,
+        Date.now(),
+      ),
+    ).rejects.toMatchObject({
       kind: "unavailable",
     });
     fetched.mockRestore();
@@ -114,10 +155,20 @@ describe("a token", () => {
 
 describe("a workspace", () => {
   it("must be in the token", async () => {
-    expect(await statusWith(await tokenFor(W), `${SUMMARY}&workspace_id=other`)).toEqual([403, "workspace_forbidden"]);
-    expect(await statusWith(await tokenFor(W, { workspaceId: "other" }))).toEqual([403, "workspace_forbidden"]);
-    expect(await statusWith(await tokenFor(W, { workspaces: [W, "b"], workspaceId: undefined }))).toEqual([400, "workspace_missing"]);
-    expect(await statusWith(await tokenFor(W, { workspaces: [W, "b"] }), `${SUMMARY}&workspace_id=b`)).toEqual([200, undefined]);
+    expect(await statusWith(await tokenFor(W), `${SUMMARY}&workspace_id=other`)).toEqual([
+      403,
+      "workspace_forbidden",
+    ]);
+    expect(await statusWith(await tokenFor(W, { workspaceId: "other" }))).toEqual([
+      403,
+      "workspace_forbidden",
+    ]);
+    expect(
+      await statusWith(await tokenFor(W, { workspaces: [W, "b"], workspaceId: undefined })),
+    ).toEqual([400, "workspace_missing"]);
+    expect(
+      await statusWith(await tokenFor(W, { workspaces: [W, "b"] }), `${SUMMARY}&workspace_id=b`),
+    ).toEqual([200, undefined]);
   });
 
   it("has the role that the token's map gives there, and no other", async () => {
@@ -125,7 +176,9 @@ describe("a workspace", () => {
     const item = { agent_id: "a", user_id: "u", status: "running" };
     const inA = await clientOf(token).post("/api/v1/executions", item);
     expect([inA.status, inA.body.code]).toEqual([403, "permission_missing"]);
-    expect((await clientOf(token).post("/api/v1/executions?workspace_id=b", item)).status).toBe(207);
+    expect((await clientOf(token).post("/api/v1/executions?workspace_id=b", item)).status).toBe(
+      207,
+    );
   });
 });
 
@@ -138,7 +191,9 @@ describe("a permission", () => {
     ["admin", 207],
     ["owner", 207],
   ])("of the role %s answers an intake with %i", async (role, status) => {
-    expect((await clientOf(await tokenFor(W, { role })).post("/api/v1/executions", write)).status).toBe(status);
+    expect(
+      (await clientOf(await tokenFor(W, { role })).post("/api/v1/executions", write)).status,
+    ).toBe(status);
   });
 
   it("may be granted by the token beside its role", async () => {

@@ -7,9 +7,14 @@ const quiet = { ...createLog(), error: () => undefined };
 const body = (text: string) => Promise.resolve({ body: text });
 function cacheOf(kv: KVNamespace = env.CACHE) {
   const behind: Promise<unknown>[] = [];
-  return { cache: createCache(kv, (work) => void behind.push(work), quiet), settled: () => Promise.all(behind) };
+  return {
+    cache: createCache(kv, (work) => void behind.push(work), quiet),
+    settled: () => Promise.all(behind),
+  };
 }
-const broken = new Proxy({} as KVNamespace, { get: () => () => Promise.reject(new Error("KV is down")) });
+const broken = new Proxy({} as KVNamespace, {
+  get: () => () => Promise.reject(new Error("KV is down")),
+});
 
 describe("a read", () => {
   it("of many at once loads once", async () => {
@@ -31,7 +36,9 @@ describe("a read", () => {
 
   it("that fails is not remembered", async () => {
     const { cache } = cacheOf();
-    await expect(cache.read("answer", "fail", "q", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    await expect(
+      cache.read("answer", "fail", "q", () => Promise.reject(new Error("no"))),
+    ).rejects.toThrow("no");
     expect((await cache.read("answer", "fail", "q", () => body("yes"))).value.body).toBe("yes");
   });
 
@@ -42,9 +49,14 @@ describe("a read", () => {
     vi.spyOn(Date, "now").mockReturnValue(now + 8_000);
     const stale = await cache.read("answer", "stale", "q", () => body("new"));
     expect([stale.value.body, stale.cached, stale.ageMs >= 7_000]).toEqual(["old", true, true]);
-    await vi.waitUntil(async () => (await cache.read("answer", "stale", "q", () => body("newer"))).value.body === "new");
+    await vi.waitUntil(
+      async () =>
+        (await cache.read("answer", "stale", "q", () => body("newer"))).value.body === "new",
+    );
     vi.spyOn(Date, "now").mockReturnValue(now + 60_000);
-    expect((await cache.read("answer", "stale", "q", () => body("newest"))).value.body).toBe("newest");
+    expect((await cache.read("answer", "stale", "q", () => body("newest"))).value.body).toBe(
+      "newest",
+    );
     vi.restoreAllMocks();
     await settled();
   });
@@ -60,9 +72,12 @@ describe("a read", () => {
   it("does not trust what KV holds under its key", async () => {
     const { cache } = cacheOf({
       ...broken,
-      get: async (key: string) => (key.startsWith("epoch:") ? "7" : { at: Date.now(), value: { body: 12 } }),
+      get: async (key: string) =>
+        key.startsWith("epoch:") ? "7" : { at: Date.now(), value: { body: 12 } },
       put: async () => undefined,
     } as unknown as KVNamespace);
-    expect((await cache.read("answer", "strange", "q", () => body("right"))).value.body).toBe("right");
+    expect((await cache.read("answer", "strange", "q", () => body("right"))).value.body).toBe(
+      "right",
+    );
   });
 });

@@ -11,14 +11,20 @@ beforeAll(useOwnDatabase);
 const SUMMARY = "/api/v1/metrics/summary?from=2023-11-16T18:00:00Z&to=2023-11-16T20:00:00Z";
 
 async function unpacked(inline: string): Promise<string> {
-  const bytes = Uint8Array.from(atob(inline.slice(inline.indexOf(",") + 1)), (char) => char.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  const bytes = Uint8Array.from(atob(inline.slice(inline.indexOf(",") + 1)), (char) =>
+    char.charCodeAt(0),
+  );
+  return new Response(
+    new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")),
+  ).text();
 }
 
 async function rowsOfSample(): Promise<Record<string, string>[]> {
   const [header = "", ...lines] = (await unpacked(sample)).trim().split(/\r?\n/);
   const columns = header.split(",");
-  return lines.map((line) => Object.fromEntries(line.split(",").map((value, index) => [columns[index] ?? "", value])));
+  return lines.map((line) =>
+    Object.fromEntries(line.split(",").map((value, index) => [columns[index] ?? "", value])),
+  );
 }
 
 it("gives the real trace's own sums, before the rollup, after it, and after a second import", async () => {
@@ -28,8 +34,15 @@ it("gives the real trace's own sums, before the rollup, after it, and after a se
   if (!preset) throw new Error("no preset");
   const body = rows.map((row, index) => JSON.stringify(preset.map(row, index + 1))).join("\n");
   const api = clientOf(await tokenFor("trace"));
-  const send = () => api.post("/api/v1/executions", body, { "content-type": "application/x-ndjson" });
-  expect((await send()).body.data.counts).toEqual({ created: 19_366, updated: 0, duplicate: 0, conflict: 0, invalid: 0 });
+  const send = () =>
+    api.post("/api/v1/executions", body, { "content-type": "application/x-ndjson" });
+  expect((await send()).body.data.counts).toEqual({
+    created: 19_366,
+    updated: 0,
+    duplicate: 0,
+    conflict: 0,
+    invalid: 0,
+  });
 
   const sum = (column: string) => rows.reduce((total, row) => total + Number(row[column]), 0);
   const [tokensIn, tokensOut] = [sum("ContextTokens"), sum("GeneratedTokens")];
@@ -43,12 +56,24 @@ it("gives the real trace's own sums, before the rollup, after it, and after a se
     active_agents: 1,
   };
   const asked = async () => (await api.get(SUMMARY, { "cache-control": "no-cache" })).body;
-  expect(await asked()).toMatchObject({ data: expected, meta: { sources: { raw: { rows: 19_366 } } } });
+  expect(await asked()).toMatchObject({
+    data: expected,
+    meta: { sources: { raw: { rows: 19_366 } } },
+  });
   const ctx = testContext();
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
-  expect(await asked()).toMatchObject({ data: expected, meta: { sources: { hourly: { buckets: 2 }, raw: { rows: 0 } } } });
-  expect((await send()).body.data.counts).toEqual({ created: 0, updated: 0, duplicate: 19_366, conflict: 0, invalid: 0 });
+  expect(await asked()).toMatchObject({
+    data: expected,
+    meta: { sources: { hourly: { buckets: 2 }, raw: { rows: 0 } } },
+  });
+  expect((await send()).body.data.counts).toEqual({
+    created: 0,
+    updated: 0,
+    duplicate: 19_366,
+    conflict: 0,
+    invalid: 0,
+  });
   expect(await asked()).toMatchObject({ data: expected, meta: { sources: { raw: { rows: 0 } } } });
 });
 
@@ -57,19 +82,23 @@ it("maps columns and constants, and refuses a field that no execution has", () =
     ["id=run", "started_at=ts", "tokens_in=n", "metadata.region=zone", "error.type=err"],
     ["status=success", "agent_id=x", "user_id=y"],
   );
-  expect(mapping({ run: "r1", ts: "2026-01-01 10:00:00", n: "7", zone: "eu", err: "" }, 1)).toEqual({
-    ...{
-      id: "r1",
-      started_at: "2026-01-01T10:00:00Z",
-      tokens_in: 7,
-      metadata: { region: "eu" },
-      status: "success",
-      agent_id: "x",
-      user_id: "y",
+  expect(mapping({ run: "r1", ts: "2026-01-01 10:00:00", n: "7", zone: "eu", err: "" }, 1)).toEqual(
+    {
+      ...{
+        id: "r1",
+        started_at: "2026-01-01T10:00:00Z",
+        tokens_in: 7,
+        metadata: { region: "eu" },
+        status: "success",
+        agent_id: "x",
+        user_id: "y",
+      },
     },
-  });
+  );
   // What is no number is left to the intake, which refuses it; a column of NDJSON may lie deeper.
-  expect(mappingOf(["tokens_in=n", "model=call.model"], [])({ n: "abc", call: { model: "m" } }, 1)).toEqual({
+  expect(
+    mappingOf(["tokens_in=n", "model=call.model"], [])({ n: "abc", call: { model: "m" } }, 1),
+  ).toEqual({
     tokens_in: "abc",
     model: "m",
   });
@@ -84,10 +113,14 @@ it("gives the retention of the real purchases of CDNOW, as months counted by han
   const lines = (await unpacked(cdnow)).split("\n").filter((line) => line.trim() !== "");
   expect(lines).toHaveLength(6_919);
   const fields = lines.map((line) => line.trim().split(/ +/));
-  const rows = fields.map((values) => Object.fromEntries((preset.columns ?? []).map((name, index) => [name, values[index]])));
+  const rows = fields.map((values) =>
+    Object.fromEntries((preset.columns ?? []).map((name, index) => [name, values[index]])),
+  );
   const api = clientOf(await tokenFor("cdnow"));
   const body = rows.map((row, index) => JSON.stringify(preset.map(row, index + 1))).join("\n");
-  const send = async () => (await api.post("/api/v1/events", body, { "content-type": "application/x-ndjson" })).body.data.counts;
+  const send = async () =>
+    (await api.post("/api/v1/events", body, { "content-type": "application/x-ndjson" })).body.data
+      .counts;
   expect(await send()).toMatchObject({ created: 6_919, invalid: 0, conflict: 0 });
   expect(await send()).toMatchObject({ created: 0, duplicate: 6_919 });
 
@@ -105,7 +138,12 @@ it("gives the retention of the real purchases of CDNOW, as months counted by han
     );
     expect(status).toBe(200);
     expect(answer.data.cohorts).toHaveLength(18);
-    expect(answer.data.cohorts.map((cohort: { size: number }) => cohort.size)).toEqual([781, 857, 719, ...new Array(15).fill(0)]);
+    expect(answer.data.cohorts.map((cohort: { size: number }) => cohort.size)).toEqual([
+      781,
+      857,
+      719,
+      ...new Array(15).fill(0),
+    ]);
     for (const [index, cohort] of answer.data.cohorts.entries()) {
       const first = january + index;
       for (const cell of cohort.cells) {
@@ -113,16 +151,27 @@ it("gives the retention of the real purchases of CDNOW, as months counted by han
           if (Math.min(...list) !== first) return false;
           const offsets = [...list].map((month) => month - first);
           if (mode === "rolling") return offsets.some((offset) => offset >= cell.offset);
-          if (mode === "bounded" && cell.offset > 0) return offsets.some((offset) => offset > 0 && offset <= cell.offset);
+          if (mode === "bounded" && cell.offset > 0)
+            return offsets.some((offset) => offset > 0 && offset <= cell.offset);
           return offsets.includes(cell.offset);
         });
-        expect([mode, index, cell.offset, cell.users, cell.complete]).toEqual([mode, index, cell.offset, users, true]);
+        expect([mode, index, cell.offset, cell.users, cell.complete]).toEqual([
+          mode,
+          index,
+          cell.offset,
+          users,
+          true,
+        ]);
       }
     }
   }
 
   // Two purchases within 90 days of the first quarter: the funnel against a loop over the days.
-  const steps = [1, 2].map((n) => ({ name: `purchase ${n}`, kind: "event", event_type: "purchase" }));
+  const steps = [1, 2].map((n) => ({
+    name: `purchase ${n}`,
+    kind: "event",
+    event_type: "purchase",
+  }));
   const question = {
     definition: { steps, window_seconds: 90 * 86_400, same_instant: "does_not" },
     from: "1997-01-01T00:00:00Z",
@@ -131,11 +180,22 @@ it("gives the retention of the real purchases of CDNOW, as months counted by han
   const { body: funnel } = await api.post("/api/v1/funnels/analyze", question);
   const days = new Map<string, number[]>();
   for (const [, customer = "", day = ""] of fields) {
-    const at = Date.UTC(Number(day.slice(0, 4)), Number(day.slice(4, 6)) - 1, Number(day.slice(6, 8)));
+    const at = Date.UTC(
+      Number(day.slice(0, 4)),
+      Number(day.slice(4, 6)) - 1,
+      Number(day.slice(6, 8)),
+    );
     days.set(customer, [...(days.get(customer) ?? []), at]);
   }
   const quarter = Date.UTC(1997, 3, 1);
   const entered = [...days.values()].filter((list) => list.some((at) => at < quarter));
-  const again = entered.filter((list) => list.some((at) => at < quarter && list.some((next) => next > at && next - at < 90 * 86_400_000)));
-  expect(funnel.data.steps.map((step: { users: number }) => step.users)).toEqual([entered.length, again.length]);
+  const again = entered.filter((list) =>
+    list.some(
+      (at) => at < quarter && list.some((next) => next > at && next - at < 90 * 86_400_000),
+    ),
+  );
+  expect(funnel.data.steps.map((step: { users: number }) => step.users)).toEqual([
+    entered.length,
+    again.length,
+  ]);
 });

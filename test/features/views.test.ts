@@ -27,9 +27,17 @@ const STEPS = [
 ];
 const get = (path: string, more: Partial<View> = {}): View => ({ method: "GET", path, ...more });
 const VIEWS: View[] = [
-  ...["summary", "series", "breakdown?group_by=agent", "comparison", "execution", "throughput", "latency", "patterns", "trends"].map(
-    (name) => get(`/metrics/${name}`, { rolled: true }),
-  ),
+  ...[
+    "summary",
+    "series",
+    "breakdown?group_by=agent",
+    "comparison",
+    "execution",
+    "throughput",
+    "latency",
+    "patterns",
+    "trends",
+  ].map((name) => get(`/metrics/${name}`, { rolled: true })),
   get("/metrics/realtime", { rangeless: true }),
   get("/agents", { rolled: true }),
   get("/agents/{agent}", { object: true, rolled: true }),
@@ -49,18 +57,26 @@ const VIEWS: View[] = [
   get("/credits/burn", { rangeless: true, rolled: true }),
   get("/credits/budgets", { rangeless: true }),
   get("/credits/optimizations", { rolled: true }),
-  ...["kpis", "overview", "trends", "dashboard"].map((name) => get(`/executive/${name}`, { rolled: true })),
+  ...["kpis", "overview", "trends", "dashboard"].map((name) =>
+    get(`/executive/${name}`, { rolled: true }),
+  ),
   ...["runs", "success_rate", "speed", "efficiency", "popularity"].map((by) =>
     get(`/leaderboards/agents?criteria=${by}`, { rolled: true }),
   ),
-  ...["activity", "efficiency", "contribution", "savings"].map((by) => get(`/leaderboards/users?criteria=${by}`, { rolled: true })),
-  ...["activity", "efficiency", "growth", "innovation"].map((by) => get(`/leaderboards/workspaces?criteria=${by}`, { rolled: true })),
+  ...["activity", "efficiency", "contribution", "savings"].map((by) =>
+    get(`/leaderboards/users?criteria=${by}`, { rolled: true }),
+  ),
+  ...["activity", "efficiency", "growth", "innovation"].map((by) =>
+    get(`/leaderboards/workspaces?criteria=${by}`, { rolled: true }),
+  ),
   ...["executions", "success_rate", "duration_p95", "credits", "active_users"].map((measure) =>
     get(`/trends/${measure}`, { rolled: true }),
   ),
   get("/workspaces", { rolled: true }),
   get("/workspaces/{workspace}", { rolled: true }),
-  ...["analytics", "members", "agents"].map((name) => get(`/workspaces/{workspace}/${name}`, { rolled: true })),
+  ...["analytics", "members", "agents"].map((name) =>
+    get(`/workspaces/{workspace}/${name}`, { rolled: true }),
+  ),
   get("/search?q=a", { rangeless: true }),
   { method: "POST", path: "/funnels/analyze", body: { definition: { steps: STEPS } } },
   { method: "POST", path: "/comparisons/agents", body: { agent_ids: ["a1", "a2"] }, rolled: true },
@@ -73,7 +89,10 @@ const ONE = "views-one";
 const NOW = Date.now();
 const hourAgo = new Date(NOW - 3_600_000).toISOString();
 const objects: Record<string, string> = { agent: "a1", user: "u1", error: "" };
-let paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, { schema: unknown }> }> }>>;
+let paths: Record<
+  string,
+  Record<string, { responses: Record<string, { content?: Record<string, { schema: unknown }> }> }>
+>;
 let schemas: Record<string, unknown>;
 
 beforeAll(async () => {
@@ -101,9 +120,19 @@ beforeAll(async () => {
     started_at: new Date(Date.UTC(2026, 9, 23, 22) + hour * 3_600_000).toISOString(),
   }));
   await store(executionIntake(ctx, W), change);
-  await store(eventIntake(ctx, W), [{ id: "e1", event_type: "open", user_id: "u1", occurred_at: hourAgo }]);
+  await store(eventIntake(ctx, W), [
+    { id: "e1", event_type: "open", user_id: "u1", occurred_at: hourAgo },
+  ]);
   await store(executionIntake(ctx, ONE), [
-    { id: "only", agent_id: "a1", user_id: "u1", status: "failure", started_at: hourAgo, duration_ms: 0, error: { type: "E" } },
+    {
+      id: "only",
+      agent_id: "a1",
+      user_id: "u1",
+      status: "failure",
+      started_at: hourAgo,
+      duration_ms: 0,
+      error: { type: "E" },
+    },
   ]);
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
@@ -111,21 +140,40 @@ beforeAll(async () => {
   const { body } = await clientOf(await tokenFor(W)).get("/openapi.json");
   paths = body.paths;
   schemas = body.components.schemas;
-  objects.error = (await clientOf(await tokenFor(W)).get("/api/v1/errors?timeframe=30d")).body.data[0].id;
+  objects.error = (
+    await clientOf(await tokenFor(W)).get("/api/v1/errors?timeframe=30d")
+  ).body.data[0].id;
 });
 
 /** A path with its parameters in place, in a range. */
-function urlOf({ method, path, rangeless }: View, workspace: string, range: string, more = ""): string {
-  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => (name === "workspace" ? workspace : (objects[name] ?? "")));
+function urlOf(
+  { method, path, rangeless }: View,
+  workspace: string,
+  range: string,
+  more = "",
+): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) =>
+    name === "workspace" ? workspace : (objects[name] ?? ""),
+  );
   const query = [method === "POST" || rangeless ? "" : range, more].filter(Boolean).join("&");
   return `/api/v1${filled}${query === "" ? "" : `${filled.includes("?") ? "&" : "?"}${query}`}`;
 }
 
-async function ask(view: View, workspace: string, range = "", more = "", headers: Record<string, string> = {}) {
+async function ask(
+  view: View,
+  workspace: string,
+  range = "",
+  more = "",
+  headers: Record<string, string> = {},
+) {
   const api = clientOf(await tokenFor(workspace, { role: "owner" }));
   const url = urlOf(view, workspace, range, more);
   if (view.method === "GET") return api.get(url, headers);
-  return api.post(url, { ...view.body, ...Object.fromEntries(new URLSearchParams(range)) }, headers);
+  return api.post(
+    url,
+    { ...view.body, ...Object.fromEntries(new URLSearchParams(range)) },
+    headers,
+  );
 }
 
 /** Components put in the place of their references. */
@@ -144,7 +192,9 @@ function expectDescribed(view: View, body: unknown) {
     const pattern = new RegExp(`^/api/v1${plain.replace(/\{\w+\}/g, "\\{\\w+\\}")}$`);
     return pattern.test(each);
   });
-  const measured = Object.keys(paths).find((each) => new RegExp(`^${each.replace(/\{\w+\}/g, "[^/]+")}$`).test(`/api/v1${plain}`));
+  const measured = Object.keys(paths).find((each) =>
+    new RegExp(`^${each.replace(/\{\w+\}/g, "[^/]+")}$`).test(`/api/v1${plain}`),
+  );
   const operation = paths[template ?? measured ?? ""]?.[view.method.toLowerCase()];
   const schema = operation?.responses["200"]?.content?.["application/json"]?.schema;
   expect(schema, `${view.path} is in the document`).toBeDefined();
@@ -153,7 +203,8 @@ function expectDescribed(view: View, body: unknown) {
 }
 
 const names = VIEWS.map((view) => [`${view.method} ${view.path}`, view] as const);
-const BERLIN_CHANGE = "from=2026-10-24T00:00:00%2B02:00&to=2026-10-27T00:00:00%2B01:00&timezone=Europe/Berlin";
+const BERLIN_CHANGE =
+  "from=2026-10-24T00:00:00%2B02:00&to=2026-10-27T00:00:00%2B01:00&timezone=Europe/Berlin";
 const FUTURE = "from=2031-01-01T00:00:00Z&to=2031-02-01T00:00:00Z";
 
 describe.each(names)("%s", (_, view) => {
@@ -167,13 +218,13 @@ describe.each(names)("%s", (_, view) => {
     for (const workspace of view.path.includes("{error}") ? [W] : [ONE, W]) {
       for (const range of ["timeframe=30d", BERLIN_CHANGE, FUTURE]) {
         const { status, body } = await ask(view, workspace, range);
-        expect([view.path, workspace, range, status, status === 200 ? "" : JSON.stringify(body)]).toEqual([
+        expect([
           view.path,
           workspace,
           range,
-          200,
-          "",
-        ]);
+          status,
+          status === 200 ? "" : JSON.stringify(body),
+        ]).toEqual([view.path, workspace, range, 200, ""]);
         expectDescribed(view, body);
         expect(body.meta.as_of).toMatch(/^20/);
       }
@@ -190,8 +241,14 @@ describe.each(names)("%s", (_, view) => {
 
   it("is closed to a user of another workspace and to nobody", async () => {
     const stranger = clientOf(await tokenFor("views-stranger", { role: "owner" }));
-    const url = urlOf(view, W, "timeframe=30d", view.path.includes("{workspace}") ? "" : `workspace_id=${W}`);
-    const closed = view.method === "GET" ? await stranger.get(url) : await stranger.post(url, view.body);
+    const url = urlOf(
+      view,
+      W,
+      "timeframe=30d",
+      view.path.includes("{workspace}") ? "" : `workspace_id=${W}`,
+    );
+    const closed =
+      view.method === "GET" ? await stranger.get(url) : await stranger.post(url, view.body);
     expect(closed.status).toBe(view.path.includes("{workspace}") ? 404 : 403);
     // Within their own workspace the objects of this one do not exist.
     const own = await (view.method === "GET"
@@ -200,15 +257,24 @@ describe.each(names)("%s", (_, view) => {
     expect(own.status).toBe(view.object ? 404 : 200);
     expect(JSON.stringify(own.body.data ?? null)).not.toContain("Boom");
     const nobody = clientOf("none");
-    expect((await (view.method === "GET" ? nobody.get(url) : nobody.post(url, view.body))).status).toBe(401);
+    expect(
+      (await (view.method === "GET" ? nobody.get(url) : nobody.post(url, view.body))).status,
+    ).toBe(401);
   });
 
   if (!view.rolled) return;
   it("reads no raw row where rollups cover the range", async () => {
-    const day = (ago: number) => `${new Date(NOW - ago * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`;
-    const { status, body } = await ask(view, W, `from=${day(20)}&to=${day(2)}`, view.method === "GET" ? "explain=true" : "", {
-      "cache-control": "no-cache",
-    });
+    const day = (ago: number) =>
+      `${new Date(NOW - ago * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`;
+    const { status, body } = await ask(
+      view,
+      W,
+      `from=${day(20)}&to=${day(2)}`,
+      view.method === "GET" ? "explain=true" : "",
+      {
+        "cache-control": "no-cache",
+      },
+    );
     expect(status).toBe(200);
     if (view.method === "GET") expect(body.meta.plan).toBeDefined();
     expect([view.path, body.meta.sources.raw.rows]).toEqual([view.path, 0]);
@@ -239,11 +305,17 @@ describe("every view", () => {
     ])
       others.add(name);
     const known = new Set(
-      VIEWS.map((view) => (view.path.split("?")[0] ?? "").replace(/\{\w+\}/g, "{id}").replace(/^\/trends\/.*/, "/trends/{measure}")),
+      VIEWS.map((view) =>
+        (view.path.split("?")[0] ?? "")
+          .replace(/\{\w+\}/g, "{id}")
+          .replace(/^\/trends\/.*/, "/trends/{measure}"),
+      ),
     );
     const missing = Object.entries(paths)
       .filter(
-        ([path, methods]) => path.startsWith("/api/v1/") && ("get" in methods || path.includes("comparisons") || path.endsWith("analyze")),
+        ([path, methods]) =>
+          path.startsWith("/api/v1/") &&
+          ("get" in methods || path.includes("comparisons") || path.endsWith("analyze")),
       )
       .map(([path]) => path.slice("/api/v1".length))
       // Files and the jobs that write them are no views of numbers: they have tests of their own.
@@ -273,7 +345,8 @@ describe("every view", () => {
   });
 
   it("that is a list refuses a cursor that it has not given", async () => {
-    const encoded = (position: string[]) => btoa(JSON.stringify(position)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const encoded = (position: string[]) =>
+      btoa(JSON.stringify(position)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
     const api = clientOf(await tokenFor(W, { role: "owner" }));
     const lists = [
       "/agents",
@@ -299,17 +372,33 @@ describe("every view", () => {
         expect([path, cursor, status]).toEqual([path, cursor, 422]);
       }
     }
-    expect((await api.get(`/api/v1/agents?timeframe=30d&limit=1&sort=credits&cursor=${given}`)).status).toBe(422);
+    expect(
+      (await api.get(`/api/v1/agents?timeframe=30d&limit=1&sort=credits&cursor=${given}`)).status,
+    ).toBe(422);
   });
 
   it("of several workspaces needs no default workspace in the token", async () => {
-    const api = clientOf(await tokenFor(W, { workspaceId: undefined, workspaces: { [W]: "viewer", [ONE]: "admin" } }));
-    expect((await api.get("/api/v1/workspaces")).body.data.map((each: { id: string; role: string }) => [each.id, each.role])).toEqual([
+    const api = clientOf(
+      await tokenFor(W, { workspaceId: undefined, workspaces: { [W]: "viewer", [ONE]: "admin" } }),
+    );
+    expect(
+      (await api.get("/api/v1/workspaces")).body.data.map((each: { id: string; role: string }) => [
+        each.id,
+        each.role,
+      ]),
+    ).toEqual([
       [W, "viewer"],
       [ONE, "admin"],
     ]);
     expect((await api.get("/api/v1/leaderboards/workspaces")).status).toBe(200);
-    expect((await api.post("/api/v1/comparisons/workspaces", { workspace_ids: [W, ONE], timeframe: "7d" })).status).toBe(200);
+    expect(
+      (
+        await api.post("/api/v1/comparisons/workspaces", {
+          workspace_ids: [W, ONE],
+          timeframe: "7d",
+        })
+      ).status,
+    ).toBe(200);
   });
 
   it("uses rows of its own workspace only", async () => {

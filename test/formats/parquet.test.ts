@@ -32,8 +32,14 @@ const rowOf = (index: number): Row =>
 
 async function* pages(after: string[] | null): AsyncGenerator<Page> {
   for (let from = Number(after?.[0] ?? 0); from < ROWS; from += parquet.pageRows) {
-    const rows = Array.from({ length: Math.min(parquet.pageRows, ROWS - from) }, (_, index) => rowOf(from + index));
-    yield { rows, before: from === 0 ? null : [String(from)], after: [String(from + parquet.pageRows)] };
+    const rows = Array.from({ length: Math.min(parquet.pageRows, ROWS - from) }, (_, index) =>
+      rowOf(from + index),
+    );
+    yield {
+      rows,
+      before: from === 0 ? null : [String(from)],
+      after: [String(from + parquet.pageRows)],
+    };
   }
 }
 
@@ -60,13 +66,18 @@ it("can be gone on with from the begin of every group, with the same bytes, howe
 
 it("holds what was given, in groups that end by their rows or by their size", async () => {
   const whole = await chunksFrom(START);
-  const groups = whole.slice(0, -1).map((chunk, index) => chunk.rows - (whole[index - 1]?.rows ?? 0));
+  const groups = whole
+    .slice(0, -1)
+    .map((chunk, index) => chunk.rows - (whole[index - 1]?.rows ?? 0));
   expect(Math.max(...groups)).toBeLessThanOrEqual(5_000);
   expect(groups.at(-2)).toBeLessThan(4_000);
   const body = new Blob(whole.map((chunk) => chunk.bytes));
   const sql =
     "select id, epoch_us(moment) as us, n, amount::varchar as amount, ok, share, data::varchar as data from file order by substr(id, 2)::int";
-  const answer = await fetch(`${env.READER}/parquet?sql=${encodeURIComponent(sql)}`, { method: "POST", body });
+  const answer = await fetch(`${env.READER}/parquet?sql=${encodeURIComponent(sql)}`, {
+    method: "POST",
+    body,
+  });
   const found = (await answer.json()) as Record<string, unknown>[];
   expect(found.length).toBe(ROWS);
   for (const [index, row] of found.entries()) {
@@ -79,7 +90,11 @@ it("holds what was given, in groups that end by their rows or by their size", as
       given.ok ?? null,
       given.share ?? null,
     ]);
-    expect(text(row.us)).toBe(given.moment === undefined ? null : String(Date.parse("2026-03-01T00:00:00Z") * 1000 + (index % 1_000_000)));
+    expect(text(row.us)).toBe(
+      given.moment === undefined
+        ? null
+        : String(Date.parse("2026-03-01T00:00:00Z") * 1000 + (index % 1_000_000)),
+    );
     expect(row.data === null ? undefined : JSON.parse(String(row.data))).toEqual(given.data);
   }
 });

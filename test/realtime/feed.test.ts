@@ -16,17 +16,25 @@ interface Frame {
 }
 
 const upgrade = (path: string, headers: Record<string, string> = {}) =>
-  exports.default.fetch(new Request(`https://shadower.test/api/v1/realtime${path}`, { headers: { upgrade: "websocket", ...headers } }));
+  exports.default.fetch(
+    new Request(`https://shadower.test/api/v1/realtime${path}`, {
+      headers: { upgrade: "websocket", ...headers },
+    }),
+  );
 
 async function connect(workspace: string, path = "", headers?: Record<string, string>) {
-  const given = headers ?? { "sec-websocket-protocol": `shadower.v1, bearer.${await tokenFor(workspace)}` };
+  const given = headers ?? {
+    "sec-websocket-protocol": `shadower.v1, bearer.${await tokenFor(workspace)}`,
+  };
   const response = await upgrade(path, given);
   expect(response.status).toBe(101);
   const socket = response.webSocket;
   if (!socket) throw new Error("no socket");
   const frames: Frame[] = [];
   const closed: number[] = [];
-  socket.addEventListener("message", (event) => frames.push(JSON.parse(String(event.data)) as Frame));
+  socket.addEventListener("message", (event) =>
+    frames.push(JSON.parse(String(event.data)) as Frame),
+  );
   socket.addEventListener("close", (event) => closed.push(event.code));
   socket.accept();
   await vi.waitUntil(() => frames.length > 0);
@@ -34,7 +42,8 @@ async function connect(workspace: string, path = "", headers?: Record<string, st
 }
 
 const item = { agent_id: "a", user_id: "u", status: "running" };
-const until = (frames: Frame[], type: string) => vi.waitUntil(() => frames.find((frame) => frame.type === type), { timeout: 10_000 });
+const until = (frames: Frame[], type: string) =>
+  vi.waitUntil(() => frames.find((frame) => frame.type === type), { timeout: 10_000 });
 
 describe("the feed", () => {
   it("shows each stored chunk and then the numbers, numbered without a gap", async () => {
@@ -57,9 +66,12 @@ describe("the feed", () => {
         { ...item, id: "f2", change: "created" },
       ],
     });
-    const metrics = await vi.waitUntil(() => frames.find((frame) => frame.type === "metrics" && frame.data.data.running === 2), {
-      timeout: 10_000,
-    });
+    const metrics = await vi.waitUntil(
+      () => frames.find((frame) => frame.type === "metrics" && frame.data.data.running === 2),
+      {
+        timeout: 10_000,
+      },
+    );
     const asked = await api.get("/api/v1/metrics/realtime", { "cache-control": "no-cache" });
     expect(metrics.data.data.running).toBe(asked.body.data.running);
     await api.post("/api/v1/executions", { ...item, id: "f1", started_at: "2026-10-01T00:00:00Z" });
@@ -81,16 +93,24 @@ describe("the feed", () => {
     await evictDurableObject(stub);
     const seen = frames.length;
     await api.post("/api/v1/executions", item);
-    const next = await vi.waitUntil(() => frames.slice(seen).find((frame) => frame.type === "executions"), { timeout: 10_000 });
+    const next = await vi.waitUntil(
+      () => frames.slice(seen).find((frame) => frame.type === "executions"),
+      { timeout: 10_000 },
+    );
     expect(next.seq).toBeGreaterThan(first.seq);
-    expect(frames.map((frame) => frame.seq)).toEqual(frames.map((_, index) => (frames[0]?.seq ?? 0) + index));
+    expect(frames.map((frame) => frame.seq)).toEqual(
+      frames.map((_, index) => (frames[0]?.seq ?? 0) + index),
+    );
     socket.close(1000);
   });
 
   it("keeps workspaces apart", async () => {
     const { frames, socket } = await connect("feed-b");
     await clientOf(await tokenFor("feed-c")).post("/api/v1/executions", item);
-    await clientOf(await tokenFor("feed-b")).post("/api/v1/executions", { ...item, agent_id: "mine" });
+    await clientOf(await tokenFor("feed-b")).post("/api/v1/executions", {
+      ...item,
+      agent_id: "mine",
+    });
     const shown = await until(frames, "executions");
     expect(shown.data.executions).toMatchObject([{ agent_id: "mine" }]);
     socket.close(1000);
@@ -101,7 +121,8 @@ describe("the feed", () => {
     const pongs: unknown[] = [];
     socket.addEventListener("message", (event) => event.data === "pong" && pongs.push(event.data));
     await runInDurableObject(env.FEED.get(env.FEED.idFromName("feed-d")), (_, state) => {
-      for (const each of state.getWebSockets()) each.serializeAttachment({ userId: "tester", expiresAtMs: Date.now() - 1 });
+      for (const each of state.getWebSockets())
+        each.serializeAttachment({ userId: "tester", expiresAtMs: Date.now() - 1 });
     });
     await clientOf(await tokenFor("feed-d")).post("/api/v1/executions", item);
     await vi.waitUntil(() => closed.length > 0, { timeout: 10_000 });
@@ -110,39 +131,65 @@ describe("the feed", () => {
   });
 
   it("never fails or slows intake when it is down", async () => {
-    const down = { idFromName: () => ({}), get: () => ({ publish: () => Promise.reject(new Error("down")) }) } as unknown as Env["FEED"];
+    const down = {
+      idFromName: () => ({}),
+      get: () => ({ publish: () => Promise.reject(new Error("down")) }),
+    } as unknown as Env["FEED"];
     const ctx = testContext({ feed: down });
     const kind = executionIntake(ctx, "feed-down");
     const [result] = await storeChecked(kind, [
-      kind.check({ ...item, id: "stored", started_at: "2026-10-01T00:00:00Z" }, Date.now(), { id: "", again: false }),
+      kind.check({ ...item, id: "stored", started_at: "2026-10-01T00:00:00Z" }, Date.now(), {
+        id: "",
+        again: false,
+      }),
     ]);
     expect(result?.result).toBe("created");
     await ctx.settled();
-    expect((await clientOf(await tokenFor("feed-down")).get("/api/v1/executions/stored")).status).toBe(200);
+    expect(
+      (await clientOf(await tokenFor("feed-down")).get("/api/v1/executions/stored")).status,
+    ).toBe(200);
   });
 });
 
 describe("a visitor of the feed", () => {
-  const code = async (response: Response) => [response.status, ((await response.json()) as { code: string }).code];
+  const code = async (response: Response) => [
+    response.status,
+    ((await response.json()) as { code: string }).code,
+  ];
   it("is authenticated before the upgrade", async () => {
     expect(await code(await upgrade(""))).toEqual([401, "missing_token"]);
-    expect(await code(await upgrade("", { "sec-websocket-protocol": "shadower.v1, bearer.nonsense" }))).toEqual([401, "invalid_token"]);
-    expect(await code(await upgrade("?workspace_id=other", { authorization: `Bearer ${await tokenFor("feed-e")}` }))).toEqual([
-      403,
-      "workspace_forbidden",
+    expect(
+      await code(await upgrade("", { "sec-websocket-protocol": "shadower.v1, bearer.nonsense" })),
+    ).toEqual([401, "invalid_token"]);
+    expect(
+      await code(
+        await upgrade("?workspace_id=other", {
+          authorization: `Bearer ${await tokenFor("feed-e")}`,
+        }),
+      ),
+    ).toEqual([403, "workspace_forbidden"]);
+    expect(await code(await upgrade(`?token=${await tokenFor("feed-e")}`))).toEqual([
+      400,
+      "invalid_request",
     ]);
-    expect(await code(await upgrade(`?token=${await tokenFor("feed-e")}`))).toEqual([400, "invalid_request"]);
-    expect((await clientOf(await tokenFor("feed-e")).get("/api/v1/realtime")).body.code).toBe("not_a_websocket");
+    expect((await clientOf(await tokenFor("feed-e")).get("/api/v1/realtime")).body.code).toBe(
+      "not_a_websocket",
+    );
   });
 
   it("chooses the subprotocol only if it was offered", async () => {
     const bearer = `bearer.${await tokenFor("feed-e")}`;
     const chosen = async (offered: string) => {
-      const { socket, response } = await connect("feed-e", "", { "sec-websocket-protocol": offered });
+      const { socket, response } = await connect("feed-e", "", {
+        "sec-websocket-protocol": offered,
+      });
       socket.close();
       return response.headers.get("sec-websocket-protocol");
     };
-    expect([await chosen(bearer), await chosen(`${bearer}, shadower.v1`)]).toEqual([null, "shadower.v1"]);
+    expect([await chosen(bearer), await chosen(`${bearer}, shadower.v1`)]).toEqual([
+      null,
+      "shadower.v1",
+    ]);
   });
 
   it("may come with a ticket, once, and only to its own workspace", async () => {
@@ -152,11 +199,27 @@ describe("a visitor of the feed", () => {
     const { socket, response } = await connect("feed-f", `?ticket=${body.data.ticket}`, {});
     expect(response.headers.get("sec-websocket-protocol")).toBeNull();
     socket.close(1000);
-    expect(await code(await upgrade(`?ticket=${body.data.ticket}`))).toEqual([401, "invalid_ticket"]);
+    expect(await code(await upgrade(`?ticket=${body.data.ticket}`))).toEqual([
+      401,
+      "invalid_ticket",
+    ]);
     const second = (await api.post("/api/v1/realtime/tickets", "")).body.data.ticket as string;
-    expect(await code(await upgrade(`?ticket=${second.replace("feed-f", "feed-a")}`))).toEqual([401, "invalid_ticket"]);
-    expect(await code(await upgrade(`?ticket=${second}&workspace_id=feed-a`))).toEqual([401, "invalid_ticket"]);
-    expect((await clientOf(await tokenFor("feed-f")).post("/api/v1/realtime/tickets?workspace_id=feed-a", "")).status).toBe(403);
+    expect(await code(await upgrade(`?ticket=${second.replace("feed-f", "feed-a")}`))).toEqual([
+      401,
+      "invalid_ticket",
+    ]);
+    expect(await code(await upgrade(`?ticket=${second}&workspace_id=feed-a`))).toEqual([
+      401,
+      "invalid_ticket",
+    ]);
+    expect(
+      (
+        await clientOf(await tokenFor("feed-f")).post(
+          "/api/v1/realtime/tickets?workspace_id=feed-a",
+          "",
+        )
+      ).status,
+    ).toBe(403);
   });
 
   it("finds its ticket expired after a minute", async () => {
@@ -165,6 +228,9 @@ describe("a visitor of the feed", () => {
       for (const [key, value] of state.storage.kv.list<{ until: number }>({ prefix: "ticket:" }))
         state.storage.kv.put(key, { ...value, until: Date.now() - 1 });
     });
-    expect(await code(await upgrade(`?ticket=${body.data.ticket}`))).toEqual([401, "invalid_ticket"]);
+    expect(await code(await upgrade(`?ticket=${body.data.ticket}`))).toEqual([
+      401,
+      "invalid_ticket",
+    ]);
   });
 });

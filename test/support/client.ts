@@ -2,7 +2,11 @@ import { env, exports } from "cloudflare:workers";
 import { SignJWT } from "jose";
 
 /** Claims of a test's token; the defaults are an admin of `workspace` for an hour. */
-export async function tokenFor(workspace: string, claims: Record<string, unknown> = {}, secret = env.JWT_SECRET_KEY): Promise<string> {
+export async function tokenFor(
+  workspace: string,
+  claims: Record<string, unknown> = {},
+  secret = env.JWT_SECRET_KEY,
+): Promise<string> {
   return new SignJWT({ workspaceId: workspace, workspaces: [workspace], role: "admin", ...claims })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject("tester")
@@ -22,10 +26,17 @@ export interface Answer {
 export function clientOf(token: string) {
   const send = async (path: string, init: RequestInit = {}): Promise<Answer> => {
     const response = await exports.default.fetch(
-      new Request(`https://shadower.test${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } }),
+      new Request(`https://shadower.test${path}`, {
+        ...init,
+        headers: { authorization: `Bearer ${token}`, ...init.headers },
+      }),
     );
     const text = await response.text();
-    return { status: response.status, headers: response.headers, body: text === "" ? null : JSON.parse(text) };
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: text === "" ? null : JSON.parse(text),
+    };
   };
   const json = { "content-type": "application/json" };
   return {
@@ -37,6 +48,7 @@ export function clientOf(token: string) {
         headers: { ...json, ...headers },
         body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
       }),
-    patch: (path: string, body: unknown) => send(path, { method: "PATCH", headers: json, body: JSON.stringify(body) }),
+    patch: (path: string, body: unknown) =>
+      send(path, { method: "PATCH", headers: json, body: JSON.stringify(body) }),
   };
 }

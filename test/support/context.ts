@@ -5,7 +5,9 @@ import type { Log } from "../../src/lib/log.ts";
 const silent: Log = { info: () => undefined, error: () => undefined };
 
 /** A context as a door builds it, and `settled`: waits for what was left to run behind. */
-export function testContext(changes: Partial<Context> = {}): Context & { settled(): Promise<void> } {
+export function testContext(
+  changes: Partial<Context> = {},
+): Context & { settled(): Promise<void> } {
   const behind: Promise<unknown>[] = [];
   const door = { waitUntil: (work: Promise<unknown>) => void behind.push(work) };
   const ctx = createContext(env, door, { kind: "system", task: "test" }, silent);

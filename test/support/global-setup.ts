@@ -17,7 +17,9 @@ declare module "vitest" {
 async function beside(script: string): Promise<{ line: string; stop(): Promise<void> }> {
   const child = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "inherit"] });
   const started = once(createInterface({ input: child.stdout }), "line") as Promise<[string]>;
-  const failed = once(child, "exit").then(() => Promise.reject(new Error(`${script} did not start`)));
+  const failed = once(child, "exit").then(() =>
+    Promise.reject(new Error(`${script} did not start`)),
+  );
   const [line] = await Promise.race([started, failed]);
   failed.catch(() => undefined);
   return {
@@ -31,8 +33,14 @@ async function beside(script: string): Promise<{ line: string; stop(): Promise<v
 
 /** One throw-away PostgreSQL for the run, and one reader of files. */
 export default async function setup(project: TestProject) {
-  const [database, reader] = await Promise.all([beside("dev/throw-away.ts"), beside("test/support/reader.ts")]);
-  const { databaseUrl, neonEndpoint } = JSON.parse(database.line) as { databaseUrl: string; neonEndpoint: string };
+  const [database, reader] = await Promise.all([
+    beside("dev/throw-away.ts"),
+    beside("test/support/reader.ts"),
+  ]);
+  const { databaseUrl, neonEndpoint } = JSON.parse(database.line) as {
+    databaseUrl: string;
+    neonEndpoint: string;
+  };
   project.provide("databaseUrl", databaseUrl);
   project.provide("neonEndpoint", neonEndpoint);
   project.provide("reader", reader.line);

@@ -33,8 +33,14 @@ export function rawRows(workspaceId: string): Statement<RawRow> {
 
 export const startOf = (each: RawRow) => parseInstant(each.started_at) ?? Number.NaN;
 const micro = (decimal: string) =>
-  BigInt(decimal.replace(/^(\d+)(?:\.(\d*))?$/, (_, whole: string, part = "") => whole + String(part).padEnd(6, "0")));
-const decimal = (value: bigint) => `${value / 1_000_000n}.${String(value % 1_000_000n).padStart(6, "0")}`;
+  BigInt(
+    decimal.replace(
+      /^(\d+)(?:\.(\d*))?$/,
+      (_, whole: string, part = "") => whole + String(part).padEnd(6, "0"),
+    ),
+  );
+const decimal = (value: bigint) =>
+  `${value / 1_000_000n}.${String(value % 1_000_000n).padStart(6, "0")}`;
 
 /**
  * All measures of a set of raw rows, row by row in JavaScript: sorted arrays for quantiles, big integers for money, sets for
@@ -42,18 +48,28 @@ const decimal = (value: bigint) => `${value / 1_000_000n}.${String(value % 1_000
  */
 export function measured(rows: readonly RawRow[]): Record<MeasureName, Value> {
   const withStatus = (status: string) => rows.filter((each) => each.status === status).length;
-  const [successes, failures, timeouts, cancellations, running] = ["success", "failure", "timeout", "cancelled", "running"].map(
-    withStatus,
-  ) as [number, number, number, number, number];
+  const [successes, failures, timeouts, cancellations, running] = [
+    "success",
+    "failure",
+    "timeout",
+    "cancelled",
+    "running",
+  ].map(withStatus) as [number, number, number, number, number];
   const ended = successes + failures + timeouts + cancellations;
   const durations = rows
-    .flatMap((each) => (each.status !== "running" && each.duration_ms !== null ? [each.duration_ms] : []))
+    .flatMap((each) =>
+      each.status !== "running" && each.duration_ms !== null ? [each.duration_ms] : [],
+    )
     .sort((a, b) => a - b);
   const n = durations.length;
   const sum = durations.reduce((total, each) => total + each, 0);
   const mean = sum / n;
-  const rank = (q: number) => durations[Math.max(1, Math.ceil(Number((q * n).toFixed(9)))) - 1] ?? null;
-  const credits = rows.reduce((total, each) => total + (each.credits === null ? 0n : micro(each.credits)), 0n);
+  const rank = (q: number) =>
+    durations[Math.max(1, Math.ceil(Number((q * n).toFixed(9)))) - 1] ?? null;
+  const credits = rows.reduce(
+    (total, each) => total + (each.credits === null ? 0n : micro(each.credits)),
+    0n,
+  );
   const count = BigInt(rows.length);
   return {
     executions: rows.length,
@@ -72,7 +88,10 @@ export function measured(rows: readonly RawRow[]): Record<MeasureName, Value> {
     duration_p90: rank(0.9),
     duration_p95: rank(0.95),
     duration_p99: rank(0.99),
-    duration_stddev: n < 2 ? null : Math.sqrt(durations.reduce((total, each) => total + (each - mean) ** 2, 0) / (n - 1)),
+    duration_stddev:
+      n < 2
+        ? null
+        : Math.sqrt(durations.reduce((total, each) => total + (each - mean) ** 2, 0) / (n - 1)),
     credits: decimal(credits),
     credits_avg: rows.length === 0 ? null : decimal((credits * 2n + count) / (2n * count)),
     tokens_in: rows.reduce((total, each) => total + (each.tokens_in ?? 0), 0),
@@ -88,5 +107,8 @@ export function agrees(name: MeasureName, value: Value | undefined, expected: Va
   if (value === expected) return true;
   if (typeof value !== "number" || typeof expected !== "number") return false;
   if (/^duration_p/.test(name)) return Math.abs(value - expected) <= expected * 0.01 + 0.001;
-  return Math.abs(value - expected) <= Math.abs(expected) * 1e-9 + (name === "duration_stddev" ? 1e-6 : 0);
+  return (
+    Math.abs(value - expected) <=
+    Math.abs(expected) * 1e-9 + (name === "duration_stddev" ? 1e-6 : 0)
+  );
 }

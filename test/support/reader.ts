@@ -19,15 +19,28 @@ const CMAPS = `${path.resolve("node_modules/pdfjs-dist/cmaps")}/`;
 
 /** What a reader sees of a PDF: its title and language, its outline, and each page's texts with their boxes, from the bottom left. */
 async function readPdf(bytes: Buffer): Promise<unknown> {
-  const pdf = await getDocument({ data: new Uint8Array(bytes), cMapUrl: CMAPS, cMapPacked: true, useSystemFonts: false, verbosity: 0 })
-    .promise;
+  const pdf = await getDocument({
+    data: new Uint8Array(bytes),
+    cMapUrl: CMAPS,
+    cMapPacked: true,
+    useSystemFonts: false,
+    verbosity: 0,
+  }).promise;
   const pages = [];
   for (let number = 1; number <= pdf.numPages; number++) {
     const page = await pdf.getPage(number);
     const { items } = await page.getTextContent();
     const texts = items.flatMap((item) =>
       "str" in item && item.str.trim() !== ""
-        ? [{ text: item.str, x: item.transform[4], y: item.transform[5], width: item.width, height: item.height }]
+        ? [
+            {
+              text: item.str,
+              x: item.transform[4],
+              y: item.transform[5],
+              width: item.width,
+              height: item.height,
+            },
+          ]
         : [],
     );
     pages.push({ view: page.view, texts });
@@ -50,14 +63,20 @@ const server = createServer((request, response) => {
   const handle = async () => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    response.end(JSON.stringify(await answer(new URL(request.url ?? "", "http://reader"), Buffer.concat(chunks))));
+    response.end(
+      JSON.stringify(
+        await answer(new URL(request.url ?? "", "http://reader"), Buffer.concat(chunks)),
+      ),
+    );
   };
   handle().catch((error: unknown) => {
     response.statusCode = 500;
     response.end(String(error));
   });
 });
-server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+server.listen(0, "127.0.0.1", () =>
+  console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+);
 process.on("SIGINT", () => undefined);
 process.stdin
   .on("end", () => {

@@ -4,7 +4,10 @@ import type { Reporter, TestModule } from "vitest/node";
 export const totals: Reporter = {
   onTestRunEnd(modules: readonly TestModule[]) {
     const counts = { passed: 0, failed: 0, skipped: 0, pending: 0 };
-    for (const module of modules) for (const test of module.children.allTests()) counts[test.result().state]++;
-    console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped + counts.pending} skipped`);
+    for (const module of modules)
+      for (const test of module.children.allTests()) counts[test.result().state]++;
+    console.log(
+      `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped + counts.pending} skipped`,
+    );
   },
 };

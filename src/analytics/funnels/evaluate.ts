@@ -57,7 +57,13 @@ function instantEnd(times: readonly EpochUs[], index: number): number {
  * before the next step (with `counts`: or at the same instant). `strict`: an instant with moments of steps that brings no next
  * step ends it; then taking fewer steps at one instant may lead further, so each number of them is tried, the most first.
  */
-function onward(user: Moments, start: number, index: number, reached: EpochUs[], rules: Rules): EpochUs[] {
+function onward(
+  user: Moments,
+  start: number,
+  index: number,
+  reached: EpochUs[],
+  rules: Rules,
+): EpochUs[] {
   const { steps, windowUs, sameInstant, order } = rules;
   const { times, masks } = user;
   const begun = times[start] ?? 0;
@@ -69,14 +75,27 @@ function onward(user: Moments, start: number, index: number, reached: EpochUs[],
     for (let i = at; i < end; i++) if (i !== start) here.push(masks[i] ?? 0);
     const excluded = now > begun && here.some((mask) => mask > stepBits(steps));
     if (excluded && sameInstant === "counts") break;
-    const most = Math.min(sameInstant === "counts" ? steps : now === begun ? 0 : 1, stepsWithin(here, reached.length, steps));
+    const most = Math.min(
+      sameInstant === "counts" ? steps : now === begun ? 0 : 1,
+      stepsWithin(here, reached.length, steps),
+    );
     const least = now > begun ? 1 : 0;
-    const blocked = order === "strict" && now > begun && most === 0 && here.some((mask) => (mask & stepBits(steps)) !== 0);
+    const blocked =
+      order === "strict" &&
+      now > begun &&
+      most === 0 &&
+      here.some((mask) => (mask & stepBits(steps)) !== 0);
     if (blocked) break;
     if (order === "strict" && most > least && !excluded) {
       let best = reached;
       for (let count = most; count >= least; count--) {
-        const way = onward(user, start, end, [...reached, ...new Array<EpochUs>(count).fill(now)], rules);
+        const way = onward(
+          user,
+          start,
+          end,
+          [...reached, ...new Array<EpochUs>(count).fill(now)],
+          rules,
+        );
         if (way.length > best.length) best = way;
       }
       return best;
@@ -119,7 +138,11 @@ function isBetter(a: readonly EpochUs[], b: readonly EpochUs[]): boolean {
 }
 
 /** One attempt in any order: the first time of each step within the window that begins with the moment at `start`. */
-function walkInAnyOrder({ times, masks }: Moments, start: number, rules: Rules): { times: EpochUs[]; first: number | undefined } {
+function walkInAnyOrder(
+  { times, masks }: Moments,
+  start: number,
+  rules: Rules,
+): { times: EpochUs[]; first: number | undefined } {
   const { steps, windowUs, sameInstant } = rules;
   const begun = times[start] ?? 0;
   const reached: EpochUs[] = [];
@@ -169,6 +192,7 @@ export function journeyOf(user: Moments, rules: Rules): Journey | undefined {
   }
   if (!best) return undefined;
   const at = best.at;
-  const entry = at === undefined ? undefined : user.masks.slice(0, at).filter((mask) => mask & 1).length;
+  const entry =
+    at === undefined ? undefined : user.masks.slice(0, at).filter((mask) => mask & 1).length;
   return { level: best.times.length, times: best.times, entry };
 }

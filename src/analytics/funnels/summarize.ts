@@ -25,7 +25,9 @@ export interface StepResult {
 
 /** Value at rank ceil(q n), as everywhere in the product. */
 function quantile(sorted: readonly number[], q: number): number | null {
-  return sorted.length === 0 ? null : (sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? null);
+  return sorted.length === 0
+    ? null
+    : (sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? null);
 }
 
 const rate = (part: number, whole: number) => (whole === 0 ? null : part / whole);
@@ -47,13 +49,18 @@ export function stepsOf(names: readonly string[], travellers: readonly Traveller
       step_conversion_rate: index === 0 ? null : rate(here, users[index - 1] ?? 0),
       dropped_users: here - next,
       drop_off_rate: rate(here - next, here),
-      time_to_convert_ms: index === 0 ? null : { median: quantile(took, 0.5), p90: quantile(took, 0.9) },
+      time_to_convert_ms:
+        index === 0 ? null : { median: quantile(took, 0.5), p90: quantile(took, 0.9) },
     };
   });
 }
 
 /** Users by the local bucket in which their journey begins: entered and, of those, converted. */
-export function trendOf(travellers: readonly Traveller[], buckets: readonly Bucket[], steps: number) {
+export function trendOf(
+  travellers: readonly Traveller[],
+  buckets: readonly Bucket[],
+  steps: number,
+) {
   const counts = buckets.map(() => ({ entered: 0, converted: 0 }));
   for (const { times, level } of travellers) {
     const at = times[0] ?? 0;
@@ -79,8 +86,14 @@ export function breakdownOf(names: readonly string[], travellers: readonly Trave
     group.push(each);
     groups.set(each.property, group);
   }
-  const order = [...groups].sort(([a, x], [b, y]) => y.length - x.length || String(a).localeCompare(String(b)));
-  const kept = order.slice(0, MAX_BREAKDOWN).map(([value, list]) => ({ value, other: false, steps: stepsOf(names, list) }));
+  const order = [...groups].sort(
+    ([a, x], [b, y]) => y.length - x.length || String(a).localeCompare(String(b)),
+  );
+  const kept = order
+    .slice(0, MAX_BREAKDOWN)
+    .map(([value, list]) => ({ value, other: false, steps: stepsOf(names, list) }));
   const rest = order.slice(MAX_BREAKDOWN).flatMap(([, list]) => list);
-  return rest.length === 0 ? kept : [...kept, { value: null, other: true, steps: stepsOf(names, rest) }];
+  return rest.length === 0
+    ? kept
+    : [...kept, { value: null, other: true, steps: stepsOf(names, rest) }];
 }

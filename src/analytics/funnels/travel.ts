@@ -17,7 +17,10 @@ export interface FunnelDefinition {
   window_seconds?: number | undefined;
 }
 
-function wantedOf({ steps, exclusions = [] }: FunnelDefinition): { wanted: Wanted[]; paths: string[] } {
+function wantedOf({ steps, exclusions = [] }: FunnelDefinition): {
+  wanted: Wanted[];
+  paths: string[];
+} {
   const paths = [
     ...steps.map((_, index) => `definition.steps.${index}`),
     ...exclusions.map((_, index) => `definition.exclusions.${index}`),
@@ -40,8 +43,19 @@ export async function travel(
   timezone: string,
   breakdown?: string,
 ): Promise<{ travellers: Traveller[]; meta: Meta }> {
-  const { steps, order = "ordered", same_instant = "counts", window_seconds = DEFAULT_WINDOW_SECONDS } = definition;
-  const rules: Rules = { steps: steps.length, order, windowUs: window_seconds * SECOND_US, sameInstant: same_instant, ...range };
+  const {
+    steps,
+    order = "ordered",
+    same_instant = "counts",
+    window_seconds = DEFAULT_WINDOW_SECONDS,
+  } = definition;
+  const rules: Rules = {
+    steps: steps.length,
+    order,
+    windowUs: window_seconds * SECOND_US,
+    sameInstant: same_instant,
+    ...range,
+  };
   const { wanted, paths } = wantedOf(definition);
   // Who begins at the end of the range has the whole window too.
   const watched = { from: range.from, to: range.to + rules.windowUs };

@@ -51,7 +51,9 @@ export function changePoints(series: readonly number[]): ChangePoint[] {
     const found = options.reduce((a, b) => (b.value < a.value ? b : a));
     best[to] = found.value;
     last[to] = found.from;
-    const kept = new Set(options.filter(({ value }) => value - penalty <= found.value).map(({ from }) => from));
+    const kept = new Set(
+      options.filter(({ value }) => value - penalty <= found.value).map(({ from }) => from),
+    );
     candidates = candidates.filter((from) => to - from < MIN_SEGMENT || kept.has(from));
     if (to - MIN_SEGMENT + 1 >= MIN_SEGMENT) candidates.push(to - MIN_SEGMENT + 1);
   }

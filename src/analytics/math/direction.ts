@@ -42,7 +42,10 @@ function exactP(n: number, s: number): number {
   const pairs = (n * (n - 1)) / 2;
   const shares = inversions(n);
   // S = pairs - 2 * inversions: as far out as S, on both sides.
-  const p = shares.reduce((sum, share, k) => (Math.abs(pairs - 2 * k) >= Math.abs(s) ? sum + share : sum), 0);
+  const p = shares.reduce(
+    (sum, share, k) => (Math.abs(pairs - 2 * k) >= Math.abs(s) ? sum + share : sum),
+    0,
+  );
   return Math.min(1, p);
 }
 
@@ -54,7 +57,15 @@ export function directionOf(points: readonly Point[]): Direction {
   const n = points.length;
   if (n < MIN_POINTS) {
     const reason = `At least ${MIN_POINTS} buckets with a value are needed.`;
-    return { trend: "none", tau: null, p_value: null, slope: null, points: n, method: null, reason };
+    return {
+      trend: "none",
+      tau: null,
+      p_value: null,
+      slope: null,
+      points: n,
+      method: null,
+      reason,
+    };
   }
   let s = 0;
   const slopes: number[] = [];
@@ -71,12 +82,25 @@ export function directionOf(points: readonly Point[]): Direction {
   const tiedPairs = tied.reduce((sum, t) => sum + (t * (t - 1)) / 2, 0);
   const slope = median(slopes);
   if (tiedPairs === pairs) {
-    return { trend: "none", tau: null, p_value: null, slope, points: n, method: null, reason: "All values are equal." };
+    return {
+      trend: "none",
+      tau: null,
+      p_value: null,
+      slope,
+      points: n,
+      method: null,
+      reason: "All values are equal.",
+    };
   }
   const tau = s / Math.sqrt(pairs * (pairs - tiedPairs));
   const exact = n <= MAX_EXACT && tied.length === 0;
-  const variance = (n * (n - 1) * (2 * n + 5) - tied.reduce((sum, t) => sum + t * (t - 1) * (2 * t + 5), 0)) / 18;
-  const p = exact ? exactP(n, s) : s === 0 ? 1 : twoSidedP((s - Math.sign(s)) / Math.sqrt(variance));
+  const variance =
+    (n * (n - 1) * (2 * n + 5) - tied.reduce((sum, t) => sum + t * (t - 1) * (2 * t + 5), 0)) / 18;
+  const p = exact
+    ? exactP(n, s)
+    : s === 0
+      ? 1
+      : twoSidedP((s - Math.sign(s)) / Math.sqrt(variance));
   const trend = p < ALPHA ? (s > 0 ? "up" : "down") : "none";
   return { trend, tau, p_value: p, slope, points: n, method: exact ? "exact" : "normal" };
 }

@@ -3,7 +3,11 @@ export type Moving = (typeof MOVING)[number];
 
 /** Trailing mean of the last `window` values; null until there are so many. */
 function simple(y: readonly number[], window: number): (number | null)[] {
-  return y.map((_, i) => (i < window - 1 ? null : y.slice(i - window + 1, i + 1).reduce((sum, value) => sum + value, 0) / window));
+  return y.map((_, i) =>
+    i < window - 1
+      ? null
+      : y.slice(i - window + 1, i + 1).reduce((sum, value) => sum + value, 0) / window,
+  );
 }
 
 /** Exponential: alpha = 2 / (window + 1), from the first value on. */
@@ -20,11 +24,16 @@ function exponential(y: readonly number[], window: number): number[] {
 function weighted(y: readonly number[], window: number): (number | null)[] {
   const all = (window * (window + 1)) / 2;
   return y.map((_, i) =>
-    i < window - 1 ? null : y.slice(i - window + 1, i + 1).reduce((sum, value, k) => sum + value * (k + 1), 0) / all,
+    i < window - 1
+      ? null
+      : y.slice(i - window + 1, i + 1).reduce((sum, value, k) => sum + value * (k + 1), 0) / all,
   );
 }
 
 /** A moving average of a series without gaps, parallel to it. */
-export function movingAverages(y: readonly number[], window: number): Record<Moving, (number | null)[]> {
+export function movingAverages(
+  y: readonly number[],
+  window: number,
+): Record<Moving, (number | null)[]> {
   return { sma: simple(y, window), ema: exponential(y, window), wma: weighted(y, window) };
 }

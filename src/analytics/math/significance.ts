@@ -33,7 +33,10 @@ function untested(test: Significance["test"], reason: string): Significance {
  * Proportions", 2003, ch. 3). It needs 5 expected successes and failures on both sides. Where all runs of both sides have the property,
  * or none, the shares are the same, and Fisher's exact p is 1.
  */
-export function twoProportions(a: { hits: number; of: number }, b: { hits: number; of: number }): Significance {
+export function twoProportions(
+  a: { hits: number; of: number },
+  b: { hits: number; of: number },
+): Significance {
   const test = "two_proportion_z";
   if (a.of === 0 || b.of === 0) return untested(test, "One side has no ended runs.");
   const pooled = (a.hits + b.hits) / (a.of + b.of);
@@ -41,7 +44,8 @@ export function twoProportions(a: { hits: number; of: number }, b: { hits: numbe
     return { test, tested: true, z: 0, p_value: 1, significant: false };
   const smallest = Math.min(a.of, b.of) * Math.min(pooled, 1 - pooled);
   if (smallest < 5) return untested(test, "Too few runs: fewer than 5 expected on one side.");
-  const z = (a.hits / a.of - b.hits / b.of) / Math.sqrt(pooled * (1 - pooled) * (1 / a.of + 1 / b.of));
+  const z =
+    (a.hits / a.of - b.hits / b.of) / Math.sqrt(pooled * (1 - pooled) * (1 / a.of + 1 / b.of));
   const p = twoSidedP(z);
   return { test, tested: true, z, p_value: p, significant: p < ALPHA };
 }
@@ -56,7 +60,10 @@ export function mannWhitney(a: SketchCells, b: SketchCells): Significance {
   const test = "mann_whitney";
   const [m, n] = [total(a), total(b)];
   if (Math.min(m, n) < SMALLEST_SAMPLE)
-    return untested(test, `Too few runs: at least ${SMALLEST_SAMPLE} with a duration are needed on each side.`);
+    return untested(
+      test,
+      `Too few runs: at least ${SMALLEST_SAMPLE} with a duration are needed on each side.`,
+    );
   const counts = new Map<number, [number, number]>();
   for (const { key, count } of a) counts.set(key, [count, 0]);
   for (const { key, count } of b) counts.set(key, [counts.get(key)?.[0] ?? 0, count]);

@@ -1,5 +1,10 @@
 /** Locally weighted regression of degree 1 at `x` over the `width` nearest places, with tricube weights (Cleveland 1979). */
-function loessAt(y: readonly number[], weights: readonly number[], x: number, width: number): number {
+function loessAt(
+  y: readonly number[],
+  weights: readonly number[],
+  x: number,
+  width: number,
+): number {
   const n = y.length;
   const reach = Math.min(width, n);
   const start = Math.max(0, Math.min(n - reach, Math.round(x) - Math.floor(reach / 2)));
@@ -29,7 +34,8 @@ function movingAverage(y: readonly number[], length: number): number[] {
   const result: number[] = [];
   let sum = 0;
   y.forEach((value, index) => {
-    sum += value - (y[index - length] !== undefined && index >= length ? (y[index - length] ?? 0) : 0);
+    sum +=
+      value - (y[index - length] !== undefined && index >= length ? (y[index - length] ?? 0) : 0);
     if (index >= length - 1) result.push(sum / length);
   });
   return result;
@@ -41,7 +47,12 @@ const odd = (value: number) => {
 };
 
 /** Smooths each season's own series and extends it by one season at both ends: n + 2 * period values. */
-function cycleSubseries(y: readonly number[], weights: readonly number[], period: number, width: number): number[] {
+function cycleSubseries(
+  y: readonly number[],
+  weights: readonly number[],
+  period: number,
+  width: number,
+): number[] {
   const result = new Array<number>(y.length + 2 * period).fill(0);
   for (let season = 0; season < period; season++) {
     const sub: number[] = [];
@@ -50,7 +61,8 @@ function cycleSubseries(y: readonly number[], weights: readonly number[], period
       sub.push(y[i] ?? 0);
       subWeights.push(weights[i] ?? 1);
     }
-    for (let k = -1; k <= sub.length; k++) result[season + (k + 1) * period] = loessAt(sub, subWeights, k, width);
+    for (let k = -1; k <= sub.length; k++)
+      result[season + (k + 1) * period] = loessAt(sub, subWeights, k, width);
   }
   return result;
 }
@@ -76,7 +88,11 @@ const SEASONAL_WIDTH = 7;
  * Procedure Based on Loess", J. Official Statistics 6, 1990), with robustness weights. trend + seasonal + remainder = y.
  * @param y at least two periods, without gaps
  */
-export function stl(y: readonly number[], period: number, { inner = 2, outer = 5 } = {}): Decomposition {
+export function stl(
+  y: readonly number[],
+  period: number,
+  { inner = 2, outer = 5 } = {},
+): Decomposition {
   const n = y.length;
   if (n < 2 * period || period < 2) throw new Error("STL needs two whole periods of at least 2");
   const trendWidth = odd((1.5 * period) / (1 - 1.5 / SEASONAL_WIDTH));
@@ -101,7 +117,11 @@ export function stl(y: readonly number[], period: number, { inner = 2, outer = 5
     }
     weights = bisquare(y.map((value, i) => value - (trend[i] ?? 0) - (seasonal[i] ?? 0)));
   }
-  return { trend, seasonal, remainder: y.map((value, i) => value - (trend[i] ?? 0) - (seasonal[i] ?? 0)) };
+  return {
+    trend,
+    seasonal,
+    remainder: y.map((value, i) => value - (trend[i] ?? 0) - (seasonal[i] ?? 0)),
+  };
 }
 
 function variance(list: readonly number[]): number {
@@ -121,7 +141,8 @@ export function autocorrelation(y: readonly number[], lag: number): number {
   const middle = (n - 1) / 2;
   const mean = y.reduce((sum, value) => sum + value, 0) / n;
   const spread = y.reduce((sum, _, i) => sum + (i - middle) ** 2, 0);
-  const slope = spread === 0 ? 0 : y.reduce((sum, value, i) => sum + (i - middle) * (value - mean), 0) / spread;
+  const slope =
+    spread === 0 ? 0 : y.reduce((sum, value, i) => sum + (i - middle) * (value - mean), 0) / spread;
   const rest = y.map((value, i) => value - mean - slope * (i - middle));
   const power = rest.reduce((sum, value) => sum + value * value, 0);
   if (power === 0) return 0;

@@ -1,7 +1,8 @@
 import { customType, integer, text, timestamp } from "drizzle-orm/pg-core";
 
 /** Microsecond timestamps travel as RFC 3339 text: a JavaScript Date would lose three digits and break keyset cursors. */
-export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: "string" });
+export const instant = (name: string) =>
+  timestamp(name, { withTimezone: true, precision: 6, mode: "string" });
 
 /** Credits: 6 decimals, always a decimal string in JavaScript. */
 export const credits = customType<{ data: string }>({ dataType: () => "numeric(20,6)" });

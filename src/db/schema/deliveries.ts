@@ -17,5 +17,8 @@ export const reportDeliveries = pgTable(
     attemptedAt: instant("attempted_at"),
     deliveredAt: instant("delivered_at"),
   },
-  (t) => [primaryKey({ columns: [t.workspaceId, t.id] }), index("report_deliveries_run").on(t.workspaceId, t.runId)],
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    index("report_deliveries_run").on(t.workspaceId, t.runId),
+  ],
 );

@@ -1,5 +1,15 @@
 import { sql } from "drizzle-orm";
-import { bigint, boolean, check, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+} from "drizzle-orm/pg-core";
 import { credits, instant } from "./columns.ts";
 
 /**
@@ -44,11 +54,18 @@ export const executions = pgTable(
     primaryKey({ columns: [t.workspaceId, t.startedAt, t.id] }),
     // These two include further columns (migration 0004), which Drizzle has no word for.
     index("executions_agent").on(t.workspaceId, t.agentId, t.startedAt),
-    index("executions_failed").on(t.workspaceId, t.startedAt).where(sql`error_fingerprint is not null`),
+    index("executions_failed")
+      .on(t.workspaceId, t.startedAt)
+      .where(sql`error_fingerprint is not null`),
     index("executions_user").on(t.workspaceId, t.userId, t.startedAt),
-    index("executions_error").on(t.workspaceId, t.errorFingerprint, t.startedAt).where(sql`error_fingerprint is not null`),
+    index("executions_error")
+      .on(t.workspaceId, t.errorFingerprint, t.startedAt)
+      .where(sql`error_fingerprint is not null`),
     index("executions_running").on(t.workspaceId, t.startedAt).where(sql`status = 'running'`),
-    check("executions_status", sql`status in ('running', 'success', 'failure', 'timeout', 'cancelled')`),
+    check(
+      "executions_status",
+      sql`status in ('running', 'success', 'failure', 'timeout', 'cancelled')`,
+    ),
   ],
 );
 

@@ -30,11 +30,17 @@ const keys = () => ({
 });
 
 /** Hours (UTC). Grains: `total` by status; `agent` by agent and status. */
-export const executionMetricsHourly = pgTable("execution_metrics_hourly", { ...keys(), ...mergeable() }, (t) => [
-  primaryKey({ columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status] }),
-  // Includes status and executions (migration 0004): the hours of one agent among hundreds.
-  index("execution_metrics_hourly_agent").on(t.workspaceId, t.agentId, t.bucket).where(sql`grain = 'agent'`),
-]);
+export const executionMetricsHourly = pgTable(
+  "execution_metrics_hourly",
+  { ...keys(), ...mergeable() },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status] }),
+    // Includes status and executions (migration 0004): the hours of one agent among hundreds.
+    index("execution_metrics_hourly_agent")
+      .on(t.workspaceId, t.agentId, t.bucket)
+      .where(sql`grain = 'agent'`),
+  ],
+);
 
 /** Days (UTC). Grains: `total`, `agent`, and `cube` by agent, model, environment, version, error type and status. */
 export const executionMetricsDaily = pgTable(
@@ -50,7 +56,17 @@ export const executionMetricsDaily = pgTable(
   (t) => [
     primaryKey({
       name: "execution_metrics_daily_pk",
-      columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.model, t.environment, t.version, t.errorType, t.status],
+      columns: [
+        t.workspaceId,
+        t.grain,
+        t.bucket,
+        t.agentId,
+        t.model,
+        t.environment,
+        t.version,
+        t.errorType,
+        t.status,
+      ],
     }),
   ],
 );
@@ -66,7 +82,12 @@ export const executionQuartersDaily = pgTable(
     quarters: integer("quarters").array().notNull(),
     executions: integer("executions").array().notNull(),
   },
-  (t) => [primaryKey({ name: "execution_quarters_daily_pk", columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status] })],
+  (t) => [
+    primaryKey({
+      name: "execution_quarters_daily_pk",
+      columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status],
+    }),
+  ],
 );
 
 /** Days (UTC) of each user, by status. */
@@ -95,7 +116,10 @@ export const userPresenceDaily = pgTable(
     present: quarters("present").notNull(),
     succeeded: quarters("succeeded").notNull(),
   },
-  (t) => [primaryKey({ columns: [t.workspaceId, t.bucket, t.userId] }), index("user_presence_user").on(t.workspaceId, t.userId, t.bucket)],
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.bucket, t.userId] }),
+    index("user_presence_user").on(t.workspaceId, t.userId, t.bucket),
+  ],
 );
 
 /**

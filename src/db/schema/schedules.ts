@@ -19,5 +19,8 @@ export const schedules = pgTable(
     createdAt: instant("created_at").notNull(),
     createdBy: text("created_by").notNull(),
   },
-  (t) => [primaryKey({ columns: [t.workspaceId, t.kind, t.id] }), index("schedules_due").on(t.kind, t.nextRunAt)],
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.kind, t.id] }),
+    index("schedules_due").on(t.kind, t.nextRunAt),
+  ],
 );

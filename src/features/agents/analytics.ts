@@ -12,10 +12,33 @@ import { HOUR_US } from "../../lib/time.ts";
 import type { Named } from "./queries.ts";
 import { suggest } from "./suggest.ts";
 
-const COMPARED: MeasureName[] = ["success_rate", "failure_rate", "duration_avg", "duration_p50", "duration_p95", "credits_avg"];
-const WORKSPACE: MeasureName[] = [...COMPARED, "executions", "successes", "failures", "timeouts", "cancellations"];
+const COMPARED: MeasureName[] = [
+  "success_rate",
+  "failure_rate",
+  "duration_avg",
+  "duration_p50",
+  "duration_p95",
+  "credits_avg",
+];
+const WORKSPACE: MeasureName[] = [
+  ...COMPARED,
+  "executions",
+  "successes",
+  "failures",
+  "timeouts",
+  "cancellations",
+];
 const MODELS: MeasureName[] = [
-  ...(["executions", "successes", "failures", "timeouts", "cancellations", "success_rate", "credits", "credits_avg"] as const),
+  ...([
+    "executions",
+    "successes",
+    "failures",
+    "timeouts",
+    "cancellations",
+    "success_rate",
+    "credits",
+    "credits_avg",
+  ] as const),
   ...(["tokens_in", "tokens_out"] as const),
 ];
 const USERS: MeasureName[] = ["executions", "success_rate", "credits"];
@@ -26,13 +49,17 @@ const number = (value: unknown) => Number(value ?? 0);
 const nullable = (value: unknown) => (value === null || value === undefined ? null : Number(value));
 
 /** The groups of an answer as rows of one object each; all that are not named are one row with `other`. */
-const groupsOf = (rows: readonly Row[]) => rows.map(({ group, other, values }) => ({ ...group, ...(other ? { other } : {}), ...values }));
+const groupsOf = (rows: readonly Row[]) =>
+  rows.map(({ group, other, values }) => ({ ...group, ...(other ? { other } : {}), ...values }));
 
 function againstWorkspace(agent: Values, workspace: Values) {
   return Object.fromEntries(
     COMPARED.map((name) => {
       const [own, all] = [agent[name] ?? null, workspace[name] ?? null];
-      const ratio = own === null || all === null || Number(all) === 0 ? null : (Number(own) - Number(all)) / Number(all);
+      const ratio =
+        own === null || all === null || Number(all) === 0
+          ? null
+          : (Number(own) - Number(all)) / Number(all);
       return [name, { agent: own, workspace: all, change_ratio: ratio }];
     }),
   );
@@ -50,22 +77,36 @@ function trendOf(rows: readonly Row[], range: TimeRange, timezone: string, now: 
   // Days that the range cuts, or that are not over, would look like a fall.
   const points = days.flatMap(({ executions }, place) => {
     const bucket = buckets[place];
-    return bucket && bucket.to <= now && isWhole(bucket, "day", timezone) ? [{ place, value: executions }] : [];
+    return bucket && bucket.to <= now && isWhole(bucket, "day", timezone)
+      ? [{ place, value: executions }]
+      : [];
   });
   return { days, direction: { measure: "executions", ...directionOf(points) } };
 }
 
 /** All that is known of an agent in a range, from one snapshot. */
-export async function agentAnalytics(ctx: Context, workspaceId: string, agent: Named, base: Omit<Query, "measures">, explain = false) {
+export async function agentAnalytics(
+  ctx: Context,
+  workspaceId: string,
+  agent: Named,
+  base: Omit<Query, "measures">,
+  explain = false,
+) {
   const now = ctx.now() * 1000;
   const range = rangeOf(base, now);
   const { timezone } = base;
   const filters = [{ field: "agent", op: "eq" as const, value: agent.id }];
-  const part = (query: Omit<Query, "timezone" | "from" | "to">) => prepare(workspaceId, { ...query, ...range, timezone }, now, explain);
+  const part = (query: Omit<Query, "timezone" | "from" | "to">) =>
+    prepare(workspaceId, { ...query, ...range, timezone }, now, explain);
   const [own, workspace, models, users, heat, daily, errors] = await together(ctx.db, [
     part({ measures: MEASURE_NAMES, filters, compare: "previous_period", sketches: true }),
     part({ measures: WORKSPACE }),
-    part({ measures: MODELS, filters, group_by: ["model"], order_by: [{ measure: "credits", direction: "desc" }] }),
+    part({
+      measures: MODELS,
+      filters,
+      group_by: ["model"],
+      order_by: [{ measure: "credits", direction: "desc" }],
+    }),
     part({ measures: USERS, filters, group_by: ["user"], limit: TOP, rowsOnly: true }),
     part({ measures: ["executions"], filters, ...BY_HOUR_OF_WEEK, rowsOnly: true }),
     part({ measures: [...DAYS], filters, granularity: "day", rowsOnly: true }),
@@ -73,12 +114,16 @@ export async function agentAnalytics(ctx: Context, workspaceId: string, agent: N
   ] as const);
   const cells = own.totalsSketch ?? [];
   const hours = (Math.min(range.to, now) - range.from) / HOUR_US;
-  const previous = Object.fromEntries(Object.entries(own.totalsComparison ?? {}).map(([name, { previous }]) => [name, previous])) as Values;
+  const previous = Object.fromEntries(
+    Object.entries(own.totalsComparison ?? {}).map(([name, { previous }]) => [name, previous]),
+  ) as Values;
   const basis = {
     agent: own.totals,
     workspace: workspace.totals,
     previous,
-    models: models.rows.filter((row) => !row.other).map(({ group, values }) => ({ model: group.model as string | null, values })),
+    models: models.rows
+      .filter((row) => !row.other)
+      .map(({ group, values }) => ({ model: group.model as string | null, values })),
     errors: errors as ErrorGroup[],
   };
   return {
@@ -94,7 +139,10 @@ export async function agentAnalytics(ctx: Context, workspaceId: string, agent: N
       errors,
       users: { active_users: number(own.totals.active_users), top: groupsOf(users.rows) },
       usage: cellsOf(heat.rows, ({ executions }) => ({ executions: number(executions) })),
-      comparison: { previous_period: own.totalsComparison ?? {}, workspace: againstWorkspace(own.totals, workspace.totals) },
+      comparison: {
+        previous_period: own.totalsComparison ?? {},
+        workspace: againstWorkspace(own.totals, workspace.totals),
+      },
       trend: trendOf(daily.rows, range, timezone, now),
       suggestions: suggest(basis),
     },

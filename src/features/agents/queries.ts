@@ -3,11 +3,19 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 
-const named = z.object({ id: z.string(), name: z.string().nullable(), labels: z.array(z.string()) });
+const named = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  labels: z.array(z.string()),
+});
 export type Named = z.output<typeof named>;
 
 /** What was said about these agents. */
-export async function namesOf(ctx: Context, workspaceId: string, ids: readonly string[]): Promise<Map<string, Named>> {
+export async function namesOf(
+  ctx: Context,
+  workspaceId: string,
+  ids: readonly string[],
+): Promise<Map<string, Named>> {
   const rows = await ctx.db.query({
     sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")} and a.id = any(${sql.param([...ids])}::text[])`,
     row: named,
@@ -18,8 +26,15 @@ export async function namesOf(ctx: Context, workspaceId: string, ids: readonly s
 const MAX_MATCHES = 1000;
 
 /** Ids of agents whose name contains a text, or that have a label. */
-export async function idsBy(ctx: Context, workspaceId: string, by: { name: string } | { label: string }): Promise<string[]> {
-  const matches = "name" in by ? sql`position(lower(${by.name}::text) in lower(a.name)) > 0` : sql`${by.label}::text = any(a.labels)`;
+export async function idsBy(
+  ctx: Context,
+  workspaceId: string,
+  by: { name: string } | { label: string },
+): Promise<string[]> {
+  const matches =
+    "name" in by
+      ? sql`position(lower(${by.name}::text) in lower(a.name)) > 0`
+      : sql`${by.label}::text = any(a.labels)`;
   const rows = await ctx.db.query({
     sql: sql`select a.id from agents a where ${inWorkspace(workspaceId, "a")} and ${matches} order by a.id limit ${MAX_MATCHES}`,
     row: z.object({ id: z.string() }),
@@ -33,7 +48,12 @@ export interface Change {
 }
 
 /** Sets what is given and leaves the rest as it is. Safe to run twice. */
-export async function describeAgent(ctx: Context, workspaceId: string, id: string, { name, labels }: Change): Promise<Named> {
+export async function describeAgent(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  { name, labels }: Change,
+): Promise<Named> {
   const [row] = await ctx.db.query({
     sql: sql`insert into agents as a (workspace_id, id, name, labels) values (${workspaceId}, ${id}, ${name ?? null}, ${sql.param([...new Set(labels)])}::text[])
       on conflict (workspace_id, id) do update set name = ${name === undefined ? sql`a.name` : sql`excluded.name`},

@@ -37,28 +37,52 @@ const byAgent = (id: string) => [{ field: "agent", op: "eq" as const, value: id 
 
 /** @throws AppError not_found for an agent that has neither run here nor been named */
 async function knownAgent(ctx: Context, workspaceId: string, id: string) {
-  const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, [id]), seenOf(ctx, workspaceId, "agent", [id])]);
+  const [names, seen] = await Promise.all([
+    namesOf(ctx, workspaceId, [id]),
+    seenOf(ctx, workspaceId, "agent", [id]),
+  ]);
   const [name, times] = [names.get(id), seen.get(id)];
   if (!name && !times?.last) throw notFound("agent");
-  return { agent: name ?? { id, name: null, labels: [] }, first: times?.first ?? null, last: times?.last ?? null };
+  return {
+    agent: name ?? { id, name: null, labels: [] },
+    first: times?.first ?? null,
+    last: times?.last ?? null,
+  };
 }
 
 view(router, {
   path: "/agents",
   tag,
   summary: "Agents with their numbers of a range",
-  description: "Agents with an execution in the range (default 30d), ordered by a measure, ties by id. An agent needs no registration.",
+  description:
+    "Agents with an execution in the range (default 30d), ordered by a measure, ties by id. An agent needs no registration.",
   query: schema.listParams,
   data: schema.listed,
   paged: true,
   load: async (
     ctx,
     workspaceId,
-    { limit = DEFAULT_LIMIT, cursor, skip, include_total, q, label, sort = "executions", direction = "desc", ...query },
+    {
+      limit = DEFAULT_LIMIT,
+      cursor,
+      skip,
+      include_total,
+      q,
+      label,
+      sort = "executions",
+      direction = "desc",
+      ...query
+    },
   ) => {
     const filters: Filter[] = [];
-    if (q !== undefined) filters.push({ field: "agent", op: "search", value: [q, ...(await idsBy(ctx, workspaceId, { name: q }))] });
-    if (label !== undefined) filters.push({ field: "agent", op: "in", value: await idsBy(ctx, workspaceId, { label }) });
+    if (q !== undefined)
+      filters.push({
+        field: "agent",
+        op: "search",
+        value: [q, ...(await idsBy(ctx, workspaceId, { name: q }))],
+      });
+    if (label !== undefined)
+      filters.push({ field: "agent", op: "in", value: await idsBy(ctx, workspaceId, { label }) });
     const asked = {
       ...rangedQuery(query, "30d"),
       measures: LISTED,
@@ -66,9 +90,18 @@ view(router, {
       filters,
       order_by: [{ measure: sort, direction }],
     };
-    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
+    const { rows, page, meta } = await groupPage(
+      ctx,
+      workspaceId,
+      asked,
+      { limit, cursor, skip, include_total },
+      query.explain,
+    );
     const ids = rows.map((row) => String(row.group.agent));
-    const [names, seen] = await Promise.all([namesOf(ctx, workspaceId, ids), seenOf(ctx, workspaceId, "agent", ids)]);
+    const [names, seen] = await Promise.all([
+      namesOf(ctx, workspaceId, ids),
+      seenOf(ctx, workspaceId, "agent", ids),
+    ]);
     const data = rows.map((row, index) => {
       const id = ids[index] ?? "";
       const { name = null, labels = [] } = names.get(id) ?? {};
@@ -82,7 +115,8 @@ view(router, {
   path: "/agents/{id}",
   tag,
   summary: "One agent",
-  description: "Name, labels, first and last run ever, and all measures of the range (default 30d).",
+  description:
+    "Name, labels, first and last run ever, and all measures of the range (default 30d).",
   query: z.strictObject(span),
   params: schema.agentParam,
   data: schema.detail,
@@ -105,9 +139,22 @@ view(router, {
   data: schema.stats,
   load: async (ctx, workspaceId, query, { id }) => {
     await knownAgent(ctx, workspaceId, id);
-    const asked = { ...rangedQuery(query, "30d"), measures: MEASURE_NAMES, filters: byAgent(id), sketches: true };
+    const asked = {
+      ...rangedQuery(query, "30d"),
+      measures: MEASURE_NAMES,
+      filters: byAgent(id),
+      sketches: true,
+    };
     const { totals, totalsSketch = [], meta } = await ask(ctx, workspaceId, asked, query.explain);
-    return { data: { id, totals, histogram: latencyClasses(totalsSketch), distribution: distributionOf(totalsSketch) }, meta };
+    return {
+      data: {
+        id,
+        totals,
+        histogram: latencyClasses(totalsSketch),
+        distribution: distributionOf(totalsSketch),
+      },
+      meta,
+    };
   },
 });
 
@@ -132,18 +179,27 @@ router.openapi(
     path: "/agents/{id}",
     tags: [tag],
     summary: "Name an agent, label it",
-    description: "What is left out stays as it is; a null name takes the name away. The agent may be one that has not run yet.",
+    description:
+      "What is left out stays as it is; a null name takes the name away. The agent may be one that has not run yet.",
     middleware: [require("write:agents"), limitBody(16 * 1024)] as const,
     request: {
       params: schema.agentParam,
       query: z.strictObject(workspaceParam),
       body: { required: true, content: { "application/json": { schema: schema.change } } },
     },
-    responses: { 200: json("The agent.", z.object({ data: schema.identified })), ...problems("malformed", "too_large", "unsupported") },
+    responses: {
+      200: json("The agent.", z.object({ data: schema.identified })),
+      ...problems("malformed", "too_large", "unsupported"),
+    },
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
-    const data = await describeAgent(ctx, workspaceId, c.req.valid("param").id, c.req.valid("json"));
+    const data = await describeAgent(
+      ctx,
+      workspaceId,
+      c.req.valid("param").id,
+      c.req.valid("json"),
+    );
     ctx.cache.advance(workspaceId);
     return c.json({ data }, 200);
   },

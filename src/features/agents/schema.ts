@@ -24,20 +24,40 @@ export const listParams = z.strictObject({
 });
 const identity = { id: z.string(), name: z.string().nullable(), labels: z.array(z.string()) };
 export const identified = z.object(identity).openapi("AgentName");
-export const listed = z.array(z.looseObject({ ...identity, last_execution_at: z.string().nullable() })).openapi("AgentList");
+export const listed = z
+  .array(z.looseObject({ ...identity, last_execution_at: z.string().nullable() }))
+  .openapi("AgentList");
 const label = textInput(64).min(1);
 export const change = z
-  .strictObject({ name: textInput(256).min(1).nullish(), labels: z.array(label).max(20).optional() })
+  .strictObject({
+    name: textInput(256).min(1).nullish(),
+    labels: z.array(label).max(20).optional(),
+  })
   .refine((change) => Object.keys(change).length > 0, "Give a name or labels.")
   .openapi("AgentChange");
 
-const seen = { first_execution_at: z.string().nullable(), last_execution_at: z.string().nullable() };
+const seen = {
+  first_execution_at: z.string().nullable(),
+  last_execution_at: z.string().nullable(),
+};
 export const detail = z.object({ ...identity, ...seen, totals: values }).openapi("Agent");
 const count = z.int();
 const ratio = z.number().nullable();
-const classes = z.array(z.object({ name: z.string(), from_ms: z.number(), to_ms: z.number().nullable(), executions: count, share: ratio }));
-const distribution = z.array(z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count }));
-export const stats = z.object({ id: z.string(), totals: values, histogram: classes, distribution }).openapi("AgentStats");
+const classes = z.array(
+  z.object({
+    name: z.string(),
+    from_ms: z.number(),
+    to_ms: z.number().nullable(),
+    executions: count,
+    share: ratio,
+  }),
+);
+const distribution = z.array(
+  z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count }),
+);
+export const stats = z
+  .object({ id: z.string(), totals: values, histogram: classes, distribution })
+  .openapi("AgentStats");
 const group = z.looseObject({});
 export const analytics = z
   .object({
@@ -54,12 +74,30 @@ export const analytics = z
     usage: z.array(z.object({ day_of_week: count, hour_of_day: count, executions: count })),
     comparison: z.object({
       previous_period: compared,
-      workspace: z.record(z.string(), z.object({ agent: value, workspace: value, change_ratio: ratio })),
+      workspace: z.record(
+        z.string(),
+        z.object({ agent: value, workspace: value, change_ratio: ratio }),
+      ),
     }),
     trend: z.object({
-      days: z.array(z.object({ bucket: z.string(), executions: count, success_rate: ratio, duration_p95: ratio, credits: z.string() })),
+      days: z.array(
+        z.object({
+          bucket: z.string(),
+          executions: count,
+          success_rate: ratio,
+          duration_p95: ratio,
+          credits: z.string(),
+        }),
+      ),
       direction: z.looseObject({ trend: z.enum(["up", "down", "none"]) }),
     }),
-    suggestions: z.array(z.object({ kind: z.string(), title: z.string(), text: z.string(), evidence: z.record(z.string(), value) })),
+    suggestions: z.array(
+      z.object({
+        kind: z.string(),
+        title: z.string(),
+        text: z.string(),
+        evidence: z.record(z.string(), value),
+      }),
+    ),
   })
   .openapi("AgentAnalytics");

@@ -20,16 +20,23 @@ interface Basis {
 
 const number = (value: unknown) => Number(value ?? 0);
 const ended = (values: Values) =>
-  number(values.successes) + number(values.failures) + number(values.timeouts) + number(values.cancellations);
+  number(values.successes) +
+  number(values.failures) +
+  number(values.timeouts) +
+  number(values.cancellations);
 const percent = (share: number) => `${Math.round(share * 1000) / 10} %`;
 /** Runs below which a difference is not worth a word. */
 const MIN_RUNS = 20;
 
 function reliability({ agent, workspace }: Basis): Suggestion[] {
-  const others = { hits: number(workspace.successes) - number(agent.successes), of: ended(workspace) - ended(agent) };
+  const others = {
+    hits: number(workspace.successes) - number(agent.successes),
+    of: ended(workspace) - ended(agent),
+  };
   const own = { hits: number(agent.successes), of: ended(agent) };
   const test = twoProportions(own, others);
-  if (own.of < MIN_RUNS || !test.significant || own.hits / own.of >= others.hits / others.of) return [];
+  if (own.of < MIN_RUNS || !test.significant || own.hits / own.of >= others.hits / others.of)
+    return [];
   const [mine, theirs] = [own.hits / own.of, others.hits / others.of];
   return [
     {
@@ -50,7 +57,13 @@ function reliability({ agent, workspace }: Basis): Suggestion[] {
 
 function latency({ agent, previous }: Basis): Suggestion[] {
   const [now, before] = [agent.duration_p95, previous.duration_p95];
-  if (typeof now !== "number" || typeof before !== "number" || ended(previous) < MIN_RUNS || ended(agent) < MIN_RUNS || now < before * 1.5)
+  if (
+    typeof now !== "number" ||
+    typeof before !== "number" ||
+    ended(previous) < MIN_RUNS ||
+    ended(agent) < MIN_RUNS ||
+    now < before * 1.5
+  )
     return [];
   return [
     {
@@ -69,14 +82,26 @@ function latency({ agent, previous }: Basis): Suggestion[] {
 
 /** A model that costs at least twice as much a run as another one that does not succeed less often. */
 function cost({ models }: Basis): Suggestion[] {
-  const used = models.filter(({ model, values }) => model !== null && ended(values) >= MIN_RUNS && values.credits_avg !== null);
-  const dearest = [...used].sort((a, b) => number(b.values.credits_avg) - number(a.values.credits_avg))[0];
+  const used = models.filter(
+    ({ model, values }) =>
+      model !== null && ended(values) >= MIN_RUNS && values.credits_avg !== null,
+  );
+  const dearest = [...used].sort(
+    (a, b) => number(b.values.credits_avg) - number(a.values.credits_avg),
+  )[0];
   if (!dearest) return [];
-  const share = ({ values }: (typeof used)[number]) => ({ hits: number(values.successes), of: ended(values) });
+  const share = ({ values }: (typeof used)[number]) => ({
+    hits: number(values.successes),
+    of: ended(values),
+  });
   const cheaper = used.find((each) => {
     const worse = twoProportions(share(each), share(dearest));
     const lower = share(each).hits / share(each).of < share(dearest).hits / share(dearest).of;
-    return number(each.values.credits_avg) * 2 <= number(dearest.values.credits_avg) && worse.tested && !(worse.significant && lower);
+    return (
+      number(each.values.credits_avg) * 2 <= number(dearest.values.credits_avg) &&
+      worse.tested &&
+      !(worse.significant && lower)
+    );
   });
   if (!cheaper) return [];
   return [
@@ -100,13 +125,24 @@ function cost({ models }: Basis): Suggestion[] {
 
 function errors({ agent, errors: groups }: Basis): Suggestion[] {
   const [first] = groups;
-  if (!first || ended(agent) < MIN_RUNS || first.share < 0.3 || first.executions / ended(agent) < 0.02) return [];
+  if (
+    !first ||
+    ended(agent) < MIN_RUNS ||
+    first.share < 0.3 ||
+    first.executions / ended(agent) < 0.02
+  )
+    return [];
   return [
     {
       kind: "errors",
       title: "One error stands for much of what fails",
       text: `${first.error_type} is ${percent(first.share)} of all errors (${first.executions} runs, ${first.credits_lost} credits).`,
-      evidence: { error_id: first.id, share: first.share, executions: first.executions, credits_lost: first.credits_lost },
+      evidence: {
+        error_id: first.id,
+        share: first.share,
+        executions: first.executions,
+        credits_lost: first.credits_lost,
+      },
     },
   ];
 }

@@ -1,6 +1,10 @@
 import { mean, median, quantileSorted, sampleStandardDeviation } from "simple-statistics";
 import type { Values } from "../../analytics/finish.ts";
-import { mannWhitney, type Significance, twoProportions } from "../../analytics/math/significance.ts";
+import {
+  mannWhitney,
+  type Significance,
+  twoProportions,
+} from "../../analytics/math/significance.ts";
 import { type MeasureName, measureOf, type Value } from "../../analytics/measures.ts";
 import type { SketchCells } from "../../analytics/sketch.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
@@ -13,15 +17,41 @@ export interface Entity {
 
 /** The measures that entities are compared by. */
 export const COMPARED: MeasureName[] = [
-  ...(["executions", "successes", "failures", "timeouts", "cancellations", "success_rate", "failure_rate"] as const),
-  ...(["duration_avg", "duration_p50", "duration_p95", "credits", "credits_avg", "active_users", "errors"] as const),
+  ...([
+    "executions",
+    "successes",
+    "failures",
+    "timeouts",
+    "cancellations",
+    "success_rate",
+    "failure_rate",
+  ] as const),
+  ...([
+    "duration_avg",
+    "duration_p50",
+    "duration_p95",
+    "credits",
+    "credits_avg",
+    "active_users",
+    "errors",
+  ] as const),
 ];
 /** What says how well an entity does: rates and costs of a run, not how much it was used. */
-const JUDGED: MeasureName[] = ["success_rate", "failure_rate", "duration_avg", "duration_p50", "duration_p95", "credits_avg"];
+const JUDGED: MeasureName[] = [
+  "success_rate",
+  "failure_rate",
+  "duration_avg",
+  "duration_p50",
+  "duration_p95",
+  "credits_avg",
+];
 
 const number = (value: unknown) => Number(value ?? 0);
 const ended = (values: Values) =>
-  number(values.successes) + number(values.failures) + number(values.timeouts) + number(values.cancellations);
+  number(values.successes) +
+  number(values.failures) +
+  number(values.timeouts) +
+  number(values.cancellations);
 
 export interface Difference {
   measure: MeasureName;
@@ -40,15 +70,21 @@ export function differenceOf(name: MeasureName, entities: readonly Entity[]): Di
   );
   const order = [...known].sort((a, b) => Number(b.value) - Number(a.value));
   const [most, least] = [order[0], order.at(-1)];
-  if (!most || !least || order.length < 2) return { measure: name, good, best: null, worst: null, spread: null, spread_ratio: null };
+  if (!most || !least || order.length < 2)
+    return { measure: name, good, best: null, worst: null, spread: null, spread_ratio: null };
   const decimal = typeof most.value === "string" && typeof least.value === "string";
   const spread = decimal
     ? fromMicros(toMicros(String(most.value)) - toMicros(String(least.value)))
     : Number(most.value) - Number(least.value);
-  const ratio = Number(least.value) === 0 ? null : (Number(most.value) - Number(least.value)) / Math.abs(Number(least.value));
-  const alone = (at: number, next: number) => (order.at(at)?.value === order.at(next)?.value ? null : (order.at(at)?.id ?? null));
+  const ratio =
+    Number(least.value) === 0
+      ? null
+      : (Number(most.value) - Number(least.value)) / Math.abs(Number(least.value));
+  const alone = (at: number, next: number) =>
+    order.at(at)?.value === order.at(next)?.value ? null : (order.at(at)?.id ?? null);
   const [top, bottom] = [alone(0, 1), alone(-1, -2)];
-  const [best, worst] = good === "up" ? [top, bottom] : good === "down" ? [bottom, top] : [null, null];
+  const [best, worst] =
+    good === "up" ? [top, bottom] : good === "down" ? [bottom, top] : [null, null];
   return { measure: name, good, best, worst, spread, spread_ratio: ratio };
 }
 
@@ -65,7 +101,12 @@ const rates = (name: "success_rate" | "failure_rate", { values }: Entity) => ({
 });
 
 function pairOf(a: Entity, b: Entity): Pair[] {
-  const pair = (measure: string, significance: Significance) => ({ a: a.id, b: b.id, measure, significance });
+  const pair = (measure: string, significance: Significance) => ({
+    a: a.id,
+    b: b.id,
+    measure,
+    significance,
+  });
   return [
     pair("success_rate", twoProportions(rates("success_rate", a), rates("success_rate", b))),
     pair("failure_rate", twoProportions(rates("failure_rate", a), rates("failure_rate", b))),
@@ -76,9 +117,12 @@ function pairOf(a: Entity, b: Entity): Pair[] {
 /** Differences, tests of every pair, and the entity that is best in the most of the judged measures. */
 export function compareEntities(entities: readonly Entity[]) {
   const differences = COMPARED.map((name) => differenceOf(name, entities));
-  const tests = entities.flatMap((a, index) => entities.slice(index + 1).flatMap((b) => pairOf(a, b)));
+  const tests = entities.flatMap((a, index) =>
+    entities.slice(index + 1).flatMap((b) => pairOf(a, b)),
+  );
   const wins = Object.fromEntries(entities.map(({ id }) => [id, 0]));
-  for (const { measure, best } of differences) if (best !== null && JUDGED.includes(measure)) wins[best] = (wins[best] ?? 0) + 1;
+  for (const { measure, best } of differences)
+    if (best !== null && JUDGED.includes(measure)) wins[best] = (wins[best] ?? 0) + 1;
   const order = Object.entries(wins).sort(([, a], [, b]) => b - a);
   const [first, second] = order;
   const winner = first && first[1] > 0 && first[1] !== second?.[1] ? first[0] : null;
@@ -94,17 +138,23 @@ export function compareEntities(entities: readonly Entity[]) {
 const OUTLIER = 2;
 
 /** One measure over entities: where each stands, and whether the first and the last differ by more than chance. */
-export function compareMetric(name: MeasureName, entities: readonly (Entity & { label: string | null })[]) {
+export function compareMetric(
+  name: MeasureName,
+  entities: readonly (Entity & { label: string | null })[],
+) {
   const { good } = measureOf(name);
   const known = entities.flatMap((each) =>
-    each.values[name] === null || each.values[name] === undefined ? [] : [{ each, value: Number(each.values[name]) }],
+    each.values[name] === null || each.values[name] === undefined
+      ? []
+      : [{ each, value: Number(each.values[name]) }],
   );
   const sorted = known.map(({ value }) => value).sort((a, b) => a - b);
   const center = sorted.length > 0 ? mean(sorted) : null;
   const spread = sorted.length > 1 ? sampleStandardDeviation(sorted) : null;
   const list = entities.map(({ label, values }) => {
     const value = values[name] ?? null;
-    const deviation = value === null || center === null || !spread ? null : (Number(value) - center) / spread;
+    const deviation =
+      value === null || center === null || !spread ? null : (Number(value) - center) / spread;
     const below = value === null ? 0 : sorted.filter((other) => other <= Number(value)).length;
     return {
       id: label,
@@ -131,8 +181,12 @@ export function compareMetric(name: MeasureName, entities: readonly (Entity & { 
   const isDuration = name.startsWith("duration_");
   const testable = name === "success_rate" || name === "failure_rate" || isDuration;
   const measured = isDuration ? "duration" : name;
-  const test = most && least && most !== least && testable ? (pairOf(most, least).find((pair) => pair.measure === measured) ?? null) : null;
+  const test =
+    most && least && most !== least && testable
+      ? (pairOf(most, least).find((pair) => pair.measure === measured) ?? null)
+      : null;
   const difference = differenceOf(name, entities);
-  const winner = good === null ? null : (entities.find((each) => each.id === difference.best)?.label ?? null);
+  const winner =
+    good === null ? null : (entities.find((each) => each.id === difference.best)?.label ?? null);
   return { measure: name, entities: list, statistics, winner, test };
 }

@@ -18,31 +18,52 @@ const router = createRouter();
 const TESTS =
   "tests: every pair, two-proportion z for success_rate and failure_rate, Mann-Whitney on the sketches of durations (runs of one bucket, within 2 %, are ties), two-sided, significant below 0.05; what could not be tested says why. With many pairs some are significant by chance alone.";
 
-const base = <B extends z.ZodType>(path: string, summary: string, description: string, body: B, data: z.ZodType) =>
+const base = <B extends z.ZodType>(
+  path: string,
+  summary: string,
+  description: string,
+  body: B,
+  data: z.ZodType,
+) =>
   createRoute({
     method: "post",
     path,
     tags: ["Comparisons"],
     summary,
     description,
-    middleware: [(path.endsWith("workspaces") ? requireAny : require)("read:metrics"), limitBody(64 * 1024)] as const,
-    request: { query: z.strictObject(workspaceParam), body: { required: true, content: { "application/json": { schema: body } } } },
+    middleware: [
+      (path.endsWith("workspaces") ? requireAny : require)("read:metrics"),
+      limitBody(64 * 1024),
+    ] as const,
+    request: {
+      query: z.strictObject(workspaceParam),
+      body: { required: true, content: { "application/json": { schema: body } } },
+    },
     responses: {
       200: json("The comparison.", z.object({ data, meta })),
       ...problems("malformed", "too_large", "unsupported", "impossible"),
     },
   });
 
-const entityOf = (id: string, { totals, totalsSketch = [] }: Answer): Entity => ({ id, values: totals, sketch: totalsSketch });
+const entityOf = (id: string, { totals, totalsSketch = [] }: Answer): Entity => ({
+  id,
+  values: totals,
+  sketch: totalsSketch,
+});
 const metaOf = (ids: readonly string[], answers: readonly Answer[]) =>
   metaTogether(Object.fromEntries(answers.map((answer, index) => [ids[index] ?? "", answer.meta])));
 
 /** The same question of several entities, from one snapshot and of one range. */
-async function askEach(ctx: Context, parts: readonly { workspaceId: string; id: string; query: Omit<Query, "measures"> }[]) {
+async function askEach(
+  ctx: Context,
+  parts: readonly { workspaceId: string; id: string; query: Omit<Query, "measures"> }[],
+) {
   const now = ctx.now() * 1000;
   const answers = await together(
     ctx.db,
-    parts.map(({ workspaceId, query }) => prepare(workspaceId, { ...query, measures: COMPARED, sketches: true }, now)),
+    parts.map(({ workspaceId, query }) =>
+      prepare(workspaceId, { ...query, measures: COMPARED, sketches: true }, now),
+    ),
   );
   const ids = parts.map(({ id }) => id);
   const data = compareEntities(answers.map((answer, index) => entityOf(ids[index] ?? "", answer)));
@@ -68,7 +89,11 @@ router.openapi(
       const query = fixed(ctx, rangedQuery(asked, "30d"));
       return askEach(
         ctx,
-        ids.map((id) => ({ workspaceId, id, query: { ...query, filters: [{ field: "agent", op: "eq" as const, value: id }] } })),
+        ids.map((id) => ({
+          workspaceId,
+          id,
+          query: { ...query, filters: [{ field: "agent", op: "eq" as const, value: id }] },
+        })),
       );
     });
   },
@@ -84,11 +109,16 @@ router.openapi(
   ),
   async (c) => {
     const { a, b, timezone = "UTC", agent_id } = c.req.valid("json");
-    const filters = agent_id === undefined ? [] : [{ field: "agent", op: "eq" as const, value: agent_id }];
+    const filters =
+      agent_id === undefined ? [] : [{ field: "agent", op: "eq" as const, value: agent_id }];
     return cachedAnswer(c, "compare-periods", { a, b, timezone, agent_id }, (ctx, workspaceId) =>
       askEach(
         ctx,
-        Object.entries({ a, b }).map(([id, range]) => ({ workspaceId, id, query: { ...range, timezone, filters } })),
+        Object.entries({ a, b }).map(([id, range]) => ({
+          workspaceId,
+          id,
+          query: { ...range, timezone, filters },
+        })),
       ),
     );
   },
@@ -105,7 +135,8 @@ router.openapi(
   async (c) => {
     const { workspace_ids: ids, ...asked } = c.req.valid("json");
     const { actor } = c.get("ctx");
-    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     for (const id of ids) workspaceOf(actor, id, "read:metrics");
     return cachedAnswer(c, "compare-workspaces", { ids, ...asked }, (ctx) => {
       const query = fixed(ctx, rangedQuery(asked, "30d"));
@@ -127,25 +158,33 @@ router.openapi(
   ),
   async (c) => {
     const { measure: name, by = "agent", limit = 20, ...asked } = c.req.valid("json");
-    return cachedAnswer(c, "compare-metrics", { name, by, limit, ...asked }, async (ctx, workspaceId) => {
-      const measures = [...new Set([name, "executions" as const, ...COMPARED])];
-      const query = {
-        ...rangedQuery(asked, "30d"),
-        measures,
-        group_by: [by],
-        order_by: [{ measure: "executions" as const, direction: "desc" as const }],
-        limit,
-        sketches: true,
-      };
-      const [answer] = await together(ctx.db, [prepare(workspaceId, query, ctx.now() * 1000)]);
-      const entities = answer.rows
-        .filter((row) => !row.other)
-        .map(({ group, values, sketch = [] }) => {
-          const label = group[by] === null || group[by] === undefined ? null : String(group[by]);
-          return { id: label ?? "", label, values, sketch };
-        });
-      return { data: { by, ...compareMetric(name, entities), total: answer.totals[name] ?? null }, meta: answer.meta };
-    });
+    return cachedAnswer(
+      c,
+      "compare-metrics",
+      { name, by, limit, ...asked },
+      async (ctx, workspaceId) => {
+        const measures = [...new Set([name, "executions" as const, ...COMPARED])];
+        const query = {
+          ...rangedQuery(asked, "30d"),
+          measures,
+          group_by: [by],
+          order_by: [{ measure: "executions" as const, direction: "desc" as const }],
+          limit,
+          sketches: true,
+        };
+        const [answer] = await together(ctx.db, [prepare(workspaceId, query, ctx.now() * 1000)]);
+        const entities = answer.rows
+          .filter((row) => !row.other)
+          .map(({ group, values, sketch = [] }) => {
+            const label = group[by] === null || group[by] === undefined ? null : String(group[by]);
+            return { id: label ?? "", label, values, sketch };
+          });
+        return {
+          data: { by, ...compareMetric(name, entities), total: answer.totals[name] ?? null },
+          meta: answer.meta,
+        };
+      },
+    );
   },
 );
 

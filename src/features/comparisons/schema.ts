@@ -10,14 +10,25 @@ const range = {
 };
 const distinct = (list: readonly string[]) => new Set(list).size === list.length;
 export const agentsBody = z
-  .strictObject({ ...range, agent_ids: z.array(idParam).min(2).max(10).refine(distinct, "must be different") })
+  .strictObject({
+    ...range,
+    agent_ids: z.array(idParam).min(2).max(10).refine(distinct, "must be different"),
+  })
   .openapi("CompareAgents");
 export const workspacesBody = z
-  .strictObject({ ...range, workspace_ids: z.array(idParam).min(2).max(20).refine(distinct, "must be different") })
+  .strictObject({
+    ...range,
+    workspace_ids: z.array(idParam).min(2).max(20).refine(distinct, "must be different"),
+  })
   .openapi("CompareWorkspaces");
 const period = z.strictObject({ from: instantParam, to: instantParam });
 export const periodsBody = z
-  .strictObject({ a: period, b: period, timezone: timezone.optional(), agent_id: idParam.optional() })
+  .strictObject({
+    a: period,
+    b: period,
+    timezone: timezone.optional(),
+    agent_id: idParam.optional(),
+  })
   .openapi("ComparePeriods");
 export const metricsBody = z
   .strictObject({
@@ -46,7 +57,9 @@ const significance = z
 const difference = z.object({
   measure: z.string(),
   good: z.enum(["up", "down"]).nullable(),
-  best: z.string().nullable().openapi({ description: "The winner; null where neither direction is good, or two are equal." }),
+  best: z.string().nullable().openapi({
+    description: "The winner; null where neither direction is good, or two are equal.",
+  }),
   worst: z.string().nullable(),
   spread: value,
   spread_ratio: ratio,
@@ -59,7 +72,10 @@ export const comparison = z
     tests: z.array(pair),
     winner: z
       .object({ id: z.string().nullable(), wins: z.record(z.string(), z.int()), basis: z.string() })
-      .openapi({ description: "The entity that is best in the most measures with a good direction; null when two are." }),
+      .openapi({
+        description:
+          "The entity that is best in the most measures with a good direction; null when two are.",
+      }),
   })
   .openapi("ComparisonOfEntities");
 export const metric = z
@@ -67,9 +83,25 @@ export const metric = z
     measure: z.string(),
     by: z.string(),
     entities: z.array(
-      z.object({ id: z.string().nullable(), value, executions: z.int(), percentile: ratio, deviation: ratio, outlier: z.boolean() }),
+      z.object({
+        id: z.string().nullable(),
+        value,
+        executions: z.int(),
+        percentile: ratio,
+        deviation: ratio,
+        outlier: z.boolean(),
+      }),
     ),
-    statistics: z.object({ entities: z.int(), mean: ratio, median: ratio, min: ratio, max: ratio, stddev: ratio, p25: ratio, p75: ratio }),
+    statistics: z.object({
+      entities: z.int(),
+      mean: ratio,
+      median: ratio,
+      min: ratio,
+      max: ratio,
+      stddev: ratio,
+      p25: ratio,
+      p75: ratio,
+    }),
     total: value,
     winner: z.string().nullable(),
     test: pair.nullable(),

@@ -9,7 +9,12 @@ import { inWorkspace } from "../../db/scope.ts";
 import { divideRounded, fromMicros, ratioOf, toMicros } from "../../lib/decimal.ts";
 import { PERIODS } from "./schema.ts";
 
-const row = z.object({ period: z.enum(PERIODS), credits: z.coerce.string(), updated_at: z.string(), updated_by: z.string() });
+const row = z.object({
+  period: z.enum(PERIODS),
+  credits: z.coerce.string(),
+  updated_at: z.string(),
+  updated_by: z.string(),
+});
 export type Budget = z.output<typeof row>;
 type Period = Budget["period"];
 
@@ -25,7 +30,11 @@ async function stored(ctx: Context, workspaceId: string): Promise<Budget[]> {
 }
 
 /** Puts these budgets in the place of all there were. Two at once go one after the other: the result is what one of them said. */
-export async function putBudgets(ctx: Context, workspaceId: string, list: readonly { period: Period; credits: string }[]): Promise<void> {
+export async function putBudgets(
+  ctx: Context,
+  workspaceId: string,
+  list: readonly { period: Period; credits: string }[],
+): Promise<void> {
   const by = authorOf(ctx.actor);
   const periods = sql`${sql.param(list.map((budget) => budget.period))}::text[]`;
   const lock = sql`select pg_advisory_xact_lock(hashtextextended(${workspaceId}, 0))::text`;
@@ -49,7 +58,9 @@ function marksOf(budget: string, hours: readonly Hour[]) {
   const reached = new Map<number, string>();
   for (const { bucket, credits } of hours) {
     sum += toMicros(credits);
-    for (const mark of MARKS) if (!reached.has(mark) && sum * 100n >= toMicros(budget) * BigInt(mark)) reached.set(mark, bucket);
+    for (const mark of MARKS)
+      if (!reached.has(mark) && sum * 100n >= toMicros(budget) * BigInt(mark))
+        reached.set(mark, bucket);
   }
   return MARKS.map((mark) => ({
     share: mark / 100,
@@ -62,13 +73,24 @@ function marksOf(budget: string, hours: readonly Hour[]) {
 /** Every budget with what its running period has spent, in the workspace's zone. */
 export async function budgetsOf(ctx: Context, workspaceId: string) {
   const now = ctx.now() * 1000;
-  const [list, settings] = await Promise.all([stored(ctx, workspaceId), settingsOf(ctx, workspaceId)]);
+  const [list, settings] = await Promise.all([
+    stored(ctx, workspaceId),
+    settingsOf(ctx, workspaceId),
+  ]);
   const timezone = settings.timezone ?? "UTC";
   const current = (period: Period): Bucket =>
-    wholeBuckets({ from: now, to: now + 1 }, period, timezone)[0] ?? { from: now, to: now + 1, label: "" };
+    wholeBuckets({ from: now, to: now + 1 }, period, timezone)[0] ?? {
+      from: now,
+      to: now + 1,
+      label: "",
+    };
   const questions = list.map(({ period }) => {
     const { from, to } = current(period);
-    return prepare(workspaceId, { measures: ["credits"], from, to, timezone, granularity: "hour" }, now);
+    return prepare(
+      workspaceId,
+      { measures: ["credits"], from, to, timezone, granularity: "hour" },
+      now,
+    );
   });
   // The smallest question of all, for the `meta` of an answer without budgets.
   const day = current("day");
@@ -80,7 +102,10 @@ export async function budgetsOf(ctx: Context, workspaceId: string) {
     const answer = answers[index];
     const { from, to } = current(budget.period);
     const spent = String(answer?.totals.credits ?? "0.000000");
-    const hours = (answer?.rows ?? []).map(({ bucket = "", values }) => ({ bucket, credits: String(values.credits ?? "0") }));
+    const hours = (answer?.rows ?? []).map(({ bucket = "", values }) => ({
+      bucket,
+      credits: String(values.credits ?? "0"),
+    }));
     return {
       ...budget,
       credits: fromMicros(toMicros(budget.credits)),
@@ -94,5 +119,8 @@ export async function budgetsOf(ctx: Context, workspaceId: string) {
     };
   });
   const parts = answers.map(({ meta }, index): [string, Meta] => [list[index]?.period ?? "", meta]);
-  return { data: { timezone, budgets }, meta: parts.length === 0 ? about.meta : metaTogether(Object.fromEntries(parts)) };
+  return {
+    data: { timezone, budgets },
+    meta: parts.length === 0 ? about.meta : metaTogether(Object.fromEntries(parts)),
+  };
 }

@@ -18,7 +18,10 @@ const WASTE = 0.05;
 const number = (value: unknown) => Number(value ?? 0);
 const credits = (values: Values) => toMicros(String(values.credits ?? "0"));
 const ended = (values: Values) =>
-  number(values.successes) + number(values.failures) + number(values.timeouts) + number(values.cancellations);
+  number(values.successes) +
+  number(values.failures) +
+  number(values.timeouts) +
+  number(values.cancellations);
 
 /** Agents whose failed and timed out runs take a part of the credits. @param rows by agent and status */
 function failedRuns(rows: readonly Row[], cost: (credits: string) => Money): Optimization[] {
@@ -46,9 +49,17 @@ function failedRuns(rows: readonly Row[], cost: (credits: string) => Money): Opt
         saving: {
           credits: saved,
           cost: cost(saved),
-          assumption: "if none of these runs failed, or each was stopped before it cost anything: an upper bound",
+          assumption:
+            "if none of these runs failed, or each was stopped before it cost anything: an upper bound",
         },
-        evidence: { agent: id, executions: runs, failed, credits: fromMicros(all), credits_lost: saved, share },
+        evidence: {
+          agent: id,
+          executions: runs,
+          failed,
+          credits: fromMicros(all),
+          credits_lost: saved,
+          share,
+        },
       },
     ];
   });
@@ -68,18 +79,26 @@ function cheaperModels(rows: readonly Row[], cost: (credits: string) => Money): 
     const [cheapest, ...dearer] = [...models].sort((a, b) => price(a) - price(b));
     if (!cheapest || price(cheapest) === 0) return [];
     return dearer.flatMap((dear): Optimization[] => {
-      const share = ({ values }: { values: Values }) => ({ hits: number(values.successes), of: ended(values) });
+      const share = ({ values }: { values: Values }) => ({
+        hits: number(values.successes),
+        of: ended(values),
+      });
       const test = twoProportions(share(cheapest), share(dear));
       const worse = test.significant === true && (test.z ?? 0) < 0;
       if (price(cheapest) * 2 > price(dear) || !test.tested || worse) return [];
-      const instead = toMicros(String(cheapest.values.credits_avg)) * BigInt(number(dear.values.executions));
+      const instead =
+        toMicros(String(cheapest.values.credits_avg)) * BigInt(number(dear.values.executions));
       const saved = fromMicros(credits(dear.values) - instead);
       return [
         {
           kind: "cheaper_model",
           title: `${id}: ${cheapest.model} instead of ${dear.model}`,
           text: `A run takes ${dear.values.credits_avg} credits on ${dear.model} and ${cheapest.values.credits_avg} on ${cheapest.model}, which does not succeed less often beyond chance (p = ${test.p_value?.toPrecision(2)}).`,
-          saving: { credits: saved, cost: cost(saved), assumption: `if the same runs had cost what runs on ${cheapest.model} do` },
+          saving: {
+            credits: saved,
+            cost: cost(saved),
+            assumption: `if the same runs had cost what runs on ${cheapest.model} do`,
+          },
           evidence: {
             agent: id,
             model: dear.model,
@@ -99,7 +118,15 @@ function cheaperModels(rows: readonly Row[], cost: (credits: string) => Money): 
 }
 
 /** What could be saved, the most first. @param byStatus rows by agent and status @param byModel rows by agent and model */
-export function optimize(byStatus: readonly Row[], byModel: readonly Row[], cost: (credits: string) => Money): Optimization[] {
+export function optimize(
+  byStatus: readonly Row[],
+  byModel: readonly Row[],
+  cost: (credits: string) => Money,
+): Optimization[] {
   const all = [...failedRuns(byStatus, cost), ...cheaperModels(byModel, cost)];
-  return all.sort((a, b) => Number(toMicros(b.saving.credits) - toMicros(a.saving.credits)) || a.title.localeCompare(b.title));
+  return all.sort(
+    (a, b) =>
+      Number(toMicros(b.saving.credits) - toMicros(a.saving.credits)) ||
+      a.title.localeCompare(b.title),
+  );
 }

@@ -26,7 +26,9 @@ const SUMS: MeasureName[] = ["credits", "executions", "credits_avg"];
 const moneyOf =
   ({ credit_price: price, currency }: Settings) =>
   (credits: string): Money =>
-    price === null ? { amount: null, currency: null, reason: NO_PRICE } : { amount: costOf(credits, price), currency, reason: null };
+    price === null
+      ? { amount: null, currency: null, reason: NO_PRICE }
+      : { amount: costOf(credits, price), currency, reason: null };
 
 view(router, {
   path: "/credits/consumption",
@@ -42,15 +44,35 @@ view(router, {
     const settings = await settingsOf(ctx, workspaceId);
     const cost = moneyOf(settings);
     const [series, whole, statuses] = await together(ctx.db, [
-      prepare(workspaceId, { ...base, measures: SUMS, granularity, rowsOnly: true }, now, query.explain),
-      prepare(workspaceId, { ...base, measures: SUMS, compare: "previous_period" }, now, query.explain),
-      prepare(workspaceId, { ...base, measures: SUMS, group_by: ["status"], rowsOnly: true }, now, query.explain),
+      prepare(
+        workspaceId,
+        { ...base, measures: SUMS, granularity, rowsOnly: true },
+        now,
+        query.explain,
+      ),
+      prepare(
+        workspaceId,
+        { ...base, measures: SUMS, compare: "previous_period" },
+        now,
+        query.explain,
+      ),
+      prepare(
+        workspaceId,
+        { ...base, measures: SUMS, group_by: ["status"], rowsOnly: true },
+        now,
+        query.explain,
+      ),
     ]);
     const credits = String(whole.totals.credits);
     let sum = 0n;
     const by = statuses.rows.map(({ group, values }) => {
       const part = String(values.credits);
-      return { status: String(group.status), executions: Number(values.executions), credits: part, share: ratioOf(part, credits) };
+      return {
+        status: String(group.status),
+        executions: Number(values.executions),
+        credits: part,
+        share: ratioOf(part, credits),
+      };
     });
     const lost = fromMicros(
       by
@@ -67,10 +89,18 @@ view(router, {
       not_successful: { credits: lost, share: ratioOf(lost, credits), cost: cost(lost) },
       series: series.rows.map(({ bucket = "", values }) => {
         sum += toMicros(String(values.credits));
-        return { bucket, credits: String(values.credits), cumulative: fromMicros(sum), executions: Number(values.executions) };
+        return {
+          bucket,
+          credits: String(values.credits),
+          cumulative: fromMicros(sum),
+          executions: Number(values.executions),
+        };
       }),
     };
-    return { data, meta: metaTogether({ whole: whole.meta, series: series.meta, statuses: statuses.meta }) };
+    return {
+      data,
+      meta: metaTogether({ whole: whole.meta, series: series.meta, statuses: statuses.meta }),
+    };
   },
 });
 
@@ -78,7 +108,8 @@ view(router, {
   path: "/credits/breakdown",
   tag,
   summary: "Credits by model, agent or user",
-  description: "The groups with the most credits and one row `other`, so that they add up (default 30d). share: of the total.",
+  description:
+    "The groups with the most credits and one row `other`, so that they add up (default 30d). share: of the total.",
   query: schema.breakdownParams,
   data: schema.breakdown,
   load: async (ctx, workspaceId, { by, limit = 20, ...query }) => {
@@ -113,19 +144,37 @@ view(router, {
     const now = ctx.now() * 1000;
     const timezone = zoneOf(query.timezone ?? "UTC");
     const days = wholeBuckets({ from: now, to: now + 1 }, "day", timezone, 30);
-    const asked = { measures: ["credits" as const], ...rangeOfBuckets(days), timezone, granularity: "day" as const };
+    const asked = {
+      measures: ["credits" as const],
+      ...rangeOfBuckets(days),
+      timezone,
+      granularity: "day" as const,
+    };
     const { rows, meta: about } = await ask(ctx, workspaceId, asked, query.explain);
-    const list = rows.map(({ bucket = "", values }) => ({ day: bucket.slice(0, 10), credits: String(values.credits) }));
+    const list = rows.map(({ bucket = "", values }) => ({
+      day: bucket.slice(0, 10),
+      credits: String(values.credits),
+    }));
     const sum = (part: typeof list) => part.reduce((all, each) => all + toMicros(each.credits), 0n);
     const window = (from: number, to: number) => {
       const [total, range] = [sum(list.slice(from, to)), rangeOfBuckets(days.slice(from, to))];
       const per_day = fromMicros(divideRounded(total, BigInt(to - from)));
-      return { from: formatLocal(range.from, timezone), to: formatLocal(range.to, timezone), credits: fromMicros(total), per_day };
+      return {
+        from: formatLocal(range.from, timezone),
+        to: formatLocal(range.to, timezone),
+        credits: fromMicros(total),
+        per_day,
+      };
     };
     const [recent, before] = [sum(list.slice(23, 30)), sum(list.slice(16, 23))];
-    const points = list.slice(0, 30).map(({ credits }, place) => ({ place, value: Number(credits) }));
+    const points = list
+      .slice(0, 30)
+      .map(({ credits }, place) => ({ place, value: Number(credits) }));
     const data = {
-      today: { from: formatLocal(days.at(-1)?.from ?? now, timezone), credits: list.at(-1)?.credits ?? "0.000000" },
+      today: {
+        from: formatLocal(days.at(-1)?.from ?? now, timezone),
+        credits: list.at(-1)?.credits ?? "0.000000",
+      },
       last_7_days: window(23, 30),
       last_30_days: window(0, 30),
       change_ratio: before === 0n ? null : Number(recent - before) / Number(before),
@@ -165,10 +214,20 @@ router.openapi(
     },
   }),
   async (c) => {
-    const [ctx, workspaceId, { budgets }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
-    const twice = budgets.findIndex(({ period }, index) => budgets.findIndex((each) => each.period === period) !== index);
-    if (twice >= 0) throw impossible(`budgets.${twice}.period`, "period_twice", "Give each period once.");
-    const list = budgets.map(({ period, credits }) => ({ period, credits: typeof credits === "number" ? credits.toFixed(6) : credits }));
+    const [ctx, workspaceId, { budgets }] = [
+      c.get("ctx"),
+      c.get("workspaceId"),
+      c.req.valid("json"),
+    ];
+    const twice = budgets.findIndex(
+      ({ period }, index) => budgets.findIndex((each) => each.period === period) !== index,
+    );
+    if (twice >= 0)
+      throw impossible(`budgets.${twice}.period`, "period_twice", "Give each period once.");
+    const list = budgets.map(({ period, credits }) => ({
+      period,
+      credits: typeof credits === "number" ? credits.toFixed(6) : credits,
+    }));
     await putBudgets(ctx, workspaceId, list);
     const { data } = await budgetsOf(ctx, workspaceId);
     return c.json({ data }, 200);
@@ -187,18 +246,39 @@ view(router, {
     const base = rangedQuery(query, "30d");
     const now = ctx.now() * 1000;
     const settings = await settingsOf(ctx, workspaceId);
-    const measures: MeasureName[] = [...SUMS, "successes", "failures", "timeouts", "cancellations", "success_rate"];
+    const measures: MeasureName[] = [
+      ...SUMS,
+      "successes",
+      "failures",
+      "timeouts",
+      "cancellations",
+      "success_rate",
+    ];
     const order = [{ measure: "credits" as const, direction: "desc" as const }];
     const [statuses, models] = await together(ctx.db, [
       prepare(
         workspaceId,
-        { ...base, measures: SUMS, group_by: ["agent", "status"], order_by: order, limit: 1000, rowsOnly: true },
+        {
+          ...base,
+          measures: SUMS,
+          group_by: ["agent", "status"],
+          order_by: order,
+          limit: 1000,
+          rowsOnly: true,
+        },
         now,
         query.explain,
       ),
       prepare(
         workspaceId,
-        { ...base, measures, group_by: ["agent", "model"], order_by: order, limit: 1000, rowsOnly: true },
+        {
+          ...base,
+          measures,
+          group_by: ["agent", "model"],
+          order_by: order,
+          limit: 1000,
+          rowsOnly: true,
+        },
         now,
         query.explain,
       ),

@@ -5,9 +5,18 @@ import { whole } from "../../http/params.ts";
 export const PERIODS = ["day", "week", "month"] as const;
 const ratio = z.number().nullable();
 const count = z.int();
-const money = z.object({ amount: z.string().nullable(), currency: z.string().nullable(), reason: z.string().nullable() }).openapi("Money");
+const money = z
+  .object({
+    amount: z.string().nullable(),
+    currency: z.string().nullable(),
+    reason: z.string().nullable(),
+  })
+  .openapi("Money");
 
-export const consumptionParams = z.strictObject({ ...ranged, granularity: z.enum(["hour", "day", "week", "month"]).optional() });
+export const consumptionParams = z.strictObject({
+  ...ranged,
+  granularity: z.enum(["hour", "day", "week", "month"]).optional(),
+});
 export const consumption = z
   .object({
     credits: z.string(),
@@ -15,9 +24,18 @@ export const consumption = z
     executions: count,
     credits_avg: z.string().nullable(),
     change: compared,
-    by_status: z.array(z.object({ status: z.string(), executions: count, credits: z.string(), share: ratio })),
+    by_status: z.array(
+      z.object({ status: z.string(), executions: count, credits: z.string(), share: ratio }),
+    ),
     not_successful: z.object({ credits: z.string(), share: ratio, cost: money }),
-    series: z.array(z.object({ bucket: z.string(), credits: z.string(), cumulative: z.string(), executions: count })),
+    series: z.array(
+      z.object({
+        bucket: z.string(),
+        credits: z.string(),
+        cumulative: z.string(),
+        executions: count,
+      }),
+    ),
   })
   .openapi("CreditConsumption");
 
@@ -26,10 +44,21 @@ export const breakdownParams = z.strictObject({
   by: z.enum(["model", "agent", "user"]),
   limit: whole(1, MAX_GROUPS).optional(),
 });
-export const breakdown = z.object({ by: z.string(), groups: z.array(values), totals: values }).openapi("CreditBreakdown");
+export const breakdown = z
+  .object({ by: z.string(), groups: z.array(values), totals: values })
+  .openapi("CreditBreakdown");
 
-export const burnParams = z.strictObject({ workspace_id: span.workspace_id, timezone: span.timezone, explain: span.explain });
-const window = z.object({ from: z.string(), to: z.string(), credits: z.string(), per_day: z.string() });
+export const burnParams = z.strictObject({
+  workspace_id: span.workspace_id,
+  timezone: span.timezone,
+  explain: span.explain,
+});
+const window = z.object({
+  from: z.string(),
+  to: z.string(),
+  credits: z.string(),
+  per_day: z.string(),
+});
 export const burn = z
   .object({
     today: z.object({ from: z.string(), credits: z.string() }),
@@ -51,9 +80,18 @@ const amount = z
   ])
   .openapi({ example: "500.000000" });
 export const budgetsInput = z
-  .strictObject({ budgets: z.array(z.strictObject({ period: z.enum(PERIODS), credits: amount })).max(PERIODS.length) })
+  .strictObject({
+    budgets: z
+      .array(z.strictObject({ period: z.enum(PERIODS), credits: amount }))
+      .max(PERIODS.length),
+  })
   .openapi("BudgetsInput");
-const mark = z.object({ share: z.number(), credits: z.string(), reached: z.boolean(), reached_at: z.string().nullable() });
+const mark = z.object({
+  share: z.number(),
+  credits: z.string(),
+  reached: z.boolean(),
+  reached_at: z.string().nullable(),
+});
 export const budgets = z
   .object({
     timezone: z.string(),

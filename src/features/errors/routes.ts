@@ -1,5 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { type ErrorStatus, errorGroupCount, errorGroups, rawMeta } from "../../analytics/error-groups.ts";
+import {
+  type ErrorStatus,
+  errorGroupCount,
+  errorGroups,
+  rawMeta,
+} from "../../analytics/error-groups.ts";
 import { errorOwners, errorTimeline } from "../../analytics/error-timeline.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import { ask, together } from "../../analytics/query.ts";
@@ -32,7 +37,11 @@ view(router, {
   query: schema.listParams,
   data: schema.listed,
   paged: true,
-  load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, skip, include_total, ...query }) => {
+  load: async (
+    ctx,
+    workspaceId,
+    { limit = DEFAULT_LIMIT, cursor, skip, include_total, ...query },
+  ) => {
     const timezone = zoneOf(query.timezone ?? "UTC");
     const range = rangeOf(rangeOr(query, "7d"), ctx.now() * 1000);
     oneWay({ cursor, skip });
@@ -40,7 +49,12 @@ view(router, {
     if (executions !== undefined && !/^\d{1,15}$/.test(executions))
       throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
     const after = executions === undefined ? undefined : { executions: Number(executions), id };
-    const filter = { agentId: query.agent_id, userId: query.user_id, status: query.status, search: query.q };
+    const filter = {
+      agentId: query.agent_id,
+      userId: query.user_id,
+      status: query.status,
+      search: query.q,
+    };
     const [groups, meta, ...totals] = await together(ctx.db, [
       errorGroups(workspaceId, range, { ...filter, after, skip, limit: limit + 1 }),
       rawMeta(workspaceId, range, timezone),
@@ -59,7 +73,13 @@ view(router, {
     return {
       data,
       page,
-      meta: { ...meta, sources: { ...meta.sources, raw: { rows: data.reduce((sum, group) => sum + group.executions, 0) } } },
+      meta: {
+        ...meta,
+        sources: {
+          ...meta.sources,
+          raw: { rows: data.reduce((sum, group) => sum + group.executions, 0) },
+        },
+      },
     };
   },
 });
@@ -80,7 +100,12 @@ view(router, {
     const { rows, meta } = await ask(ctx, workspaceId, asked, query.explain);
     const data = rows.map(({ bucket = "", values }) => {
       const [errors, executions] = [Number(values.errors), Number(values.executions)];
-      return { bucket, errors, executions, error_rate: executions === 0 ? null : errors / executions };
+      return {
+        bucket,
+        errors,
+        executions,
+        error_rate: executions === 0 ? null : errors / executions,
+      };
     });
     return { data, meta };
   },
@@ -142,7 +167,18 @@ for (const [verb, status, summary] of DECISIONS) {
     }),
     async (c) => {
       const { note = null } = c.req.valid("json") ?? {};
-      return c.json({ data: await decide(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id, status, note) }, 200);
+      return c.json(
+        {
+          data: await decide(
+            c.get("ctx"),
+            c.get("workspaceId"),
+            c.req.valid("param").id,
+            status,
+            note,
+          ),
+        },
+        200,
+      );
     },
   );
 }

@@ -4,7 +4,9 @@ import { textInput } from "../../http/fields.ts";
 import { granularity, span } from "../../http/numbers.ts";
 import { idParam, pageParams } from "../../http/params.ts";
 
-export const errorParam = z.object({ id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of an error group") });
+export const errorParam = z.object({
+  id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of an error group"),
+});
 export const listParams = z.strictObject({
   ...span,
   ...pageParams,
@@ -43,7 +45,13 @@ const fields = {
 export const listed = z.array(z.object(fields)).openapi("ErrorGroups");
 const owners = z.array(z.object({ id: z.string(), errors: count }));
 export const state = z
-  .object({ id: z.string(), status: z.enum(ERROR_STATUSES), note: z.string().nullable(), changed_at: z.string(), changed_by: z.string() })
+  .object({
+    id: z.string(),
+    status: z.enum(ERROR_STATUSES),
+    note: z.string().nullable(),
+    changed_at: z.string(),
+    changed_by: z.string(),
+  })
   .openapi("ErrorState");
 export const detail = z
   .object({
@@ -55,5 +63,12 @@ export const detail = z
   })
   .openapi("ErrorGroup");
 export const timeline = z
-  .array(z.object({ bucket: z.string(), errors: count, executions: count, error_rate: z.number().nullable() }))
+  .array(
+    z.object({
+      bucket: z.string(),
+      errors: count,
+      executions: count,
+      error_rate: z.number().nullable(),
+    }),
+  )
   .openapi("ErrorTimeline");

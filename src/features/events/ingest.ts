@@ -3,7 +3,14 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { documentError, timeOf } from "../../http/fields.ts";
-import { type Checked, fieldErrorOf, givenId, type IntakeKind, type MadeId, type Verdict } from "../../http/intake.ts";
+import {
+  type Checked,
+  fieldErrorOf,
+  givenId,
+  type IntakeKind,
+  type MadeId,
+  type Verdict,
+} from "../../http/intake.ts";
 import type { FieldError } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { publish } from "../../realtime/publish.ts";
@@ -31,10 +38,14 @@ function checkEvent(item: unknown, nowMs: number, made: MadeId): Checked<Message
     return refuse({
       path: "occurred_at",
       code: "required",
-      message: "An event with an id must say when it occurred, or sending it again would change it.",
+      message:
+        "An event with an id must say when it occurred, or sending it again would change it.",
     });
   }
-  const at = occurred_at === undefined ? nowMs * 1000 : timeOf("occurred_at", occurred_at, nowMs, FIRST_YEAR);
+  const at =
+    occurred_at === undefined
+      ? nowMs * 1000
+      : timeOf("occurred_at", occurred_at, nowMs, FIRST_YEAR);
   if (typeof at !== "number") return refuse(at);
   const unstorable = properties && documentError("properties", properties);
   if (unstorable) return refuse(unstorable);
@@ -60,7 +71,11 @@ const FIRST_YEAR = 1970;
 const COLUMNS = sql`id, event_type, event_name, user_id, session_id, occurred_at, properties`;
 const COMPARED = ["event_type", "event_name", "user_id", "session_id", "occurred_at", "properties"];
 
-async function storeEvents(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Verdict[]> {
+async function storeEvents(
+  ctx: Context,
+  workspaceId: string,
+  messages: readonly Message[],
+): Promise<Verdict[]> {
   if (messages.length === 0) return [];
   // An id of this workspace is taken once; in the order of ids, so that two writers cannot deadlock.
   const rows = await ctx.db.query({
@@ -75,7 +90,8 @@ async function storeEvents(ctx: Context, workspaceId: string, messages: readonly
   const created = new Set(rows.map((row) => row.id));
   if (created.size > 0) ctx.cache.advance(workspaceId);
   if (created.size > 0) publish(ctx, workspaceId, { type: "events", created: created.size });
-  const paths = created.size === messages.length ? [] : await contradictions(ctx, workspaceId, messages);
+  const paths =
+    created.size === messages.length ? [] : await contradictions(ctx, workspaceId, messages);
   return messages.map((message, index): Verdict => {
     const path = paths[index] ?? null;
     if (path !== null)
@@ -90,10 +106,15 @@ async function storeEvents(ctx: Context, workspaceId: string, messages: readonly
 }
 
 /** For each message the first field in which the stored event differs, or null. */
-async function contradictions(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<(string | null)[]> {
+async function contradictions(
+  ctx: Context,
+  workspaceId: string,
+  messages: readonly Message[],
+): Promise<(string | null)[]> {
   const free = (name: string) => (name === "occurred_at" ? sql` and not i.time_made` : sql``);
   const cases = COMPARED.map(
-    (name) => sql`when i.${sql.identifier(name)} is distinct from e.${sql.identifier(name)}${free(name)} then ${name}`,
+    (name) =>
+      sql`when i.${sql.identifier(name)} is distinct from e.${sql.identifier(name)}${free(name)} then ${name}`,
   );
   const fields = sql`rows from (jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as (id text, event_type text, event_name text, user_id text,
     session_id text, occurred_at timestamptz, properties jsonb, time_made boolean)) with ordinality

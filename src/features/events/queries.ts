@@ -21,8 +21,10 @@ export async function listEvents(db: Db, workspaceId: string, query: ListQuery) 
   for (const name of ["event_type", "event_name", "user_id", "session_id"] as const) {
     if (query[name] !== undefined) where.push(sql`e.${sql.identifier(name)} = ${query[name]}`);
   }
-  if (query.from !== undefined) where.push(sql`e.occurred_at >= ${formatInstant(query.from)}::timestamptz`);
-  if (query.to !== undefined) where.push(sql`e.occurred_at < ${formatInstant(query.to)}::timestamptz`);
+  if (query.from !== undefined)
+    where.push(sql`e.occurred_at >= ${formatInstant(query.from)}::timestamptz`);
+  if (query.to !== undefined)
+    where.push(sql`e.occurred_at < ${formatInstant(query.to)}::timestamptz`);
   const columns = sql.raw(
     Object.keys(event.shape)
       .map((name) => `e.${name}`)
@@ -30,7 +32,14 @@ export async function listEvents(db: Db, workspaceId: string, query: ListQuery) 
   );
   return listByTime(
     db,
-    { from: sql`events e`, columns, row: event, where, time: "occurred_at", timeOf: (each) => each.occurred_at },
+    {
+      from: sql`events e`,
+      columns,
+      row: event,
+      where,
+      time: "occurred_at",
+      timeOf: (each) => each.occurred_at,
+    },
     query,
   );
 }

@@ -3,7 +3,14 @@ import { require } from "../../auth/middleware.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import { intakeAnswer, intakeBody, takeIn } from "../../http/intake.ts";
-import { DEFAULT_LIMIT, idParam, instantParam, page, pageParams, workspaceParam } from "../../http/params.ts";
+import {
+  DEFAULT_LIMIT,
+  idParam,
+  instantParam,
+  page,
+  pageParams,
+  workspaceParam,
+} from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { eventIntake } from "./ingest.ts";
 import { listEvents } from "./queries.ts";
@@ -24,13 +31,19 @@ router.openapi(
     middleware: [require("write:events")] as const,
     request: { query: z.strictObject(workspaceParam), body: intakeBody("EventInput", "events") },
     responses: {
-      207: { description: "One result for each item, as for executions.", content: { "application/json": { schema: intakeAnswer } } },
+      207: {
+        description: "One result for each item, as for executions.",
+        content: { "application/json": { schema: intakeAnswer } },
+      },
       ...problems("malformed", "too_large", "unsupported"),
     },
   }),
   async (c) => {
     const ctx = c.get("ctx");
-    return c.json({ data: await takeIn(c.req.raw, eventIntake(ctx, c.get("workspaceId")), ctx.now) }, 207);
+    return c.json(
+      { data: await takeIn(c.req.raw, eventIntake(ctx, c.get("workspaceId")), ctx.now) },
+      207,
+    );
   },
 );
 
@@ -54,13 +67,19 @@ router.openapi(
     middleware: [require("read:events")] as const,
     request: { query: listParams },
     responses: {
-      200: { description: "A page.", content: { "application/json": { schema: z.object({ data: z.array(event), page }) } } },
+      200: {
+        description: "A page.",
+        content: { "application/json": { schema: z.object({ data: z.array(event), page }) } },
+      },
       ...problems("malformed", "impossible"),
     },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...query } = c.req.valid("query");
-    return c.json(await listEvents(c.get("ctx").db, c.get("workspaceId"), { ...query, limit }), 200);
+    return c.json(
+      await listEvents(c.get("ctx").db, c.get("workspaceId"), { ...query, limit }),
+      200,
+    );
   },
 );
 

@@ -10,7 +10,10 @@ import type { Execution, executionPatch } from "./schema.ts";
 type Patch = z.output<typeof executionPatch>;
 const MAX_ATTEMPTS = 5;
 /** Where a field of a patch is in a message, if not under its own name. */
-const COLUMNS: Partial<Record<string, (keyof Message)[]>> = { duration_ms: ["duration_given_ms"], error: ["error_type", "error_message"] };
+const COLUMNS: Partial<Record<string, (keyof Message)[]>> = {
+  duration_ms: ["duration_given_ms"],
+  error: ["error_type", "error_message"],
+};
 
 /** @throws AppError impossible with the path of what cannot be */
 function checked(item: Record<string, unknown>, nowMs: number): Message {
@@ -49,20 +52,38 @@ function agree(patch: Patch, a: Message, b: Message): boolean {
  * revision of exactly the row that was read, and starts again when that has changed meanwhile.
  * @throws AppError not_found, impossible (what checkMessage refuses), conflict after five lost races
  */
-export async function correctExecution(ctx: Context, workspaceId: string, id: string, patch: Patch): Promise<Execution> {
+export async function correctExecution(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  patch: Patch,
+): Promise<Execution> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const stored = await getStored(ctx.db, workspaceId, id);
     const whole = statedBy(stored);
-    const wanted = checked({ ...whole, ...patch, revision: stored.execution.revision + 1 }, ctx.now());
+    const wanted = checked(
+      { ...whole, ...patch, revision: stored.execution.revision + 1 },
+      ctx.now(),
+    );
     if (agree(patch, wanted, checked(whole, ctx.now()))) return stored.execution;
     const { agent_id, user_id, started_at, status } = whole;
-    const addition = checked({ id, agent_id, user_id, started_at, status, ...patch, revision: stored.execution.revision }, ctx.now());
+    const addition = checked(
+      { id, agent_id, user_id, started_at, status, ...patch, revision: stored.execution.revision },
+      ctx.now(),
+    );
     await ingestMessages(ctx, workspaceId, [addition]);
     const after = await getStored(ctx.db, workspaceId, id);
     if (agree(patch, wanted, checked(statedBy(after), ctx.now()))) return after.execution;
-    const correction = checked({ ...statedBy(after), ...patch, revision: after.execution.revision + 1 }, ctx.now());
+    const correction = checked(
+      { ...statedBy(after), ...patch, revision: after.execution.revision + 1 },
+      ctx.now(),
+    );
     if (await supersede(ctx, workspaceId, correction, { heardAt: after.heardAt }))
       return (await getStored(ctx.db, workspaceId, id)).execution;
   }
-  throw new AppError("conflict", "concurrent_change", "The execution is being changed by others; try again.");
+  throw new AppError(
+    "conflict",
+    "concurrent_change",
+    "The execution is being changed by others; try again.",
+  );
 }

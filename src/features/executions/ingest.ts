@@ -23,14 +23,23 @@ const MAX_RESENDS = 3;
 const NOTHING_MOVED = sql`select null::text as id where false`;
 
 /** Months are made on demand: the first row of a month that nobody foresaw finds no partition, and the statement wrote nothing. */
-async function withPartitions<T>(ctx: Context, messages: readonly Message[], write: () => Promise<T>): Promise<T> {
+async function withPartitions<T>(
+  ctx: Context,
+  messages: readonly Message[],
+  write: () => Promise<T>,
+): Promise<T> {
   try {
     return await write();
   } catch (error) {
     if (sqlState(error) !== NO_PARTITION) throw error;
-    const months = [...new Set(messages.flatMap((message) => message.started_at?.slice(0, 7) ?? []))].sort();
+    const months = [
+      ...new Set(messages.flatMap((message) => message.started_at?.slice(0, 7) ?? [])),
+    ].sort();
     for (const month of months) {
-      await ctx.db.query({ sql: sql`select ensure_execution_partition(${`${month}-01T00:00:00Z`}::timestamptz)::text`, row: z.unknown() });
+      await ctx.db.query({
+        sql: sql`select ensure_execution_partition(${`${month}-01T00:00:00Z`}::timestamptz)::text`,
+        row: z.unknown(),
+      });
     }
     return await write();
   }
@@ -60,13 +69,19 @@ function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
     };
   }
   if (reason.reversed)
-    return { result: "invalid", code: "end_before_start", path: "ended_at", detail: "must not be before the stored started_at" };
+    return {
+      result: "invalid",
+      code: "end_before_start",
+      path: "ended_at",
+      detail: "must not be before the stored started_at",
+    };
   if (reason.superseded) {
     return {
       result: "conflict",
       code: "superseded",
       path: "revision",
-      detail: "The stored execution has a higher revision and is open; an end needs that revision or a higher one.",
+      detail:
+        "The stored execution has a higher revision and is open; an end needs that revision or a higher one.",
     };
   }
   if (reason.path === null) return { result: "duplicate" };
@@ -92,12 +107,16 @@ async function merge(
     { sql: upsert(workspaceId, wave, basis), row: writtenRow },
     { sql: classify(workspaceId, wave), row: reasonRow },
   ]);
-  const results = await withPartitions(ctx, messages, () => ctx.db.transaction(statements, { isolation: "ReadCommitted" }));
+  const results = await withPartitions(ctx, messages, () =>
+    ctx.db.transaction(statements, { isolation: "ReadCommitted" }),
+  );
   const perWave = statements.length / waves.length;
   const verdicts = new Map<Message, Verdict>();
   const again: Message[] = [];
   waves.forEach((wave, index) => {
-    const [moves, writes, reasons] = results.slice(index * perWave, (index + 1) * perWave).slice(-3);
+    const [moves, writes, reasons] = results
+      .slice(index * perWave, (index + 1) * perWave)
+      .slice(-3);
     const moved = new Set(
       idRow
         .array()
@@ -120,25 +139,35 @@ async function merge(
       const created = written.get(message.id);
       const reason = why.get(message.id);
       if (created !== undefined) verdicts.set(message, { result: created ? "created" : "updated" });
-      else if (reason?.newer && !reason.reversed && !basis && resends < MAX_RESENDS) again.push(message);
+      else if (reason?.newer && !reason.reversed && !basis && resends < MAX_RESENDS)
+        again.push(message);
       else if (reason) verdicts.set(message, verdictOf(reason));
     }
   });
   // A correction that lost its race to another start: the key is there now, and the next attempt moves it.
   if (again.length > 0)
-    for (const [message, verdict] of await merge(ctx, workspaceId, again, { resends: resends + 1 })) verdicts.set(message, verdict);
+    for (const [message, verdict] of await merge(ctx, workspaceId, again, { resends: resends + 1 }))
+      verdicts.set(message, verdict);
   return verdicts;
 }
 
 /** Stores the first message of every new execution, in one statement. */
-async function create(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
+async function create(
+  ctx: Context,
+  workspaceId: string,
+  messages: readonly Message[],
+): Promise<Map<Message, Verdict>> {
   const firsts = new Map<string, Message>();
-  for (const message of messages) if (message.started_at !== undefined && !firsts.has(message.id)) firsts.set(message.id, message);
+  for (const message of messages)
+    if (message.started_at !== undefined && !firsts.has(message.id))
+      firsts.set(message.id, message);
   // An end may lean on a start that comes after it in this chunk, but not change places with one that comes before.
   for (const message of messages) if (message.started_at === undefined) firsts.delete(message.id);
   const wave = [...firsts.values()];
   if (wave.length === 0) return new Map();
-  const created = await withPartitions(ctx, wave, () => ctx.db.query({ sql: insertNew(workspaceId, wave), row: idRow }));
+  const created = await withPartitions(ctx, wave, () =>
+    ctx.db.query({ sql: insertNew(workspaceId, wave), row: idRow }),
+  );
   const verdicts = new Map<Message, Verdict>();
   for (const { id } of created) {
     const message = firsts.get(id);
@@ -147,11 +176,17 @@ async function create(ctx: Context, workspaceId: string, messages: readonly Mess
   return verdicts;
 }
 
-async function store(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Map<Message, Verdict>> {
+async function store(
+  ctx: Context,
+  workspaceId: string,
+  messages: readonly Message[],
+): Promise<Map<Message, Verdict>> {
   const verdicts = await create(ctx, workspaceId, messages);
   const known = messages.filter((message) => !verdicts.has(message));
   for (const message of known) if (message.startMade) message.started_at = undefined;
-  return known.length === 0 ? verdicts : new Map([...verdicts, ...(await merge(ctx, workspaceId, known))]);
+  return known.length === 0
+    ? verdicts
+    : new Map([...verdicts, ...(await merge(ctx, workspaceId, known))]);
 }
 
 function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verdict>): void {
@@ -163,8 +198,19 @@ function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verd
   const created = changed.filter(({ change }) => change === "created").length;
   const executions = changed
     .slice(0, FRAME_EXECUTIONS)
-    .map(({ message: { id, agent_id, user_id, status }, change }) => ({ id, agent_id, user_id, status, change }));
-  publish(ctx, workspaceId, { type: "executions", created, updated: changed.length - created, executions });
+    .map(({ message: { id, agent_id, user_id, status }, change }) => ({
+      id,
+      agent_id,
+      user_id,
+      status,
+      change,
+    }));
+  publish(ctx, workspaceId, {
+    type: "executions",
+    created,
+    updated: changed.length - created,
+    executions,
+  });
 }
 
 /** Maps each message that repeats an earlier one of the list word for word to that one. */
@@ -182,15 +228,25 @@ function repetitions(messages: readonly Message[]): Map<Message, Message> {
 }
 
 /** Stores messages, tells the cache and the feed, and gives a verdict for each. */
-export async function ingestMessages(ctx: Context, workspaceId: string, messages: readonly Message[]): Promise<Verdict[]> {
+export async function ingestMessages(
+  ctx: Context,
+  workspaceId: string,
+  messages: readonly Message[],
+): Promise<Verdict[]> {
   // The same message twice in one chunk: the first speaks for both.
   const repeated = repetitions(messages);
-  const verdicts = await store(ctx, workspaceId, repeated.size === 0 ? messages : messages.filter((message) => !repeated.has(message)));
+  const verdicts = await store(
+    ctx,
+    workspaceId,
+    repeated.size === 0 ? messages : messages.filter((message) => !repeated.has(message)),
+  );
   announce(ctx, workspaceId, verdicts);
   return messages.map((message): Verdict => {
     const first = repeated.get(message);
     const verdict = verdicts.get(first ?? message) ?? { result: "duplicate" };
-    return first && (verdict.result === "created" || verdict.result === "updated") ? { result: "duplicate" } : verdict;
+    return first && (verdict.result === "created" || verdict.result === "updated")
+      ? { result: "duplicate" }
+      : verdict;
   });
 }
 
@@ -198,7 +254,12 @@ export async function ingestMessages(ctx: Context, workspaceId: string, messages
  * Stores a message as the next revision of exactly the row it was made from: where that has changed meanwhile nothing is written.
  * @returns whether it was stored
  */
-export async function supersede(ctx: Context, workspaceId: string, message: Message, basis: Basis): Promise<boolean> {
+export async function supersede(
+  ctx: Context,
+  workspaceId: string,
+  message: Message,
+  basis: Basis,
+): Promise<boolean> {
   const verdicts = await merge(ctx, workspaceId, [message], { basis });
   announce(ctx, workspaceId, verdicts);
   return verdicts.get(message)?.result === "updated";

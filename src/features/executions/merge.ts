@@ -8,7 +8,14 @@ import { FINAL_BIT, MERGED, type Message } from "./message.ts";
  * messages of the running execution gave takes their greatest value. Both are joins of a semilattice.
  */
 const IDENTITY = ["agent_id", "user_id"] as const;
-const COLUMNS = ["agent_id", "user_id", "status", ...MERGED.map((field) => field.column), "revision", "settled"];
+const COLUMNS = [
+  "agent_id",
+  "user_id",
+  "status",
+  ...MERGED.map((field) => field.column),
+  "revision",
+  "settled",
+];
 const columnList = sql.raw(COLUMNS.join(", "));
 const FIELDS = sql.raw(
   ["id text", "agent_id text", "user_id text", "status text", "started_at timestamptz"]
@@ -34,7 +41,10 @@ const JOIN_ERROR_MESSAGE = `case when x.error_type is null or e.error_type > x.e
 
 /** The statement's text for one field; `e` is the stored row and `x` the message. */
 function merged({ column, bit }: (typeof MERGED)[number]): string {
-  const special: Record<string, string> = { metadata: JOIN_METADATA, error_message: JOIN_ERROR_MESSAGE };
+  const special: Record<string, string> = {
+    metadata: JOIN_METADATA,
+    error_message: JOIN_ERROR_MESSAGE,
+  };
   const joined = special[column] ?? `greatest(e.${column}, x.${column})`;
   return `${column} = case when x.revision > e.revision then x.${column} when e.settled & ${bit} <> 0 then e.${column}
     when x.settled & ${bit} <> 0 then x.${column} else ${joined} end`;
@@ -42,8 +52,12 @@ function merged({ column, bit }: (typeof MERGED)[number]): string {
 
 /** Whether a message of the running execution raises this field. */
 function raises({ column, type, bit }: (typeof MERGED)[number]): string {
-  if (column === "error_message") return `(e.settled & ${bit} = 0 and e.error_message is distinct from (${JOIN_ERROR_MESSAGE}))`;
-  const more = type === "jsonb" ? `x.metadata is not null and e.metadata is distinct from (${JOIN_METADATA})` : `x.${column} > e.${column}`;
+  if (column === "error_message")
+    return `(e.settled & ${bit} = 0 and e.error_message is distinct from (${JOIN_ERROR_MESSAGE}))`;
+  const more =
+    type === "jsonb"
+      ? `x.metadata is not null and e.metadata is distinct from (${JOIN_METADATA})`
+      : `x.${column} > e.${column}`;
   return `(e.settled & ${bit} = 0 and (${more} or e.${column} is null and x.${column} is not null))`;
 }
 
@@ -61,7 +75,8 @@ const ENDS_BEFORE_START = "coalesce(x.ended_at < e.started_at, false)";
 export interface Basis {
   heardAt: string;
 }
-const unchanged = (basis: Basis | undefined) => (basis ? sql` and e.heard_at = ${basis.heardAt}::timestamptz` : sql``);
+const unchanged = (basis: Basis | undefined) =>
+  basis ? sql` and e.heard_at = ${basis.heardAt}::timestamptz` : sql``;
 const SUPERSEDES = `not ${ENDS_BEFORE_START} and x.revision > e.revision`;
 const ADVANCES = `not ${ENDS_BEFORE_START} and (x.revision > e.revision or x.revision = e.revision
   and not (${CONTRADICTIONS.map(([, when]) => `(${when})`).join(" or ")})

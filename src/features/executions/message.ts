@@ -80,9 +80,17 @@ export function checkMessage(item: unknown, nowMs: number, made: MadeId): Checke
     const at = timeOf("ended_at", input.ended_at, nowMs);
     if (typeof at !== "number") return refuse(at);
     if (started !== undefined && at < started)
-      return refuse({ path: "ended_at", code: "end_before_start", message: "must not be before started_at" });
+      return refuse({
+        path: "ended_at",
+        code: "end_before_start",
+        message: "must not be before started_at",
+      });
     if (input.status === "running")
-      return refuse({ path: "ended_at", code: "ended_while_running", message: "a running execution has no end" });
+      return refuse({
+        path: "ended_at",
+        code: "ended_while_running",
+        message: "a running execution has no end",
+      });
     ended = at;
   }
   const unstorable = input.metadata && documentError("metadata", input.metadata);
@@ -90,10 +98,17 @@ export function checkMessage(item: unknown, nowMs: number, made: MadeId): Checke
   return { ok: true, message: messageOf(input, started, ended, made) };
 }
 
-function messageOf(input: ExecutionInput, started: EpochUs | undefined, ended: EpochUs | undefined, made: MadeId): Message {
+function messageOf(
+  input: ExecutionInput,
+  started: EpochUs | undefined,
+  ended: EpochUs | undefined,
+  made: MadeId,
+): Message {
   const message: Message = {
     id: input.id ?? made.id,
-    ...(made.again && input.id === undefined && input.started_at === undefined ? { startMade: true } : {}),
+    ...(made.again && input.id === undefined && input.started_at === undefined
+      ? { startMade: true }
+      : {}),
     agent_id: input.agent_id,
     user_id: input.user_id,
     status: input.status,

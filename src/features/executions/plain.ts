@@ -8,18 +8,25 @@ import { type ExecutionInput, MAX_COUNT, STATUSES } from "./schema.ts";
 const statuses: ReadonlySet<unknown> = new Set(STATUSES);
 const absent = (value: unknown) => value === undefined || value === null;
 const isId = (value: unknown) => typeof value === "string" && ID_PATTERN.test(value);
-const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_COUNT;
+const isCount = (value: unknown) =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_COUNT;
 /** Printable ASCII: well-formed, and without the NUL that PostgreSQL cannot store. */
 const isLabel = (max: number) => (value: unknown) =>
-  typeof value === "string" && value.length > 0 && value.length <= max && /^[\x20-\x7e]+$/.test(value);
+  typeof value === "string" &&
+  value.length > 0 &&
+  value.length <= max &&
+  /^[\x20-\x7e]+$/.test(value);
 const isTime = (value: unknown) => typeof value === "string";
 const isCredits = (value: unknown) =>
-  typeof value === "number" ? value >= 0 && value <= MAX_COUNT : typeof value === "string" && /^\d{1,13}(\.\d{1,6})?$/.test(value);
+  typeof value === "number"
+    ? value >= 0 && value <= MAX_COUNT
+    : typeof value === "string" && /^\d{1,13}(\.\d{1,6})?$/.test(value);
 const isMetadata = (value: unknown) =>
   typeof value === "object" &&
   !Array.isArray(value) &&
   Object.keys(value as object).every((key) => key.length <= 256 && key !== "__proto__");
-const or = (check: (value: unknown) => boolean) => (value: unknown) => absent(value) || check(value);
+const or = (check: (value: unknown) => boolean) => (value: unknown) =>
+  absent(value) || check(value);
 
 const CHECKS = new Map<string, (value: unknown) => boolean>(
   Object.entries({
@@ -48,5 +55,7 @@ export function plainInput(item: unknown): ExecutionInput | undefined {
   if (typeof item !== "object" || item === null || Array.isArray(item)) return undefined;
   for (const [key, value] of Object.entries(item)) if (!CHECKS.get(key)?.(value)) return undefined;
   const { agent_id, user_id, status } = item as Partial<ExecutionInput>;
-  return agent_id === undefined || user_id === undefined || status === undefined ? undefined : (item as ExecutionInput);
+  return agent_id === undefined || user_id === undefined || status === undefined
+    ? undefined
+    : (item as ExecutionInput);
 }

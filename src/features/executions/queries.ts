@@ -22,7 +22,9 @@ export interface ListQuery extends Paging {
   metadata: [key: string, value: string][];
 }
 
-const row = execution.omit({ error: true }).extend({ error_type: z.string().nullable(), error_message: z.string().nullable() });
+const row = execution
+  .omit({ error: true })
+  .extend({ error_type: z.string().nullable(), error_message: z.string().nullable() });
 const COLUMNS = sql.raw(
   Object.keys(row.shape)
     .map((name) => `e.${name}`)
@@ -30,7 +32,10 @@ const COLUMNS = sql.raw(
 );
 
 function shape({ error_type, error_message, ...rest }: z.output<typeof row>): Execution {
-  return { ...rest, error: error_type === null ? null : { type: error_type, message: error_message } };
+  return {
+    ...rest,
+    error: error_type === null ? null : { type: error_type, message: error_message },
+  };
 }
 
 function conditions(workspaceId: string, query: ListQuery): SQL[] {
@@ -56,8 +61,18 @@ function conditions(workspaceId: string, query: ListQuery): SQL[] {
 /** Newest first, ties by id. */
 export async function listExecutions(db: Db, workspaceId: string, query: ListQuery) {
   inOrder(query);
-  const list = { from: sql`executions e`, columns: COLUMNS, row, where: conditions(workspaceId, query), time: "started_at" };
-  const { data, page } = await listByTime(db, { ...list, timeOf: (each) => each.started_at }, query);
+  const list = {
+    from: sql`executions e`,
+    columns: COLUMNS,
+    row,
+    where: conditions(workspaceId, query),
+    time: "started_at",
+  };
+  const { data, page } = await listByTime(
+    db,
+    { ...list, timeOf: (each) => each.started_at },
+    query,
+  );
   return { data: data.map(shape), page };
 }
 

@@ -5,7 +5,15 @@ import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import { intakeAnswer, intakeBody, MAX_BATCH, takeIn } from "../../http/intake.ts";
-import { DEFAULT_LIMIT, idParam, instantParam, page, pageParams, whole, workspaceParam } from "../../http/params.ts";
+import {
+  DEFAULT_LIMIT,
+  idParam,
+  instantParam,
+  page,
+  pageParams,
+  whole,
+  workspaceParam,
+} from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { correctExecution } from "./correct.ts";
@@ -25,10 +33,14 @@ router.openapi(
     summary: "Store executions",
     description: `One object, up to ${MAX_BATCH} in \`executions\`, or NDJSON; gzip accepted. Sending an execution again changes nothing; with an \`Idempotency-Key\` that holds for items without an id too.`,
     middleware: [require("write:executions")] as const,
-    request: { query: z.strictObject(workspaceParam), body: intakeBody("ExecutionInput", "executions") },
+    request: {
+      query: z.strictObject(workspaceParam),
+      body: intakeBody("ExecutionInput", "executions"),
+    },
     responses: {
       207: {
-        description: "One result for each item; for NDJSON counts, and the first 1,000 items not stored.",
+        description:
+          "One result for each item; for NDJSON counts, and the first 1,000 items not stored.",
         content: { "application/json": { schema: intakeAnswer } },
       },
       ...problems("malformed", "too_large", "unsupported"),
@@ -37,11 +49,16 @@ router.openapi(
   async (c) => {
     const ctx = c.get("ctx");
     const workspaceId = c.get("workspaceId");
-    return c.json({ data: await takeIn(c.req.raw, executionIntake(ctx, workspaceId), ctx.now) }, 207);
+    return c.json(
+      { data: await takeIn(c.req.raw, executionIntake(ctx, workspaceId), ctx.now) },
+      207,
+    );
   },
 );
 
-const decimalParam = z.string().regex(/^\d{1,12}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals");
+const decimalParam = z
+  .string()
+  .regex(/^\d{1,12}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals");
 const listParams = z
   .object({
     ...workspaceParam,
@@ -60,18 +77,28 @@ const listParams = z
   })
   .catchall(textInput(1024));
 /** An error's type and message are columns of their own. */
-const CSV_COLUMNS = Object.keys(execution.shape).flatMap((name) => (name === "error" ? ["error_type", "error_message"] : [name]));
+const CSV_COLUMNS = Object.keys(execution.shape).flatMap((name) =>
+  name === "error" ? ["error_type", "error_message"] : [name],
+);
 const METADATA_PARAM = /^metadata\.[A-Za-z0-9_.:-]{1,128}$/;
 
 function listQuery(given: z.output<typeof listParams>): ListQuery {
   const { workspace_id: _, limit = DEFAULT_LIMIT, ...rest } = given;
-  const others = Object.entries(rest).filter(([name]) => !Object.hasOwn(listParams.shape, name)) as [string, string][];
+  const others = Object.entries(rest).filter(
+    ([name]) => !Object.hasOwn(listParams.shape, name),
+  ) as [string, string][];
   const unknown = others.find(([name]) => !METADATA_PARAM.test(name))?.[0];
   if (unknown !== undefined) {
     const message = `There is no "${unknown}" here.`;
-    throw new AppError("malformed", "invalid_request", message, { errors: [{ path: `query.${unknown}`, code: "unknown_field", message }] });
+    throw new AppError("malformed", "invalid_request", message, {
+      errors: [{ path: `query.${unknown}`, code: "unknown_field", message }],
+    });
   }
-  return { ...rest, limit, metadata: others.map(([name, value]) => [name.slice("metadata.".length), value]) };
+  return {
+    ...rest,
+    limit,
+    metadata: others.map(([name, value]) => [name.slice("metadata.".length), value]),
+  };
 }
 
 router.openapi(
@@ -87,13 +114,20 @@ router.openapi(
     responses: {
       200: {
         description: "A page.",
-        content: { "application/json": { schema: z.object({ data: z.array(execution), page }) }, "text/csv": { schema: z.string() } },
+        content: {
+          "application/json": { schema: z.object({ data: z.array(execution), page }) },
+          "text/csv": { schema: z.string() },
+        },
       },
       ...problems("malformed", "impossible"),
     },
   }),
   async (c) => {
-    const answer = await listExecutions(c.get("ctx").db, c.get("workspaceId"), listQuery(c.req.valid("query")));
+    const answer = await listExecutions(
+      c.get("ctx").db,
+      c.get("workspaceId"),
+      listQuery(c.req.valid("query")),
+    );
     if (!wantsCsv(c)) return c.json(answer, 200);
     const { next_cursor: cursor } = answer.page;
     const rows = answer.data.map(({ error, ...rest }) => ({
@@ -115,12 +149,19 @@ router.openapi(
     middleware: [require("read:executions")] as const,
     request: { params: z.object({ id: idParam }), query: listParams },
     responses: {
-      200: { description: "A page.", content: { "application/json": { schema: z.object({ data: z.array(execution), page }) } } },
+      200: {
+        description: "A page.",
+        content: { "application/json": { schema: z.object({ data: z.array(execution), page }) } },
+      },
       ...problems("malformed", "impossible", "not_found"),
     },
   }),
   async (c) => {
-    const [{ db }, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
+    const [{ db }, workspaceId, { id }] = [
+      c.get("ctx"),
+      c.get("workspaceId"),
+      c.req.valid("param"),
+    ];
     const query = { ...listQuery(c.req.valid("query")), agent_id: id };
     if (!(await isKnownAgent(db, workspaceId, id))) throw notFound("agent");
     return c.json(await listExecutions(db, workspaceId, query), 200);
@@ -143,7 +184,11 @@ router.openapi(
       ...problems("malformed", "not_found"),
     },
   }),
-  async (c) => c.json({ data: await getExecution(c.get("ctx").db, c.get("workspaceId"), c.req.valid("param").id) }, 200),
+  async (c) =>
+    c.json(
+      { data: await getExecution(c.get("ctx").db, c.get("workspaceId"), c.req.valid("param").id) },
+      200,
+    ),
 );
 
 router.openapi(
@@ -161,12 +206,25 @@ router.openapi(
       body: { required: true, content: { "application/json": { schema: executionPatch } } },
     },
     responses: {
-      200: { description: "The execution as it is now.", content: { "application/json": { schema: single } } },
+      200: {
+        description: "The execution as it is now.",
+        content: { "application/json": { schema: single } },
+      },
       ...problems("malformed", "not_found", "conflict", "too_large", "unsupported", "impossible"),
     },
   }),
   async (c) =>
-    c.json({ data: await correctExecution(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id, c.req.valid("json")) }, 200),
+    c.json(
+      {
+        data: await correctExecution(
+          c.get("ctx"),
+          c.get("workspaceId"),
+          c.req.valid("param").id,
+          c.req.valid("json"),
+        ),
+      },
+      200,
+    ),
 );
 
 export default router;

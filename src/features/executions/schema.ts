@@ -10,8 +10,14 @@ const label = (max: number) => textInput(max).min(1);
 const time = timeInput;
 const count = z.number().int().min(0).max(MAX_COUNT);
 const decimal = z
-  .union([z.number().min(0).max(MAX_COUNT), z.string().regex(/^\d{1,13}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals")])
-  .openapi({ description: "A number or a decimal string; 6 decimals are kept.", example: "0.125000" });
+  .union([
+    z.number().min(0).max(MAX_COUNT),
+    z.string().regex(/^\d{1,13}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals"),
+  ])
+  .openapi({
+    description: "A number or a decimal string; 6 decimals are kept.",
+    example: "0.125000",
+  });
 
 const optional = {
   ended_at: time.nullish(),

@@ -17,8 +17,23 @@ export interface Figure {
 }
 
 export const KPIS: MeasureName[] = [
-  ...(["executions", "success_rate", "failure_rate", "timeouts", "errors", "active_users", "active_agents"] as const),
-  ...(["duration_avg", "duration_p95", "credits", "credits_avg", "tokens_in", "tokens_out"] as const),
+  ...([
+    "executions",
+    "success_rate",
+    "failure_rate",
+    "timeouts",
+    "errors",
+    "active_users",
+    "active_agents",
+  ] as const),
+  ...([
+    "duration_avg",
+    "duration_p95",
+    "credits",
+    "credits_avg",
+    "tokens_in",
+    "tokens_out",
+  ] as const),
 ];
 
 /** The link that explains a figure: the same range, zone and comparison, with the plan. */
@@ -41,20 +56,40 @@ export function explainingQuery(
 }
 
 /** Every measure with its change and the question that explains it. */
-export function figuresOf({ totals, totalsComparison = {} }: Answer, linkOf: (name: MeasureName) => string): Record<string, Figure> {
+export function figuresOf(
+  { totals, totalsComparison = {} }: Answer,
+  linkOf: (name: MeasureName) => string,
+): Record<string, Figure> {
   return Object.fromEntries(
     KPIS.map((name): [string, Figure] => {
-      const { previous = null, change = null, change_ratio = null, direction = null } = totalsComparison[name] ?? {};
+      const {
+        previous = null,
+        change = null,
+        change_ratio = null,
+        direction = null,
+      } = totalsComparison[name] ?? {};
       return [
         name,
-        { value: totals[name] ?? null, previous, change, change_ratio, direction, good: measureOf(name).good, query: linkOf(name) },
+        {
+          value: totals[name] ?? null,
+          previous,
+          change,
+          change_ratio,
+          direction,
+          good: measureOf(name).good,
+          query: linkOf(name),
+        },
       ];
     }),
   );
 }
 
 /** What credits cost. Revenue, its growth and what a customer is worth are not known here, and nothing stands in for them. */
-export function moneyOf({ totals, totalsComparison = {} }: Answer, { credit_price: price, currency }: Settings, query: string) {
+export function moneyOf(
+  { totals, totalsComparison = {} }: Answer,
+  { credit_price: price, currency }: Settings,
+  query: string,
+) {
   const costs = (credits: Value) => (price === null ? null : costOf(String(credits ?? "0"), price));
   const { previous = null, change_ratio = null } = totalsComparison.credits ?? {};
   const money: Money = {
@@ -62,6 +97,18 @@ export function moneyOf({ totals, totalsComparison = {} }: Answer, { credit_pric
     currency: price === null ? null : currency,
     reason: price === null ? NO_PRICE : null,
   };
-  const revenue: Money = { amount: null, currency: null, reason: "Executions and events say nothing of prices that customers pay." };
-  return { cost: { ...money, previous_amount: costs(previous), change_ratio: price === null ? null : change_ratio, query }, revenue };
+  const revenue: Money = {
+    amount: null,
+    currency: null,
+    reason: "Executions and events say nothing of prices that customers pay.",
+  };
+  return {
+    cost: {
+      ...money,
+      previous_amount: costs(previous),
+      change_ratio: price === null ? null : change_ratio,
+      query,
+    },
+    revenue,
+  };
 }

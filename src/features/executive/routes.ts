@@ -32,8 +32,16 @@ const figure = z
     query: z.string(),
   })
   .openapi("Figure");
-const money = z.object({ amount: z.string().nullable(), currency: z.string().nullable(), reason: z.string().nullable() });
-const cost = money.extend({ previous_amount: z.string().nullable(), change_ratio: ratio, query: z.string() });
+const money = z.object({
+  amount: z.string().nullable(),
+  currency: z.string().nullable(),
+  reason: z.string().nullable(),
+});
+const cost = money.extend({
+  previous_amount: z.string().nullable(),
+  change_ratio: ratio,
+  query: z.string(),
+});
 const kpis = z.record(z.string(), figure);
 const users = z.object({
   day: z.string().nullable(),
@@ -66,22 +74,44 @@ function partsOf(ctx: Context, workspaceId: string, query: Params): Parts {
   return { base: { ...rest, ...rangeOf(rangedQuery(query, "30d"), now) }, now, workspaceId };
 }
 
-const link = ({ workspaceId, base }: Parts, names: readonly string[]) => explainingQuery(workspaceId, names, base, base.timezone);
-const seriesLink = (parts: Parts) => link(parts, TREND).replace("/comparison?", "/series?").replace("&compare=previous_period", "");
+const link = ({ workspaceId, base }: Parts, names: readonly string[]) =>
+  explainingQuery(workspaceId, names, base, base.timezone);
+const seriesLink = (parts: Parts) =>
+  link(parts, TREND).replace("/comparison?", "/series?").replace("&compare=previous_period", "");
 const usersLink = (parts: Parts) =>
-  link(parts, []).replace("/metrics/comparison?", "/users/activity?").replace("measures=&", "").replace("&compare=previous_period", "");
+  link(parts, [])
+    .replace("/metrics/comparison?", "/users/activity?")
+    .replace("measures=&", "")
+    .replace("&compare=previous_period", "");
 
 const kpiQuery = (parts: Parts, explain?: boolean) =>
-  prepare(parts.workspaceId, { ...parts.base, measures: KPIS, compare: "previous_period" }, parts.now, explain);
+  prepare(
+    parts.workspaceId,
+    { ...parts.base, measures: KPIS, compare: "previous_period" },
+    parts.now,
+    explain,
+  );
 const topQuery = (parts: Parts, explain?: boolean) =>
   prepare(
     parts.workspaceId,
-    { ...parts.base, measures: TOP, group_by: ["agent"], limit: TOP_AGENTS, compare: "previous_period", rowsOnly: true },
+    {
+      ...parts.base,
+      measures: TOP,
+      group_by: ["agent"],
+      limit: TOP_AGENTS,
+      compare: "previous_period",
+      rowsOnly: true,
+    },
     parts.now,
     explain,
   );
 const trendQuery = (parts: Parts, explain?: boolean) =>
-  prepare(parts.workspaceId, { ...parts.base, measures: TREND, granularity: "day", rowsOnly: true }, parts.now, explain);
+  prepare(
+    parts.workspaceId,
+    { ...parts.base, measures: TREND, granularity: "day", rowsOnly: true },
+    parts.now,
+    explain,
+  );
 /**
  * Users of the period before and of the range, day by day. A range that begins within a day touches one day more than it is long, and
  * so does the period before it.
@@ -90,7 +120,11 @@ function usersQuery({ workspaceId, base }: Parts) {
   const { timezone } = base;
   const [first] = wholeBuckets(base, "day", timezone);
   const start = first?.from ?? base.from;
-  const before = wholeBuckets(comparedRange(base, "previous_period", timezone), "day", timezone).filter((day) => day.from < start).length;
+  const before = wholeBuckets(
+    comparedRange(base, "previous_period", timezone),
+    "day",
+    timezone,
+  ).filter((day) => day.from < start).length;
   const lead = before + (start === base.from ? 0 : 1);
   return lifecycle(workspaceId, wholeBuckets(base, "day", timezone, MONTH_DAYS + lead), timezone);
 }
@@ -118,7 +152,8 @@ function usersOf({ days }: { days: Days }, parts: Parts) {
     good,
     query,
   });
-  const last = (name: "dau" | "wau" | "mau" | "stickiness") => of(now.at(-1)?.[name] ?? null, before.at(-1)?.[name] ?? null, "up");
+  const last = (name: "dau" | "wau" | "mau" | "stickiness") =>
+    of(now.at(-1)?.[name] ?? null, before.at(-1)?.[name] ?? null, "up");
   const sum = (name: "new" | "resurrected" | "dormant", good: "up" | "down") => {
     const total = (list: Days) => list.reduce((all, day) => all + day[name], 0);
     return of(total(now), total(before), good);
@@ -140,7 +175,9 @@ function trendsOf({ rows }: Answer, parts: Parts) {
   // Days that the range cuts, or that are not over, are shown and not judged.
   const judged = rows.filter((_, index) => {
     const bucket = buckets[index];
-    return bucket !== undefined && bucket.to <= parts.now && isWhole(bucket, "day", parts.base.timezone);
+    return (
+      bucket !== undefined && bucket.to <= parts.now && isWhole(bucket, "day", parts.base.timezone)
+    );
   });
   const directions = Object.fromEntries(
     TREND.map((name) => {
@@ -150,12 +187,17 @@ function trendsOf({ rows }: Answer, parts: Parts) {
       return [name, directionOf(points)];
     }),
   );
-  return { days: rows.map((row) => ({ bucket: row.bucket ?? "", ...row.values })), directions, query: seriesLink(parts) };
+  return {
+    days: rows.map((row) => ({ bucket: row.bucket ?? "", ...row.values })),
+    directions,
+    query: seriesLink(parts),
+  };
 }
 
 const FIGURES =
   "Each figure has its value, that of the period before (as many whole local days before a range of whole local days), the change, and `query`: the question whose answer it is, with its plan. Default 30d.";
-const MONEY = "cost = credits x credit_price; null, with the reason, without a price. Revenue is not known and is null.";
+const MONEY =
+  "cost = credits x credit_price; null, with the reason, without a price. Revenue is not known and is null.";
 
 view(router, {
   path: "/executive/kpis",
@@ -167,9 +209,15 @@ view(router, {
   data: z.object({ kpis, cost, revenue: money }).openapi("ExecutiveKpis"),
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
-    const [settings, [answer]] = await Promise.all([settingsOf(ctx, workspaceId), together(ctx.db, [kpiQuery(parts, query.explain)])]);
+    const [settings, [answer]] = await Promise.all([
+      settingsOf(ctx, workspaceId),
+      together(ctx.db, [kpiQuery(parts, query.explain)]),
+    ]);
     return {
-      data: { kpis: figuresOf(answer, (name) => link(parts, [name])), ...moneyOf(answer, settings, link(parts, ["credits"])) },
+      data: {
+        kpis: figuresOf(answer, (name) => link(parts, [name])),
+        ...moneyOf(answer, settings, link(parts, ["credits"])),
+      },
       meta: answer.meta,
     };
   },
@@ -182,7 +230,9 @@ view(router, {
   summary: "Key figures, users and the agents that ran most",
   description: `${FIGURES} users: of the last day of the range that has begun against the last before the range; new, resurrected and dormant add up the days of each period (see /users/activity). ${MONEY}`,
   query: params,
-  data: z.object({ kpis, users, top_agents: top, cost, revenue: money }).openapi("ExecutiveOverview"),
+  data: z
+    .object({ kpis, users, top_agents: top, cost, revenue: money })
+    .openapi("ExecutiveOverview"),
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
     const settings = await settingsOf(ctx, workspaceId);
@@ -197,7 +247,10 @@ view(router, {
       top_agents: topOf(agents, parts),
       ...moneyOf(answer, settings, link(parts, ["credits"])),
     };
-    return { data, meta: metaTogether({ kpis: answer.meta, top_agents: agents.meta, users: people.meta }) };
+    return {
+      data,
+      meta: metaTogether({ kpis: answer.meta, top_agents: agents.meta, users: people.meta }),
+    };
   },
 });
 
@@ -206,7 +259,8 @@ view(router, {
   tag,
   permission,
   summary: "Days of the range and their direction",
-  description: "directions: Mann-Kendall and Theil-Sen over the whole local days that are over. Default 30d.",
+  description:
+    "directions: Mann-Kendall and Theil-Sen over the whole local days that are over. Default 30d.",
   query: params,
   data: trends.openapi("ExecutiveTrends"),
   load: async (ctx, workspaceId, query) => {
@@ -223,7 +277,9 @@ view(router, {
   summary: "Everything of the executive views, from one snapshot",
   description: `${FIGURES} ${MONEY}`,
   query: params,
-  data: z.object({ kpis, users, top_agents: top, trends, cost, revenue: money }).openapi("ExecutiveDashboard"),
+  data: z
+    .object({ kpis, users, top_agents: top, trends, cost, revenue: money })
+    .openapi("ExecutiveDashboard"),
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
     const settings = await settingsOf(ctx, workspaceId);
@@ -240,7 +296,15 @@ view(router, {
       trends: trendsOf(days, parts),
       ...moneyOf(answer, settings, link(parts, ["credits"])),
     };
-    return { data, meta: metaTogether({ kpis: answer.meta, top_agents: agents.meta, trends: days.meta, users: people.meta }) };
+    return {
+      data,
+      meta: metaTogether({
+        kpis: answer.meta,
+        top_agents: agents.meta,
+        trends: days.meta,
+        users: people.meta,
+      }),
+    };
   },
 });
 

@@ -15,29 +15,56 @@ import { openRows, type Question, type Source } from "./source.ts";
 const GROUPS_AT_ONCE = 5_000;
 const MAX_GROUPS = 50_000;
 
-const additive = (names: readonly MeasureName[]) => names.filter((name) => measureOf(name).additive);
+const additive = (names: readonly MeasureName[]) =>
+  names.filter((name) => measureOf(name).additive);
 const tooMany = (rows: number) =>
-  impossible("source", "too_many_rows", `There are more than ${rows} rows; narrow the range or the filters.`);
+  impossible(
+    "source",
+    "too_many_rows",
+    `There are more than ${rows} rows; narrow the range or the filters.`,
+  );
 
-const base = ({ range, timezone, filters }: Question): Omit<Query, "measures"> => ({ ...range, timezone, filters });
+const base = ({ range, timezone, filters }: Question): Omit<Query, "measures"> => ({
+  ...range,
+  timezone,
+  filters,
+});
 
 /** Every group of a dimension with its measures, the most executions first. */
-async function groups(db: Db, question: Question, dimension: "agent" | "user", measures: MeasureName[]): Promise<Row[]> {
+async function groups(
+  db: Db,
+  question: Question,
+  dimension: "agent" | "user",
+  measures: MeasureName[],
+): Promise<Row[]> {
   const rows: Row[] = [];
   for (let after: Query["after"]; ; ) {
     const order = [{ measure: "executions" as const, direction: "desc" as const }];
     const limit = Math.min(GROUPS_AT_ONCE, Math.floor(190_000 / measures.length));
-    const query: Query = { ...base(question), measures, group_by: [dimension], order_by: order, limit, after, rowsOnly: true };
+    const query: Query = {
+      ...base(question),
+      measures,
+      group_by: [dimension],
+      order_by: order,
+      limit,
+      after,
+      rowsOnly: true,
+    };
     const [answer] = await together(db, [prepare(question.workspaceId, query, question.range.to)]);
     const found = answer.rows;
-    for (const { group, values } of found) rows.push({ [`${dimension}_id`]: group?.[dimension], ...values });
+    for (const { group, values } of found)
+      rows.push({ [`${dimension}_id`]: group?.[dimension], ...values });
     if (rows.length > MAX_GROUPS) throw tooMany(MAX_GROUPS);
     after = found.at(-1)?.position;
     if (found.length < limit || !after) return rows;
   }
 }
 
-const named = z.object({ id: z.string(), name: z.string().nullable(), labels: z.array(z.string()) });
+const named = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  labels: z.array(z.string()),
+});
 
 /** Adds what was said about the agents. */
 async function withNames(db: Db, workspaceId: string, rows: Row[]): Promise<Row[]> {
@@ -55,7 +82,9 @@ async function withNames(db: Db, workspaceId: string, rows: Row[]): Promise<Row[
 
 function groupSource(dimension: "agent" | "user"): Source {
   // An agent has no number of its agents.
-  const measures = MEASURE_NAMES.filter((name) => name !== (dimension === "agent" ? "active_agents" : "active_users"));
+  const measures = MEASURE_NAMES.filter(
+    (name) => name !== (dimension === "agent" ? "active_agents" : "active_users"),
+  );
   const names: Column[] =
     dimension === "agent"
       ? [
@@ -64,13 +93,29 @@ function groupSource(dimension: "agent" | "user"): Source {
         ]
       : [];
   return {
-    columns: () => [{ name: `${dimension}_id`, kind: "text" }, ...names, ...measures.map(measureColumn)],
+    columns: () => [
+      { name: `${dimension}_id`, kind: "text" },
+      ...names,
+      ...measures.map(measureColumn),
+    ],
     totals: () => additive(measures),
-    check: (question) => void resolve(question.workspaceId, { ...base(question), measures: ["executions"] }, question.range.to),
+    check: (question) =>
+      void resolve(
+        question.workspaceId,
+        { ...base(question), measures: ["executions"] },
+        question.range.to,
+      ),
     open: async (db, question, columns) => {
       const wanted = columns.map((column) => column.name).filter(isMeasure);
-      const rows = await groups(db, question, dimension, wanted.length > 0 ? wanted : ["executions"]);
-      return openRows(dimension === "agent" ? await withNames(db, question.workspaceId, rows) : rows);
+      const rows = await groups(
+        db,
+        question,
+        dimension,
+        wanted.length > 0 ? wanted : ["executions"],
+      );
+      return openRows(
+        dimension === "agent" ? await withNames(db, question.workspaceId, rows) : rows,
+      );
     },
   };
 }
@@ -96,7 +141,11 @@ function errorFilter({ filters }: Question) {
   for (const [index, { field, op, value }] of filters.entries()) {
     const name = field === "agent" ? "agentId" : field === "user" ? "userId" : undefined;
     if (!name || op !== "eq" || of[name] !== undefined)
-      throw impossible(`filters.${index}`, "not_applicable", "Errors are filtered by one agent and one user, each by eq.");
+      throw impossible(
+        `filters.${index}`,
+        "not_applicable",
+        "Errors are filtered by one agent and one user, each by eq.",
+      );
     of[name] = String(value);
   }
   return of;
@@ -115,7 +164,8 @@ export const errors: Source = {
 };
 
 function metricsQuery(question: Question): Query {
-  if (!question.query) throw impossible("query", "query_missing", "The source metrics needs a query.");
+  if (!question.query)
+    throw impossible("query", "query_missing", "The source metrics needs a query.");
   return { ...base(question), ...question.query };
 }
 
@@ -123,7 +173,8 @@ function metricsQuery(question: Question): Query {
 export const metrics: Source = {
   columns: (question) => columnsOfQuery(metricsQuery(question)),
   totals: (question) => additive(metricsQuery(question).measures),
-  check: (question) => void resolve(question.workspaceId, metricsQuery(question), question.range.to),
+  check: (question) =>
+    void resolve(question.workspaceId, metricsQuery(question), question.range.to),
   open: async (db, question) => {
     const query = metricsQuery(question);
     const [answer] = await together(db, [prepare(question.workspaceId, query, question.range.to)]);

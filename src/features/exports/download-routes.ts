@@ -28,12 +28,23 @@ router.openapi(
   }),
   async (c) => {
     const ctx = c.get("ctx");
-    const { workspaceId, id, file: n } = await readLink(ctx.config, c.req.valid("param").token, ctx.now());
+    const {
+      workspaceId,
+      id,
+      file: n,
+    } = await readLink(ctx.config, c.req.valid("param").token, ctx.now());
     const job = await getExport(ctx, workspaceId, id);
-    if (isExpired(job, ctx.now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
+    if (isExpired(job, ctx.now()))
+      throw new AppError("gone", "export_expired", "The files of this export have expired.");
     const file = job.files[n];
     if (!file) throw notFound("file");
-    return (await serveObject(ctx.files, fileKey(workspaceId, id, n), c.req.raw, file.name, file.content_type)) as never;
+    return (await serveObject(
+      ctx.files,
+      fileKey(workspaceId, id, n),
+      c.req.raw,
+      file.name,
+      file.content_type,
+    )) as never;
   },
 );
 

@@ -7,7 +7,8 @@ import { jobs } from "./queries.ts";
 /** Sends the messages of jobs that nobody works on again; a job that is at work meanwhile is claimed by nobody else. */
 export async function continueExports(ctx: Context): Promise<number> {
   const lost = await lostJobs(jobs(ctx));
-  for (const { workspace_id, id } of lost) await enqueue(ctx, { type: "export.run", workspaceId: workspace_id, id });
+  for (const { workspace_id, id } of lost)
+    await enqueue(ctx, { type: "export.run", workspaceId: workspace_id, id });
   if (lost.length > 0) ctx.log.info("exports", { continued: lost.length });
   return lost.length;
 }

@@ -1,7 +1,16 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { type Claimed, cancelJob, changeJob, claimJob, finishJob, type JobId, type Jobs, lease } from "../../db/jobs.ts";
+import {
+  type Claimed,
+  cancelJob,
+  changeJob,
+  claimJob,
+  finishJob,
+  type JobId,
+  type Jobs,
+  lease,
+} from "../../db/jobs.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
@@ -15,10 +24,15 @@ const row = exportJob
   .omit({ remaining_ms: true, error: true })
   .extend({ error_code: z.string().nullable(), error_message: z.string().nullable() });
 
-function jobOf({ error_code, error_message, ...rest }: z.output<typeof row>, nowMs: number): ExportJob {
-  const elapsed = rest.started_at === null ? 0 : nowMs - (parseInstant(rest.started_at) ?? 0) / 1000;
+function jobOf(
+  { error_code, error_message, ...rest }: z.output<typeof row>,
+  nowMs: number,
+): ExportJob {
+  const elapsed =
+    rest.started_at === null ? 0 : nowMs - (parseInstant(rest.started_at) ?? 0) / 1000;
   const left = (rest.rows_expected ?? 0) - rest.rows_done;
-  const known = rest.status === "running" && rest.rows_done > 0 && rest.rows_expected !== null && elapsed > 0;
+  const known =
+    rest.status === "running" && rest.rows_done > 0 && rest.rows_expected !== null && elapsed > 0;
   return {
     ...rest,
     remaining_ms: known ? Math.round((elapsed * left) / rest.rows_done) : null,
@@ -81,12 +95,20 @@ export async function listExports(
   if (query.status !== undefined) where.push(sql`e.status = ${query.status}`);
   if (query.source !== undefined) where.push(sql`e.source = ${query.source}`);
   const list = { from: sql`exports e`, columns: COLUMNS, row, where, time: "created_at" };
-  const { data, page } = await listByTime(ctx.db, { ...list, timeOf: (each) => each.created_at }, query);
+  const { data, page } = await listByTime(
+    ctx.db,
+    { ...list, timeOf: (each) => each.created_at },
+    query,
+  );
   return { data: data.map((each) => jobOf(each, ctx.now())), page };
 }
 
 /** Stops a job that is not over. @throws AppError not_found, conflict */
-export async function cancelExport(ctx: Context, workspaceId: string, id: string): Promise<ExportJob> {
+export async function cancelExport(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<ExportJob> {
   const cancelled = await cancelJob(jobs(ctx), { workspaceId, id });
   const job = await getExport(ctx, workspaceId, id);
   if (!cancelled) throw new AppError("conflict", "export_over", `The export is ${job.status}.`);
@@ -97,7 +119,15 @@ const progress = z.object({
   /** Rows of the snapshot, so that a later attempt knows whether they are still the same. */
   fingerprint: z.string(),
   uploadId: z.string(),
-  uploaded: z.array(z.object({ partNumber: z.number(), etag: z.string(), rows: z.number(), bytes: z.number(), sha256: z.string() })),
+  uploaded: z.array(
+    z.object({
+      partNumber: z.number(),
+      etag: z.string(),
+      rows: z.number(),
+      bytes: z.number(),
+      sha256: z.string(),
+    }),
+  ),
   from: z.object({ after: z.array(z.string()).nullable(), rows: z.number(), state: z.unknown() }),
   /** Bytes that are made again from there but stored already. */
   skip: z.number(),
@@ -105,7 +135,11 @@ const progress = z.object({
 });
 export type Progress = z.output<typeof progress>;
 
-const claimed = z.object({ request: exportRequest, as_of: z.string().nullable(), progress: progress.nullable() });
+const claimed = z.object({
+  request: exportRequest,
+  as_of: z.string().nullable(),
+  progress: progress.nullable(),
+});
 export type Claim = z.output<typeof claimed> & Claimed;
 
 export const claimExport = (ctx: Context, job: JobId, again: boolean) =>
@@ -119,20 +153,44 @@ export const saveStart = (ctx: Context, claim: Claim, asOf: string, rows: number
   );
 
 /** Keeps the claim, or finds it lost. */
-export const renew = (ctx: Context, claim: Claim) => changeJob(jobs(ctx), claim, sql`lease_until = ${lease}`);
+export const renew = (ctx: Context, claim: Claim) =>
+  changeJob(jobs(ctx), claim, sql`lease_until = ${lease}`);
 
 export const saveProgress = (ctx: Context, claim: Claim, rowsDone: number, state: Progress) =>
-  changeJob(jobs(ctx), claim, sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${lease}`);
+  changeJob(
+    jobs(ctx),
+    claim,
+    sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${lease}`,
+  );
 
-export const saveDone = (ctx: Context, claim: Claim, rows: number, files: unknown, retentionDays: number) =>
-  finishJob(jobs(ctx), claim, sql`rows_done = ${rows}, files = ${JSON.stringify(files)}::jsonb, progress = null`, retentionDays);
+export const saveDone = (
+  ctx: Context,
+  claim: Claim,
+  rows: number,
+  files: unknown,
+  retentionDays: number,
+) =>
+  finishJob(
+    jobs(ctx),
+    claim,
+    sql`rows_done = ${rows}, files = ${JSON.stringify(files)}::jsonb, progress = null`,
+    retentionDays,
+  );
 
 /** Ends this attempt and leaves the job to the next one. @param anew it shall begin at the first row */
 export const releaseExport = (ctx: Context, claim: Claim, anew: boolean) =>
-  changeJob(jobs(ctx), claim, sql`lease_until = now() - interval '1 second', progress = case when ${anew} then null else progress end`);
+  changeJob(
+    jobs(ctx),
+    claim,
+    sql`lease_until = now() - interval '1 second', progress = case when ${anew} then null else progress end`,
+  );
 
 /** Where the last attempt of a job stood, if any. */
-export async function getProgress(ctx: Context, workspaceId: string, id: string): Promise<Progress | undefined> {
+export async function getProgress(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<Progress | undefined> {
   const [found] = await ctx.db.query({
     sql: sql`select e.progress from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: z.object({ progress: progress.nullable() }),

@@ -36,7 +36,12 @@ function conditions(table: Table, question: Question): SQL {
   return sql.join(list, sql` and `);
 }
 
-async function countTable(db: Db, table: Table, question: Question, limit: number): Promise<number> {
+async function countTable(
+  db: Db,
+  table: Table,
+  question: Question,
+  limit: number,
+): Promise<number> {
   const [found] = await db.query({
     sql: sql`select count(*) as rows from (select 1 from ${sql.identifier(table.name)} ${sql.identifier(table.alias)} where ${conditions(table, question)} limit ${limit}) x`,
     row: z.object({ rows: z.number() }),
@@ -44,8 +49,17 @@ async function countTable(db: Db, table: Table, question: Question, limit: numbe
   return found?.rows ?? 0;
 }
 
-async function openTable(db: Db, table: Table, question: Question, columns: readonly Column[]): Promise<Opened> {
-  const [name, alias, time] = [sql.identifier(table.name), sql.identifier(table.alias), sql.identifier(table.time)];
+async function openTable(
+  db: Db,
+  table: Table,
+  question: Question,
+  columns: readonly Column[],
+): Promise<Opened> {
+  const [name, alias, time] = [
+    sql.identifier(table.name),
+    sql.identifier(table.alias),
+    sql.identifier(table.time),
+  ];
   const where = conditions(table, question);
   const [found] = await db.query({
     sql: sql`select count(*) as rows, coalesce(sum(hashtextextended(${alias}.id || ' ' || ${table.version}, 0)), 0)::text as fingerprint
@@ -54,7 +68,9 @@ async function openTable(db: Db, table: Table, question: Question, columns: read
   });
   // The position is read with every row, wanted in the file or not.
   const listed = sql.join(
-    [...new Set([table.time, "id", ...columns.map((column) => column.name)])].map((each) => sql`${alias}.${sql.identifier(each)}`),
+    [...new Set([table.time, "id", ...columns.map((column) => column.name)])].map(
+      (each) => sql`${alias}.${sql.identifier(each)}`,
+    ),
     sql`, `,
   );
   return {
@@ -91,7 +107,8 @@ const sourceOf = (table: Table, totals: string[]): Source => ({
   open: (db, question, columns) => openTable(db, table, question, columns),
 });
 
-const column = (kind: Column["kind"], ...names: string[]) => names.map((name): Column => ({ name, kind }));
+const column = (kind: Column["kind"], ...names: string[]) =>
+  names.map((name): Column => ({ name, kind }));
 
 export const executions = sourceOf(
   {
@@ -106,7 +123,15 @@ export const executions = sourceOf(
       ...column("integer", "duration_ms"),
       ...column("decimal", "credits"),
       ...column("integer", "tokens_in", "tokens_out"),
-      ...column("text", "model", "parent_execution_id", "environment", "version", "error_type", "error_message"),
+      ...column(
+        "text",
+        "model",
+        "parent_execution_id",
+        "environment",
+        "version",
+        "error_type",
+        "error_message",
+      ),
       ...column("json", "metadata"),
       ...column("integer", "revision"),
       ...column("boolean", "stale"),
@@ -115,7 +140,11 @@ export const executions = sourceOf(
       filters.map((filter, index) => {
         const field = fieldOf(filter.field, `filters.${index}.field`);
         if (field.kind === "clock")
-          throw impossible(`filters.${index}.field`, "not_applicable", `${filter.field} is no field of a single run.`);
+          throw impossible(
+            `filters.${index}.field`,
+            "not_applicable",
+            `${filter.field} is no field of a single run.`,
+          );
         checkOperand(filter, field, `filters.${index}.value`);
         return sql`coalesce(${predicate(filter, field, "e", false)}, false)`;
       }),
@@ -134,7 +163,10 @@ export const events = sourceOf(
       ...column("timestamp", "occurred_at"),
       ...column("json", "properties"),
     ],
-    filters: ({ filters }) => filters.map((filter, index) => sql`coalesce(${eventCondition(filter, `filters.${index}`)}, false)`),
+    filters: ({ filters }) =>
+      filters.map(
+        (filter, index) => sql`coalesce(${eventCondition(filter, `filters.${index}`)}, false)`,
+      ),
   },
   [],
 );

@@ -10,7 +10,11 @@ import type { ExportInput, ExportRequest } from "./schema.ts";
 import type { Question, Source } from "./source.ts";
 import { SOURCES } from "./sources.ts";
 
-function rangeOfInput({ timeframe, range, from, to }: ExportInput, timezone: string, now: EpochUs): TimeRange {
+function rangeOfInput(
+  { timeframe, range, from, to }: ExportInput,
+  timezone: string,
+  now: EpochUs,
+): TimeRange {
   if (range === undefined) return rangeOf({ timeframe, from, to }, now);
   if (timeframe !== undefined || from !== undefined || to !== undefined)
     throw impossible("range", "range_twice", "Give range, timeframe, or from and to: one of them.");
@@ -18,20 +22,39 @@ function rangeOfInput({ timeframe, range, from, to }: ExportInput, timezone: str
 }
 
 /** The columns of a request. @throws AppError impossible for one that the source does not have */
-export function columnsOf(source: Source, question: Question, names: readonly string[] | undefined): Column[] {
+export function columnsOf(
+  source: Source,
+  question: Question,
+  names: readonly string[] | undefined,
+): Column[] {
   const all = source.columns(question);
   if (names === undefined) return all;
   return names.map((name, index) => {
     const found = all.find((column) => column.name === name);
-    if (!found) throw impossible(`columns.${index}`, "unknown_column", `The source has no column "${name}".`);
-    if (names.indexOf(name) < index) throw impossible(`columns.${index}`, "column_twice", `The column "${name}" is there already.`);
+    if (!found)
+      throw impossible(`columns.${index}`, "unknown_column", `The source has no column "${name}".`);
+    if (names.indexOf(name) < index)
+      throw impossible(
+        `columns.${index}`,
+        "column_twice",
+        `The column "${name}" is there already.`,
+      );
     return found;
   });
 }
 
 /** What a stored request asks. */
-export function questionOf(workspaceId: string, { from, to, timezone, filters, query }: ExportRequest): Question {
-  return { workspaceId, range: { from: parseInstant(from) ?? 0, to: parseInstant(to) ?? 0 }, timezone, filters, query };
+export function questionOf(
+  workspaceId: string,
+  { from, to, timezone, filters, query }: ExportRequest,
+): Question {
+  return {
+    workspaceId,
+    range: { from: parseInstant(from) ?? 0, to: parseInstant(to) ?? 0 },
+    timezone,
+    filters,
+    query,
+  };
 }
 
 /**
@@ -39,7 +62,12 @@ export function questionOf(workspaceId: string, { from, to, timezone, filters, q
  * @param under where the request stands in the body, for the paths of errors
  * @throws AppError impossible, with the path, for what cannot be exported
  */
-export function requestOf(workspaceId: string, input: ExportInput, now: EpochUs, under = ""): ExportRequest {
+export function requestOf(
+  workspaceId: string,
+  input: ExportInput,
+  now: EpochUs,
+  under = "",
+): ExportRequest {
   try {
     return checked(workspaceId, input, now);
   } catch (error) {
@@ -62,18 +90,25 @@ export async function checkRows(
   const source: Source = SOURCES[request.source];
   if (most === Number.POSITIVE_INFINITY || !source.count) return;
   if ((await source.count(db, questionOf(workspaceId, request), most + 1)) > most)
-    throw impossible("format", "too_many_rows", `There are more than the ${most} rows that ${request.format} holds.`);
+    throw impossible(
+      "format",
+      "too_many_rows",
+      `There are more than the ${most} rows that ${request.format} holds.`,
+    );
 }
 
 function checked(workspaceId: string, input: ExportInput, now: EpochUs): ExportRequest {
   const timezone = zoneOf(input.timezone ?? "UTC");
   const range = rangeOfInput(input, timezone, now);
   const { source: name, format, query, filters = [], gzip = false, neutralize = true } = input;
-  if (gzip && !FORMATS[format].gzip) throw impossible("gzip", "not_applicable", `${format} is compressed already.`);
+  if (gzip && !FORMATS[format].gzip)
+    throw impossible("gzip", "not_applicable", `${format} is compressed already.`);
   if (neutralize && input.neutralize !== undefined && format !== "csv")
     throw impossible("neutralize", "not_applicable", "Only a CSV has formulas to neutralize.");
-  if (name === "metrics" && !query) throw impossible("query", "query_missing", "The source metrics needs a query.");
-  if (name !== "metrics" && query) throw impossible("query", "not_applicable", "Only the source metrics takes a query.");
+  if (name === "metrics" && !query)
+    throw impossible("query", "query_missing", "The source metrics needs a query.");
+  if (name !== "metrics" && query)
+    throw impossible("query", "not_applicable", "Only the source metrics takes a query.");
   const source: Source = SOURCES[name];
   const question: Question = { workspaceId, range, timezone, filters, query };
   source.check(question);

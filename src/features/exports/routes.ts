@@ -29,8 +29,10 @@ const [read, write] = [require("read:exports"), require("write:exports")];
 /** A finished job whose files are there. @throws AppError not_found, gone, conflict */
 async function finished(c: HonoContext<AppEnv>, id: string): Promise<schema.ExportJob> {
   const job = await getExport(c.get("ctx"), c.get("workspaceId"), id);
-  if (isExpired(job, c.get("ctx").now())) throw new AppError("gone", "export_expired", "The files of this export have expired.");
-  if (job.status !== "done") throw new AppError("conflict", "export_not_done", `The export is ${job.status}.`);
+  if (isExpired(job, c.get("ctx").now()))
+    throw new AppError("gone", "export_expired", "The files of this export have expired.");
+  if (job.status !== "done")
+    throw new AppError("conflict", "export_not_done", `The export is ${job.status}.`);
   return job;
 }
 
@@ -43,13 +45,21 @@ router.openapi(
     description:
       "Rows of one snapshot (as_of), read by a consumer and written to files. Ask the Location until the status is done. With an Idempotency-Key the request may be repeated: it starts one export.",
     middleware: [write, limitBody(256 * 1024)] as const,
-    request: { query, body: { required: true, content: { "application/json": { schema: schema.exportInput } } } },
-    responses: { 202: json("The queued export.", one), ...problems("malformed", "too_large", "unsupported", "impossible") },
+    request: {
+      query,
+      body: { required: true, content: { "application/json": { schema: schema.exportInput } } },
+    },
+    responses: {
+      202: json("The queued export.", one),
+      ...problems("malformed", "too_large", "unsupported", "impossible"),
+    },
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
     const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
-    const data = await startExport(ctx, workspaceId, made(0).id, c.req.valid("json"), { author: authorOf(ctx.actor) });
+    const data = await startExport(ctx, workspaceId, made(0).id, c.req.valid("json"), {
+      author: authorOf(ctx.actor),
+    });
     return c.json({ data }, 202, { location: `/api/v1/exports/${data.id}` });
   },
 );
@@ -62,7 +72,10 @@ router.openapi(
     summary: "Exports, newest first",
     middleware: [read] as const,
     request: { query: schema.listParams },
-    responses: { 200: json("A page.", z.object({ data: z.array(schema.exportJob), page })), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("A page.", z.object({ data: z.array(schema.exportJob), page })),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...rest } = c.req.valid("query");
@@ -80,7 +93,11 @@ router.openapi(
     request: { query, params },
     responses: { 200: json("The export.", one), ...problems("malformed", "not_found") },
   }),
-  async (c) => c.json({ data: await getExport(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) }, 200),
+  async (c) =>
+    c.json(
+      { data: await getExport(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) },
+      200,
+    ),
 );
 
 router.openapi(
@@ -104,7 +121,13 @@ router.openapi(
     const job = await finished(c, id);
     const file = job.files[n];
     if (!file) throw notFound("file");
-    return (await serveObject(c.get("ctx").files, fileKey(c.get("workspaceId"), id, n), c.req.raw, file.name, file.content_type)) as never;
+    return (await serveObject(
+      c.get("ctx").files,
+      fileKey(c.get("workspaceId"), id, n),
+      c.req.raw,
+      file.name,
+      file.content_type,
+    )) as never;
   },
 );
 
@@ -114,15 +137,25 @@ router.openapi(
     path: "/exports/{id}/manifest",
     tags,
     summary: "What an export contains",
-    description: "Its request, as_of, schema, totals (the same as the API gives for the question), and the digests of every part.",
+    description:
+      "Its request, as_of, schema, totals (the same as the API gives for the question), and the digests of every part.",
     middleware: [read] as const,
     request: { query, params },
-    responses: { 200: { description: "The manifest." }, ...problems("malformed", "not_found", "conflict", "gone", "range") },
+    responses: {
+      200: { description: "The manifest." },
+      ...problems("malformed", "not_found", "conflict", "gone", "range"),
+    },
   }),
   async (c) => {
     const { id } = await finished(c, c.req.valid("param").id);
     const key = manifestKey(c.get("workspaceId"), id);
-    return (await serveObject(c.get("ctx").files, key, c.req.raw, `export-${id}.json`, "application/json")) as never;
+    return (await serveObject(
+      c.get("ctx").files,
+      key,
+      c.req.raw,
+      `export-${id}.json`,
+      "application/json",
+    )) as never;
   },
 );
 
@@ -133,7 +166,11 @@ router.openapi(
     tags,
     summary: "A link to a file, for somebody without a token",
     middleware: [write, limitBody(4 * 1024)] as const,
-    request: { query, params, body: { required: true, content: { "application/json": { schema: schema.linkInput } } } },
+    request: {
+      query,
+      params,
+      body: { required: true, content: { "application/json": { schema: schema.linkInput } } },
+    },
     responses: {
       201: json("The link.", z.object({ data: schema.link })),
       ...problems("malformed", "not_found", "conflict", "gone", "unsupported", "too_large"),
@@ -145,9 +182,16 @@ router.openapi(
     if (!job.files[file]) throw notFound("file");
     const ctx = c.get("ctx");
     const until = ctx.now() + seconds * 1000;
-    const token = await signLink(ctx.config, { workspaceId: c.get("workspaceId"), id: job.id, file }, until);
+    const token = await signLink(
+      ctx.config,
+      { workspaceId: c.get("workspaceId"), id: job.id, file },
+      until,
+    );
     const url = new URL(`/api/v1/downloads/${token}`, c.req.url).href;
-    return c.json({ data: { url, expires_at: formatInstant(Math.floor(until / 1000) * 1_000_000) } }, 201);
+    return c.json(
+      { data: { url, expires_at: formatInstant(Math.floor(until / 1000) * 1_000_000) } },
+      201,
+    );
   },
 );
 
@@ -159,7 +203,10 @@ router.openapi(
     summary: "Stop an export",
     middleware: [write] as const,
     request: { query, params },
-    responses: { 200: json("The cancelled export.", one), ...problems("malformed", "not_found", "conflict") },
+    responses: {
+      200: json("The cancelled export.", one),
+      ...problems("malformed", "not_found", "conflict"),
+    },
   }),
   async (c) => {
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];

@@ -8,7 +8,8 @@ import { UploadLost } from "./upload.ts";
 import { type Hooks, walk } from "./walk.ts";
 
 /** What no further attempt would change. */
-const isFinal = (error: unknown): error is AppError => error instanceof AppError && error.kind === "impossible";
+const isFinal = (error: unknown): error is AppError =>
+  error instanceof AppError && error.kind === "impossible";
 
 async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<void> {
   const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;

@@ -3,7 +3,16 @@ import { MEASURE_NAMES } from "../../analytics/measures.ts";
 import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
 import { FORMAT_NAMES } from "../../formats/table.ts";
 import { textInput } from "../../http/fields.ts";
-import { filter, granularity, groupBy, MAX_GROUPS, measure, orderBy, timeframe, timezone } from "../../http/numbers.ts";
+import {
+  filter,
+  granularity,
+  groupBy,
+  MAX_GROUPS,
+  measure,
+  orderBy,
+  timeframe,
+  timezone,
+} from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 import { SOURCE_NAMES } from "./sources.ts";
 
@@ -23,24 +32,42 @@ const subject = {
   format: z.enum(FORMAT_NAMES),
   timezone: timezone.optional(),
   filters: z.array(filter).max(20).optional(),
-  columns: z.array(z.string().min(1).max(140)).min(1).max(64).optional().openapi({ description: "Default: all that the source has." }),
-  query: metricsQuestion.optional().openapi({ description: "For the source metrics: the question, its range and filters aside." }),
+  columns: z
+    .array(z.string().min(1).max(140))
+    .min(1)
+    .max(64)
+    .optional()
+    .openapi({ description: "Default: all that the source has." }),
+  query: metricsQuestion
+    .optional()
+    .openapi({ description: "For the source metrics: the question, its range and filters aside." }),
   gzip: z.boolean().optional().openapi({ description: "For csv, ndjson and json." }),
   neutralize: z.boolean().optional().openapi({
-    description: "CSV: a text that begins with = + - @ tab or CR gets an apostrophe, so that no spreadsheet runs it. Default true.",
+    description:
+      "CSV: a text that begins with = + - @ tab or CR gets an apostrophe, so that no spreadsheet runs it. Default true.",
   }),
 };
 const relative = {
   timeframe: timeframe.optional(),
-  range: z.enum(NAMED_RANGES).optional().openapi({ description: "Whole local days, weeks (from Monday), months or quarters." }),
+  range: z
+    .enum(NAMED_RANGES)
+    .optional()
+    .openapi({ description: "Whole local days, weeks (from Monday), months or quarters." }),
 };
 
 export const exportInput = z
-  .strictObject({ ...subject, ...relative, from: instantParam.optional(), to: instantParam.optional() })
+  .strictObject({
+    ...subject,
+    ...relative,
+    from: instantParam.optional(),
+    to: instantParam.optional(),
+  })
   .openapi("ExportInput");
 export type ExportInput = z.output<typeof exportInput>;
 /** A question that is asked again has no fixed range. */
-export const templateRequest = z.strictObject({ ...subject, ...relative }).openapi("ExportTemplateRequest");
+export const templateRequest = z
+  .strictObject({ ...subject, ...relative })
+  .openapi("ExportTemplateRequest");
 
 /** The request with its range fixed and its defaults filled in. */
 export const exportRequest = z.object({
@@ -76,7 +103,10 @@ export const exportJob = z
     as_of: z.string().nullable().openapi({ description: "The moment that all rows are of." }),
     rows_done: z.int(),
     rows_expected: z.int().nullable(),
-    remaining_ms: z.int().nullable().openapi({ description: "Estimated from the rows so far; null when nothing can be said." }),
+    remaining_ms: z
+      .int()
+      .nullable()
+      .openapi({ description: "Estimated from the rows so far; null when nothing can be said." }),
     files: z.array(exportFile),
     error: z.object({ code: z.string(), message: z.string() }).nullable(),
     attempts: z.int(),
@@ -109,7 +139,12 @@ export const listParams = z.strictObject({
 
 export const linkInput = z.strictObject({
   file: z.int().min(0).max(9999).optional().openapi({ description: "Default 0." }),
-  expires_in_seconds: z.int().min(3_600).max(604_800).optional().openapi({ description: "1 hour to 7 days; default 1 day." }),
+  expires_in_seconds: z
+    .int()
+    .min(3_600)
+    .max(604_800)
+    .optional()
+    .openapi({ description: "1 hour to 7 days; default 1 day." }),
 });
 export const link = z.object({ url: z.string(), expires_at: z.string() }).openapi("DownloadLink");
 

@@ -48,13 +48,20 @@ export interface Source {
 
 /** Rows that were computed at once, cut into pages. A position is the number of rows before it. */
 export async function openRows(rows: readonly Row[]): Promise<Opened> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(rows)));
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    new TextEncoder().encode(JSON.stringify(rows)),
+  );
   return {
     rows: rows.length,
     fingerprint: new Uint8Array(digest).toHex(),
     async *pages(after, size) {
       for (let from = Number(after?.[0] ?? 0); from < rows.length; from += size)
-        yield { rows: rows.slice(from, from + size), before: from === 0 ? null : [String(from)], after: [String(from + size)] };
+        yield {
+          rows: rows.slice(from, from + size),
+          before: from === 0 ? null : [String(from)],
+          after: [String(from + size)],
+        };
     },
   };
 }

@@ -11,10 +11,17 @@ import { getTemplate } from "./templates.ts";
  * @param id the same id again starts nothing new
  * @throws AppError impossible, with the path
  */
-export async function startExport(ctx: Context, workspaceId: string, id: string, input: ExportInput, origin: Origin): Promise<ExportJob> {
+export async function startExport(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  input: ExportInput,
+  origin: Origin,
+): Promise<ExportJob> {
   const request = requestOf(workspaceId, input, ctx.now() * 1000);
   // Nobody hears what a schedule is told here: its job says it. What was started already is answered as it is.
-  if (origin.scheduleId === undefined && !(await exists(ctx, workspaceId, id))) await checkRows(ctx.db, workspaceId, request);
+  if (origin.scheduleId === undefined && !(await exists(ctx, workspaceId, id)))
+    await checkRows(ctx.db, workspaceId, request);
   const job = await createExport(ctx, workspaceId, id, request, origin);
   if (job.status === "queued") await enqueue(ctx, { type: "export.run", workspaceId, id });
   return job;
@@ -25,9 +32,16 @@ export function startScheduledExports(ctx: Context): Promise<number> {
   return startDue(
     { db: ctx.db, kind: "export" },
     ctx.now() * 1000,
-    async ({ workspace_id, id: scheduleId, target_id: templateId, created_by: author, due }, id) => {
+    async (
+      { workspace_id, id: scheduleId, target_id: templateId, created_by: author, due },
+      id,
+    ) => {
       const { request } = await getTemplate(ctx, workspace_id, templateId);
-      return startExport({ ...ctx, now: () => due / 1000 }, workspace_id, id, request, { author, templateId, scheduleId });
+      return startExport({ ...ctx, now: () => due / 1000 }, workspace_id, id, request, {
+        author,
+        templateId,
+        scheduleId,
+      });
     },
     (error, schedule) => ctx.log.error("schedule", error, { schedule }),
   );

@@ -27,11 +27,17 @@ router.openapi(
     summary: "Templates of exports, newest first",
     middleware: [read] as const,
     request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
-    responses: { 200: json("A page.", z.object({ data: z.array(schema.template), page })), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("A page.", z.object({ data: z.array(schema.template), page })),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
-    return c.json(await listTemplates(c.get("ctx"), c.get("workspaceId"), { ...paging, limit }), 200);
+    return c.json(
+      await listTemplates(c.get("ctx"), c.get("workspaceId"), { ...paging, limit }),
+      200,
+    );
   },
 );
 
@@ -42,14 +48,23 @@ router.openapi(
     tags,
     summary: "Save a question that is exported again",
     middleware: [write, limitBody(256 * 1024)] as const,
-    request: { query, body: { required: true, content: { "application/json": { schema: schema.templateInput } } } },
-    responses: { 201: json("The template.", one), ...problems("malformed", "too_large", "unsupported", "impossible") },
+    request: {
+      query,
+      body: { required: true, content: { "application/json": { schema: schema.templateInput } } },
+    },
+    responses: {
+      201: json("The template.", one),
+      ...problems("malformed", "too_large", "unsupported", "impossible"),
+    },
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     requestOf(workspaceId, input.request, ctx.now() * 1000, "request.");
     const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
-    return c.json({ data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) }, 201);
+    return c.json(
+      { data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) },
+      201,
+    );
   },
 );
 
@@ -63,7 +78,11 @@ router.openapi(
     request: { query, params },
     responses: { 200: json("The template.", one), ...problems("malformed", "not_found") },
   }),
-  async (c) => c.json({ data: await getTemplate(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) }, 200),
+  async (c) =>
+    c.json(
+      { data: await getTemplate(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) },
+      200,
+    ),
 );
 
 router.openapi(
@@ -83,7 +102,10 @@ router.openapi(
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
     const { id, request } = await getTemplate(ctx, workspaceId, c.req.valid("param").id);
     const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
-    const data = await startExport(ctx, workspaceId, made(0).id, request, { author: authorOf(ctx.actor), templateId: id });
+    const data = await startExport(ctx, workspaceId, made(0).id, request, {
+      author: authorOf(ctx.actor),
+      templateId: id,
+    });
     return c.json({ data }, 202, { location: `/api/v1/exports/${data.id}` });
   },
 );

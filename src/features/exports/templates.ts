@@ -23,7 +23,11 @@ export function listTemplates(ctx: Context, workspaceId: string, query: Paging) 
 }
 
 /** @throws AppError not_found, also for a template of another workspace */
-export async function getTemplate(ctx: Context, workspaceId: string, id: string): Promise<Template> {
+export async function getTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<Template> {
   const [found] = await ctx.db.query({
     sql: sql`select ${COLUMNS} from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: template,
@@ -33,7 +37,13 @@ export async function getTemplate(ctx: Context, workspaceId: string, id: string)
 }
 
 /** The same id again (a request that was repeated) gives what is stored. */
-export async function createTemplate(ctx: Context, workspaceId: string, id: string, author: string, input: Input): Promise<Template> {
+export async function createTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  author: string,
+  input: Input,
+): Promise<Template> {
   const [found] = await ctx.db.query({
     sql: sql`insert into export_templates as e (workspace_id, id, name, description, request, created_at, created_by)
       values (${workspaceId}, ${id}, ${input.name}, ${input.description ?? null}, ${JSON.stringify(input.request)}::jsonb, now(), ${author})
@@ -48,7 +58,10 @@ export async function createTemplate(ctx: Context, workspaceId: string, id: stri
 export async function deleteTemplate(ctx: Context, workspaceId: string, id: string): Promise<void> {
   const [rows] = await ctx.db.transaction(
     [
-      { sql: sql`delete from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`, row: z.unknown() },
+      {
+        sql: sql`delete from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+        row: z.unknown(),
+      },
       {
         sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = 'export' and e.target_id = ${id}`,
         row: z.unknown(),

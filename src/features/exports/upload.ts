@@ -43,7 +43,8 @@ export class UploadLost extends Error {
 /** R2's errors NoSuchUpload, InvalidPart, and those of parts that are too small or of unequal size. */
 const LOST = /\((10024|10025|10011|10048)\)/;
 const asLost = (error: unknown): never => {
-  if (error instanceof Error && LOST.test(error.message)) throw new UploadLost("The upload is lost", { cause: error });
+  if (error instanceof Error && LOST.test(error.message))
+    throw new UploadLost("The upload is lost", { cause: error });
   throw error;
 };
 
@@ -58,7 +59,12 @@ export class Upload {
   }
 
   /** @param asOf the moment that the object is of, kept with it */
-  static async begin(ctx: Context, key: string, contentType: string, asOf: string): Promise<Upload> {
+  static async begin(
+    ctx: Context,
+    key: string,
+    contentType: string,
+    asOf: string,
+  ): Promise<Upload> {
     const options = { httpMetadata: { contentType }, customMetadata: { as_of: asOf } };
     return new Upload(await ctx.files.createMultipartUpload(key, options), []);
   }
@@ -76,12 +82,20 @@ export class Upload {
     const partNumber = this.done.length + 1;
     const stored = this.#upload.uploadPart(partNumber, bytes).catch(asLost);
     const [{ etag }, digest] = await Promise.all([stored, crypto.subtle.digest("SHA-256", bytes)]);
-    this.done.push({ partNumber, etag, rows, bytes: bytes.length, sha256: new Uint8Array(digest).toHex() });
+    this.done.push({
+      partNumber,
+      etag,
+      rows,
+      bytes: bytes.length,
+      sha256: new Uint8Array(digest).toHex(),
+    });
   }
 
   /** @throws UploadLost */
   async complete(): Promise<void> {
-    await this.#upload.complete(this.done.map(({ partNumber, etag }) => ({ partNumber, etag }))).catch(asLost);
+    await this.#upload
+      .complete(this.done.map(({ partNumber, etag }) => ({ partNumber, etag })))
+      .catch(asLost);
   }
 
   /** Takes away what was uploaded; an upload that is gone already is no failure. */

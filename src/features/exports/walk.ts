@@ -15,8 +15,10 @@ import { SOURCES } from "./sources.ts";
 import { Part, Upload } from "./upload.ts";
 
 export const folderOf = (workspaceId: string, id: string) => `exports/${workspaceId}/${id}/`;
-export const fileKey = (workspaceId: string, id: string, n: number) => `${folderOf(workspaceId, id)}${n}`;
-export const manifestKey = (workspaceId: string, id: string) => `${folderOf(workspaceId, id)}manifest.json`;
+export const fileKey = (workspaceId: string, id: string, n: number) =>
+  `${folderOf(workspaceId, id)}${n}`;
+export const manifestKey = (workspaceId: string, id: string) =>
+  `${folderOf(workspaceId, id)}manifest.json`;
 
 /** Called after each part that was stored; a test ends the attempt here. */
 export interface Hooks {
@@ -36,7 +38,13 @@ interface Walk {
 const LAYOUT = 2;
 
 /** Where this attempt begins: behind the last stored part if the rows are still the same, else at the first row. */
-async function beginning(ctx: Context, db: Db, claim: Claim, opened: Opened, totalled: readonly Column[]): Promise<Walk> {
+async function beginning(
+  ctx: Context,
+  db: Db,
+  claim: Claim,
+  opened: Opened,
+  totalled: readonly Column[],
+): Promise<Walk> {
   const key = fileKey(claim.workspaceId, claim.id, 0);
   const fingerprint = `${LAYOUT}:${opened.fingerprint}`;
   const { progress, request, as_of } = claim;
@@ -44,19 +52,35 @@ async function beginning(ctx: Context, db: Db, claim: Claim, opened: Opened, tot
     const upload = Upload.resume(ctx, key, progress);
     if (progress.fingerprint === fingerprint) {
       const from = { ...progress.from, state: progress.from.state ?? null };
-      return { upload, fingerprint, from, skip: progress.skip, totals: progress.totals, asOf: as_of };
+      return {
+        upload,
+        fingerprint,
+        from,
+        skip: progress.skip,
+        totals: progress.totals,
+        asOf: as_of,
+      };
     }
     await upload.abort();
   }
   const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
   const asOf = now?.at ?? "";
   await saveStart(ctx, claim, asOf, opened.rows);
-  const upload = await Upload.begin(ctx, key, request.gzip ? "application/gzip" : FORMATS[request.format].contentType, asOf);
+  const upload = await Upload.begin(
+    ctx,
+    key,
+    request.gzip ? "application/gzip" : FORMATS[request.format].contentType,
+    asOf,
+  );
   return { upload, fingerprint, from: START, skip: 0, totals: noTotals(totalled), asOf };
 }
 
 /** Pages with their totals kept for as long as an attempt could begin at one of them. */
-async function* summed(pages: AsyncIterable<Page>, begun: Walk, known: Map<number, Totals>): AsyncGenerator<Page> {
+async function* summed(
+  pages: AsyncIterable<Page>,
+  begun: Walk,
+  known: Map<number, Totals>,
+): AsyncGenerator<Page> {
   let [rows, totals] = [begun.from.rows, begun.totals];
   known.set(rows, totals);
   for await (const page of pages) {
@@ -87,7 +111,14 @@ async function uploadAll(
     await upload.add(part.take(), whole - stored);
     stored = whole;
     const totals = known.get(from.rows) ?? {};
-    const progress: Progress = { fingerprint, uploadId: upload.id, uploaded: upload.done, from, skip: made - left - base, totals };
+    const progress: Progress = {
+      fingerprint,
+      uploadId: upload.id,
+      uploaded: upload.done,
+      from,
+      skip: made - left - base,
+      totals,
+    };
     await saveProgress(ctx, claim, whole, progress);
     for (const key of known.keys()) if (key < from.rows && key !== 0) known.delete(key);
     await hooks.afterPart?.(upload.done.length);
@@ -120,13 +151,21 @@ export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Pr
   const opened = await source.open(db, question, columns);
   const most = Math.min(ctx.config.MAX_EXPORT_ROWS, format.maxRows);
   if (opened.rows > most)
-    throw new AppError("impossible", "too_many_rows", `The export would have ${opened.rows} rows; at most ${most} fit.`);
+    throw new AppError(
+      "impossible",
+      "too_many_rows",
+      `The export would have ${opened.rows} rows; at most ${most} fit.`,
+    );
 
   const totalled = columns.filter((column) => source.totals(question).includes(column.name));
   const begun = await beginning(ctx, db, claim, opened, totalled);
   const known = new Map<number, Totals>();
   const pages = summed(opened.pages(begun.from.after, format.pageRows), begun, known);
-  const chunks = format.encode(pages, { columns, gzip: request.gzip, neutralize: request.neutralize }, begun.from);
+  const chunks = format.encode(
+    pages,
+    { columns, gzip: request.gzip, neutralize: request.neutralize },
+    begun.from,
+  );
   const rows = await uploadAll(ctx, claim, begun, chunks, known, hooks);
   if (rows !== opened.rows) throw new Error(`The walk gave ${rows} rows of ${opened.rows}`);
   await finish(ctx, claim, begun, rows, columns, written(known.get(rows) ?? begun.totals, columns));
@@ -157,7 +196,11 @@ async function finish(
   await renew(ctx, claim);
   await complete(ctx, key, begun);
   await renew(ctx, claim);
-  const parts = begun.upload.done.map(({ rows: of, bytes, sha256 }) => ({ rows: of, bytes, sha256 }));
+  const parts = begun.upload.done.map(({ rows: of, bytes, sha256 }) => ({
+    rows: of,
+    bytes,
+    sha256,
+  }));
   const file: ExportFile = {
     name: `${request.source}-${request.from.slice(0, 10)}-${request.to.slice(0, 10)}.${format.extension}${request.gzip ? ".gz" : ""}`,
     content_type: request.gzip ? "application/gzip" : format.contentType,

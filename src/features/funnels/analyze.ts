@@ -1,4 +1,9 @@
-import { breakdownOf, stepsOf, type Traveller, trendOf } from "../../analytics/funnels/summarize.ts";
+import {
+  breakdownOf,
+  stepsOf,
+  type Traveller,
+  trendOf,
+} from "../../analytics/funnels/summarize.ts";
 import { travel } from "../../analytics/funnels/travel.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { Meta } from "../../analytics/query.ts";
@@ -19,19 +24,42 @@ interface Travelled {
   meta: Meta;
 }
 
-async function journeys(ctx: Context, workspaceId: string, definition: Definition, question: Question): Promise<Travelled> {
+async function journeys(
+  ctx: Context,
+  workspaceId: string,
+  definition: Definition,
+  question: Question,
+): Promise<Travelled> {
   const timezone = zoneOf(question.timezone ?? "UTC");
   const range = rangeOf(rangeOr(question, "30d"), ctx.now() * 1000);
-  return { range, timezone, ...(await travel(ctx.db, workspaceId, definition, range, timezone, question.breakdown)) };
+  return {
+    range,
+    timezone,
+    ...(await travel(ctx.db, workspaceId, definition, range, timezone, question.breakdown)),
+  };
 }
 
-export async function analyzeFunnel(ctx: Context, workspaceId: string, definition: Definition, question: Question) {
-  const { travellers, range, timezone, meta } = await journeys(ctx, workspaceId, definition, question);
+export async function analyzeFunnel(
+  ctx: Context,
+  workspaceId: string,
+  definition: Definition,
+  question: Question,
+) {
+  const { travellers, range, timezone, meta } = await journeys(
+    ctx,
+    workspaceId,
+    definition,
+    question,
+  );
   const names = definition.steps.map((step) => step.name);
   const steps = stepsOf(names, travellers);
   const buckets = wholeBuckets(range, question.granularity ?? "day", timezone);
   if (buckets.length > MAX_TREND_BUCKETS)
-    throw impossible("granularity", "too_many_buckets", `The trend would have more than ${MAX_TREND_BUCKETS} buckets.`);
+    throw impossible(
+      "granularity",
+      "too_many_buckets",
+      `The trend would have more than ${MAX_TREND_BUCKETS} buckets.`,
+    );
   const drops = steps.slice(0, -1).filter((step) => step.dropped_users > 0);
   const worst = [...drops].sort((a, b) => b.dropped_users - a.dropped_users || a.step - b.step)[0];
   return {
@@ -39,7 +67,12 @@ export async function analyzeFunnel(ctx: Context, workspaceId: string, definitio
       steps,
       conversion_rate: steps.at(-1)?.conversion_rate ?? null,
       biggest_drop_off: worst
-        ? { step: worst.step, name: worst.name, dropped_users: worst.dropped_users, drop_off_rate: worst.drop_off_rate }
+        ? {
+            step: worst.step,
+            name: worst.name,
+            dropped_users: worst.dropped_users,
+            drop_off_rate: worst.drop_off_rate,
+          }
         : null,
       breakdown: question.breakdown === undefined ? null : breakdownOf(names, travellers),
       trend: trendOf(travellers, buckets, names.length),
@@ -57,16 +90,27 @@ export interface JourneyQuery extends Question {
 }
 
 /** The users behind a number of the analysis, by id; their count is the number. @throws AppError impossible */
-export async function journeysOf(ctx: Context, workspaceId: string, definition: Definition, query: JourneyQuery) {
+export async function journeysOf(
+  ctx: Context,
+  workspaceId: string,
+  definition: Definition,
+  query: JourneyQuery,
+) {
   const { step = 1, outcome = "reached", limit } = query;
   const last = definition.steps.length;
   if (step > last) throw impossible("query.step", "unknown_step", `The funnel has ${last} steps.`);
   const { travellers, meta } = await journeys(ctx, workspaceId, definition, query);
   const belongs = (level: number) =>
-    outcome === "converted" ? level === last : outcome === "reached" ? level >= step : level === step && level < last;
+    outcome === "converted"
+      ? level === last
+      : outcome === "reached"
+        ? level >= step
+        : level === step && level < last;
   const [after] = query.cursor === undefined ? [] : decodeCursor(query.cursor, 1);
   const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  const all = travellers.filter((each) => belongs(each.level)).sort((a, b) => compare(a.userId, b.userId));
+  const all = travellers
+    .filter((each) => belongs(each.level))
+    .sort((a, b) => compare(a.userId, b.userId));
   const rest = after === undefined ? all : all.filter((each) => each.userId > after);
   const shown = rest.slice(0, limit);
   const more = rest.length > limit;

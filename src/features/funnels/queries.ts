@@ -13,11 +13,19 @@ export interface FunnelInput {
   definition: Definition;
 }
 
-const COLUMNS = sql.raw("e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by");
+const COLUMNS = sql.raw(
+  "e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by",
+);
 
 /** Newest first, ties by id. */
 export function listFunnels(ctx: Context, workspaceId: string, query: Paging) {
-  const list = { from: sql`funnels e`, columns: COLUMNS, row: funnel, where: [inWorkspace(workspaceId, "e")], time: "created_at" };
+  const list = {
+    from: sql`funnels e`,
+    columns: COLUMNS,
+    row: funnel,
+    where: [inWorkspace(workspaceId, "e")],
+    time: "created_at",
+  };
   return listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
 }
 
@@ -32,7 +40,13 @@ export async function getFunnel(ctx: Context, workspaceId: string, id: string): 
 }
 
 /** Saves a funnel under an id. The same id again (a request that was repeated) gives what is stored. */
-export async function createFunnel(ctx: Context, workspaceId: string, id: string, author: string, input: FunnelInput): Promise<Funnel> {
+export async function createFunnel(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  author: string,
+  input: FunnelInput,
+): Promise<Funnel> {
   const [row] = await ctx.db.query({
     sql: sql`insert into funnels as e (workspace_id, id, name, description, definition, created_by)
       values (${workspaceId}, ${id}, ${input.name}, ${input.description ?? null}, ${JSON.stringify(input.definition)}::jsonb, ${author}) on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
@@ -43,7 +57,12 @@ export async function createFunnel(ctx: Context, workspaceId: string, id: string
 }
 
 /** Puts another definition in the place of a saved one. @throws AppError not_found */
-export async function replaceFunnel(ctx: Context, workspaceId: string, id: string, input: FunnelInput): Promise<Funnel> {
+export async function replaceFunnel(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  input: FunnelInput,
+): Promise<Funnel> {
   const [row] = await ctx.db.query({
     sql: sql`update funnels e set name = ${input.name}, description = ${input.description ?? null}, definition = ${JSON.stringify(input.definition)}::jsonb, updated_at = now()
       where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${COLUMNS}`,

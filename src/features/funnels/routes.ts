@@ -17,7 +17,10 @@ import * as schema from "./schema.ts";
 const tags = ["Funnels"];
 const router = createRouter();
 const query = z.strictObject(workspaceParam);
-const body = <T extends z.ZodType>(of: T) => ({ required: true, content: { "application/json": { schema: of } } });
+const body = <T extends z.ZodType>(of: T) => ({
+  required: true,
+  content: { "application/json": { schema: of } },
+});
 const one = z.object({ data: schema.funnel });
 const refused = ["malformed", "too_large", "unsupported", "impossible"] as const;
 const ANALYSIS =
@@ -31,7 +34,10 @@ router.openapi(
     summary: "Saved funnels, newest first",
     middleware: [require("read:metrics")] as const,
     request: { query: schema.listParams },
-    responses: { 200: json("A page.", z.object({ data: z.array(schema.funnel), page })), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("A page.", z.object({ data: z.array(schema.funnel), page })),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
@@ -70,7 +76,10 @@ router.openapi(
     description: ANALYSIS,
     middleware: [require("read:metrics"), limitBody(64 * 1024)] as const,
     request: { query, body: body(schema.analyzeUnsaved) },
-    responses: { 200: json("Steps, breakdown and trend.", z.object({ data: schema.analysis, meta })), ...problems(...refused) },
+    responses: {
+      200: json("Steps, breakdown and trend.", z.object({ data: schema.analysis, meta })),
+      ...problems(...refused),
+    },
   }),
   async (c) => {
     const { definition, ...question } = c.req.valid("json");
@@ -90,7 +99,11 @@ router.openapi(
     request: { query, params: schema.funnelParam },
     responses: { 200: json("The funnel.", one), ...problems("malformed", "not_found") },
   }),
-  async (c) => c.json({ data: await getFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) }, 200),
+  async (c) =>
+    c.json(
+      { data: await getFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) },
+      200,
+    ),
 );
 
 router.openapi(
@@ -106,7 +119,10 @@ router.openapi(
   async (c) => {
     const [{ id }, input] = [c.req.valid("param"), c.req.valid("json")];
     checkDefinition(input.definition);
-    return c.json({ data: await replaceFunnel(c.get("ctx"), c.get("workspaceId"), id, input) }, 200);
+    return c.json(
+      { data: await replaceFunnel(c.get("ctx"), c.get("workspaceId"), id, input) },
+      200,
+    );
   },
 );
 
@@ -142,7 +158,11 @@ router.openapi(
   }),
   async (c) => {
     const question = c.req.valid("json");
-    const { definition } = await getFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);
+    const { definition } = await getFunnel(
+      c.get("ctx"),
+      c.get("workspaceId"),
+      c.req.valid("param").id,
+    );
     return cachedAnswer(c, "funnel", { definition, ...question }, (ctx, workspaceId) =>
       analyzeFunnel(ctx, workspaceId, definition, question),
     );

@@ -27,10 +27,10 @@ export const definition = z
       .optional()
       .openapi({ description: "From the first step to the last; default 7 days." }),
     exclusions: z.array(z.strictObject(wanted)).max(5).optional(),
-    same_instant: z
-      .enum(["counts", "does_not"])
-      .optional()
-      .openapi({ description: "Whether a step at the very instant of the one before comes after it. Default counts." }),
+    same_instant: z.enum(["counts", "does_not"]).optional().openapi({
+      description:
+        "Whether a step at the very instant of the one before comes after it. Default counts.",
+    }),
   })
   .openapi("FunnelDefinition");
 export type Definition = z.output<typeof definition>;
@@ -57,11 +57,21 @@ const asked = {
   from: instantParam.optional(),
   to: instantParam.optional(),
   timezone: timezone.optional(),
-  breakdown: z.string().min(1).max(140).optional().openapi({ description: "A property of the first step, e.g. model or properties.plan." }),
-  granularity: z.enum(["day", "week", "month"]).optional().openapi({ description: "Of the trend; default day." }),
+  breakdown: z
+    .string()
+    .min(1)
+    .max(140)
+    .optional()
+    .openapi({ description: "A property of the first step, e.g. model or properties.plan." }),
+  granularity: z
+    .enum(["day", "week", "month"])
+    .optional()
+    .openapi({ description: "Of the trend; default day." }),
 };
 export const analyzeBody = z.strictObject(asked).openapi("FunnelQuestion");
-export const analyzeUnsaved = z.strictObject({ definition, ...asked }).openapi("FunnelQuestionUnsaved");
+export const analyzeUnsaved = z
+  .strictObject({ definition, ...asked })
+  .openapi("FunnelQuestionUnsaved");
 export type Question = z.output<typeof analyzeBody>;
 
 const OUTCOMES = ["reached", "converted", "dropped"] as const;
@@ -75,10 +85,10 @@ export const journeysParams = z.strictObject({
   cursor: pageParams.cursor,
   include_total: pageParams.include_total,
   step: whole(1, MAX_STEPS).optional().openapi({ description: "Default 1." }),
-  outcome: z
-    .enum(OUTCOMES)
-    .optional()
-    .openapi({ description: "reached: came to the step (default); dropped: came to it and no further; converted: came to the last step." }),
+  outcome: z.enum(OUTCOMES).optional().openapi({
+    description:
+      "reached: came to the step (default); dropped: came to it and no further; converted: came to the last step.",
+  }),
 });
 
 const ratio = z.number().nullable();
@@ -98,11 +108,30 @@ export const analysis = z
   .object({
     steps,
     conversion_rate: ratio,
-    biggest_drop_off: z.object({ step: z.int(), name: z.string(), dropped_users: z.int(), drop_off_rate: ratio }).nullable(),
-    breakdown: z.array(z.object({ value: z.string().nullable(), other: z.boolean(), steps })).nullable(),
-    trend: z.array(z.object({ bucket: z.string(), entered: z.int(), converted: z.int(), conversion_rate: ratio })),
+    biggest_drop_off: z
+      .object({ step: z.int(), name: z.string(), dropped_users: z.int(), drop_off_rate: ratio })
+      .nullable(),
+    breakdown: z
+      .array(z.object({ value: z.string().nullable(), other: z.boolean(), steps }))
+      .nullable(),
+    trend: z.array(
+      z.object({
+        bucket: z.string(),
+        entered: z.int(),
+        converted: z.int(),
+        conversion_rate: ratio,
+      }),
+    ),
   })
   .openapi("FunnelAnalysis");
 export const journeys = z
-  .array(z.object({ user_id: z.string(), level: z.int(), entered_at: z.string(), step_times: z.array(z.string()), converted: z.boolean() }))
+  .array(
+    z.object({
+      user_id: z.string(),
+      level: z.int(),
+      entered_at: z.string(),
+      step_times: z.array(z.string()),
+      converted: z.boolean(),
+    }),
+  )
   .openapi("FunnelJourneys");

@@ -21,11 +21,17 @@ router.openapi(
     description: "A message is given up after its last retry, with the reason of the last failure.",
     middleware: [middleware] as const,
     request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
-    responses: { 200: json("A page.", z.object({ data: z.array(deadLetter), page })), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("A page.", z.object({ data: z.array(deadLetter), page })),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
-    return c.json(await listDeadLetters(c.get("ctx"), c.get("workspaceId"), { ...paging, limit }), 200);
+    return c.json(
+      await listDeadLetters(c.get("ctx"), c.get("workspaceId"), { ...paging, limit }),
+      200,
+    );
   },
 );
 
@@ -37,12 +43,18 @@ router.openapi(
     summary: "Send a message again",
     middleware: [middleware] as const,
     request: { query: z.strictObject(workspaceParam), params: z.object({ id: idParam }) },
-    responses: { 202: json("It is on its way.", z.object({ data: deadLetter })), ...problems("malformed", "not_found", "conflict") },
+    responses: {
+      202: json("It is on its way.", z.object({ data: deadLetter })),
+      ...problems("malformed", "not_found", "conflict"),
+    },
   }),
   async (c) => {
     const ctx = c.get("ctx");
     const by = authorOf(ctx.actor);
-    return c.json({ data: await replay(ctx, c.get("workspaceId"), c.req.valid("param").id, by) }, 202);
+    return c.json(
+      { data: await replay(ctx, c.get("workspaceId"), c.req.valid("param").id, by) },
+      202,
+    );
   },
 );
 

@@ -37,15 +37,29 @@ interface Group {
 }
 
 /** Ranks those with enough executions, in both periods by the same rule. */
-function boardOf(now: readonly Group[], before: readonly Group[], formula: Score, least: number): Entry[] {
+function boardOf(
+  now: readonly Group[],
+  before: readonly Group[],
+  formula: Score,
+  least: number,
+): Entry[] {
   const values = new Map(now.map((group) => [group.id, group.values]));
   const earlier = new Map(before.map((group) => [group.id, group.values]));
   const contenders = (groups: readonly Group[], past: ReadonlyMap<string, Values>) =>
     groups
       .filter((group) => Number(group.values.executions) >= least)
-      .map(({ id, values: of }): Contender => ({ id, score: formula.of(basisOf(of, past.get(id))), volume: Number(of.executions) }));
+      .map(
+        ({ id, values: of }): Contender => ({
+          id,
+          score: formula.of(basisOf(of, past.get(id))),
+          volume: Number(of.executions),
+        }),
+      );
   const previous = formula.inTime ? [] : contenders(before, new Map());
-  return rank(contenders(now, earlier), previous).map((each) => ({ ...each, metrics: values.get(each.id) ?? {} }));
+  return rank(contenders(now, earlier), previous).map((each) => ({
+    ...each,
+    metrics: values.get(each.id) ?? {},
+  }));
 }
 
 function periods(ctx: Context, base: Omit<Query, "measures">) {
@@ -54,7 +68,11 @@ function periods(ctx: Context, base: Omit<Query, "measures">) {
   return { rest, range, before: comparedRange(range, "previous_period", base.timezone) };
 }
 
-const withCompared = (meta: Meta, before: { from: number; to: number }, timezone: string): Meta => ({
+const withCompared = (
+  meta: Meta,
+  before: { from: number; to: number },
+  timezone: string,
+): Meta => ({
   ...meta,
   compared: { from: formatLocal(before.from, timezone), to: formatLocal(before.to, timezone) },
 });
@@ -71,15 +89,34 @@ export async function rankGroups(
 ): Promise<Board> {
   const { rest, range, before } = periods(ctx, base);
   const now = ctx.now() * 1000;
-  const measures = MEASURES.filter((name) => name !== (by === "agent" ? "active_agents" : "active_users"));
+  const measures = MEASURES.filter(
+    (name) => name !== (by === "agent" ? "active_agents" : "active_users"),
+  );
   const ask = (of: { from: number; to: number }) =>
-    prepare(workspaceId, { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS + 1, rowsOnly: true }, now, explain);
+    prepare(
+      workspaceId,
+      { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS + 1, rowsOnly: true },
+      now,
+      explain,
+    );
   const [current, earlier] = await together(ctx.db, [ask(range), ask(before)]);
   if (current.rows.length > MAX_CONTENDERS)
-    throw impossible("query.timeframe", "too_many_groups", `A board ranks at most ${MAX_CONTENDERS}; ask for a shorter range.`);
-  const groups = (rows: typeof current.rows) => rows.map(({ group, values }) => ({ id: String(group[by]), values }));
+    throw impossible(
+      "query.timeframe",
+      "too_many_groups",
+      `A board ranks at most ${MAX_CONTENDERS}; ask for a shorter range.`,
+    );
+  const groups = (rows: typeof current.rows) =>
+    rows.map(({ group, values }) => ({ id: String(group[by]), values }));
   const entries = boardOf(groups(current.rows), groups(earlier.rows), formula, least);
-  return { entries, meta: withCompared(metaTogether({ current: current.meta, previous: earlier.meta }), before, base.timezone) };
+  return {
+    entries,
+    meta: withCompared(
+      metaTogether({ current: current.meta, previous: earlier.meta }),
+      before,
+      base.timezone,
+    ),
+  };
 }
 
 /** The board of several workspaces: each is asked within its own scope, all in one snapshot. */
@@ -93,18 +130,31 @@ export async function rankWorkspaces(
 ): Promise<Board> {
   const { rest, range, before } = periods(ctx, base);
   const now = ctx.now() * 1000;
-  const ask = (id: string, of: { from: number; to: number }) => prepare(id, { ...rest, ...of, measures: MEASURES }, now, explain);
-  const answers = await together(ctx.db, [...ids.map((id) => ask(id, range)), ...ids.map((id) => ask(id, before))]);
-  const groups = (offset: number) => ids.map((id, index): Group => ({ id, values: answers[offset + index]?.totals ?? {} }));
+  const ask = (id: string, of: { from: number; to: number }) =>
+    prepare(id, { ...rest, ...of, measures: MEASURES }, now, explain);
+  const answers = await together(ctx.db, [
+    ...ids.map((id) => ask(id, range)),
+    ...ids.map((id) => ask(id, before)),
+  ]);
+  const groups = (offset: number) =>
+    ids.map((id, index): Group => ({ id, values: answers[offset + index]?.totals ?? {} }));
   const entries = boardOf(groups(0), groups(ids.length), formula, least);
   const metas = Object.fromEntries(
-    answers.map((answer, index) => [`${index < ids.length ? "current" : "previous"}:${ids[index % ids.length]}`, answer.meta]),
+    answers.map((answer, index) => [
+      `${index < ids.length ? "current" : "previous"}:${ids[index % ids.length]}`,
+      answer.meta,
+    ]),
   );
   return { entries, meta: withCompared(metaTogether(metas), before, base.timezone) };
 }
 
 /** A page of a board, by keyset over (score, volume, id). */
-export function pageOf({ entries }: Board, limit: number, cursor: string | undefined, total: boolean | undefined) {
+export function pageOf(
+  { entries }: Board,
+  limit: number,
+  cursor: string | undefined,
+  total: boolean | undefined,
+) {
   let rest = entries;
   if (cursor !== undefined) {
     const [score = "", volume = "", id = ""] = decodeCursor(cursor, 3);
@@ -116,5 +166,8 @@ export function pageOf({ entries }: Board, limit: number, cursor: string | undef
   const data = rest.slice(0, limit);
   const [end, more] = [data.at(-1), rest.length > limit];
   const next = more && end ? encodeCursor([String(end.score), String(end.volume), end.id]) : null;
-  return { data, page: { limit, next_cursor: next, has_more: more, ...(total ? { total: entries.length } : {}) } };
+  return {
+    data,
+    page: { limit, next_cursor: next, has_more: more, ...(total ? { total: entries.length } : {}) },
+  };
 }

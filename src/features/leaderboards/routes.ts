@@ -21,7 +21,11 @@ const [agentCriteria, userCriteria, workspaceCriteria] = [
   criteriaOf(USER_CRITERIA),
   criteriaOf(WORKSPACE_CRITERIA),
 ];
-const paging = { limit: pageParams.limit, cursor: pageParams.cursor, include_total: pageParams.include_total };
+const paging = {
+  limit: pageParams.limit,
+  cursor: pageParams.cursor,
+  include_total: pageParams.include_total,
+};
 const entry = z.object({
   id: z.string(),
   rank: z.int(),
@@ -34,7 +38,12 @@ const entry = z.object({
   metrics: values,
 });
 const board = z
-  .object({ criterion: z.string(), formula: z.string(), least_executions: z.int(), rankings: z.array(entry) })
+  .object({
+    criterion: z.string(),
+    formula: z.string(),
+    least_executions: z.int(),
+    rankings: z.array(entry),
+  })
   .openapi("Leaderboard");
 
 const RULES =
@@ -48,7 +57,11 @@ function answerOf(
   paged: { limit: number; cursor?: string | undefined; include_total?: boolean | undefined },
 ) {
   const { data, page } = pageOf(found, paged.limit, paged.cursor, paged.include_total);
-  return { data: { criterion, formula, least_executions: least, rankings: data }, page, meta: found.meta };
+  return {
+    data: { criterion, formula, least_executions: least, rankings: data },
+    page,
+    meta: found.meta,
+  };
 }
 
 view(router, {
@@ -56,13 +69,33 @@ view(router, {
   tag,
   summary: "Agents, ranked",
   description: `Agents with at least ${LEAST.agent} executions in the range (default 7d). ${RULES}`,
-  query: z.strictObject({ ...span, ...paging, criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }) }),
+  query: z.strictObject({
+    ...span,
+    ...paging,
+    criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
+  }),
   data: board,
   paged: true,
-  load: async (ctx, workspaceId, { criteria = "success_rate", limit = DEFAULT_LIMIT, cursor, include_total, ...query }) => {
+  load: async (
+    ctx,
+    workspaceId,
+    { criteria = "success_rate", limit = DEFAULT_LIMIT, cursor, include_total, ...query },
+  ) => {
     const formula = AGENT_CRITERIA[criteria];
-    const found = await rankGroups(ctx, workspaceId, "agent", rangedQuery(query, "7d"), formula, LEAST.agent, query.explain);
-    return answerOf(found, criteria, formula.formula, LEAST.agent, { limit, cursor, include_total });
+    const found = await rankGroups(
+      ctx,
+      workspaceId,
+      "agent",
+      rangedQuery(query, "7d"),
+      formula,
+      LEAST.agent,
+      query.explain,
+    );
+    return answerOf(found, criteria, formula.formula, LEAST.agent, {
+      limit,
+      cursor,
+      include_total,
+    });
   },
 });
 
@@ -71,12 +104,28 @@ view(router, {
   tag,
   summary: "Users, ranked",
   description: `Users with an execution in the range (default 7d). ${RULES}`,
-  query: z.strictObject({ ...span, ...paging, criteria: userCriteria.optional().openapi({ description: "Default activity." }) }),
+  query: z.strictObject({
+    ...span,
+    ...paging,
+    criteria: userCriteria.optional().openapi({ description: "Default activity." }),
+  }),
   data: board,
   paged: true,
-  load: async (ctx, workspaceId, { criteria = "activity", limit = DEFAULT_LIMIT, cursor, include_total, ...query }) => {
+  load: async (
+    ctx,
+    workspaceId,
+    { criteria = "activity", limit = DEFAULT_LIMIT, cursor, include_total, ...query },
+  ) => {
     const formula = USER_CRITERIA[criteria];
-    const found = await rankGroups(ctx, workspaceId, "user", rangedQuery(query, "7d"), formula, LEAST.user, query.explain);
+    const found = await rankGroups(
+      ctx,
+      workspaceId,
+      "user",
+      rangedQuery(query, "7d"),
+      formula,
+      LEAST.user,
+      query.explain,
+    );
     return answerOf(found, criteria, formula.formula, LEAST.user, { limit, cursor, include_total });
   },
 });
@@ -86,19 +135,43 @@ view(router, {
   tag,
   summary: "Workspaces of the token, ranked",
   description: `Only workspaces that the token includes and may read, with at least ${LEAST.workspace} executions in the range (default 7d). ${RULES}`,
-  query: z.strictObject({ ...span, ...paging, criteria: workspaceCriteria.optional().openapi({ description: "Default activity." }) }),
+  query: z.strictObject({
+    ...span,
+    ...paging,
+    criteria: workspaceCriteria.optional().openapi({ description: "Default activity." }),
+  }),
   data: board,
   paged: true,
   perUser: true,
-  load: async (ctx, _, { criteria = "activity", limit = DEFAULT_LIMIT, cursor, include_total, ...query }) => {
+  load: async (
+    ctx,
+    _,
+    { criteria = "activity", limit = DEFAULT_LIMIT, cursor, include_total, ...query },
+  ) => {
     const { actor } = ctx;
-    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     const ids = [...actor.workspaces.keys()].filter((id) => may(actor, id, "read:metrics"));
     if (ids.length > MAX_WORKSPACES)
-      throw new AppError("impossible", "too_many_workspaces", `At most ${MAX_WORKSPACES} workspaces are ranked at once.`);
+      throw new AppError(
+        "impossible",
+        "too_many_workspaces",
+        `At most ${MAX_WORKSPACES} workspaces are ranked at once.`,
+      );
     const formula = WORKSPACE_CRITERIA[criteria];
-    const found = await rankWorkspaces(ctx, ids, rangedQuery(query, "7d"), formula, LEAST.workspace, query.explain);
-    return answerOf(found, criteria, formula.formula, LEAST.workspace, { limit, cursor, include_total });
+    const found = await rankWorkspaces(
+      ctx,
+      ids,
+      rangedQuery(query, "7d"),
+      formula,
+      LEAST.workspace,
+      query.explain,
+    );
+    return answerOf(found, criteria, formula.formula, LEAST.workspace, {
+      limit,
+      cursor,
+      include_total,
+    });
   },
 });
 
@@ -107,15 +180,29 @@ view(router, {
   tag,
   summary: "One agent's rank",
   description: `The agent's entry alone, and how many are ranked; not_found for one without ${LEAST.agent} executions in the range (default 7d). ${RULES}`,
-  query: z.strictObject({ ...span, criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }) }),
+  query: z.strictObject({
+    ...span,
+    criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
+  }),
   params: z.object({ id: idParam }),
   data: entry.extend({ criterion: z.string(), formula: z.string(), ranked: z.int() }),
   load: async (ctx, workspaceId, { criteria = "success_rate", ...query }, { id }) => {
     const formula = AGENT_CRITERIA[criteria];
-    const { entries, meta } = await rankGroups(ctx, workspaceId, "agent", rangedQuery(query, "7d"), formula, LEAST.agent, query.explain);
+    const { entries, meta } = await rankGroups(
+      ctx,
+      workspaceId,
+      "agent",
+      rangedQuery(query, "7d"),
+      formula,
+      LEAST.agent,
+      query.explain,
+    );
     const found = entries.find((each) => each.id === id);
     if (!found) throw notFound("ranked agent");
-    return { data: { criterion: criteria, formula: formula.formula, ranked: entries.length, ...found }, meta };
+    return {
+      data: { criterion: criteria, formula: formula.formula, ranked: entries.length, ...found },
+      meta,
+    };
   },
 });
 

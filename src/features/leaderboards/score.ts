@@ -29,7 +29,10 @@ const cheap = (C: number) => atLeast0(100 - C / 10);
 
 export const AGENT_CRITERIA = {
   runs: { formula: "N", of: ({ N }) => N },
-  success_rate: { formula: "0.7 S + 0.3 min(N, 100)", of: ({ S, N }) => 0.7 * S + 0.3 * Math.min(N, 100) },
+  success_rate: {
+    formula: "0.7 S + 0.3 min(N, 100)",
+    of: ({ S, N }) => 0.7 * S + 0.3 * Math.min(N, 100),
+  },
   speed: { formula: "max(0, 100 - D) + 0.3 S", of: ({ S, D }) => quick(D) + 0.3 * S },
   efficiency: {
     formula: "0.4 S + 0.3 max(0, 100 - C / 10) + 0.3 max(0, 100 - D)",
@@ -40,14 +43,29 @@ export const AGENT_CRITERIA = {
 
 export const USER_CRITERIA = {
   activity: { formula: "N + 0.5 S + 5 A", of: ({ N, S, A }) => N + 0.5 * S + 5 * A },
-  efficiency: { formula: "0.6 S + 0.4 max(0, 100 - C / 10)", of: ({ S, C }) => 0.6 * S + 0.4 * cheap(C) },
-  contribution: { formula: "0.5 N + 10 A + 0.3 S", of: ({ N, A, S }) => 0.5 * N + 10 * A + 0.3 * S },
-  savings: { formula: "0.1 max(0, 1000 - all credits) + 0.3 S", of: ({ total, S }) => 0.1 * atLeast0(1000 - total) + 0.3 * S },
+  efficiency: {
+    formula: "0.6 S + 0.4 max(0, 100 - C / 10)",
+    of: ({ S, C }) => 0.6 * S + 0.4 * cheap(C),
+  },
+  contribution: {
+    formula: "0.5 N + 10 A + 0.3 S",
+    of: ({ N, A, S }) => 0.5 * N + 10 * A + 0.3 * S,
+  },
+  savings: {
+    formula: "0.1 max(0, 1000 - all credits) + 0.3 S",
+    of: ({ total, S }) => 0.1 * atLeast0(1000 - total) + 0.3 * S,
+  },
 } as const satisfies Record<string, Score>;
 
 export const WORKSPACE_CRITERIA = {
-  activity: { formula: "0.1 N + 10 U + 5 A + S", of: ({ N, U, A, S }) => 0.1 * N + 10 * U + 5 * A + S },
-  efficiency: { formula: "0.5 S + 2 min(A, 50) + min(U, 100)", of: ({ S, A, U }) => 0.5 * S + 2 * Math.min(A, 50) + Math.min(U, 100) },
+  activity: {
+    formula: "0.1 N + 10 U + 5 A + S",
+    of: ({ N, U, A, S }) => 0.1 * N + 10 * U + 5 * A + S,
+  },
+  efficiency: {
+    formula: "0.5 S + 2 min(A, 50) + min(U, 100)",
+    of: ({ S, A, U }) => 0.5 * S + 2 * Math.min(A, 50) + Math.min(U, 100),
+  },
   growth: {
     inTime: true,
     formula: "100 (N - N before) / max(N before, 1), N before: executions of the period before",
@@ -64,7 +82,10 @@ export function basisOf(values: Values, before: Values | undefined): Basis {
     N: number(values.executions),
     U: number(values.active_users),
     A: number(values.active_agents),
-    D: values.duration_avg === null || values.duration_avg === undefined ? null : number(values.duration_avg) / 1000,
+    D:
+      values.duration_avg === null || values.duration_avg === undefined
+        ? null
+        : number(values.duration_avg) / 1000,
     C: number(values.credits_avg),
     total: number(values.credits),
     before: number(before?.executions),

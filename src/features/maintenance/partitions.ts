@@ -23,7 +23,9 @@ export async function ensurePartitions(ctx: Context): Promise<void> {
 export async function dropExpired(ctx: Context): Promise<string[]> {
   const months = ctx.config.RETENTION_MONTHS;
   if (months === 0) return [];
-  const today = Temporal.Instant.fromEpochMilliseconds(ctx.now()).toZonedDateTimeISO("UTC").toPlainDate();
+  const today = Temporal.Instant.fromEpochMilliseconds(ctx.now())
+    .toZonedDateTimeISO("UTC")
+    .toPlainDate();
   const keepFrom = today.with({ day: 1 }).subtract({ months });
   const partitions = await ctx.db.query({
     sql: sql`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'executions'::regclass order by 1`,
@@ -31,7 +33,10 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
   });
   const expired = partitions.flatMap(({ name }) => {
     const [, year, month] = /^executions_(\d{4})_(\d\d)$/.exec(name) ?? [];
-    const first = year && month ? Temporal.PlainDate.from({ year: Number(year), month: Number(month), day: 1 }) : undefined;
+    const first =
+      year && month
+        ? Temporal.PlainDate.from({ year: Number(year), month: Number(month), day: 1 })
+        : undefined;
     return first && Temporal.PlainDate.compare(first, keepFrom) < 0 ? [{ name, first }] : [];
   });
   for (const { name, first } of expired) {
@@ -42,7 +47,10 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
       [
         sql`drop table ${sql.identifier(name)}`,
         sql`delete from execution_keys where started_at >= ${from} and started_at < ${to}`,
-        ...tables.map((table) => sql`delete from ${sql.identifier(table)} where bucket >= ${from} and bucket < ${to}`),
+        ...tables.map(
+          (table) =>
+            sql`delete from ${sql.identifier(table)} where bucket >= ${from} and bucket < ${to}`,
+        ),
       ].map((statement) => ({ sql: statement, row: nothing })),
       { isolation: "ReadCommitted" },
     );

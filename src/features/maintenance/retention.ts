@@ -13,7 +13,8 @@ const row = z.object({ workspace_id: z.string(), deleted: z.number() });
  */
 export async function applyRetention(ctx: Context): Promise<number> {
   const started = ctx.now();
-  const before = (column: string) => sql`${sql.raw(column)} < date_trunc('day', now(), 'UTC') - make_interval(days => w.retention_days)`;
+  const before = (column: string) =>
+    sql`${sql.raw(column)} < date_trunc('day', now(), 'UTC') - make_interval(days => w.retention_days)`;
   const executions = sql`with old as (
       select e.workspace_id, e.started_at, e.id from workspaces w join executions e on e.workspace_id = w.id and ${before("e.started_at")}
       where w.retention_days is not null limit ${BATCH}

@@ -13,20 +13,34 @@ export const throughputShape = z
     per_hour: ratio,
     per_day: ratio,
     busiest_hour: z.object({ bucket: z.string(), executions: count }).nullable(),
-    granularity: z.enum(["hour", "day"]).openapi({ description: "Of the series: hours up to 7 days, then local days." }),
+    granularity: z
+      .enum(["hour", "day"])
+      .openapi({ description: "Of the series: hours up to 7 days, then local days." }),
     series: z.array(z.object({ bucket: z.string(), executions: count })),
   })
   .openapi("Throughput");
 export const latencyShape = z
   .object({
     totals: values,
-    histogram: z.array(z.object({ name: z.string(), from_ms: z.number(), to_ms: z.number().nullable(), executions: count, share: ratio })),
-    distribution: z.array(z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count })),
+    histogram: z.array(
+      z.object({
+        name: z.string(),
+        from_ms: z.number(),
+        to_ms: z.number().nullable(),
+        executions: count,
+        share: ratio,
+      }),
+    ),
+    distribution: z.array(
+      z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count }),
+    ),
   })
   .openapi("Latency");
 export const patternsShape = z
   .object({
-    heatmap: z.array(z.object({ day_of_week: count, hour_of_day: count, executions: count, success_rate: ratio })),
+    heatmap: z.array(
+      z.object({ day_of_week: count, hour_of_day: count, executions: count, success_rate: ratio }),
+    ),
     peak_hours: z.array(z.object({ hour_of_day: count, executions: count })),
     peak_days: z.array(z.object({ day_of_week: count, executions: count })),
   })
@@ -35,11 +49,22 @@ export const runningShape = z
   .object({
     running: count,
     newest: z.array(
-      z.object({ id: z.string(), agent_id: z.string(), user_id: z.string(), started_at: z.string(), elapsed_ms: z.number() }),
+      z.object({
+        id: z.string(),
+        agent_id: z.string(),
+        user_id: z.string(),
+        started_at: z.string(),
+        elapsed_ms: z.number(),
+      }),
     ),
   })
   .openapi("RunningNow");
 
 export const executionShape = z
-  .object({ realtime: runningShape, throughput: throughputShape, latency: latencyShape, patterns: patternsShape })
+  .object({
+    realtime: runningShape,
+    throughput: throughputShape,
+    latency: latencyShape,
+    patterns: patternsShape,
+  })
   .openapi("ExecutionMetrics");

@@ -34,7 +34,11 @@ function fixed(ctx: Context, base: Base): Base & { from: number; to: number } {
   return { ...rest, ...rangeOf(base, ctx.now() * 1000) };
 }
 
-const throughputQuery = (base: Base): Query => ({ ...base, measures: ["executions"], granularity: "hour" });
+const throughputQuery = (base: Base): Query => ({
+  ...base,
+  measures: ["executions"],
+  granularity: "hour",
+});
 const latencyQuery = (base: Base): Query => ({ ...base, measures: LATENCY, sketches: true });
 const patternsQuery = (base: Base): Query => ({
   ...base,
@@ -48,7 +52,10 @@ const HOURLY_DAYS = 7;
 
 /** Executions over wall time: hours without any count too. */
 function throughputOf(answer: Answer, from: number, to: number, now: number) {
-  const series = answer.rows.map(({ bucket = "", values: each }) => ({ bucket, executions: Number(each.executions) }));
+  const series = answer.rows.map(({ bucket = "", values: each }) => ({
+    bucket,
+    executions: Number(each.executions),
+  }));
   const executions = Number(answer.totals.executions);
   const hours = Math.max(0, (Math.min(to, now) - from) / HOUR_US);
   const per = (unit: number) => (hours === 0 ? null : (executions * unit) / hours);
@@ -56,15 +63,31 @@ function throughputOf(answer: Answer, from: number, to: number, now: number) {
     (best, each) => (each.executions > (best?.executions ?? 0) ? each : best),
     null,
   );
-  const rates = { executions, hours, per_minute: per(1 / 60), per_hour: per(1), per_day: per(24), busiest_hour: busiest };
+  const rates = {
+    executions,
+    hours,
+    per_minute: per(1 / 60),
+    per_hour: per(1),
+    per_day: per(24),
+    busiest_hour: busiest,
+  };
   if (to - from <= HOURLY_DAYS * DAY_US) return { ...rates, granularity: "hour", series };
   const days = new Map<string, number>();
-  for (const hour of series) days.set(hour.bucket.slice(0, 10), (days.get(hour.bucket.slice(0, 10)) ?? 0) + hour.executions);
-  return { ...rates, granularity: "day", series: [...days].map(([bucket, sum]) => ({ bucket, executions: sum })) };
+  for (const hour of series)
+    days.set(hour.bucket.slice(0, 10), (days.get(hour.bucket.slice(0, 10)) ?? 0) + hour.executions);
+  return {
+    ...rates,
+    granularity: "day",
+    series: [...days].map(([bucket, sum]) => ({ bucket, executions: sum })),
+  };
 }
 
 function latencyOf({ totals, totalsSketch = [] }: Answer) {
-  return { totals, histogram: latencyClasses(totalsSketch), distribution: distributionOf(totalsSketch) };
+  return {
+    totals,
+    histogram: latencyClasses(totalsSketch),
+    distribution: distributionOf(totalsSketch),
+  };
 }
 
 const PEAKS = 3;
@@ -109,7 +132,14 @@ export function executionViews(router: Router): void {
         latency: latencyOf(latency),
         patterns: patternsOf(patterns),
       };
-      return { data, meta: metaTogether({ throughput: throughput.meta, latency: latency.meta, patterns: patterns.meta }) };
+      return {
+        data,
+        meta: metaTogether({
+          throughput: throughput.meta,
+          latency: latency.meta,
+          patterns: patterns.meta,
+        }),
+      };
     },
   });
   view(router, {
@@ -123,7 +153,9 @@ export function executionViews(router: Router): void {
     load: async (ctx, workspaceId, params) => {
       const now = ctx.now() * 1000;
       const base = fixed(ctx, rangedQuery(params, "24h"));
-      const [answer] = await together(ctx.db, [prepare(workspaceId, throughputQuery(base), now, params.explain)]);
+      const [answer] = await together(ctx.db, [
+        prepare(workspaceId, throughputQuery(base), now, params.explain),
+      ]);
       return { data: throughputOf(answer, base.from, base.to, now), meta: answer.meta };
     },
   });
@@ -137,7 +169,12 @@ export function executionViews(router: Router): void {
     data: schema.latencyShape,
     load: async (ctx, workspaceId, params) => {
       const [answer] = await together(ctx.db, [
-        prepare(workspaceId, latencyQuery(rangedQuery(params, "24h")), ctx.now() * 1000, params.explain),
+        prepare(
+          workspaceId,
+          latencyQuery(rangedQuery(params, "24h")),
+          ctx.now() * 1000,
+          params.explain,
+        ),
       ]);
       return { data: latencyOf(answer), meta: answer.meta };
     },
@@ -146,12 +183,18 @@ export function executionViews(router: Router): void {
     path: "/metrics/patterns",
     tag,
     summary: "Executions by hour and weekday",
-    description: "Starts by local hour (0-23) and ISO weekday (1 is Monday) of the zone (default 30d); cells without any are left out.",
+    description:
+      "Starts by local hour (0-23) and ISO weekday (1 is Monday) of the zone (default 30d); cells without any are left out.",
     query,
     data: schema.patternsShape,
     load: async (ctx, workspaceId, params) => {
       const [answer] = await together(ctx.db, [
-        prepare(workspaceId, patternsQuery(rangedQuery(params, "30d")), ctx.now() * 1000, params.explain),
+        prepare(
+          workspaceId,
+          patternsQuery(rangedQuery(params, "30d")),
+          ctx.now() * 1000,
+          params.explain,
+        ),
       ]);
       return { data: patternsOf(answer), meta: answer.meta };
     },

@@ -12,14 +12,22 @@ const FIRST = Date.UTC(2000, 0, 1) * 1000;
  * What runs now, and the last 60 whole minutes: the answer of `GET /metrics/realtime` and of the feed's `metrics` frame.
  * `per_minute` is the mean of the last 5 whole minutes.
  */
-export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number): Promise<{ data: Record<string, unknown>; meta: Meta }> {
+export async function realtimeMetrics(
+  db: Db,
+  workspaceId: string,
+  nowMs: number,
+): Promise<{ data: Record<string, unknown>; meta: Meta }> {
   const now = nowMs * 1000;
   const to = Math.floor(now / MINUTE_US) * MINUTE_US;
   const range = { from: to - MINUTES * MINUTE_US, to, timezone: "UTC" };
   const [minutes, recent, running] = await together(db, [
     prepare(workspaceId, { ...range, measures: [...MEASURES], granularity: "minute" }, now),
     prepare(workspaceId, { ...range, from: to - 5 * MINUTE_US, measures: [...MEASURES] }, now),
-    prepare(workspaceId, { measures: ["running"], from: FIRST, to: now + DAY_US, timezone: "UTC" }, now),
+    prepare(
+      workspaceId,
+      { measures: ["running"], from: FIRST, to: now + DAY_US, timezone: "UTC" },
+      now,
+    ),
   ]);
   const { executions, successes, failures, credits } = recent.totals;
   const rate = (value: unknown) => Number(value ?? 0) / 5;

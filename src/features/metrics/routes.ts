@@ -34,7 +34,14 @@ function rowOf({ bucket, group, other, values, comparison }: Row): Record<string
 }
 
 function rowsOf({ rows, totals, totalsComparison, meta }: Answer) {
-  return { data: { rows: rows.map(rowOf), totals, ...(totalsComparison ? { totals_comparison: totalsComparison } : {}) }, meta };
+  return {
+    data: {
+      rows: rows.map(rowOf),
+      totals,
+      ...(totalsComparison ? { totals_comparison: totalsComparison } : {}),
+    },
+    meta,
+  };
 }
 
 router.openapi(
@@ -47,12 +54,20 @@ router.openapi(
       "Rates and means come from merged sums; percentiles over rollups are within 1 % of the true value at their rank (see meta).",
     middleware,
     request: { query: schema.summaryParams },
-    responses: { 200: json("The summary.", schema.summaryAnswer), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("The summary.", schema.summaryAnswer),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const params = c.req.valid("query");
     return cachedAnswer(c, "summary", params, async (ctx, workspaceId) => {
-      const answer = await ask(ctx, workspaceId, { ...rangedQuery(params), measures: SUMMARY, compare: params.compare }, params.explain);
+      const answer = await ask(
+        ctx,
+        workspaceId,
+        { ...rangedQuery(params), measures: SUMMARY, compare: params.compare },
+        params.explain,
+      );
       return { data: summaryOf(answer), meta: answer.meta };
     });
   },
@@ -75,7 +90,14 @@ router.openapi(
     const params = c.req.valid("query");
     const { measures = ["executions"], granularity = "day", group_by, compare, limit } = params;
     return cachedAnswer(c, "series", params, async (ctx, workspaceId) =>
-      rowsOf(await ask(ctx, workspaceId, { ...rangedQuery(params), measures, granularity, group_by, compare, limit }, params.explain)),
+      rowsOf(
+        await ask(
+          ctx,
+          workspaceId,
+          { ...rangedQuery(params), measures, granularity, group_by, compare, limit },
+          params.explain,
+        ),
+      ),
     );
   },
 );
@@ -86,10 +108,14 @@ router.openapi(
     path: "/metrics/breakdown",
     tags,
     summary: "Measures by dimensions",
-    description: "The best groups, and one exact row `other` for all the rest, so that the rows add up to the total.",
+    description:
+      "The best groups, and one exact row `other` for all the rest, so that the rows add up to the total.",
     middleware,
     request: { query: schema.breakdownParams },
-    responses: { 200: json("One row for each group.", schema.rowsAnswer), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("One row for each group.", schema.rowsAnswer),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const params = c.req.valid("query");
@@ -98,7 +124,14 @@ router.openapi(
       ? [{ measure: params.order_by, direction }]
       : measures.slice(0, 1).map((measure) => ({ measure, direction }));
     return cachedAnswer(c, "breakdown", params, async (ctx, workspaceId) =>
-      rowsOf(await ask(ctx, workspaceId, { ...rangedQuery(params), measures, group_by, order_by, compare, limit }, params.explain)),
+      rowsOf(
+        await ask(
+          ctx,
+          workspaceId,
+          { ...rangedQuery(params), measures, group_by, order_by, compare, limit },
+          params.explain,
+        ),
+      ),
     );
   },
 );
@@ -111,7 +144,10 @@ router.openapi(
     summary: "A range against the one before",
     middleware,
     request: { query: schema.comparisonParams },
-    responses: { 200: json("Both values, the change and its direction.", schema.comparisonAnswer), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("Both values, the change and its direction.", schema.comparisonAnswer),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const params = c.req.valid("query");
@@ -121,8 +157,15 @@ router.openapi(
         totals,
         totalsComparison = {},
         meta,
-      } = await ask(ctx, workspaceId, { ...rangedQuery(params), measures, compare }, params.explain);
-      const previous = Object.fromEntries(Object.entries(totalsComparison).map(([name, compared]) => [name, compared.previous]));
+      } = await ask(
+        ctx,
+        workspaceId,
+        { ...rangedQuery(params), measures, compare },
+        params.explain,
+      );
+      const previous = Object.fromEntries(
+        Object.entries(totalsComparison).map(([name, compared]) => [name, compared.previous]),
+      );
       return { data: { current: totals, previous, changes: totalsComparison }, meta };
     });
   },
@@ -143,7 +186,10 @@ router.openapi(
     responses: {
       200: {
         description: "Rows and totals.",
-        content: { "application/json": { schema: schema.rowsAnswer }, "text/csv": { schema: z.string() } },
+        content: {
+          "application/json": { schema: schema.rowsAnswer },
+          "text/csv": { schema: z.string() },
+        },
       },
       ...problems("malformed", "too_large", "unsupported", "impossible"),
     },
@@ -153,9 +199,14 @@ router.openapi(
     const { explain } = c.req.valid("query");
     const question = { ...body, timezone };
     if (wantsCsv(c)) {
-      if (body.compare) throw impossible("compare", "not_applicable", "A CSV has no columns for a comparison.");
+      if (body.compare)
+        throw impossible("compare", "not_applicable", "A CSV has no columns for a comparison.");
       const names = columnsOfQuery(question).map(({ name }) => name);
-      return csvAnswer(c, names, tableOf(question, await ask(c.get("ctx"), c.get("workspaceId"), question)));
+      return csvAnswer(
+        c,
+        names,
+        tableOf(question, await ask(c.get("ctx"), c.get("workspaceId"), question)),
+      );
     }
     return cachedAnswer(c, "query", { ...body, timezone, explain }, async (ctx, workspaceId) =>
       rowsOf(await ask(ctx, workspaceId, { ...body, timezone }, explain)),
@@ -172,11 +223,17 @@ router.openapi(
     middleware,
     request: { query: z.strictObject(workspaceParam) },
     responses: {
-      200: json("Running now, the last 60 whole minutes, and the mean of the last 5.", schema.realtimeAnswer),
+      200: json(
+        "Running now, the last 60 whole minutes, and the mean of the last 5.",
+        schema.realtimeAnswer,
+      ),
       ...problems("malformed"),
     },
   }),
-  async (c) => cachedAnswer(c, "realtime", {}, (ctx, workspaceId) => realtimeMetrics(ctx.db, workspaceId, ctx.now())),
+  async (c) =>
+    cachedAnswer(c, "realtime", {}, (ctx, workspaceId) =>
+      realtimeMetrics(ctx.db, workspaceId, ctx.now()),
+    ),
 );
 
 const catalog = {
@@ -198,7 +255,10 @@ router.openapi(
     summary: "What can be asked",
     middleware,
     request: { query: z.strictObject(workspaceParam) },
-    responses: { 200: json("Measures, dimensions and granularities.", schema.catalogAnswer), ...problems("malformed") },
+    responses: {
+      200: json("Measures, dimensions and granularities.", schema.catalogAnswer),
+      ...problems("malformed"),
+    },
   }),
   (c) => c.json({ data: catalog }, 200),
 );

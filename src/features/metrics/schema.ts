@@ -61,10 +61,17 @@ export const queryBody = z
   .openapi("MetricsQuery");
 
 const row = z
-  .looseObject({ bucket: z.string().optional(), other: z.boolean().optional(), comparison: compared.optional() })
+  .looseObject({
+    bucket: z.string().optional(),
+    other: z.boolean().optional(),
+    comparison: compared.optional(),
+  })
   .openapi("MetricsRow");
 export const rowsAnswer = z
-  .object({ data: z.object({ rows: z.array(row), totals: values, totals_comparison: compared.optional() }), meta })
+  .object({
+    data: z.object({ rows: z.array(row), totals: values, totals_comparison: compared.optional() }),
+    meta,
+  })
   .openapi("MetricsRows");
 
 const count = z.int();
@@ -86,7 +93,12 @@ const summaryData = z.object({
   active_agents: count,
 });
 export const summaryAnswer = z
-  .object({ data: summaryData.extend({ comparison: z.object({ previous: summaryData, changes: compared }).optional() }), meta })
+  .object({
+    data: summaryData.extend({
+      comparison: z.object({ previous: summaryData, changes: compared }).optional(),
+    }),
+    meta,
+  })
   .openapi("Summary");
 export const comparisonAnswer = z
   .object({ data: z.object({ current: values, previous: values, changes: compared }), meta })
@@ -95,8 +107,21 @@ export const realtimeAnswer = z
   .object({
     data: z.object({
       running: count,
-      per_minute: z.object({ executions: z.number(), successes: z.number(), failures: z.number(), credits: z.string() }),
-      minutes: z.array(z.object({ bucket: z.string(), executions: count, successes: count, failures: count, credits: z.string() })),
+      per_minute: z.object({
+        executions: z.number(),
+        successes: z.number(),
+        failures: z.number(),
+        credits: z.string(),
+      }),
+      minutes: z.array(
+        z.object({
+          bucket: z.string(),
+          executions: count,
+          successes: count,
+          failures: count,
+          credits: z.string(),
+        }),
+      ),
     }),
     meta,
   })

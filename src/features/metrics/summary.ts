@@ -4,7 +4,16 @@ import type { Answer } from "../../analytics/query.ts";
 
 /** The measures of a summary, in the order of its answer. */
 export const SUMMARY: MeasureName[] = [
-  ...(["executions", "successes", "failures", "timeouts", "cancellations", "running", "success_rate", "failure_rate"] as const),
+  ...([
+    "executions",
+    "successes",
+    "failures",
+    "timeouts",
+    "cancellations",
+    "running",
+    "success_rate",
+    "failure_rate",
+  ] as const),
   ...([
     "duration_avg",
     "duration_min",
@@ -19,13 +28,19 @@ export const SUMMARY: MeasureName[] = [
 ];
 
 function nested(values: Values): Record<string, unknown> {
-  const flat = SUMMARY.filter((name) => !name.startsWith("duration_")).map((name) => [name, values[name] ?? null] as const);
+  const flat = SUMMARY.filter((name) => !name.startsWith("duration_")).map(
+    (name) => [name, values[name] ?? null] as const,
+  );
   const durations = SUMMARY.filter((name) => name.startsWith("duration_")).map((name) => [
     name.slice("duration_".length),
     values[name] ?? null,
   ]);
   const [before, after] = [flat.slice(0, 8), flat.slice(8)];
-  return { ...Object.fromEntries(before), duration_ms: Object.fromEntries(durations), ...Object.fromEntries(after) };
+  return {
+    ...Object.fromEntries(before),
+    duration_ms: Object.fromEntries(durations),
+    ...Object.fromEntries(after),
+  };
 }
 
 /** The totals of an answer over SUMMARY in the shape of `GET /metrics/summary`. */
@@ -33,5 +48,8 @@ export function summaryOf({ totals, totalsComparison }: Answer): Record<string, 
   if (!totalsComparison) return nested(totals);
   const entries = Object.entries(totalsComparison);
   const previous = Object.fromEntries(entries.map(([name, compared]) => [name, compared.previous]));
-  return { ...nested(totals), comparison: { previous: nested(previous), changes: totalsComparison } };
+  return {
+    ...nested(totals),
+    comparison: { previous: nested(previous), changes: totalsComparison },
+  };
 }

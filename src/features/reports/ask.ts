@@ -16,7 +16,8 @@ const WORDS = ["from", "to", "workspace", "report"];
 export function placeholdersOf(text: string, path: string): MeasureName[] {
   const names = [...text.matchAll(PLACEHOLDER)].map((match) => match[1] ?? "");
   const unknown = names.find((name) => !isMeasure(name) && !WORDS.includes(name));
-  if (unknown !== undefined) throw impossible(path, "unknown_placeholder", `There is nothing to put in for {{${unknown}}}.`);
+  if (unknown !== undefined)
+    throw impossible(path, "unknown_placeholder", `There is nothing to put in for {{${unknown}}}.`);
   return [...new Set(names.filter(isMeasure))];
 }
 
@@ -33,7 +34,11 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
     case "metrics":
       return { measures: section.measures, compare: "previous_period" };
     case "table":
-      return { measures: section.measures, group_by: section.group_by, limit: section.limit ?? TABLE_ROWS };
+      return {
+        measures: section.measures,
+        group_by: section.group_by,
+        limit: section.limit ?? TABLE_ROWS,
+      };
     case "leaderboard":
       return {
         measures: [...new Set<MeasureName>([section.measure, "executions"])],
@@ -44,7 +49,8 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
     case "chart": {
       const { measure, chart, group_by } = section;
       if (chart === "heatmap") return { measures: [measure], ...BY_HOUR_OF_WEEK };
-      if (chart === "bar") return { measures: [measure], group_by: [group_by ?? "agent"], limit: BARS };
+      if (chart === "bar")
+        return { measures: [measure], group_by: [group_by ?? "agent"], limit: BARS };
       return {
         measures: [measure],
         granularity: section.granularity ?? "day",
@@ -55,15 +61,35 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
 }
 
 /** @throws AppError impossible, with the path, for a section that cannot be asked */
-export function checkSections(sections: readonly Section[], filtered: boolean, check: (query: Omit<Query, "timezone">) => void): void {
+export function checkSections(
+  sections: readonly Section[],
+  filtered: boolean,
+  check: (query: Omit<Query, "timezone">) => void,
+): void {
   for (const [place, section] of sections.entries()) {
     if ((section.type === "retention" || section.type === "funnel") && filtered)
-      throw impossible(`sections.${place}`, "not_applicable", `The filters of a report do not apply to a ${section.type}.`);
+      throw impossible(
+        `sections.${place}`,
+        "not_applicable",
+        `The filters of a report do not apply to a ${section.type}.`,
+      );
     if (section.type === "text") placeholdersOf(section.text, `sections.${place}.text`);
-    if (section.type === "chart" && section.granularity !== undefined && (section.chart === "bar" || section.chart === "heatmap"))
-      throw impossible(`sections.${place}.granularity`, "not_applicable", `A ${section.chart} has no granularity.`);
+    if (
+      section.type === "chart" &&
+      section.granularity !== undefined &&
+      (section.chart === "bar" || section.chart === "heatmap")
+    )
+      throw impossible(
+        `sections.${place}.granularity`,
+        "not_applicable",
+        `A ${section.chart} has no granularity.`,
+      );
     if (section.type === "chart" && section.chart === "heatmap" && section.group_by !== undefined)
-      throw impossible(`sections.${place}.group_by`, "not_applicable", "A heatmap is grouped by hour and day of the week.");
+      throw impossible(
+        `sections.${place}.group_by`,
+        "not_applicable",
+        "A heatmap is grouped by hour and day of the week.",
+      );
     const ask = askOf(section);
     if (ask) check(ask);
   }

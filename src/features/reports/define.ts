@@ -16,16 +16,28 @@ import { getTemplate } from "./own-templates.ts";
 import type { Stored } from "./queries.ts";
 import type { Definition, Recipient, ReportInput, RunRequest, Section } from "./schema.ts";
 
-async function sectionsOf(ctx: Context, workspaceId: string, { sections, template_id }: ReportInput): Promise<Section[]> {
-  if (sections && template_id !== undefined) throw impossible("template_id", "sections_twice", "Give sections or a template, not both.");
+async function sectionsOf(
+  ctx: Context,
+  workspaceId: string,
+  { sections, template_id }: ReportInput,
+): Promise<Section[]> {
+  if (sections && template_id !== undefined)
+    throw impossible("template_id", "sections_twice", "Give sections or a template, not both.");
   if (sections) return sections;
-  if (template_id === undefined) throw impossible("sections", "sections_missing", "Give sections or a template.");
+  if (template_id === undefined)
+    throw impossible("sections", "sections_missing", "Give sections or a template.");
   return (await getTemplate(ctx, workspaceId, template_id)).sections;
 }
 
 /** The range that a definition means at a moment. @throws AppError impossible for one that is none */
 export function rangeAt(
-  { range, timeframe, from, to, timezone }: Omit<Definition, "sections" | "format" | "filters" | "recipients">,
+  {
+    range,
+    timeframe,
+    from,
+    to,
+    timezone,
+  }: Omit<Definition, "sections" | "format" | "filters" | "recipients">,
   now: EpochUs,
 ): TimeRange {
   if (range === undefined) return rangeOf({ timeframe, from, to }, now);
@@ -37,25 +49,58 @@ export function rangeAt(
 /** @throws AppError impossible for an address that does not fit its method */
 function checkRecipient(config: Config, to: Recipient, path: string): void {
   if (!config.PUBLIC_URL)
-    throw impossible(path, "public_url_missing", "PUBLIC_URL is not configured: a message could not say where the file is.");
-  if (!canDerive(config)) throw impossible(path, "links_not_configured", "LINK_SECRET_KEY is not configured: links could not be signed.");
+    throw impossible(
+      path,
+      "public_url_missing",
+      "PUBLIC_URL is not configured: a message could not say where the file is.",
+    );
+  if (!canDerive(config))
+    throw impossible(
+      path,
+      "links_not_configured",
+      "LINK_SECRET_KEY is not configured: links could not be signed.",
+    );
   if (to.method === "email") {
-    if (!canMail(config)) throw impossible(`${path}.method`, "mail_not_configured", "No mail provider is configured.");
+    if (!canMail(config))
+      throw impossible(`${path}.method`, "mail_not_configured", "No mail provider is configured.");
     return;
   }
   const { hostname } = outgoingUrl(to.url, `${path}.url`);
   if (to.method === "slack" && hostname !== "hooks.slack.com")
-    throw impossible(`${path}.url`, "url_refused", "Slack's incoming webhooks are at https://hooks.slack.com/.");
+    throw impossible(
+      `${path}.url`,
+      "url_refused",
+      "Slack's incoming webhooks are at https://hooks.slack.com/.",
+    );
 }
 
 /**
  * A report as it is stored: every name in it can be asked.
  * @throws AppError impossible, with the path; not_found for a template that is none
  */
-export async function definitionOf(ctx: Context, workspaceId: string, input: ReportInput): Promise<Definition> {
+export async function definitionOf(
+  ctx: Context,
+  workspaceId: string,
+  input: ReportInput,
+): Promise<Definition> {
   const now = ctx.now() * 1000;
-  const { name: _, description: __, template_id: ___, sections: ____, timezone = "UTC", filters = [], recipients = [], ...rest } = input;
-  const of: Definition = { ...rest, timezone: zoneOf(timezone), filters, recipients, sections: await sectionsOf(ctx, workspaceId, input) };
+  const {
+    name: _,
+    description: __,
+    template_id: ___,
+    sections: ____,
+    timezone = "UTC",
+    filters = [],
+    recipients = [],
+    ...rest
+  } = input;
+  const of: Definition = {
+    ...rest,
+    timezone: zoneOf(timezone),
+    filters,
+    recipients,
+    sections: await sectionsOf(ctx, workspaceId, input),
+  };
   recipients.forEach((to, place) => {
     checkRecipient(ctx.config, to, `recipients.${place}`);
   });
@@ -66,7 +111,12 @@ export async function definitionOf(ctx: Context, workspaceId: string, input: Rep
       sql: sql`select f.id from funnels f where ${inWorkspace(workspaceId, "f")} and f.id = ${section.funnel_id}`,
       row: z.unknown(),
     });
-    if (known.length === 0) throw impossible(`sections.${place}.funnel_id`, "unknown_funnel", "There is no such funnel in this workspace.");
+    if (known.length === 0)
+      throw impossible(
+        `sections.${place}.funnel_id`,
+        "unknown_funnel",
+        "There is no such funnel in this workspace.",
+      );
   }
   return of;
 }
@@ -77,14 +127,21 @@ export function checkAll(
   { sections, timezone, filters }: Pick<Definition, "sections" | "timezone" | "filters">,
   range: TimeRange,
 ): void {
-  const check = (query: Omit<Query, "timezone">) => void resolve(workspaceId, { ...query, ...range, timezone, filters }, range.to);
+  const check = (query: Omit<Query, "timezone">) =>
+    void resolve(workspaceId, { ...query, ...range, timezone, filters }, range.to);
   sections.forEach((section, place) => {
     try {
-      if (section.type === "retention") wholeBuckets(range, section.granularity ?? "week", timezone);
+      if (section.type === "retention")
+        wholeBuckets(range, section.granularity ?? "week", timezone);
       checkSections([section], filters.length > 0, check);
     } catch (error) {
-      if (!(error instanceof AppError) || error.errors.some((each) => each.path.startsWith("filters"))) throw error;
-      const under = (path: string) => [`sections.${place}`, path.replace(/^sections\.0\.?/, "")].filter(Boolean).join(".");
+      if (
+        !(error instanceof AppError) ||
+        error.errors.some((each) => each.path.startsWith("filters"))
+      )
+        throw error;
+      const under = (path: string) =>
+        [`sections.${place}`, path.replace(/^sections\.0\.?/, "")].filter(Boolean).join(".");
       throw new AppError(error.kind, error.code, error.message, {
         errors: error.errors.map((each) => ({ ...each, path: under(each.path) })),
       });

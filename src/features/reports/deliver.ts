@@ -15,7 +15,9 @@ import { createShare } from "./shares.ts";
 /** How long the link in a message leads to the file. */
 const LINK_DAYS = 30;
 
-const COLUMNS = sql.raw("e.id, e.run_id, e.recipient, e.status, e.attempts, e.answer, e.created_at, e.attempted_at, e.delivered_at");
+const COLUMNS = sql.raw(
+  "e.id, e.run_id, e.recipient, e.status, e.attempts, e.answer, e.created_at, e.attempted_at, e.delivered_at",
+);
 /** A workspace's own secret for the signatures of its webhooks (Standard Webhooks): derived, not stored. */
 export async function webhookSecret(config: Config, workspaceId: string): Promise<string> {
   const key = await derivedKey(config, `webhooks:${workspaceId}`);
@@ -64,12 +66,19 @@ interface Letter {
   url: string;
 }
 
-const line = ({ run, url }: Letter) => `${run.request.name}, ${run.request.from} to ${run.request.to} (${run.request.timezone}): ${url}`;
+const line = ({ run, url }: Letter) =>
+  `${run.request.name}, ${run.request.from} to ${run.request.to} (${run.request.timezone}): ${url}`;
 
 async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> {
   const { run, workspaceId, id, url } = letter;
-  if (to.method === "email") return mailerOf(ctx.config)({ id, to: to.to, subject: run.request.name, text: line(letter) });
-  if (to.method === "slack") return post(to.url, { "content-type": "application/json" }, JSON.stringify({ text: line(letter) }));
+  if (to.method === "email")
+    return mailerOf(ctx.config)({ id, to: to.to, subject: run.request.name, text: line(letter) });
+  if (to.method === "slack")
+    return post(
+      to.url,
+      { "content-type": "application/json" },
+      JSON.stringify({ text: line(letter) }),
+    );
   const { request, report_id, as_of, file } = run;
   const data = {
     run_id: run.id,
@@ -85,7 +94,11 @@ async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> 
   const at = new Date(ctx.now());
   const body = JSON.stringify({ type: "report.completed", timestamp: at.toISOString(), data });
   const signature = new Webhook(await webhookSecret(ctx.config, workspaceId)).sign(id, at, body);
-  const headers = { "webhook-id": id, "webhook-timestamp": String(Math.floor(at.getTime() / 1000)), "webhook-signature": signature };
+  const headers = {
+    "webhook-id": id,
+    "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
+    "webhook-signature": signature,
+  };
   return post(to.url, { "content-type": "application/json", ...headers }, body);
 }
 
@@ -94,7 +107,12 @@ async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> 
  * @param again also one that has failed
  * @throws when another attempt may do better; what a server refuses for good (4xx but 408, 425 and 429) fails at once
  */
-export async function deliver(ctx: Context, workspaceId: string, id: string, again = false): Promise<void> {
+export async function deliver(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  again = false,
+): Promise<void> {
   const [found] = await ctx.db.query({
     sql: sql`update report_deliveries e set attempts = e.attempts + 1, attempted_at = now(), status = 'sending'
       where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (e.status = 'sending' and e.attempted_at < now() - interval '2 minutes')
@@ -110,7 +128,8 @@ export async function deliver(ctx: Context, workspaceId: string, id: string, aga
     });
   try {
     const run = await getRun(ctx, workspaceId, found.run_id);
-    if (run.status !== "done") throw new AppError("unavailable", "run_not_done", `The run is ${run.status}.`);
+    if (run.status !== "done")
+      throw new AppError("unavailable", "run_not_done", `The run is ${run.status}.`);
     // The same link in every attempt: of a message that arrives twice, either may be kept.
     const key = await derivedKey(ctx.config, `delivery:${workspaceId}:${id}`);
     const token = key.toBase64({ alphabet: "base64url", omitPadding: true });
@@ -123,7 +142,8 @@ export async function deliver(ctx: Context, workspaceId: string, id: string, aga
     });
     const answer = `${status} ${body}`.trim();
     if (status >= 200 && status < 300) return void (await note("delivered", answer));
-    if (status >= 300 && status < 500 && ![408, 425, 429].includes(status)) return void (await note("failed", answer));
+    if (status >= 300 && status < 500 && ![408, 425, 429].includes(status))
+      return void (await note("failed", answer));
     throw new AppError("unavailable", "delivery_refused", answer);
   } catch (error) {
     if (!(error instanceof AppError)) {

@@ -40,8 +40,19 @@ async function retentionOf(
     max_offset: String(MAX_OFFSET),
     workspace_id: workspaceId,
   };
-  const data: FilledData = { kind: "matrix", granularity, mode, cohorts: matrixOf(counts, buckets, mode, nowUs, MAX_OFFSET) };
-  return { type, title, query: { path: `/api/v1/users/retention?${new URLSearchParams(asked)}` }, meta: counts.meta, data };
+  const data: FilledData = {
+    kind: "matrix",
+    granularity,
+    mode,
+    cohorts: matrixOf(counts, buckets, mode, nowUs, MAX_OFFSET),
+  };
+  return {
+    type,
+    title,
+    query: { path: `/api/v1/users/retention?${new URLSearchParams(asked)}` },
+    meta: counts.meta,
+    data,
+  };
 }
 
 type Funnel = Extract<Section, { type: "funnel" }>;
@@ -59,12 +70,18 @@ async function funnelOf(
     sql: sql`select f.definition from funnels f where ${inWorkspace(workspaceId, "f")} and f.id = ${funnel_id}`,
     row: stored,
   });
-  if (!found) throw impossible("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
+  if (!found)
+    throw impossible("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
   const { travellers, meta } = await travel(db, workspaceId, found.definition, range, timezone);
   const names = found.definition.steps.map((step) => step.name);
   const query = {
     path: "/api/v1/funnels/analyze",
-    body: { definition: found.definition, from: formatInstant(range.from), to: formatInstant(range.to), timezone },
+    body: {
+      definition: found.definition,
+      from: formatInstant(range.from),
+      to: formatInstant(range.to),
+      timezone,
+    },
   };
   return { type, title, query, meta, data: { kind: "funnel", steps: stepsOf(names, travellers) } };
 }
@@ -83,7 +100,12 @@ export async function fillSections(
   onSection: (place: number, section: Section) => Promise<void>,
 ): Promise<Filled[]> {
   const { timezone, filters } = request;
-  const words = { from: request.from, to: request.to, workspace: workspaceId, report: request.name };
+  const words = {
+    from: request.from,
+    to: request.to,
+    workspace: workspaceId,
+    report: request.name,
+  };
   const filled: Filled[] = [];
   for (const [place, section] of request.sections.entries()) {
     await onSection(place, section);
@@ -96,9 +118,19 @@ export async function fillSections(
       continue;
     }
     const ask = askOf(section);
-    const [answer] = ask ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone, filters }, range.to)]) : [];
+    const [answer] = ask
+      ? await together(db, [
+          prepare(workspaceId, { ...ask, ...range, timezone, filters }, range.to),
+        ])
+      : [];
     const query = ask
-      ? { ...ask, from: formatInstant(range.from), to: formatInstant(range.to), timezone, ...(filters.length > 0 ? { filters } : {}) }
+      ? {
+          ...ask,
+          from: formatInstant(range.from),
+          to: formatInstant(range.to),
+          timezone,
+          ...(filters.length > 0 ? { filters } : {}),
+        }
       : null;
     filled.push({
       type: section.type,

@@ -23,7 +23,10 @@ export type FilledData =
   | { kind: "funnel"; steps: StepResult[] }
   | { kind: "matrix"; granularity: string; mode: Mode; cohorts: Cohort[] }
   | { kind: "text"; paragraphs: string[] }
-  | { kind: "tiles"; tiles: { measure: MeasureName; value: unknown; comparison: Compared | null }[] }
+  | {
+      kind: "tiles";
+      tiles: { measure: MeasureName; value: unknown; comparison: Compared | null }[];
+    }
   | {
       kind: "series";
       chart: "line" | "area";
@@ -31,8 +34,16 @@ export type FilledData =
       buckets: string[];
       series: { name: string | null; values: (number | null)[] }[];
     }
-  | { kind: "bars"; measure: MeasureName; bars: { name: string | null; other: boolean; value: unknown }[] }
-  | { kind: "heatmap"; measure: MeasureName; cells: { day_of_week: number; hour_of_day: number; value: unknown }[] }
+  | {
+      kind: "bars";
+      measure: MeasureName;
+      bars: { name: string | null; other: boolean; value: unknown }[];
+    }
+  | {
+      kind: "heatmap";
+      measure: MeasureName;
+      cells: { day_of_week: number; hour_of_day: number; value: unknown }[];
+    }
   | { kind: "table"; columns: string[]; rows: Record<string, unknown>[]; totals: Values };
 
 const numberOf = (value: unknown) => (value === null || value === undefined ? null : Number(value));
@@ -43,7 +54,9 @@ function seriesOf(section: Extract<Section, { type: "chart" }>, rows: readonly R
   const names = new Map<string, { name: string | null; values: (number | null)[] }>();
   for (const { bucket, group, other, values } of rows) {
     if (other) continue;
-    const name = section.group_by ? ((group?.[section.group_by] as string | null) ?? null) : section.measure;
+    const name = section.group_by
+      ? ((group?.[section.group_by] as string | null) ?? null)
+      : section.measure;
     const series = names.get(JSON.stringify(name)) ?? { name, values: buckets.map(() => null) };
     series.values[places.get(bucket ?? "") ?? 0] = numberOf(values[section.measure]);
     names.set(JSON.stringify(name), series);
@@ -56,7 +69,11 @@ function seriesOf(section: Extract<Section, { type: "chart" }>, rows: readonly R
 export type Asked = Exclude<Section, { type: "retention" | "funnel" }>;
 
 /** What the answer to a section's question says. @param words what stands for the names in a text that are no measures */
-export function dataOf(section: Asked, answer: Answer | undefined, words: Record<string, string>): FilledData {
+export function dataOf(
+  section: Asked,
+  answer: Answer | undefined,
+  words: Record<string, string>,
+): FilledData {
   const { rows = [], totals = {}, totalsComparison = {} } = answer ?? {};
   switch (section.type) {
     case "text": {
@@ -75,16 +92,27 @@ export function dataOf(section: Asked, answer: Answer | undefined, words: Record
         })),
       };
     case "table":
-      return { kind: "table", columns: [...section.group_by, ...section.measures], rows: rows.map(rowOf), totals };
+      return {
+        kind: "table",
+        columns: [...section.group_by, ...section.measures],
+        rows: rows.map(rowOf),
+        totals,
+      };
     case "leaderboard": {
-      const ranked = rows.filter((row) => !row.other).map((row, index) => ({ rank: index + 1, ...rowOf(row) }));
+      const ranked = rows
+        .filter((row) => !row.other)
+        .map((row, index) => ({ rank: index + 1, ...rowOf(row) }));
       const measures = [...new Set<string>([section.measure, "executions"])];
       return { kind: "table", columns: ["rank", section.by, ...measures], rows: ranked, totals };
     }
     case "chart": {
       const { measure, chart, group_by = "agent" } = section;
       if (chart === "heatmap") {
-        return { kind: "heatmap", measure, cells: cellsOf(rows, (values) => ({ value: values[measure] ?? null })) };
+        return {
+          kind: "heatmap",
+          measure,
+          cells: cellsOf(rows, (values) => ({ value: values[measure] ?? null })),
+        };
       }
       if (chart !== "bar") return seriesOf(section, rows);
       const bars = rows.map(({ group, other, values }) => ({
@@ -97,4 +125,8 @@ export function dataOf(section: Asked, answer: Answer | undefined, words: Record
   }
 }
 
-const rowOf = ({ group, other, values }: Row): Record<string, unknown> => ({ ...group, ...(other ? { other: true } : {}), ...values });
+const rowOf = ({ group, other, values }: Row): Record<string, unknown> => ({
+  ...group,
+  ...(other ? { other: true } : {}),
+  ...values,
+});

@@ -4,8 +4,15 @@ import type { Filled } from "./filled.ts";
 import { type Scene, type Shape, sceneOf } from "./scene.ts";
 import { changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "./words.ts";
 
-const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-export const escaped = (text: unknown) => String(text).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
+const ESCAPES: Record<string, string> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+export const escaped = (text: unknown) =>
+  String(text).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
 
 const STYLE = `
 body { font: 14px/1.5 system-ui, sans-serif; color: #222; max-width: 820px; margin: 2rem auto; padding: 0 1rem; }
@@ -27,7 +34,8 @@ function shapeOf(shape: Shape): string {
       return `<line x1="${rounded(shape.x1)}" y1="${rounded(shape.y1)}" x2="${rounded(shape.x2)}" y2="${rounded(shape.y2)}" stroke="${shape.color}" stroke-width="${shape.width}"/>`;
     case "path": {
       const points = shape.points.map(([x, y]) => `${rounded(x)},${rounded(y)}`).join(" ");
-      if (shape.fill) return `<polygon points="${points}" fill="${shape.fill}" fill-opacity="0.2"/>`;
+      if (shape.fill)
+        return `<polygon points="${points}" fill="${shape.fill}" fill-opacity="0.2"/>`;
       return `<polyline points="${points}" fill="none" stroke="${shape.color}" stroke-width="${shape.width}"/>`;
     }
     case "rect":
@@ -47,9 +55,14 @@ const cellOf = (column: string, row: Record<string, unknown>) => {
 
 function tableOf({ columns, rows, totals }: Extract<Filled["data"], { kind: "table" }>): string {
   const kind = (column: string) => (isMeasure(column) || column === "rank" ? ' class="n"' : "");
-  const head = columns.map((column) => `<th scope="col"${kind(column)}>${escaped(labelOf(column))}</th>`).join("");
+  const head = columns
+    .map((column) => `<th scope="col"${kind(column)}>${escaped(labelOf(column))}</th>`)
+    .join("");
   const body = rows
-    .map((row) => `<tr>${columns.map((column) => `<td${kind(column)}>${escaped(cellOf(column, row))}</td>`).join("")}</tr>`)
+    .map(
+      (row) =>
+        `<tr>${columns.map((column) => `<td${kind(column)}>${escaped(cellOf(column, row))}</td>`).join("")}</tr>`,
+    )
     .join("");
   const foot = columns
     .map(
@@ -63,12 +76,16 @@ function tableOf({ columns, rows, totals }: Extract<Filled["data"], { kind: "tab
 /** A cell that may still grow is a dash, not a low number. */
 function matrixOf({ cohorts, granularity }: Extract<Filled["data"], { kind: "matrix" }>): string {
   const offsets = Math.max(0, ...cohorts.map(({ cells }) => cells.length));
-  const head = Array.from({ length: offsets }, (_, offset) => `<th scope="col" class="n">${offset}</th>`).join("");
+  const head = Array.from(
+    { length: offsets },
+    (_, offset) => `<th scope="col" class="n">${offset}</th>`,
+  ).join("");
   const rate = (value: number | null) => (value === null ? "–" : `${(value * 100).toFixed(1)} %`);
   const body = cohorts.map(({ cohort, size, cells }) => {
     const rates = Array.from(
       { length: offsets },
-      (_, offset) => `<td class="n">${cells[offset] ? escaped(rate(cells[offset]?.rate ?? null)) : ""}</td>`,
+      (_, offset) =>
+        `<td class="n">${cells[offset] ? escaped(rate(cells[offset]?.rate ?? null)) : ""}</td>`,
     ).join("");
     return `<tr><th scope="row">${escaped(cohort.slice(0, 10))}</th><td class="n">${size}</td>${rates}</tr>`;
   });
@@ -77,18 +94,24 @@ function matrixOf({ cohorts, granularity }: Extract<Filled["data"], { kind: "mat
 
 function funnelOf({ steps }: Extract<Filled["data"], { kind: "funnel" }>): string {
   const cells = (row: readonly string[], tag: string) =>
-    row.map((cell, index) => `<${tag}${index === 0 ? "" : ' class="n"'}>${escaped(cell)}</${tag}>`).join("");
+    row
+      .map((cell, index) => `<${tag}${index === 0 ? "" : ' class="n"'}>${escaped(cell)}</${tag}>`)
+      .join("");
   const body = funnelRows(steps).map((row) => `<tr>${cells(row, "td")}</tr>`);
   return `<table><thead><tr>${cells(FUNNEL_COLUMNS, "th")}</tr></thead><tbody>${body.join("")}</tbody></table>`;
 }
 
 function dataOf({ data, title }: Filled): string {
-  if (data.kind === "text") return data.paragraphs.map((paragraph) => `<p>${escaped(paragraph)}</p>`).join("");
+  if (data.kind === "text")
+    return data.paragraphs.map((paragraph) => `<p>${escaped(paragraph)}</p>`).join("");
   if (data.kind === "table") return tableOf(data);
   if (data.kind === "matrix") return matrixOf(data);
   if (data.kind === "tiles") {
     const tiles = data.tiles.map(({ measure, value, comparison }) => {
-      const direction = comparison?.direction === "up" || comparison?.direction === "down" ? ` class="${comparison.direction}"` : "";
+      const direction =
+        comparison?.direction === "up" || comparison?.direction === "down"
+          ? ` class="${comparison.direction}"`
+          : "";
       const change = comparison
         ? `<span>before: ${escaped(written(measure, comparison.previous))} <i${direction}>${escaped(changed(comparison.change_ratio))}</i></span>`
         : "";
@@ -97,9 +120,12 @@ function dataOf({ data, title }: Filled): string {
     return `<div class="tiles">${tiles.join("")}</div>`;
   }
   const scene = sceneOf(data);
-  if (data.kind === "funnel") return `${scene ? `<figure>${svgOf(scene, title ?? "Funnel")}</figure>` : ""}${funnelOf(data)}`;
+  if (data.kind === "funnel")
+    return `${scene ? `<figure>${svgOf(scene, title ?? "Funnel")}</figure>` : ""}${funnelOf(data)}`;
   const about = `${title ?? ""}: ${labelOf(data.measure)}`;
-  return scene ? `<figure>${svgOf(scene, about)}<figcaption class="about">${escaped(labelOf(data.measure))}</figcaption></figure>` : "";
+  return scene
+    ? `<figure>${svgOf(scene, about)}<figcaption class="about">${escaped(labelOf(data.measure))}</figcaption></figure>`
+    : "";
 }
 
 function checkOf({ query, meta }: Filled): string {
@@ -119,7 +145,8 @@ export function htmlOf(document: Document): string {
   const { report, from, to, timezone, as_of, sections } = document;
   const about = `${escaped(from)} to ${escaped(to)} (${escaped(timezone)}), as of ${escaped(as_of)}`;
   const body = sections.map(
-    (section) => `<section>${section.title ? `<h2>${escaped(section.title)}</h2>` : ""}${dataOf(section)}${checkOf(section)}</section>`,
+    (section) =>
+      `<section>${section.title ? `<h2>${escaped(section.title)}</h2>` : ""}${dataOf(section)}${checkOf(section)}</section>`,
   );
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(report.name)}</title>

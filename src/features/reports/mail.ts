@@ -16,7 +16,10 @@ export type Mailer = (mail: Mail) => Promise<Sent>;
 const json = { "content-type": "application/json", accept: "application/json" };
 
 /** Providers by name: each turns a mail into a request of its HTTP API. */
-const PROVIDERS: Record<NonNullable<Config["MAIL_PROVIDER"]>, (key: string, from: string) => Mailer> = {
+const PROVIDERS: Record<
+  NonNullable<Config["MAIL_PROVIDER"]>,
+  (key: string, from: string) => Mailer
+> = {
   resend:
     (key, from) =>
     ({ id, ...mail }) =>
@@ -29,11 +32,17 @@ const PROVIDERS: Record<NonNullable<Config["MAIL_PROVIDER"]>, (key: string, from
     post(
       "https://api.postmarkapp.com/email",
       { ...json, "x-postmark-server-token": key },
-      JSON.stringify({ From: from, To: mail.to.join(","), Subject: mail.subject, TextBody: mail.text }),
+      JSON.stringify({
+        From: from,
+        To: mail.to.join(","),
+        Subject: mail.subject,
+        TextBody: mail.text,
+      }),
     ),
 };
 
-export const canMail = ({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config) => Boolean(MAIL_PROVIDER && MAIL_API_KEY && MAIL_FROM);
+export const canMail = ({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config) =>
+  Boolean(MAIL_PROVIDER && MAIL_API_KEY && MAIL_FROM);
 
 /** @throws AppError impossible when no provider is configured */
 export function mailerOf({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config): Mailer {

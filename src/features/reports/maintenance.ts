@@ -8,9 +8,11 @@ import { jobs } from "./queries.ts";
 /** Sends the messages of runs and deliveries that nobody works on again. */
 export async function continueReports(ctx: Context): Promise<number> {
   const lost = await lostJobs(jobs(ctx));
-  for (const { workspace_id, id } of lost) await enqueue(ctx, { type: "report.run", workspaceId: workspace_id, id });
+  for (const { workspace_id, id } of lost)
+    await enqueue(ctx, { type: "report.run", workspaceId: workspace_id, id });
   const waiting = await lostDeliveries(ctx);
-  for (const { workspace_id, id } of waiting) await enqueue(ctx, { type: "report.deliver", workspaceId: workspace_id, id });
+  for (const { workspace_id, id } of waiting)
+    await enqueue(ctx, { type: "report.deliver", workspaceId: workspace_id, id });
   return lost.length + waiting.length;
 }
 

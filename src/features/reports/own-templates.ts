@@ -7,7 +7,12 @@ import { section, type Template, type templateInput } from "./schema.ts";
 import { SYSTEM_TEMPLATES } from "./templates.ts";
 
 const COLUMNS = sql.raw("e.id, e.name, e.description, e.sections");
-const row = z.object({ id: z.string(), name: z.string(), description: z.string(), sections: z.array(section) });
+const row = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  sections: z.array(section),
+});
 const own = (found: z.output<typeof row>): Template => ({ ...found, system: false });
 
 /** Those of every workspace, then the workspace's own, the newest first. */
@@ -20,7 +25,11 @@ export async function listTemplates(ctx: Context, workspaceId: string): Promise<
 }
 
 /** @throws AppError not_found, also for a template of another workspace */
-export async function getTemplate(ctx: Context, workspaceId: string, id: string): Promise<Template> {
+export async function getTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<Template> {
   const system = SYSTEM_TEMPLATES.find((each) => each.id === id);
   if (system) return system;
   const [found] = await ctx.db.query({

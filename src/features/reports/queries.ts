@@ -1,7 +1,16 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { type Claimed, cancelJob, changeJob, claimJob, finishJob, type JobId, type Jobs, lease } from "../../db/jobs.ts";
+import {
+  type Claimed,
+  cancelJob,
+  changeJob,
+  claimJob,
+  finishJob,
+  type JobId,
+  type Jobs,
+  lease,
+} from "../../db/jobs.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
@@ -19,7 +28,9 @@ import {
 
 export const jobs = ({ db }: Context): Jobs => ({ db, table: "report_runs" });
 
-const REPORT = sql.raw("e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by");
+const REPORT = sql.raw(
+  "e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by",
+);
 const reportRow = z.object({
   id: z.string(),
   name: z.string(),
@@ -31,15 +42,35 @@ const reportRow = z.object({
 });
 export type Stored = z.output<typeof reportRow>;
 
-export function shown({ definition: { from, to, timeframe, range, ...rest }, ...report }: Stored): Report {
+export function shown({
+  definition: { from, to, timeframe, range, ...rest },
+  ...report
+}: Stored): Report {
   const at = (us: number | undefined) => (us === undefined ? null : formatInstant(us));
-  return { ...report, ...rest, timeframe: timeframe ?? null, range: range ?? null, from: at(from), to: at(to) };
+  return {
+    ...report,
+    ...rest,
+    timeframe: timeframe ?? null,
+    range: range ?? null,
+    from: at(from),
+    to: at(to),
+  };
 }
 
 /** Newest first, ties by id. */
 export async function listReports(ctx: Context, workspaceId: string, query: Paging) {
-  const list = { from: sql`reports e`, columns: REPORT, row: reportRow, where: [inWorkspace(workspaceId, "e")], time: "created_at" };
-  const { data, page } = await listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
+  const list = {
+    from: sql`reports e`,
+    columns: REPORT,
+    row: reportRow,
+    where: [inWorkspace(workspaceId, "e")],
+    time: "created_at",
+  };
+  const { data, page } = await listByTime(
+    ctx.db,
+    { ...list, timeOf: (row) => row.created_at },
+    query,
+  );
   return { data: data.map(shown), page };
 }
 
@@ -97,7 +128,10 @@ export async function replaceReport(
 export async function deleteReport(ctx: Context, workspaceId: string, id: string): Promise<void> {
   const [rows] = await ctx.db.transaction(
     [
-      { sql: sql`delete from reports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`, row: z.unknown() },
+      {
+        sql: sql`delete from reports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+        row: z.unknown(),
+      },
       {
         sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = 'report' and e.target_id = ${id}`,
         row: z.unknown(),
@@ -111,7 +145,9 @@ export async function deleteReport(ctx: Context, workspaceId: string, id: string
 const RUN = sql.raw(
   "e.id, e.report_id, e.status, e.progress, e.section, e.request, e.as_of, e.file, e.error_code, e.error_message, e.attempts, e.downloads, e.created_at, e.created_by, e.started_at, e.finished_at, e.expires_at",
 );
-const runRow = reportRun.omit({ error: true }).extend({ error_code: z.string().nullable(), error_message: z.string().nullable() });
+const runRow = reportRun
+  .omit({ error: true })
+  .extend({ error_code: z.string().nullable(), error_message: z.string().nullable() });
 
 const runOf = ({ error_code, error_message, ...rest }: z.output<typeof runRow>): ReportRun => ({
   ...rest,
@@ -148,10 +184,22 @@ export async function getRun(ctx: Context, workspaceId: string, id: string): Pro
 }
 
 /** Newest first, ties by id. @param reportId of one report only */
-export async function listRuns(ctx: Context, workspaceId: string, reportId: string | undefined, query: Paging) {
-  const where = [inWorkspace(workspaceId, "e"), ...(reportId === undefined ? [] : [sql`e.report_id = ${reportId}`])];
+export async function listRuns(
+  ctx: Context,
+  workspaceId: string,
+  reportId: string | undefined,
+  query: Paging,
+) {
+  const where = [
+    inWorkspace(workspaceId, "e"),
+    ...(reportId === undefined ? [] : [sql`e.report_id = ${reportId}`]),
+  ];
   const list = { from: sql`report_runs e`, columns: RUN, row: runRow, where, time: "created_at" };
-  const { data, page } = await listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
+  const { data, page } = await listByTime(
+    ctx.db,
+    { ...list, timeOf: (row) => row.created_at },
+    query,
+  );
   return { data: data.map(runOf), page };
 }
 
@@ -165,12 +213,23 @@ export async function cancelRun(ctx: Context, workspaceId: string, id: string): 
 
 const claimed = z.object({ request: runRequest, report_id: z.string() });
 export type Claim = z.output<typeof claimed> & Claimed;
-export const claimRun = (ctx: Context, job: JobId, again: boolean) => claimJob(jobs(ctx), job, again, sql`e.request, e.report_id`, claimed);
+export const claimRun = (ctx: Context, job: JobId, again: boolean) =>
+  claimJob(jobs(ctx), job, again, sql`e.request, e.report_id`, claimed);
 
 export const saveSection = (ctx: Context, claim: Claim, progress: number, section: string) =>
-  changeJob(jobs(ctx), claim, sql`progress = ${progress}, section = ${section}, lease_until = ${lease}`);
+  changeJob(
+    jobs(ctx),
+    claim,
+    sql`progress = ${progress}, section = ${section}, lease_until = ${lease}`,
+  );
 
-export const saveRun = (ctx: Context, claim: Claim, asOf: string, file: z.output<typeof runFile>, retentionDays: number) =>
+export const saveRun = (
+  ctx: Context,
+  claim: Claim,
+  asOf: string,
+  file: z.output<typeof runFile>,
+  retentionDays: number,
+) =>
   finishJob(
     jobs(ctx),
     claim,

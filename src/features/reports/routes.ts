@@ -8,7 +8,15 @@ import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
 import { definitionOf } from "./define.ts";
-import { createReport, deleteReport, getReport, listReports, listRuns, replaceReport, shown } from "./queries.ts";
+import {
+  createReport,
+  deleteReport,
+  getReport,
+  listReports,
+  listRuns,
+  replaceReport,
+  shown,
+} from "./queries.ts";
 import * as schema from "./schema.ts";
 import { startReport } from "./start.ts";
 
@@ -29,7 +37,10 @@ router.openapi(
     summary: "Reports, newest first",
     middleware: [read] as const,
     request: { query: schema.listParams },
-    responses: { 200: json("A page.", z.object({ data: z.array(schema.report), page })), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("A page.", z.object({ data: z.array(schema.report), page })),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
@@ -43,7 +54,8 @@ router.openapi(
     path: "/reports",
     tags,
     summary: "Define a report",
-    description: "Every name in it is checked now: what is stored can be made. With an Idempotency-Key the request may be repeated.",
+    description:
+      "Every name in it is checked now: what is stored can be made. With an Idempotency-Key the request may be repeated.",
     middleware: [write, limitBody(256 * 1024)] as const,
     request: { query, body },
     responses: { 201: json("The report.", one), ...problems(...refused) },
@@ -53,7 +65,9 @@ router.openapi(
     const definition = await definitionOf(ctx, workspaceId, input);
     const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const saved = { name: input.name, description: input.description ?? null, definition };
-    const data = shown(await createReport(ctx, workspaceId, made(0).id, authorOf(ctx.actor), saved));
+    const data = shown(
+      await createReport(ctx, workspaceId, made(0).id, authorOf(ctx.actor), saved),
+    );
     return c.json({ data }, 201, { location: `/api/v1/reports/${data.id}` });
   },
 );
@@ -68,7 +82,11 @@ router.openapi(
     request: { query, params },
     responses: { 200: json("The report.", one), ...problems("malformed", "not_found") },
   }),
-  async (c) => c.json({ data: shown(await getReport(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id)) }, 200),
+  async (c) =>
+    c.json(
+      { data: shown(await getReport(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id)) },
+      200,
+    ),
 );
 
 router.openapi(
@@ -86,7 +104,10 @@ router.openapi(
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     const definition = await definitionOf(ctx, workspaceId, input);
     const saved = { name: input.name, description: input.description ?? null, definition };
-    return c.json({ data: shown(await replaceReport(ctx, workspaceId, c.req.valid("param").id, saved)) }, 200);
+    return c.json(
+      { data: shown(await replaceReport(ctx, workspaceId, c.req.valid("param").id, saved)) },
+      200,
+    );
   },
 );
 
@@ -113,10 +134,14 @@ router.openapi(
     path: "/reports/{id}/run",
     tags,
     summary: "Make a report",
-    description: "One snapshot for all of its figures (as_of). Ask the Location until the status is done.",
+    description:
+      "One snapshot for all of its figures (as_of). Ask the Location until the status is done.",
     middleware: [write] as const,
     request: { query, params },
-    responses: { 202: json("The queued run.", z.object({ data: schema.reportRun })), ...problems("malformed", "not_found", "impossible") },
+    responses: {
+      202: json("The queued run.", z.object({ data: schema.reportRun })),
+      ...problems("malformed", "not_found", "impossible"),
+    },
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];

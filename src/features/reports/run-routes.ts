@@ -22,7 +22,8 @@ router.openapi(
     path: "/reports/usage",
     tags,
     summary: "How reports are used",
-    description: "For each report: runs, failed ones, downloads, views through links, mean seconds of a run.",
+    description:
+      "For each report: runs, failed ones, downloads, views through links, mean seconds of a run.",
     middleware: [read] as const,
     request: { query },
     responses: {
@@ -56,11 +57,17 @@ router.openapi(
     summary: "Runs of all reports, newest first",
     middleware: [read] as const,
     request: { query: schema.listParams },
-    responses: { 200: json("A page.", z.object({ data: z.array(schema.reportRun), page })), ...problems("malformed", "impossible") },
+    responses: {
+      200: json("A page.", z.object({ data: z.array(schema.reportRun), page })),
+      ...problems("malformed", "impossible"),
+    },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
-    return c.json(await listRuns(c.get("ctx"), c.get("workspaceId"), undefined, { ...paging, limit }), 200);
+    return c.json(
+      await listRuns(c.get("ctx"), c.get("workspaceId"), undefined, { ...paging, limit }),
+      200,
+    );
   },
 );
 
@@ -74,7 +81,11 @@ router.openapi(
     request: { query, params },
     responses: { 200: json("The run.", one), ...problems("malformed", "not_found") },
   }),
-  async (c) => c.json({ data: await getRun(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) }, 200),
+  async (c) =>
+    c.json(
+      { data: await getRun(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) },
+      200,
+    ),
 );
 
 router.openapi(
@@ -85,9 +96,16 @@ router.openapi(
     summary: "Stop a run",
     middleware: [write] as const,
     request: { query, params },
-    responses: { 200: json("The cancelled run.", one), ...problems("malformed", "not_found", "conflict") },
+    responses: {
+      200: json("The cancelled run.", one),
+      ...problems("malformed", "not_found", "conflict"),
+    },
   }),
-  async (c) => c.json({ data: await cancelRun(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) }, 200),
+  async (c) =>
+    c.json(
+      { data: await cancelRun(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) },
+      200,
+    ),
 );
 
 router.openapi(
@@ -140,12 +158,20 @@ router.openapi(
     path: "/reports/webhook-secret",
     tags,
     summary: "The secret that signs this workspace's webhooks",
-    description: "Standard Webhooks: webhook-id, webhook-timestamp and webhook-signature (v1, HMAC-SHA256).",
+    description:
+      "Standard Webhooks: webhook-id, webhook-timestamp and webhook-signature (v1, HMAC-SHA256).",
     middleware: [require("manage:jobs")] as const,
     request: { query },
-    responses: { 200: json("The secret.", z.object({ data: z.object({ secret: z.string() }) })), ...problems("malformed") },
+    responses: {
+      200: json("The secret.", z.object({ data: z.object({ secret: z.string() }) })),
+      ...problems("malformed"),
+    },
   }),
-  async (c) => c.json({ data: { secret: await webhookSecret(c.get("ctx").config, c.get("workspaceId")) } }, 200),
+  async (c) =>
+    c.json(
+      { data: { secret: await webhookSecret(c.get("ctx").config, c.get("workspaceId")) } },
+      200,
+    ),
 );
 
 export default router;

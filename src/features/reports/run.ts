@@ -33,8 +33,16 @@ const RENDERERS: Record<RunRequest["format"], Renderer> = {
     contentType: "application/pdf",
     render: pdfOf,
   },
-  html: { extension: "html", contentType: "text/html; charset=utf-8", render: (document) => utf8(htmlOf(document)) },
-  json: { extension: "json", contentType: "application/json", render: (document) => utf8(`${JSON.stringify(document, null, 2)}\n`) },
+  html: {
+    extension: "html",
+    contentType: "text/html; charset=utf-8",
+    render: (document) => utf8(htmlOf(document)),
+  },
+  json: {
+    extension: "json",
+    contentType: "application/json",
+    render: (document) => utf8(`${JSON.stringify(document, null, 2)}\n`),
+  },
   csv: { extension: "zip", contentType: "application/zip", render: csvZip },
   xlsx: {
     extension: "xlsx",
@@ -49,8 +57,14 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
   const as_of = now?.at ?? "";
   const count = request.sections.length;
-  const sections = await fillSections(db, workspaceId, request, range, parseInstant(as_of) ?? 0, (place, section) =>
-    saveSection(ctx, claim, Math.floor((95 * place) / count), section.title ?? section.type),
+  const sections = await fillSections(
+    db,
+    workspaceId,
+    request,
+    range,
+    parseInstant(as_of) ?? 0,
+    (place, section) =>
+      saveSection(ctx, claim, Math.floor((95 * place) / count), section.title ?? section.type),
   );
   const { name, description, from, to, timezone } = request;
   const document: Document = {
@@ -85,7 +99,12 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
  * @param again also one that was given up
  * @throws what made the attempt fail
  */
-export async function runReport(ctx: Context, workspaceId: string, id: string, again = false): Promise<void> {
+export async function runReport(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  again = false,
+): Promise<void> {
   const claim = await claimRun(ctx, { workspaceId, id }, again);
   if (!claim) return;
   const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;
@@ -93,7 +112,8 @@ export async function runReport(ctx: Context, workspaceId: string, id: string, a
     try {
       await withSnapshot(DATABASE_URL, NEON_ENDPOINT, (db) => make(ctx, db, claim));
     } catch (error) {
-      if (error instanceof AppError && error.kind === "impossible") await failJob(jobs(ctx), claim, error.code, error.message);
+      if (error instanceof AppError && error.kind === "impossible")
+        await failJob(jobs(ctx), claim, error.code, error.message);
       else if (error instanceof ClaimLost) throw error;
       else {
         await releaseJob(jobs(ctx), claim);
@@ -103,6 +123,7 @@ export async function runReport(ctx: Context, workspaceId: string, id: string, a
   } catch (error) {
     if (!(error instanceof ClaimLost)) throw error;
     // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
-    if (await isGone(jobs(ctx), { workspaceId, id })) await ctx.files.delete(fileKey(workspaceId, id));
+    if (await isGone(jobs(ctx), { workspaceId, id }))
+      await ctx.files.delete(fileKey(workspaceId, id));
   }
 }

@@ -3,9 +3,23 @@ import type { FilledData } from "./filled.ts";
 /** A drawing in points, from the top left: what every format of a report draws from. */
 export type Shape =
   | { kind: "line"; x1: number; y1: number; x2: number; y2: number; color: string; width: number }
-  | { kind: "path"; points: [x: number, y: number][]; color: string; width: number; fill: string | null }
+  | {
+      kind: "path";
+      points: [x: number, y: number][];
+      color: string;
+      width: number;
+      fill: string | null;
+    }
   | { kind: "rect"; x: number; y: number; width: number; height: number; color: string }
-  | { kind: "text"; x: number; y: number; text: string; size: number; color: string; anchor: "start" | "middle" | "end" };
+  | {
+      kind: "text";
+      x: number;
+      y: number;
+      text: string;
+      size: number;
+      color: string;
+      anchor: "start" | "middle" | "end";
+    };
 
 export interface Scene {
   width: number;
@@ -29,7 +43,9 @@ export function ticks(most: number, count = 5): number[] {
   const rough = most / count;
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 5, 10].find((each) => each * unit >= rough - unit * 1e-9) ?? 10) * unit;
-  return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) => Number((index * step).toPrecision(12)));
+  return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) =>
+    Number((index * step).toPrecision(12)),
+  );
 }
 
 function short(value: number): string {
@@ -50,7 +66,13 @@ export function fitted(text: string, width: number, size = SIZE): string {
   return letters.length <= most ? text : `${letters.slice(0, Math.max(1, most - 1)).join("")}…`;
 }
 
-const label = (x: number, y: number, text: string, anchor: "start" | "middle" | "end", color = QUIET): Shape => ({
+const label = (
+  x: number,
+  y: number,
+  text: string,
+  anchor: "start" | "middle" | "end",
+  color = QUIET,
+): Shape => ({
   kind: "text",
   x,
   y,
@@ -67,7 +89,9 @@ function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "se
   const legend = series.length > 1 ? 18 : 0;
   const [right, bottom] = [WIDTH - FRAME.right, HEIGHT - FRAME.bottom];
   const x = (place: number) =>
-    buckets.length < 2 ? (FRAME.left + right) / 2 : FRAME.left + ((right - FRAME.left) * place) / (buckets.length - 1);
+    buckets.length < 2
+      ? (FRAME.left + right) / 2
+      : FRAME.left + ((right - FRAME.left) * place) / (buckets.length - 1);
   const y = (value: number) => bottom - ((bottom - FRAME.top) * value) / top;
   const shapes: Shape[] = steps.flatMap((step): Shape[] => [
     { kind: "line", x1: FRAME.left, y1: y(step), x2: right, y2: y(step), color: GRID, width: 0.5 },
@@ -75,7 +99,8 @@ function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "se
   ]);
   const every = Math.max(1, Math.ceil(buckets.length / 8));
   buckets.forEach((bucket, place) => {
-    if (place % every === 0) shapes.push(label(x(place), bottom + 16, bucket.slice(0, 10), "middle"));
+    if (place % every === 0)
+      shapes.push(label(x(place), bottom + 16, bucket.slice(0, 10), "middle"));
   });
   series.forEach(({ values }, index) => {
     const color = COLORS[index % COLORS.length] ?? INK;
@@ -85,8 +110,22 @@ function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "se
       const [first, last] = [points[0], points.at(-1)];
       if (!first || !last) return;
       if (chart === "area")
-        shapes.push({ kind: "path", points: [...points, [last[0], bottom], [first[0], bottom]], color: "none", width: 0, fill: color });
-      if (points.length === 1) shapes.push({ kind: "rect", x: first[0] - 1.5, y: first[1] - 1.5, width: 3, height: 3, color });
+        shapes.push({
+          kind: "path",
+          points: [...points, [last[0], bottom], [first[0], bottom]],
+          color: "none",
+          width: 0,
+          fill: color,
+        });
+      if (points.length === 1)
+        shapes.push({
+          kind: "rect",
+          x: first[0] - 1.5,
+          y: first[1] - 1.5,
+          width: 3,
+          height: 3,
+          color,
+        });
       else shapes.push({ kind: "path", points, color, width: 1.5, fill: null });
       points = [];
     };
@@ -100,14 +139,23 @@ function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "se
     const room = (right - FRAME.left) / series.length;
     series.forEach(({ name }, index) => {
       const left = FRAME.left + room * index;
-      shapes.push({ kind: "rect", x: left, y: HEIGHT + 2, width: 8, height: 8, color: COLORS[index % COLORS.length] ?? INK });
+      shapes.push({
+        kind: "rect",
+        x: left,
+        y: HEIGHT + 2,
+        width: 8,
+        height: 8,
+        color: COLORS[index % COLORS.length] ?? INK,
+      });
       shapes.push(label(left + 12, HEIGHT + 10, fitted(name ?? "none", room - 16), "start", INK));
     });
   }
   return { width: WIDTH, height: HEIGHT + legend, shapes };
 }
 
-function barsScene(bars: readonly { name: string | null; other: boolean; value: unknown }[]): Scene {
+function barsScene(
+  bars: readonly { name: string | null; other: boolean; value: unknown }[],
+): Scene {
   const [row, names] = [18, 150];
   const numbers = bars.map((bar) => Number(bar.value ?? 0));
   const steps = ticks(Math.max(0, ...numbers));
@@ -120,7 +168,15 @@ function barsScene(bars: readonly { name: string | null; other: boolean; value: 
   ]);
   bars.forEach(({ name, other, value }, index) => {
     const y = FRAME.top + row * index;
-    shapes.push(label(names - 6, y + 12, fitted(other ? "all others" : (name ?? "none"), names - 16), "end", INK));
+    shapes.push(
+      label(
+        names - 6,
+        y + 12,
+        fitted(other ? "all others" : (name ?? "none"), names - 16),
+        "end",
+        INK,
+      ),
+    );
     if (value !== null)
       shapes.push({
         kind: "rect",
@@ -147,14 +203,25 @@ function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): Scen
   const [left, cell] = [40, 24.5];
   const most = Math.max(0, ...cells.map(({ value }) => Number(value ?? 0)));
   const shapes: Shape[] = [];
-  for (let day = 1; day <= 7; day++) shapes.push(label(left - 6, FRAME.top + (day - 0.5) * 20 + 3, DAYS[day] ?? "", "end"));
-  for (let hour = 0; hour < 24; hour += 3) shapes.push(label(left + (hour + 0.5) * cell, FRAME.top + 7 * 20 + 14, String(hour), "middle"));
-  const known = new Map(cells.map((each) => [`${each.day_of_week}/${each.hour_of_day}`, each.value]));
+  for (let day = 1; day <= 7; day++)
+    shapes.push(label(left - 6, FRAME.top + (day - 0.5) * 20 + 3, DAYS[day] ?? "", "end"));
+  for (let hour = 0; hour < 24; hour += 3)
+    shapes.push(label(left + (hour + 0.5) * cell, FRAME.top + 7 * 20 + 14, String(hour), "middle"));
+  const known = new Map(
+    cells.map((each) => [`${each.day_of_week}/${each.hour_of_day}`, each.value]),
+  );
   for (let day = 1; day <= 7; day++)
     for (let hour = 0; hour < 24; hour++) {
       const value = known.get(`${day}/${hour}`) ?? null;
       const color = value === null || most === 0 ? "#f4f7fa" : shade(Number(value) / most);
-      shapes.push({ kind: "rect", x: left + hour * cell + 0.5, y: FRAME.top + (day - 1) * 20 + 0.5, width: cell - 1, height: 19, color });
+      shapes.push({
+        kind: "rect",
+        x: left + hour * cell + 0.5,
+        y: FRAME.top + (day - 1) * 20 + 0.5,
+        width: cell - 1,
+        height: 19,
+        color,
+      });
     }
   return { width: left + 24 * cell + FRAME.right, height: FRAME.top + 7 * 20 + 24, shapes };
 }
@@ -164,6 +231,12 @@ export function sceneOf(data: FilledData): Scene | undefined {
   if (data.kind === "series") return seriesScene(data);
   if (data.kind === "bars") return barsScene(data.bars);
   if (data.kind === "funnel")
-    return barsScene(data.steps.map(({ step, name, users }) => ({ name: `${step}. ${name}`, other: false, value: users })));
+    return barsScene(
+      data.steps.map(({ step, name, users }) => ({
+        name: `${step}. ${name}`,
+        other: false,
+        value: users,
+      })),
+    );
   return data.kind === "heatmap" ? heatmapScene(data) : undefined;
 }

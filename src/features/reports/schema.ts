@@ -7,29 +7,52 @@ import { filter, granularity, measure, meta, timeframe, timezone } from "../../h
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 
 export const FORMATS = ["pdf", "html", "xlsx", "csv", "json"] as const;
-export const RUN_STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
+export const RUN_STATUSES = [
+  "queued",
+  "running",
+  "done",
+  "failed",
+  "cancelled",
+  "expired",
+] as const;
 
 const title = textInput(255).min(1);
-const dimension = z.enum(Object.keys(DIMENSIONS) as [keyof typeof DIMENSIONS, ...(keyof typeof DIMENSIONS)[]]);
-const ranking = { by: dimension, measure, limit: z.int().min(1).max(100).optional(), direction: z.enum(["asc", "desc"]).optional() };
+const dimension = z.enum(
+  Object.keys(DIMENSIONS) as [keyof typeof DIMENSIONS, ...(keyof typeof DIMENSIONS)[]],
+);
+const ranking = {
+  by: dimension,
+  measure,
+  limit: z.int().min(1).max(100).optional(),
+  direction: z.enum(["asc", "desc"]).optional(),
+};
 
 export const section = z
   .discriminatedUnion("type", [
     z.strictObject({
       type: z.literal("text"),
       title: title.optional(),
-      text: textInput(10_000)
-        .min(1)
-        .openapi({ description: "Paragraphs; {{measure}} and {{from}}, {{to}}, {{workspace}}, {{report}} are filled in." }),
+      text: textInput(10_000).min(1).openapi({
+        description:
+          "Paragraphs; {{measure}} and {{from}}, {{to}}, {{workspace}}, {{report}} are filled in.",
+      }),
     }),
-    z.strictObject({ type: z.literal("metrics"), title, measures: z.array(measure).min(1).max(12) }),
+    z.strictObject({
+      type: z.literal("metrics"),
+      title,
+      measures: z.array(measure).min(1).max(12),
+    }),
     z.strictObject({
       type: z.literal("chart"),
       title,
       chart: z.enum(["line", "area", "bar", "heatmap"]),
       measure,
-      granularity: granularity.optional().openapi({ description: "Of a line or an area; default day." }),
-      group_by: dimension.optional().openapi({ description: "One line for each of the five largest; a bar for each of the twenty." }),
+      granularity: granularity
+        .optional()
+        .openapi({ description: "Of a line or an area; default day." }),
+      group_by: dimension.optional().openapi({
+        description: "One line for each of the five largest; a bar for each of the twenty.",
+      }),
     }),
     z.strictObject({
       type: z.literal("table"),
@@ -39,11 +62,18 @@ export const section = z
       limit: z.int().min(1).max(500).optional(),
     }),
     z.strictObject({ type: z.literal("leaderboard"), title, ...ranking }),
-    z.strictObject({ type: z.literal("funnel"), title, funnel_id: idParam.openapi({ description: "A saved funnel." }) }),
+    z.strictObject({
+      type: z.literal("funnel"),
+      title,
+      funnel_id: idParam.openapi({ description: "A saved funnel." }),
+    }),
     z.strictObject({
       type: z.literal("retention"),
       title,
-      granularity: z.enum(["day", "week", "month"]).optional().openapi({ description: "Default week." }),
+      granularity: z
+        .enum(["day", "week", "month"])
+        .optional()
+        .openapi({ description: "Default week." }),
       mode: z.enum(MODES).optional().openapi({ description: "Default classic." }),
     }),
   ])
@@ -72,7 +102,9 @@ export const reportInput = z
   .strictObject({
     name: title,
     description: textInput(2000).nullish(),
-    template_id: idParam.optional().openapi({ description: "Takes over the sections of a template; instead of sections." }),
+    template_id: idParam
+      .optional()
+      .openapi({ description: "Takes over the sections of a template; instead of sections." }),
     sections: z.array(section).min(1).max(40).optional(),
     format: z.enum(FORMATS),
     ...range,
@@ -132,7 +164,12 @@ export const runRequest = z.object({
 });
 export type RunRequest = z.output<typeof runRequest>;
 
-export const runFile = z.object({ name: z.string(), content_type: z.string(), bytes: z.int(), sha256: z.string() });
+export const runFile = z.object({
+  name: z.string(),
+  content_type: z.string(),
+  bytes: z.int(),
+  sha256: z.string(),
+});
 
 export const reportRun = z
   .object({
@@ -142,7 +179,10 @@ export const reportRun = z
     progress: z.int().openapi({ description: "Percent." }),
     section: z.string().nullable().openapi({ description: "The section at work." }),
     request: runRequest,
-    as_of: z.string().nullable().openapi({ description: "The one moment that every figure is of." }),
+    as_of: z
+      .string()
+      .nullable()
+      .openapi({ description: "The one moment that every figure is of." }),
     file: runFile.nullable(),
     error: z.object({ code: z.string(), message: z.string() }).nullable(),
     attempts: z.int(),
@@ -161,17 +201,22 @@ export const filledSection = z
   .object({
     type: z.string(),
     title: z.string().nullable(),
-    query: z
-      .record(z.string(), z.unknown())
-      .nullable()
-      .openapi({ description: "What gives these figures: the body of POST /metrics/query, or `path` of a GET." }),
+    query: z.record(z.string(), z.unknown()).nullable().openapi({
+      description: "What gives these figures: the body of POST /metrics/query, or `path` of a GET.",
+    }),
     meta: meta.nullable(),
     data: z.unknown(),
   })
   .openapi("FilledSection");
 
 export const template = z
-  .object({ id: z.string(), name: z.string(), description: z.string(), system: z.boolean(), sections: z.array(section) })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    description: z.string(),
+    system: z.boolean(),
+    sections: z.array(section),
+  })
   .openapi("ReportTemplate");
 export const templateInput = z.strictObject({
   name: title,
@@ -207,7 +252,10 @@ export const delivery = z
     recipient,
     status: z.enum(["waiting", "sending", "delivered", "failed"]),
     attempts: z.int(),
-    answer: z.string().nullable().openapi({ description: "Status and begin of the last answer, or why there was none." }),
+    answer: z
+      .string()
+      .nullable()
+      .openapi({ description: "Status and begin of the last answer, or why there was none." }),
     created_at: z.string(),
     attempted_at: z.string().nullable(),
     delivered_at: z.string().nullable(),

@@ -26,7 +26,11 @@ router.openapi(
     summary: "A link to a run, for people without a token",
     description: "The link is given once: only the hash of its 32 random bytes is kept.",
     middleware: [write, limitBody(4 * 1024)] as const,
-    request: { query, params, body: { required: true, content: { "application/json": { schema: schema.shareInput } } } },
+    request: {
+      query,
+      params,
+      body: { required: true, content: { "application/json": { schema: schema.shareInput } } },
+    },
     responses: {
       201: json("The link.", z.object({ data: schema.share.extend({ url: z.string() }) })),
       ...problems("malformed", "not_found", "conflict", "gone", "too_large", "unsupported"),
@@ -37,8 +41,15 @@ router.openapi(
     const { expires_in_days: days = 7, password } = c.req.valid("json");
     const { status } = await getRun(ctx, workspaceId, id);
     if (status !== "done") throw new AppError("conflict", "run_not_done", `The run is ${status}.`);
-    const { share, token } = await createShare(ctx, workspaceId, id, { author: authorOf(ctx.actor), days, password });
-    return c.json({ data: { ...share, url: new URL(`/api/v1/shared/${token}`, c.req.url).href } }, 201);
+    const { share, token } = await createShare(ctx, workspaceId, id, {
+      author: authorOf(ctx.actor),
+      days,
+      password,
+    });
+    return c.json(
+      { data: { ...share, url: new URL(`/api/v1/shared/${token}`, c.req.url).href } },
+      201,
+    );
   },
 );
 
@@ -50,7 +61,10 @@ router.openapi(
     summary: "Links to a run, newest first",
     middleware: [read] as const,
     request: { query, params },
-    responses: { 200: json("The links.", z.object({ data: z.array(schema.share) })), ...problems("malformed", "not_found") },
+    responses: {
+      200: json("The links.", z.object({ data: z.array(schema.share) })),
+      ...problems("malformed", "not_found"),
+    },
   }),
   async (c) => {
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
@@ -67,7 +81,10 @@ router.openapi(
     summary: "End a link",
     middleware: [write] as const,
     request: { query, params: params.extend({ share: idParam }) },
-    responses: { 204: { description: "It leads nowhere any more." }, ...problems("malformed", "not_found") },
+    responses: {
+      204: { description: "It leads nowhere any more." },
+      ...problems("malformed", "not_found"),
+    },
   }),
   async (c) => {
     const { id, share } = c.req.valid("param");
@@ -97,7 +114,11 @@ shared.openapi(
     responses: answers,
   }),
   async (c) => {
-    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token, undefined);
+    const { workspaceId, runId } = await openShare(
+      c.get("ctx"),
+      c.req.valid("param").token,
+      undefined,
+    );
     return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
   },
 );
@@ -113,12 +134,21 @@ shared.openapi(
     middleware: [limitBody(4 * 1024)] as const,
     request: {
       params: token,
-      body: { required: true, content: { "application/json": { schema: z.strictObject({ password: z.string().max(256) }) } } },
+      body: {
+        required: true,
+        content: {
+          "application/json": { schema: z.strictObject({ password: z.string().max(256) }) },
+        },
+      },
     },
     responses: answers,
   }),
   async (c) => {
-    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token, c.req.valid("json").password);
+    const { workspaceId, runId } = await openShare(
+      c.get("ctx"),
+      c.req.valid("param").token,
+      c.req.valid("json").password,
+    );
     return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
   },
 );

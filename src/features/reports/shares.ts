@@ -28,13 +28,24 @@ const shareRow = z.object({
 });
 export type Share = z.output<typeof shareRow>;
 
-const hashOf = async (token: string) => new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(token))).toHex();
+const hashOf = async (token: string) =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(token))).toHex();
 
 /** PBKDF2 with SHA-512 (RFC 8018). */
 async function passwordHash(password: string, salt: string): Promise<Uint8Array> {
-  const key = await crypto.subtle.importKey("raw", encoder.encode(password.normalize("NFKC")), "PBKDF2", false, ["deriveBits"]);
+  const key = await crypto.subtle.importKey(
+    "raw",
+    encoder.encode(password.normalize("NFKC")),
+    "PBKDF2",
+    false,
+    ["deriveBits"],
+  );
   return new Uint8Array(
-    await crypto.subtle.deriveBits({ name: "PBKDF2", hash: "SHA-512", salt: encoder.encode(salt), iterations: ITERATIONS }, key, 512),
+    await crypto.subtle.deriveBits(
+      { name: "PBKDF2", hash: "SHA-512", salt: encoder.encode(salt), iterations: ITERATIONS },
+      key,
+      512,
+    ),
   );
 }
 
@@ -57,7 +68,8 @@ export async function createShare(
   { author, days, password, token = randomToken(32) }: NewShare,
 ): Promise<{ share: Share; token: string }> {
   const salt = password === undefined ? null : randomToken(16);
-  const hash = password === undefined || salt === null ? null : (await passwordHash(password, salt)).toHex();
+  const hash =
+    password === undefined || salt === null ? null : (await passwordHash(password, salt)).toHex();
   const [found] = await ctx.db.query({
     sql: sql`insert into report_shares as e (token_hash, id, workspace_id, run_id, password_salt, password_hash, created_at, created_by, expires_at)
       values (${await hashOf(token)}, ${crypto.randomUUID()}, ${workspaceId}, ${runId}, ${salt}, ${hash}, now(), ${author}, now() + make_interval(days => ${days}::int))
@@ -78,7 +90,12 @@ export function listShares(ctx: Context, workspaceId: string, runId: string): Pr
 }
 
 /** Ends a link. @throws AppError not_found */
-export async function revokeShare(ctx: Context, workspaceId: string, runId: string, id: string): Promise<void> {
+export async function revokeShare(
+  ctx: Context,
+  workspaceId: string,
+  runId: string,
+  id: string,
+): Promise<void> {
   const rows = await ctx.db.query({
     sql: sql`update report_shares e set revoked_at = coalesce(e.revoked_at, now()) where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} and e.id = ${id} returning e.id`,
     row: z.unknown(),
@@ -98,14 +115,23 @@ const opened = z.object({
  * A password costs time: five wrong ones are free, then each doubles the wait, for everybody who tries this link. The try is counted
  * before the password is looked at, so that many at once are not one.
  */
-async function checkPassword(ctx: Context, tokenHash: string, salt: string, hash: string, password: string): Promise<void> {
+async function checkPassword(
+  ctx: Context,
+  tokenHash: string,
+  salt: string,
+  hash: string,
+  password: string,
+): Promise<void> {
   const [tried] = await ctx.db.query({
     sql: sql`update report_shares set failures = failures + 1, locked_until = case when failures + 1 >= ${FREE_FAILURES}::int
         then now() + make_interval(secs => least(${MAX_LOCK_SECONDS}::int, ${LOCK_SECONDS}::int * 2 ^ least(20, failures + 1 - ${FREE_FAILURES}::int))) end
       where token_hash = ${tokenHash} and (locked_until is null or locked_until <= now()) returning id`,
     row: z.unknown(),
   });
-  if (!tried) throw new AppError("limited", "too_many_passwords", "Too many wrong passwords.", { retryAfterSeconds: LOCK_SECONDS });
+  if (!tried)
+    throw new AppError("limited", "too_many_passwords", "Too many wrong passwords.", {
+      retryAfterSeconds: LOCK_SECONDS,
+    });
   const given = await passwordHash(password, salt);
   if (!crypto.subtle.timingSafeEqual(given, Uint8Array.fromHex(hash)))
     throw new AppError("forbidden", "wrong_password", "The password is wrong.");
@@ -134,9 +160,13 @@ export async function openShare(
   if (found.over) throw new AppError("gone", "link_expired", "This link has ended.");
   const { password_salt: salt, password_hash: hash } = found;
   if (salt !== null && hash !== null) {
-    if (password === undefined) throw new AppError("forbidden", "password_required", "This link has a password: POST it.");
+    if (password === undefined)
+      throw new AppError("forbidden", "password_required", "This link has a password: POST it.");
     await checkPassword(ctx, tokenHash, salt, hash, password);
   }
-  await ctx.db.query({ sql: sql`update report_shares set views = views + 1 where token_hash = ${tokenHash}`, row: z.unknown() });
+  await ctx.db.query({
+    sql: sql`update report_shares set views = views + 1 where token_hash = ${tokenHash}`,
+    row: z.unknown(),
+  });
   return { workspaceId: found.workspace_id, runId: found.run_id };
 }

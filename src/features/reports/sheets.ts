@@ -21,12 +21,17 @@ function unique(names: readonly string[]): string[] {
 function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
   switch (data.kind) {
     case "text":
-      return { columns: text("text"), rows: data.paragraphs.map((paragraph) => ({ text: paragraph })) };
+      return {
+        columns: text("text"),
+        rows: data.paragraphs.map((paragraph) => ({ text: paragraph })),
+      };
     case "tiles":
       return {
         columns: [
           ...text("measure"),
-          ...(["value", "previous", "change"] as const).map((name): Column => ({ name, kind: "decimal" })),
+          ...(["value", "previous", "change"] as const).map(
+            (name): Column => ({ name, kind: "decimal" }),
+          ),
           { name: "change_ratio", kind: "float" },
         ],
         rows: data.tiles.map(({ measure, value, comparison }) => ({
@@ -40,9 +45,15 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
     case "series": {
       const names = unique(data.series.map(({ name }) => name ?? "none"));
       const rows = data.buckets.map((bucket, place) =>
-        Object.fromEntries([["bucket", bucket], ...data.series.map(({ values }, index) => [names[index], values[place] ?? null])]),
+        Object.fromEntries([
+          ["bucket", bucket],
+          ...data.series.map(({ values }, index) => [names[index], values[place] ?? null]),
+        ]),
       );
-      return { columns: [...text("bucket"), ...names.map((name): Column => ({ name, kind: "float" }))], rows };
+      return {
+        columns: [...text("bucket"), ...names.map((name): Column => ({ name, kind: "float" }))],
+        rows,
+      };
     }
     case "bars":
       return {
@@ -51,18 +62,34 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
       };
     case "heatmap":
       return {
-        columns: [{ name: "day_of_week", kind: "integer" }, { name: "hour_of_day", kind: "integer" }, measureColumn(data.measure)],
-        rows: data.cells.map(({ day_of_week, hour_of_day, value }) => ({ day_of_week, hour_of_day, [data.measure]: value })),
+        columns: [
+          { name: "day_of_week", kind: "integer" },
+          { name: "hour_of_day", kind: "integer" },
+          measureColumn(data.measure),
+        ],
+        rows: data.cells.map(({ day_of_week, hour_of_day, value }) => ({
+          day_of_week,
+          hour_of_day,
+          [data.measure]: value,
+        })),
       };
     case "funnel":
       return {
         columns: [
           { name: "step", kind: "integer" },
           ...text("name"),
-          ...(["users", "dropped_users"] as const).map((name): Column => ({ name, kind: "integer" })),
-          ...(["conversion_rate", "step_conversion_rate", "drop_off_rate", "median_ms", "p90_ms"] as const).map(
-            (name): Column => ({ name, kind: "float" }),
+          ...(["users", "dropped_users"] as const).map(
+            (name): Column => ({ name, kind: "integer" }),
           ),
+          ...(
+            [
+              "conversion_rate",
+              "step_conversion_rate",
+              "drop_off_rate",
+              "median_ms",
+              "p90_ms",
+            ] as const
+          ).map((name): Column => ({ name, kind: "float" })),
         ],
         rows: data.steps.map(({ time_to_convert_ms: time, ...step }) => ({
           ...step,
@@ -74,11 +101,15 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
       return {
         columns: [
           ...text("cohort"),
-          ...(["size", "offset", "users"] as const).map((name): Column => ({ name, kind: "integer" })),
+          ...(["size", "offset", "users"] as const).map(
+            (name): Column => ({ name, kind: "integer" }),
+          ),
           { name: "rate", kind: "float" },
           { name: "complete", kind: "boolean" },
         ],
-        rows: data.cohorts.flatMap(({ cohort, size, cells }) => cells.map((cell) => ({ cohort, size, ...cell }))),
+        rows: data.cohorts.flatMap(({ cohort, size, cells }) =>
+          cells.map((cell) => ({ cohort, size, ...cell })),
+        ),
       };
     case "table":
       return { columns: data.columns.map((name) => columnOf(name)), rows: data.rows };
@@ -95,13 +126,17 @@ const unsafe = /[\\/?*[\]:]/g;
 /** One sheet a section, with names that a spreadsheet takes: short, and each once. */
 export function sheetsOf(sections: readonly Filled[]): Sheet[] {
   return sections.map((section, index) => ({
-    name: `${index + 1} ${(section.title ?? section.type).replace(unsafe, " ")}`.slice(0, 31).trim(),
+    name: `${index + 1} ${(section.title ?? section.type).replace(unsafe, " ")}`
+      .slice(0, 31)
+      .trim(),
     ...tableOf(section.data),
   }));
 }
 
 /** A zip with a CSV for each section. Its times are fixed: the same report is the same file. */
 export function csvZip({ sections }: Document): Uint8Array {
-  const files = sheetsOf(sections).map(({ name, columns, rows }) => [`${name}.csv`, strToU8(csvOf(columns, rows))] as const);
+  const files = sheetsOf(sections).map(
+    ({ name, columns, rows }) => [`${name}.csv`, strToU8(csvOf(columns, rows))] as const,
+  );
   return zipSync(Object.fromEntries(files), { mtime: new Date("2000-01-01T00:00:00Z") });
 }

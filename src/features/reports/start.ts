@@ -10,8 +10,21 @@ import type { ReportRun } from "./schema.ts";
  * @param id the same id again starts nothing new
  * @throws AppError impossible for a range that is none
  */
-export async function startReport(ctx: Context, workspaceId: string, id: string, report: Stored, author: string): Promise<ReportRun> {
-  const run = await createRun(ctx, workspaceId, id, report.id, author, requestAt(report, ctx.now() * 1000));
+export async function startReport(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  report: Stored,
+  author: string,
+): Promise<ReportRun> {
+  const run = await createRun(
+    ctx,
+    workspaceId,
+    id,
+    report.id,
+    author,
+    requestAt(report, ctx.now() * 1000),
+  );
   if (run.status === "queued") await enqueue(ctx, { type: "report.run", workspaceId, id });
   return run;
 }

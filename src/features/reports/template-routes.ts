@@ -23,10 +23,14 @@ router.openapi(
     path: "/reports/templates",
     tags,
     summary: "Templates of reports",
-    description: "Sections that a report can begin with (template_id): those of every workspace, then the workspace's own.",
+    description:
+      "Sections that a report can begin with (template_id): those of every workspace, then the workspace's own.",
     middleware: [read] as const,
     request: { query },
-    responses: { 200: json("The templates.", z.object({ data: z.array(schema.template) })), ...problems("malformed") },
+    responses: {
+      200: json("The templates.", z.object({ data: z.array(schema.template) })),
+      ...problems("malformed"),
+    },
   }),
   async (c) => c.json({ data: await listTemplates(c.get("ctx"), c.get("workspaceId")) }, 200),
 );
@@ -38,7 +42,10 @@ router.openapi(
     tags,
     summary: "Save a template",
     middleware: [write, limitBody(256 * 1024)] as const,
-    request: { query, body: { required: true, content: { "application/json": { schema: schema.templateInput } } } },
+    request: {
+      query,
+      body: { required: true, content: { "application/json": { schema: schema.templateInput } } },
+    },
     responses: {
       201: json("The template.", z.object({ data: schema.template })),
       ...problems("malformed", "too_large", "unsupported", "impossible"),
@@ -47,9 +54,16 @@ router.openapi(
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     const now = ctx.now() * 1000;
-    checkAll(workspaceId, { sections: input.sections, timezone: "UTC", filters: [] }, { from: now - DAY_US, to: now });
+    checkAll(
+      workspaceId,
+      { sections: input.sections, timezone: "UTC", filters: [] },
+      { from: now - DAY_US, to: now },
+    );
     const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
-    return c.json({ data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) }, 201);
+    return c.json(
+      { data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) },
+      201,
+    );
   },
 );
 

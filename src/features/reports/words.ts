@@ -30,9 +30,17 @@ export function written(measure: MeasureName, value: unknown): string {
 }
 
 /** A share: `12.50 %`. */
-export const shared = (ratio: number | null) => (ratio === null ? "–" : `${(ratio * 100).toFixed(2)} %`);
+export const shared = (ratio: number | null) =>
+  ratio === null ? "–" : `${(ratio * 100).toFixed(2)} %`;
 
-export const FUNNEL_COLUMNS = ["Step", "Users", "Of the first", "Of the one before", "Dropped", "Median time"];
+export const FUNNEL_COLUMNS = [
+  "Step",
+  "Users",
+  "Of the first",
+  "Of the one before",
+  "Dropped",
+  "Median time",
+];
 
 /** The rows of a funnel, one for each step. */
 export function funnelRows(steps: readonly StepResult[]): string[][] {

@@ -4,7 +4,9 @@ import { sql } from "drizzle-orm";
 export const QUARTER = sql`, floor(extract(epoch from e.started_at - w.bucket) / 900)::int as quarter`;
 
 export const PRESENCE_COLUMNS = sql.raw("workspace_id, bucket, user_id, present, succeeded");
-export const QUARTER_COLUMNS = sql.raw("workspace_id, grain, bucket, agent_id, status, quarters, executions");
+export const QUARTER_COLUMNS = sql.raw(
+  "workspace_id, grain, bucket, agent_id, status, quarters, executions",
+);
 
 /** Rows of `user_presence_daily` from the CTE `raw` of a day's recomputation. */
 export function presenceRows() {

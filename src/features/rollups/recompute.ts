@@ -1,7 +1,13 @@
 import { type SQL, sql } from "drizzle-orm";
 import { sketchKey } from "../../analytics/sketch.ts";
 import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
-import { PRESENCE_COLUMNS, presenceRows, QUARTER, QUARTER_COLUMNS, quarterRows } from "./quarters.ts";
+import {
+  PRESENCE_COLUMNS,
+  presenceRows,
+  QUARTER,
+  QUARTER_COLUMNS,
+  quarterRows,
+} from "./quarters.ts";
 import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionParts, sessionRows } from "./sessions.ts";
 
 export type Unit = "hour" | "day" | "session";
@@ -14,7 +20,10 @@ export interface Bucket {
 /** The finest groups that rows of several grains are made of. */
 const PARTS = {
   agents: { name: "agent_parts", keys: ["agent_id", "status"] },
-  cube: { name: "cube_parts", keys: ["agent_id", "model", "environment", "version", "error_type", "status"] },
+  cube: {
+    name: "cube_parts",
+    keys: ["agent_id", "model", "environment", "version", "error_type", "status"],
+  },
   users: { name: "user_parts", keys: ["user_id", "status"] },
 };
 
@@ -53,8 +62,19 @@ interface Beside {
 const BESIDES: Record<Unit, readonly Beside[]> = {
   hour: [],
   day: [
-    { name: "presence", table: "user_presence_daily", columns: PRESENCE_COLUMNS, rows: presenceRows },
-    { name: "quarters", table: "execution_quarters_daily", columns: QUARTER_COLUMNS, rows: quarterRows, optional: true },
+    {
+      name: "presence",
+      table: "user_presence_daily",
+      columns: PRESENCE_COLUMNS,
+      rows: presenceRows,
+    },
+    {
+      name: "quarters",
+      table: "execution_quarters_daily",
+      columns: QUARTER_COLUMNS,
+      rows: quarterRows,
+      optional: true,
+    },
   ],
   session: [
     { name: "sessions", table: "sessions_daily", columns: SESSION_COLUMNS, rows: sessionRows },
@@ -63,8 +83,24 @@ const BESIDES: Record<Unit, readonly Beside[]> = {
 };
 
 const MERGEABLE = [
-  ...["executions", "errors", "duration_count", "duration_sum_ms", "duration_sum_squares", "duration_min_ms", "duration_max_ms"],
-  ...["credits", "tokens_in", "tokens_out", "sketch_keys", "sketch_counts", "user_ids", "agent_ids"],
+  ...[
+    "executions",
+    "errors",
+    "duration_count",
+    "duration_sum_ms",
+    "duration_sum_squares",
+    "duration_min_ms",
+    "duration_max_ms",
+  ],
+  ...[
+    "credits",
+    "tokens_in",
+    "tokens_out",
+    "sketch_keys",
+    "sketch_counts",
+    "user_ids",
+    "agent_ids",
+  ],
 ].join(", ");
 
 /** The asked buckets as rows (workspace_id, bucket, place): inside a statement a bucket is its place, a shorter key to hash. */
@@ -77,7 +113,10 @@ export function wanted(buckets: readonly Bucket[]): SQL {
 /** Key columns as rollups have them: an absent value is the empty string. */
 const KEY_COLUMNS: Record<string, string> = Object.fromEntries([
   ...["agent_id", "user_id", "status"].map((name) => [name, `e.${name}`]),
-  ...["model", "environment", "version", "error_type"].map((name) => [name, `coalesce(e.${name}, '') as ${name}`]),
+  ...["model", "environment", "version", "error_type"].map((name) => [
+    name,
+    `coalesce(e.${name}, '') as ${name}`,
+  ]),
 ]);
 
 /**
@@ -95,14 +134,29 @@ function rawRows(unit: Unit): SQL {
     ) r`;
 }
 
-const SUMS = ["n", "errors", "durations", "sum_ms", "sum_squares", "min_ms", "max_ms", "credits", "tokens_in", "tokens_out"];
-const resum = sql.raw(SUMS.map((name) => `${/^(min|max)/.exec(name)?.[0] ?? "sum"}(${name}) as ${name}`).join(", "));
+const SUMS = [
+  "n",
+  "errors",
+  "durations",
+  "sum_ms",
+  "sum_squares",
+  "min_ms",
+  "max_ms",
+  "credits",
+  "tokens_in",
+  "tokens_out",
+];
+const resum = sql.raw(
+  SUMS.map((name) => `${/^(min|max)/.exec(name)?.[0] ?? "sum"}(${name}) as ${name}`).join(", "),
+);
 /** Exact; squares of durations below 34 days fit a bigint, whose sum is several times cheaper than a numeric's. */
 const SUM_SQUARES = sql.raw(
   "coalesce(sum(case when ms < 3000000000 then ms * ms end), 0) + coalesce(sum(case when ms >= 3000000000 then ms::numeric * ms end), 0)",
 );
 /** Sums of a part that only carries an id or a sketch cell. */
-const NO_SUMS = sql.raw(SUMS.map((name) => `${/^m/.test(name) ? "null::bigint" : "0"} as ${name}`).join(", "));
+const NO_SUMS = sql.raw(
+  SUMS.map((name) => `${/^m/.test(name) ? "null::bigint" : "0"} as ${name}`).join(", "),
+);
 
 /**
  * Parts of the finest groups, from the CTE `raw` by hashes: cells (a group's rows of one sketch bucket, with their sums and
@@ -110,7 +164,9 @@ const NO_SUMS = sql.raw(SUMS.map((name) => `${/^m/.test(name) ? "null::bigint" :
  */
 function partsOf(keys: readonly string[]): SQL {
   const by = sql.raw(["place", ...keys].join(", "));
-  const [id, columns] = keys.includes("user_id") ? ["agent_id", sql`null, agent_id`] : ["user_id", sql`user_id, null`];
+  const [id, columns] = keys.includes("user_id")
+    ? ["agent_id", sql`null, agent_id`]
+    : ["user_id", sql`user_id, null`];
   return sql`select ${by}, sketch_key, null::text as user_set, null::text as agent_set, count(*) as n, count(*) filter (where failed) as errors,
       count(ms) as durations, coalesce(sum(ms), 0) as sum_ms, ${SUM_SQUARES} as sum_squares, min(ms) as min_ms, max(ms) as max_ms,
       coalesce(sum(credits), 0) as credits, coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out, count(*) as weight
@@ -138,7 +194,9 @@ function grainRows({ grain, keys, from }: Target): SQL {
   const together = sql`select ${sql.raw(kept.join(", "))}, '' as status, sketch_key, user_set, agent_set, ${NO_SUMS}, sum(weight) as weight
     from parts group by ${sql.raw(kept.join(", "))}, sketch_key, user_set, agent_set`;
   const listed = (column: string, order: string) =>
-    sql.raw(`coalesce(array_agg(${column} order by ${order}) filter (where ${order} is not null), '{}')`);
+    sql.raw(
+      `coalesce(array_agg(${column} order by ${order}) filter (where ${order} is not null), '{}')`,
+    );
   return sql`with parts as materialized (${parts})
     select ${grain ? sql`${sql.raw(`'${grain}'`)}, ` : sql``}w.workspace_id, w.bucket, ${sql.raw(keys.map((key) => `g.${key}`).join(", "))},
       g.n, g.errors, g.durations, g.sum_ms, g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, g.users, g.agents
@@ -156,7 +214,9 @@ function sources(unit: Unit, buckets: readonly Bucket[]): SQL {
   const asked = sql`asked as materialized (select * from ${wanted(buckets)})`;
   if (unit === "session") return sql`${asked}, ${sessionParts()}`;
   const used = [...new Set(TARGETS[unit].map((target) => target.from))].map((name) => PARTS[name]);
-  const parts = used.map(({ name, keys }) => sql`${sql.identifier(name)} as materialized (${partsOf(keys)})`);
+  const parts = used.map(
+    ({ name, keys }) => sql`${sql.identifier(name)} as materialized (${partsOf(keys)})`,
+  );
   return sql`${asked}, raw as materialized (${rawRows(unit)}), ${sql.join(parts, sql`, `)}`;
 }
 
@@ -176,7 +236,9 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
     return sql`${name} as (insert into ${sql.identifier(target.table)} (${columnsOf(target)}) ${grainRows(target)})`;
   });
   for (const [index, { table, columns, rows }] of BESIDES[unit].entries())
-    inserts.push(sql`${sql.identifier(`beside_${index}`)} as (insert into ${sql.identifier(table)} (${columns}) ${rows()})`);
+    inserts.push(
+      sql`${sql.identifier(`beside_${index}`)} as (insert into ${sql.identifier(table)} (${columns}) ${rows()})`,
+    );
   return [
     sql`delete from rollup_marks ${using} where unit = ${unit} and ${same("rollup_marks")}`,
     // A changed hour changes its day, and the sessions of that: they wait for their own runs.
@@ -186,7 +248,9 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
             from ${wanted(buckets)} cross join (values ('day'), ('session')) u(unit)`,
         ]
       : []),
-    ...ROLLUP_TABLES[unit].map((table) => sql`delete from ${sql.identifier(table)} ${using} where ${same(table)}`),
+    ...ROLLUP_TABLES[unit].map(
+      (table) => sql`delete from ${sql.identifier(table)} ${using} where ${same(table)}`,
+    ),
     sql`with ${sources(unit, buckets)}, ${sql.join(inserts, sql`, `)} select 1 where false`,
   ];
 }
@@ -198,7 +262,13 @@ export function replace(unit: Unit, buckets: readonly Bucket[]): SQL[] {
 export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
   const marked = sql`exists (select from rollup_marks m where m.workspace_id = r.workspace_id and (m.unit = ${unit} and m.bucket = r.bucket
     or m.unit = 'hour' and m.bucket >= r.bucket and m.bucket < r.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")}))`;
-  const compared = (name: string, rows: SQL, of: string, columns: SQL, { grain = sql``, optional = false } = {}) => {
+  const compared = (
+    name: string,
+    rows: SQL,
+    of: string,
+    columns: SQL,
+    { grain = sql``, optional = false } = {},
+  ) => {
     const table = sql.identifier(of);
     const stored = sql`select ${columns} from (select ${table}.* from ${table} join ${wanted(buckets)} using (workspace_id, bucket) where true${grain}) s`;
     const raw = sql`select * from (${rows}) as g(${columns})`;
@@ -206,9 +276,17 @@ export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
       (${raw} except all ${stored}) union all (${stored} except all ${raw})) r${optional ? sql` where exists (select from ${table} t where t.workspace_id = r.workspace_id and t.bucket = r.bucket)` : sql``} group by 1, 2`;
   };
   const parts = TARGETS[unit].map((target) => {
-    const grain = target.grain ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}` : sql``;
-    return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), { grain });
+    const grain = target.grain
+      ? sql` and ${sql.identifier(target.table)}.grain = ${target.grain}`
+      : sql``;
+    return compared(target.grain ?? "user", grainRows(target), target.table, columnsOf(target), {
+      grain,
+    });
   });
-  parts.push(...BESIDES[unit].map(({ name, table, columns, rows, optional }) => compared(name, rows(), table, columns, { optional })));
+  parts.push(
+    ...BESIDES[unit].map(({ name, table, columns, rows, optional }) =>
+      compared(name, rows(), table, columns, { optional }),
+    ),
+  );
   return sql`with ${sources(unit, buckets)} select * from (${sql.join(parts, sql` union all `)}) r where not ${marked}`;
 }

@@ -15,13 +15,20 @@ const bucketRow = z.object({ workspace_id: z.string(), bucket: z.string() });
 const nothing = z.unknown();
 
 /** Replaces the rollups of these buckets, in one transaction that is safe to run twice and beside another. */
-export async function recompute(ctx: Context, unit: Unit, buckets: readonly Bucket[]): Promise<void> {
+export async function recompute(
+  ctx: Context,
+  unit: Unit,
+  buckets: readonly Bucket[],
+): Promise<void> {
   const statements = replace(unit, buckets).map((statement) => ({ sql: statement, row: nothing }));
   await ctx.db.transaction(statements, { isolation: "RepeatableRead" });
 }
 
 async function lastMark(ctx: Context): Promise<number> {
-  const [row] = await ctx.db.query({ sql: sql`select last_value as id from rollup_marks_id_seq`, row: z.object({ id: z.number() }) });
+  const [row] = await ctx.db.query({
+    sql: sql`select last_value as id from rollup_marks_id_seq`,
+    row: z.object({ id: z.number() }),
+  });
   return row?.id ?? 0;
 }
 
@@ -52,7 +59,8 @@ export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promi
     const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
     await recompute(ctx, unit, buckets);
     done += rows.length;
-    for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId))) ctx.cache.advance(workspaceId);
+    for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId)))
+      ctx.cache.advance(workspaceId);
     if (ctx.now() - started > MAX_INVOCATION_MS) {
       await enqueue(ctx, { type: "rollup.run", unit, upTo: last });
       break;
@@ -80,8 +88,14 @@ export async function rebuild(ctx: Context): Promise<void> {
 
 /** Where buckets are sampled from: rollups, to find rows too many, and what was sent, to find rows missing. */
 const SAMPLED: Record<Unit, { rolled: string; sent: string }> = {
-  hour: { rolled: "execution_metrics_hourly where grain = 'total'", sent: "date_trunc('hour', started_at, 'UTC') from execution_keys" },
-  day: { rolled: "execution_metrics_daily where grain = 'total'", sent: "date_trunc('day', started_at, 'UTC') from execution_keys" },
+  hour: {
+    rolled: "execution_metrics_hourly where grain = 'total'",
+    sent: "date_trunc('hour', started_at, 'UTC') from execution_keys",
+  },
+  day: {
+    rolled: "execution_metrics_daily where grain = 'total'",
+    sent: "date_trunc('day', started_at, 'UTC') from execution_keys",
+  },
   session: { rolled: "sessions_daily", sent: "date_trunc('day', occurred_at, 'UTC') from events" },
 };
 
@@ -106,7 +120,8 @@ export async function reconcile(ctx: Context, sample = SAMPLE): Promise<number> 
     });
     found += kept.length;
   }
-  if (found > 0) ctx.log.error("reconcile", new Error("Rollups differ from raw rows"), { buckets: found });
+  if (found > 0)
+    ctx.log.error("reconcile", new Error("Rollups differ from raw rows"), { buckets: found });
   else ctx.log.info("reconcile", { differences: 0 });
   return found;
 }

@@ -1,10 +1,19 @@
 import { sql } from "drizzle-orm";
-import { joinedSessions, LENGTH_US, lengthKey, momentsOf, SESSION_GAP, SESSION_SUMS } from "../../analytics/session-parts.ts";
+import {
+  joinedSessions,
+  LENGTH_US,
+  lengthKey,
+  momentsOf,
+  SESSION_GAP,
+  SESSION_SUMS,
+} from "../../analytics/session-parts.ts";
 
 export const SESSION_COLUMNS = sql.raw(
   "workspace_id, bucket, sessions, singles, activities, length_sum_us, length_min_us, length_max_us, classes, sketch_keys, sketch_counts, user_ids",
 );
-export const EDGE_COLUMNS = sql.raw("workspace_id, bucket, user_id, started_at, ended_at, activities");
+export const EDGE_COLUMNS = sql.raw(
+  "workspace_id, bucket, user_id, started_at, ended_at, activities",
+);
 
 /**
  * A CTE with the sessions of the asked days, each cut at the day's ends. One is `inner` when no activity of another day can be
@@ -20,7 +29,8 @@ export function sessionParts() {
 
 /** Rows of `sessions_daily` from the CTE: one for each asked day. */
 export function sessionRows() {
-  const none = (name: string, type: string) => sql`coalesce(${sql.raw(name)}, '{}'::${sql.raw(type)}[])`;
+  const none = (name: string, type: string) =>
+    sql`coalesce(${sql.raw(name)}, '{}'::${sql.raw(type)}[])`;
   return sql`select w.workspace_id, w.bucket, coalesce(s.sessions, 0), coalesce(s.singles, 0), coalesce(s.activities, 0), coalesce(s.length_sum_us, 0), s.length_min_us, s.length_max_us,
       ${none("s.classes", "int")}, ${none("k.sketch_keys", "int")}, ${none("k.sketch_counts", "int")}, ${none("s.user_ids", "text")}
     from asked w left join (select place, ${SESSION_SUMS}, array_agg(distinct user_id order by user_id) as user_ids from session_parts where is_inner group by place) s using (place)

@@ -9,7 +9,14 @@ import { SEARCH_TYPES, search } from "./search.ts";
 
 const router = createRouter();
 const type = z.enum(SEARCH_TYPES);
-const hit = z.object({ type, id: z.string(), title: z.string(), detail: z.string().nullable(), score: z.int(), href: z.string() });
+const hit = z.object({
+  type,
+  id: z.string(),
+  title: z.string(),
+  detail: z.string().nullable(),
+  score: z.int(),
+  href: z.string(),
+});
 const DEFAULT_HITS = 10;
 
 view(router, {
@@ -32,14 +39,19 @@ view(router, {
       .optional()
       .openapi({ description: `Of each kind; default ${DEFAULT_HITS}.` }),
   }),
-  data: z.object({ total: z.int(), results: z.record(z.string(), z.array(hit)) }).openapi("SearchResults"),
+  data: z
+    .object({ total: z.int(), results: z.record(z.string(), z.array(hit)) })
+    .openapi("SearchResults"),
   load: async (ctx, workspaceId, { q, types = SEARCH_TYPES, limit = DEFAULT_HITS }) => {
     const now = ctx.now() * 1000;
     const [results, [meta]] = await Promise.all([
       search(ctx, workspaceId, q, [...new Set(types)], limit),
       together(ctx.db, [rawMeta(workspaceId, { from: now, to: now + 1 }, "UTC")]),
     ]);
-    return { data: { total: Object.values(results).reduce((sum, hits) => sum + hits.length, 0), results }, meta };
+    return {
+      data: { total: Object.values(results).reduce((sum, hits) => sum + hits.length, 0), results },
+      meta,
+    };
   },
 });
 

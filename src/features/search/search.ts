@@ -14,7 +14,12 @@ export interface Hit {
   href: string;
 }
 
-const row = z.object({ id: z.string(), title: z.string(), detail: z.string().nullable(), score: z.number() });
+const row = z.object({
+  id: z.string(),
+  title: z.string(),
+  detail: z.string().nullable(),
+  score: z.number(),
+});
 
 /** What is asked: the text as it is, and its words as prefixes of words for full text search (null when it has none). */
 interface Asked {
@@ -63,20 +68,26 @@ function described(asked: Asked, table: "funnels" | "reports"): SQL {
 const KINDS = {
   agents: {
     href: (id: string) => `/api/v1/agents/${id}`,
-    find: (asked: Asked) => sql`select id, max(title) as title, max(detail) as detail, max(score) as score from (
+    find: (
+      asked: Asked,
+    ) => sql`select id, max(title) as title, max(detail) as detail, max(score) as score from (
         (${named(asked)}) union all (select f.id, coalesce(a.name, f.id), null, ${score(sql`f.id`, asked)} from (${idsOf(asked, "executions", "agent_id")}) f
           left join agents a on ${inWorkspace(asked.workspaceId, "a")} and a.id = f.id)
       ) both_kinds group by id order by score desc, id limit ${asked.limit}`,
   },
   users: {
     href: (id: string) => `/api/v1/users/${id}`,
-    find: (asked: Asked) => sql`select id, id as title, null::text as detail, ${score(sql`id`, asked)} as score from (
+    find: (
+      asked: Asked,
+    ) => sql`select id, id as title, null::text as detail, ${score(sql`id`, asked)} as score from (
         (${idsOf(asked, "executions", "user_id")}) union (${idsOf(asked, "events", "user_id")})
       ) ids order by score desc, id limit ${asked.limit}`,
   },
   executions: {
     href: (id: string) => `/api/v1/executions/${id}`,
-    find: (asked: Asked) => sql`select k.id, k.id as title, e.agent_id || ', ' || e.status as detail, ${score(sql`k.id`, asked)} as score
+    find: (
+      asked: Asked,
+    ) => sql`select k.id, k.id as title, e.agent_id || ', ' || e.status as detail, ${score(sql`k.id`, asked)} as score
       from execution_keys k join executions e on ${inWorkspace(asked.workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
       where ${inWorkspace(asked.workspaceId, "k")} and starts_with(k.id, ${asked.text}::text) order by k.id limit ${asked.limit}`,
   },
@@ -89,8 +100,14 @@ const KINDS = {
         and ${matches(sql`coalesce(e.error_type, '') || ' ' || coalesce(e.error_message, '')`, asked)}
       group by e.error_fingerprint order by score desc, count(*) desc, 1 limit ${asked.limit}`,
   },
-  funnels: { href: (id: string) => `/api/v1/funnels/${id}`, find: (asked: Asked) => described(asked, "funnels") },
-  reports: { href: (id: string) => `/api/v1/reports/${id}`, find: (asked: Asked) => described(asked, "reports") },
+  funnels: {
+    href: (id: string) => `/api/v1/funnels/${id}`,
+    find: (asked: Asked) => described(asked, "funnels"),
+  },
+  reports: {
+    href: (id: string) => `/api/v1/reports/${id}`,
+    find: (asked: Asked) => described(asked, "reports"),
+  },
 } as const satisfies Record<string, { href(id: string): string; find(asked: Asked): SQL }>;
 
 export type SearchType = keyof typeof KINDS;
@@ -114,7 +131,11 @@ export async function search(
   const parts = types.map((type): Prepared<Hit[]> => {
     const { href, find } = KINDS[type];
     return statementOf({ sql: find(asked), row }, (rows) =>
-      rows.map((hit) => ({ type, ...hit, href: `${href(encodeURIComponent(hit.id))}?workspace_id=${encodeURIComponent(workspaceId)}` })),
+      rows.map((hit) => ({
+        type,
+        ...hit,
+        href: `${href(encodeURIComponent(hit.id))}?workspace_id=${encodeURIComponent(workspaceId)}`,
+      })),
     );
   });
   const found = await together(ctx.db, parts);

@@ -5,7 +5,10 @@ import { createRouter } from "../../http/router.ts";
 
 const tags = ["System"];
 const router = createRouter();
-const json = <T extends z.ZodType>(description: string, schema: T) => ({ description, content: { "application/json": { schema } } });
+const json = <T extends z.ZodType>(description: string, schema: T) => ({
+  description,
+  content: { "application/json": { schema } },
+});
 
 router.openapi(
   createRoute({
@@ -15,10 +18,17 @@ router.openapi(
     summary: "What this is",
     security: [],
     responses: {
-      200: json("Name and where to read on.", z.object({ name: z.string(), api: z.string(), docs: z.string(), openapi: z.string() })),
+      200: json(
+        "Name and where to read on.",
+        z.object({ name: z.string(), api: z.string(), docs: z.string(), openapi: z.string() }),
+      ),
     },
   }),
-  (c) => c.json({ name: "Shadower Analytics", api: "/api/v1", docs: "/docs", openapi: "/openapi.json" }, 200),
+  (c) =>
+    c.json(
+      { name: "Shadower Analytics", api: "/api/v1", docs: "/docs", openapi: "/openapi.json" },
+      200,
+    ),
 );
 
 router.openapi(
@@ -37,7 +47,10 @@ const probeResult = z.object({ name: z.string(), ok: z.boolean(), latency_ms: z.
 const readiness = z.object({ ready: z.boolean(), checks: z.array(probeResult) });
 
 const PROBES: { name: string; run(ctx: Context): Promise<unknown> }[] = [
-  { name: "database", run: (ctx) => ctx.db.query({ sql: sql`select 1 as one`, row: z.object({ one: z.number() }) }) },
+  {
+    name: "database",
+    run: (ctx) => ctx.db.query({ sql: sql`select 1 as one`, row: z.object({ one: z.number() }) }),
+  },
   { name: "kv", run: (ctx) => ctx.kv.get("probe") },
   { name: "r2", run: (ctx) => ctx.files.head("probe") },
   { name: "queue", run: (ctx) => ctx.queue.metrics() },
@@ -62,7 +75,10 @@ router.openapi(
     tags,
     summary: "Whether everything that a request needs answers",
     security: [],
-    responses: { 200: json("Ready.", readiness), 503: json("Something does not answer.", readiness) },
+    responses: {
+      200: json("Ready.", readiness),
+      503: json("Something does not answer.", readiness),
+    },
   }),
   async (c) => {
     const checks = await Promise.all(PROBES.map((each) => probe(c.get("ctx"), each)));

@@ -1,7 +1,12 @@
 import { changePoints, MIN_SEGMENT } from "../../analytics/math/change-points.ts";
 import { type Direction, directionOf, MIN_POINTS } from "../../analytics/math/direction.ts";
 import { type Moving, movingAverages } from "../../analytics/math/moving.ts";
-import { autocorrelation, type Decomposition, seasonalStrength, stl } from "../../analytics/math/stl.ts";
+import {
+  autocorrelation,
+  type Decomposition,
+  seasonalStrength,
+  stl,
+} from "../../analytics/math/stl.ts";
 import type { Granularity } from "../../analytics/range.ts";
 
 export interface SeriesPoint {
@@ -44,7 +49,11 @@ export interface Analysis {
 const PERIODS: Partial<Record<Granularity, number>> = { hour: 24, day: 7, week: 52, month: 12 };
 
 /** The series from its first value to its last, gaps on straight lines. */
-function filled(points: readonly SeriesPoint[]): { buckets: string[]; values: number[]; interpolated: number } {
+function filled(points: readonly SeriesPoint[]): {
+  buckets: string[];
+  values: number[];
+  interpolated: number;
+} {
   const first = points.findIndex((point) => point.value !== null);
   const last = points.findLastIndex((point) => point.value !== null);
   const part = first < 0 ? [] : points.slice(first, last + 1);
@@ -60,13 +69,23 @@ function filled(points: readonly SeriesPoint[]): { buckets: string[]; values: nu
   return { buckets: part.map((point) => point.bucket), values, interpolated };
 }
 
-function seasonalityOf(values: readonly number[], period: number | undefined, missing: Analysis["not_tested"]) {
+function seasonalityOf(
+  values: readonly number[],
+  period: number | undefined,
+  missing: Analysis["not_tested"],
+) {
   if (period === undefined) {
-    missing.push({ what: "seasonality", why: "Minutes have no season of their own; ask by hour or day." });
+    missing.push({
+      what: "seasonality",
+      why: "Minutes have no season of their own; ask by hour or day.",
+    });
     return undefined;
   }
   if (values.length < 2 * period) {
-    missing.push({ what: "seasonality", why: `Two whole seasons (${2 * period} buckets) are needed; there are ${values.length}.` });
+    missing.push({
+      what: "seasonality",
+      why: `Two whole seasons (${2 * period} buckets) are needed; there are ${values.length}.`,
+    });
     return undefined;
   }
   const parts = stl(values, period);
@@ -95,7 +114,12 @@ function insightsOf(
     list.push({
       kind: "direction",
       text: `${measure} ${verb}: Kendall's tau is ${rounded(direction.tau ?? 0)}, the median slope ${rounded(direction.slope)} a ${granularity}; by chance alone this would be seen with p = ${rounded(direction.p_value)}.`,
-      evidence: { slope: direction.slope, p_value: direction.p_value, tau: direction.tau, points: direction.points },
+      evidence: {
+        slope: direction.slope,
+        p_value: direction.p_value,
+        tau: direction.tau,
+        points: direction.points,
+      },
     });
   }
   for (const { bucket, before, after } of changes) {
@@ -109,13 +133,21 @@ function insightsOf(
     list.push({
       kind: "seasonality",
       text: `${measure} repeats itself every ${season.period} buckets (a ${granularity} each): autocorrelation ${rounded(season.autocorrelation)}, strength ${rounded(season.strength)}.`,
-      evidence: { period: season.period, autocorrelation: season.autocorrelation, strength: season.strength },
+      evidence: {
+        period: season.period,
+        autocorrelation: season.autocorrelation,
+        strength: season.strength,
+      },
     });
   }
   if (list.length > 0) return list;
   if (direction.method === null && season === undefined)
     return [
-      { kind: "none", text: `Nothing of ${measure} could be tested: ${direction.reason ?? ""}`, evidence: { points: direction.points } },
+      {
+        kind: "none",
+        text: `Nothing of ${measure} could be tested: ${direction.reason ?? ""}`,
+        evidence: { points: direction.points },
+      },
     ];
   return [
     {
@@ -135,13 +167,28 @@ const zip = (buckets: readonly string[], parts: Decomposition) =>
   }));
 
 /** Everything that is said about a series. Only buckets that are over take part. */
-export function analyze(measure: string, points: readonly SeriesPoint[], granularity: Granularity, window: number): Analysis {
+export function analyze(
+  measure: string,
+  points: readonly SeriesPoint[],
+  granularity: Granularity,
+  window: number,
+): Analysis {
   const over = points.filter((point) => point.complete);
   const { buckets, values, interpolated } = filled(over);
   const missing: Analysis["not_tested"] = [];
-  const direction = directionOf(over.flatMap(({ value }, place) => (value === null ? [] : [{ place, value }])));
-  if (direction.method === null) missing.push({ what: "direction", why: direction.reason ?? `At least ${MIN_POINTS} buckets are needed.` });
-  const changes = changePoints(values).map(({ index, before, after }) => ({ bucket: buckets[index] ?? "", before, after }));
+  const direction = directionOf(
+    over.flatMap(({ value }, place) => (value === null ? [] : [{ place, value }])),
+  );
+  if (direction.method === null)
+    missing.push({
+      what: "direction",
+      why: direction.reason ?? `At least ${MIN_POINTS} buckets are needed.`,
+    });
+  const changes = changePoints(values).map(({ index, before, after }) => ({
+    bucket: buckets[index] ?? "",
+    before,
+    after,
+  }));
   if (values.length < 2 * MIN_SEGMENT)
     missing.push({
       what: "change_points",
@@ -150,14 +197,22 @@ export function analyze(measure: string, points: readonly SeriesPoint[], granula
   const season = seasonalityOf(values, PERIODS[granularity], missing);
   const averages = movingAverages(values, window);
   if (values.length < window)
-    missing.push({ what: "moving_averages", why: `sma and wma need ${window} buckets; there are ${values.length}.` });
+    missing.push({
+      what: "moving_averages",
+      why: `sma and wma need ${window} buckets; there are ${values.length}.`,
+    });
   const at = (name: Moving, i: number) => averages[name][i] ?? null;
   return {
     direction,
     change_points: changes,
     seasonality: season?.seasonality ?? null,
     decomposition: season ? zip(buckets, season.parts) : null,
-    moving_averages: buckets.map((bucket, i) => ({ bucket, sma: at("sma", i), ema: at("ema", i), wma: at("wma", i) })),
+    moving_averages: buckets.map((bucket, i) => ({
+      bucket,
+      sma: at("sma", i),
+      ema: at("ema", i),
+      wma: at("wma", i),
+    })),
     insights: insightsOf(measure, granularity, direction, changes, season?.seasonality),
     not_tested: missing,
     interpolated,

@@ -18,8 +18,12 @@ const MAX_POINTS = 500;
 
 const params = z.strictObject({
   ...ranged,
-  granularity: granularity.optional().openapi({ description: "Default: hour up to 3 days, day up to 400, else week." }),
-  window: whole(2, 100).optional().openapi({ description: "Buckets of the moving averages; default 7." }),
+  granularity: granularity
+    .optional()
+    .openapi({ description: "Default: hour up to 3 days, day up to 400, else week." }),
+  window: whole(2, 100)
+    .optional()
+    .openapi({ description: "Buckets of the moving averages; default 7." }),
 });
 const number = z.number().nullable();
 const data = z
@@ -38,16 +42,41 @@ const data = z
       reason: z.string().optional(),
     }),
     change_points: z.array(z.object({ bucket: z.string(), before: z.number(), after: z.number() })),
-    seasonality: z.object({ period: z.int(), strength: z.number(), autocorrelation: z.number(), detected: z.boolean() }).nullable(),
-    decomposition: z.array(z.object({ bucket: z.string(), trend: z.number(), seasonal: z.number(), remainder: z.number() })).nullable(),
-    moving_averages: z.array(z.object({ bucket: z.string(), sma: number, ema: number, wma: number })),
-    insights: z.array(z.object({ kind: z.string(), text: z.string(), evidence: z.record(z.string(), value) })),
+    seasonality: z
+      .object({
+        period: z.int(),
+        strength: z.number(),
+        autocorrelation: z.number(),
+        detected: z.boolean(),
+      })
+      .nullable(),
+    decomposition: z
+      .array(
+        z.object({
+          bucket: z.string(),
+          trend: z.number(),
+          seasonal: z.number(),
+          remainder: z.number(),
+        }),
+      )
+      .nullable(),
+    moving_averages: z.array(
+      z.object({ bucket: z.string(), sma: number, ema: number, wma: number }),
+    ),
+    insights: z.array(
+      z.object({ kind: z.string(), text: z.string(), evidence: z.record(z.string(), value) }),
+    ),
     not_tested: z.array(z.object({ what: z.string(), why: z.string() })),
     interpolated: z.int(),
   })
   .openapi("Trend");
 
-async function trend(ctx: Context, workspaceId: string, name: MeasureName, { window = 7, ...query }: z.output<typeof params>) {
+async function trend(
+  ctx: Context,
+  workspaceId: string,
+  name: MeasureName,
+  { window = 7, ...query }: z.output<typeof params>,
+) {
   const base = rangedQuery(query, "30d");
   const now = ctx.now() * 1000;
   const range = rangeOf(base, now);
@@ -55,7 +84,11 @@ async function trend(ctx: Context, workspaceId: string, name: MeasureName, { win
   const by: Granularity = query.granularity ?? (days <= 3 ? "hour" : days <= 400 ? "day" : "week");
   const buckets = bucketsOf(range, by, zoneOf(base.timezone));
   if (buckets.length > MAX_POINTS)
-    throw impossible("query.granularity", "too_many_buckets", `A trend takes at most ${MAX_POINTS} buckets; there are ${buckets.length}.`);
+    throw impossible(
+      "query.granularity",
+      "too_many_buckets",
+      `A trend takes at most ${MAX_POINTS} buckets; there are ${buckets.length}.`,
+    );
   // The range is fixed here: buckets and values must be of one clock.
   const { rows, meta } = await ask(
     ctx,
@@ -69,8 +102,14 @@ async function trend(ctx: Context, workspaceId: string, name: MeasureName, { win
     const complete = bucket !== undefined && bucket.to <= now && isWhole(bucket, by, base.timezone);
     return { bucket: row.bucket ?? "", value: row.values[name] ?? null, complete };
   });
-  const series = points.map((point) => ({ ...point, value: point.value === null ? null : Number(point.value) }));
-  return { data: { measure: name, granularity: by, window, points, ...analyze(name, series, by, window) }, meta };
+  const series = points.map((point) => ({
+    ...point,
+    value: point.value === null ? null : Number(point.value),
+  }));
+  return {
+    data: { measure: name, granularity: by, window, points, ...analyze(name, series, by, window) },
+    meta,
+  };
 }
 
 const description =
@@ -92,9 +131,12 @@ view(router, {
   tag: "Metrics",
   summary: "The trend of a measure",
   description,
-  query: params.extend({ measure: measure.optional().openapi({ description: "Default executions." }) }),
+  query: params.extend({
+    measure: measure.optional().openapi({ description: "Default executions." }),
+  }),
   data,
-  load: (ctx, workspaceId, { measure: name = "executions", ...query }) => trend(ctx, workspaceId, name, query),
+  load: (ctx, workspaceId, { measure: name = "executions", ...query }) =>
+    trend(ctx, workspaceId, name, query),
 });
 
 export default router;

@@ -5,7 +5,13 @@ import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { Sign } from "../../analytics/presence.ts";
 import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
 import { type Bucket, formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
-import { type Cohort, type CurvePoint, curveOf, type Mode, matrixOf } from "../../analytics/retention.ts";
+import {
+  type Cohort,
+  type CurvePoint,
+  curveOf,
+  type Mode,
+  matrixOf,
+} from "../../analytics/retention.ts";
 import { featureUse, type Sessions, sessions } from "../../analytics/sessions.ts";
 import { RELATIVE_ERROR } from "../../analytics/sketch.ts";
 import type { Context } from "../../context.ts";
@@ -34,8 +40,16 @@ const PRESENCE = { daily: "user_presence_daily", raw: ["executions", "events"] }
 const SESSIONS = { daily: "sessions_daily, session_edges_daily", raw: ["executions", "events"] };
 
 /** `meta` of the sessions and of the features, which are made of events as they are. Quantiles of lengths are those of a sketch. */
-function sessionMeta(like: Meta, { sessions: count, rows, rolledDays }: Sessions, events: number): Meta {
-  const sources = { daily: { buckets: rolledDays }, hourly: { buckets: 0 }, raw: { rows: rows + events } };
+function sessionMeta(
+  like: Meta,
+  { sessions: count, rows, rolledDays }: Sessions,
+  events: number,
+): Meta {
+  const sources = {
+    daily: { buckets: rolledDays },
+    hourly: { buckets: 0 },
+    raw: { rows: rows + events },
+  };
   return { ...like, sources, exact: count === 0, relative_error: count === 0 ? 0 : RELATIVE_ERROR };
 }
 
@@ -44,16 +58,27 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
   const { buckets, timezone } = bucketsFor(ctx, query, "day", "30d", MONTH_DAYS);
   const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
   const now = ctx.now() * 1000;
-  const heat = { measures: ["executions" as const], ...range, timezone, ...BY_HOUR_OF_WEEK, rowsOnly: true };
+  const heat = {
+    measures: ["executions" as const],
+    ...range,
+    timezone,
+    ...BY_HOUR_OF_WEEK,
+    rowsOnly: true,
+  };
   const [users, counted, features, hours] = await together(ctx.db, [
     lifecycle(workspaceId, buckets, timezone),
     sessions(workspaceId, range),
     featureUse(workspaceId, range),
     prepare(workspaceId, heat, now, query.explain),
   ]);
-  const days = users.days.map((day, index) => ({ ...day, complete: (buckets[MONTH_DAYS + index]?.to ?? 0) <= now }));
+  const days = users.days.map((day, index) => ({
+    ...day,
+    complete: (buckets[MONTH_DAYS + index]?.to ?? 0) <= now,
+  }));
   // The last day that has begun: a range may reach into the future.
-  const latest = users.days.filter((_, index) => (buckets[MONTH_DAYS + index]?.from ?? 0) <= now).at(-1);
+  const latest = users.days
+    .filter((_, index) => (buckets[MONTH_DAYS + index]?.from ?? 0) <= now)
+    .at(-1);
   const use = features.map((feature) => ({
     ...feature,
     adoption_rate: users.activeUsers === 0 ? null : feature.users / users.activeUsers,
@@ -63,7 +88,15 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
   const events = features.reduce((sum, feature) => sum + feature.events, 0);
   return {
     data: {
-      latest: latest ? { day: latest.day, dau: latest.dau, wau: latest.wau, mau: latest.mau, stickiness: latest.stickiness } : null,
+      latest: latest
+        ? {
+            day: latest.day,
+            dau: latest.dau,
+            wau: latest.wau,
+            mau: latest.mau,
+            stickiness: latest.stickiness,
+          }
+        : null,
       active_users: users.activeUsers,
       days,
       sessions: found,
@@ -88,13 +121,29 @@ export interface CohortQuery extends Span {
 }
 
 async function countCohorts(ctx: Context, workspaceId: string, query: CohortQuery) {
-  const { granularity = "week", cohort = "first_activity", event_type: type, event_name: name } = query;
+  const {
+    granularity = "week",
+    cohort = "first_activity",
+    event_type: type,
+    event_name: name,
+  } = query;
   const named = type !== undefined || name !== undefined;
   if (cohort === "event" && !named)
-    throw impossible("query.event_type", "event_missing", "Name the event: event_type, event_name or both.");
+    throw impossible(
+      "query.event_type",
+      "event_missing",
+      "Name the event: event_type, event_name or both.",
+    );
   if (cohort !== "event" && named)
-    throw impossible("query.event_type", "event_without_cohort", "event_type and event_name need cohort=event.");
-  const entry: Sign = cohort === "event" ? { of: "event", type, name } : { of: cohort === "first_success" ? "success" : "activity" };
+    throw impossible(
+      "query.event_type",
+      "event_without_cohort",
+      "event_type and event_name need cohort=event.",
+    );
+  const entry: Sign =
+    cohort === "event"
+      ? { of: "event", type, name }
+      : { of: cohort === "first_success" ? "success" : "activity" };
   const back: Sign =
     query.return_event_type !== undefined || query.return_event_name !== undefined
       ? { of: "event", type: query.return_event_type, name: query.return_event_name }
@@ -134,7 +183,8 @@ export async function cohortList(ctx: Context, workspaceId: string, query: Cohor
     const size = counts.sizes.get(index) ?? 0;
     const of = (list: CohortCounts["back"], last: number, first = 0) => {
       let users = 0;
-      for (let offset = first; offset <= last; offset++) users += list.get(`${index}/${offset}`) ?? 0;
+      for (let offset = first; offset <= last; offset++)
+        users += list.get(`${index}/${offset}`) ?? 0;
       return users;
     };
     const returned = of(counts.back, buckets.length, 1);
@@ -151,7 +201,10 @@ export async function cohortList(ctx: Context, workspaceId: string, query: Cohor
       still_active_rate: over - 1 > index ? rate(active) : null,
     };
   });
-  return { data: { granularity, cohorts: list }, meta: withTables(counts.meta, query.explain, PRESENCE) };
+  return {
+    data: { granularity, cohorts: list },
+    meta: withTables(counts.meta, query.explain, PRESENCE),
+  };
 }
 
 export interface ChurnQuery {
@@ -172,7 +225,9 @@ export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery
   const now = ctx.now() * 1000;
   const to = query.to ?? now;
   const lead = length * (wanted + 1);
-  const all = wholeBuckets({ from: to - DAY_US, to }, "day", timezone, lead + 2).filter((day) => day.to <= to);
+  const all = wholeBuckets({ from: to - DAY_US, to }, "day", timezone, lead + 2).filter(
+    (day) => day.to <= to,
+  );
   const days = all.slice(-lead);
   const slots = Array.from({ length: wanted + 1 }, (_, index): Bucket => {
     const part = days.slice(index * length, (index + 1) * length);

@@ -26,8 +26,12 @@ export function timeline(
   inOrder(query);
   const bounds = (column: string) => {
     const at = sql`x.${sql.identifier(column)}`;
-    const from = query.from === undefined ? sql`` : sql` and ${at} >= ${formatInstant(query.from)}::timestamptz`;
-    const to = query.to === undefined ? sql`` : sql` and ${at} < ${formatInstant(query.to)}::timestamptz`;
+    const from =
+      query.from === undefined
+        ? sql``
+        : sql` and ${at} >= ${formatInstant(query.from)}::timestamptz`;
+    const to =
+      query.to === undefined ? sql`` : sql` and ${at} < ${formatInstant(query.to)}::timestamptz`;
     return sql`${inWorkspace(workspaceId, "x")} and x.user_id = ${userId}${from}${to}`;
   };
   const from = sql`(
@@ -36,5 +40,16 @@ export function timeline(
     union all
     select 'event:' || x.id, 'event', x.occurred_at, null, null, x.event_type, x.event_name, x.session_id from events x where ${bounds("occurred_at")}
   ) e`;
-  return listByTime(ctx.db, { from, columns: sql`e.*`, row: entryRow, where: [sql`true`], time: "at", timeOf: (row) => row.at }, query);
+  return listByTime(
+    ctx.db,
+    {
+      from,
+      columns: sql`e.*`,
+      row: entryRow,
+      where: [sql`true`],
+      time: "at",
+      timeOf: (row) => row.at,
+    },
+    query,
+  );
 }

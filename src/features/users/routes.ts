@@ -34,22 +34,48 @@ view(router, {
   path: "/users",
   tag,
   summary: "Users with their numbers of a range",
-  description: "Users with an execution in the range (default 30d), ordered by a measure, ties by id.",
+  description:
+    "Users with an execution in the range (default 30d), ordered by a measure, ties by id.",
   query: schema.listParams,
   data: schema.listed,
   paged: true,
   load: async (
     ctx,
     workspaceId,
-    { limit = DEFAULT_LIMIT, cursor, skip, include_total, q, sort = "executions", direction = "desc", ...query },
+    {
+      limit = DEFAULT_LIMIT,
+      cursor,
+      skip,
+      include_total,
+      q,
+      sort = "executions",
+      direction = "desc",
+      ...query
+    },
   ) => {
     const base = rangedQuery(query, "30d");
     const filters = q === undefined ? [] : [{ field: "user", op: "contains" as const, value: q }];
-    const asked = { ...base, measures: MEASURES, group_by: ["user"], filters, order_by: [{ measure: sort, direction }] };
-    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
+    const asked = {
+      ...base,
+      measures: MEASURES,
+      group_by: ["user"],
+      filters,
+      order_by: [{ measure: sort, direction }],
+    };
+    const { rows, page, meta } = await groupPage(
+      ctx,
+      workspaceId,
+      asked,
+      { limit, cursor, skip, include_total },
+      query.explain,
+    );
     const ids = rows.map((row) => String(row.group.user));
     const seen = await seenOf(ctx, workspaceId, "user", ids);
-    const data = rows.map((row, index) => ({ id: ids[index], ...row.values, last_activity_at: seen.get(ids[index] ?? "")?.last ?? null }));
+    const data = rows.map((row, index) => ({
+      id: ids[index],
+      ...row.values,
+      last_activity_at: seen.get(ids[index] ?? "")?.last ?? null,
+    }));
     return { data, page, meta };
   },
 });
@@ -102,7 +128,8 @@ view(router, {
   path: "/users/{id}",
   tag,
   summary: "One user",
-  description: "First and last activity (executions and events), and the numbers of the range (default 30d).",
+  description:
+    "First and last activity (executions and events), and the numbers of the range (default 30d).",
   query: z.strictObject(span),
   params: schema.userParam,
   data: schema.userData,
@@ -110,8 +137,16 @@ view(router, {
     const seen = (await seenOf(ctx, workspaceId, "user", [id])).get(id);
     if (!seen?.last) throw notFound("user");
     const filters = [{ field: "user", op: "eq" as const, value: id }];
-    const { totals, meta } = await ask(ctx, workspaceId, { ...rangedQuery(query, "30d"), measures: MEASURES, filters }, query.explain);
-    return { data: { id, first_activity_at: seen.first, last_activity_at: seen.last, totals }, meta };
+    const { totals, meta } = await ask(
+      ctx,
+      workspaceId,
+      { ...rangedQuery(query, "30d"), measures: MEASURES, filters },
+      query.explain,
+    );
+    return {
+      data: { id, first_activity_at: seen.first, last_activity_at: seen.last, totals },
+      meta,
+    };
   },
 });
 

@@ -30,7 +30,12 @@ const seen = { first_activity_at: z.string().nullable(), last_activity_at: z.str
 export const listed = z.array(values).openapi("UserList");
 export const userData = z.object({ id: z.string(), ...seen, totals: values }).openapi("User");
 
-export const timelineParams = z.strictObject({ ...pageParams, workspace_id: span.workspace_id, from: span.from, to: span.to });
+export const timelineParams = z.strictObject({
+  ...pageParams,
+  workspace_id: span.workspace_id,
+  from: span.from,
+  to: span.to,
+});
 export const entry = z
   .object({
     id: z.string().openapi({ description: "`execution:` or `event:`, and the id." }),
@@ -47,7 +52,9 @@ export const entry = z
 export const activityParams = z.strictObject(span);
 export const activityData = z
   .object({
-    latest: z.object({ day: z.string(), dau: count, wau: count, mau: count, stickiness: ratio }).nullable(),
+    latest: z
+      .object({ day: z.string(), dau: count, wau: count, mau: count, stickiness: ratio })
+      .nullable(),
     active_users: count,
     days: z.array(
       z.object({
@@ -73,7 +80,13 @@ export const activityData = z
       lengths: z.array(z.object({ name: z.string(), sessions: count })),
     }),
     feature_use: z.array(
-      z.object({ event_type: z.string(), event_name: z.string().nullable(), events: count, users: count, adoption_rate: ratio }),
+      z.object({
+        event_type: z.string(),
+        event_name: z.string().nullable(),
+        events: count,
+        users: count,
+        adoption_rate: ratio,
+      }),
     ),
     heatmap: z.array(z.object({ day_of_week: count, hour_of_day: count, executions: count })),
   })
@@ -105,8 +118,12 @@ export const retentionData = z
   .object({
     mode: z.enum(MODES),
     granularity: calendar,
-    cohorts: z.array(z.object({ cohort: z.string(), size: count, complete: z.boolean(), cells: z.array(cell) })),
-    curve: z.array(z.object({ offset: count, users: count, size: count, rate: ratio, cohorts: count })),
+    cohorts: z.array(
+      z.object({ cohort: z.string(), size: count, complete: z.boolean(), cells: z.array(cell) }),
+    ),
+    curve: z.array(
+      z.object({ offset: count, users: count, size: count, rate: ratio, cohorts: count }),
+    ),
   })
   .openapi("Retention");
 export const cohortsData = z
@@ -132,7 +149,9 @@ export const churnParams = z.strictObject({
   timezone: span.timezone,
   explain: span.explain,
   window_days: whole(1, 365).optional().openapi({ description: "Default 30." }),
-  windows: whole(1, 24).optional().openapi({ description: "How many windows to look back on; default 6." }),
+  windows: whole(1, 24)
+    .optional()
+    .openapi({ description: "How many windows to look back on; default 6." }),
 });
 export const churnData = z
   .object({

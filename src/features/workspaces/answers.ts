@@ -33,7 +33,11 @@ const TOP = 10;
 export const ENGAGEMENT = { high: 50, medium: 20 };
 
 export function engagementOf(executions: number): "high" | "medium" | "low" {
-  return executions >= ENGAGEMENT.high ? "high" : executions >= ENGAGEMENT.medium ? "medium" : "low";
+  return executions >= ENGAGEMENT.high
+    ? "high"
+    : executions >= ENGAGEMENT.medium
+      ? "medium"
+      : "low";
 }
 
 async function edgesOf(ctx: Context, workspaceId: string) {
@@ -52,14 +56,28 @@ function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boo
   const range = rangeOf(base, now);
   const { timeframe: _, ...rest } = base;
   const fixed = { ...rest, ...range };
-  const days = wholeBuckets({ from: range.from, to: Math.max(range.from + 1, Math.min(range.to, now)) }, "day", base.timezone);
+  const days = wholeBuckets(
+    { from: range.from, to: Math.max(range.from + 1, Math.min(range.to, now)) },
+    "day",
+    base.timezone,
+  );
   return {
     fixed,
     now,
     days: days.length,
     parts: [
-      prepare(workspaceId, { ...fixed, measures: TOTALS, compare: "previous_period" }, now, explain),
-      prepare(workspaceId, { ...fixed, measures: ["credits"], group_by: ["status"], rowsOnly: true }, now, explain),
+      prepare(
+        workspaceId,
+        { ...fixed, measures: TOTALS, compare: "previous_period" },
+        now,
+        explain,
+      ),
+      prepare(
+        workspaceId,
+        { ...fixed, measures: ["credits"], group_by: ["status"], rowsOnly: true },
+        now,
+        explain,
+      ),
       engagement(workspaceId, days, base.timezone),
     ] as const,
   };
@@ -68,9 +86,14 @@ function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boo
 function creditsOf(statuses: Answer): { successful: string; ended: string } {
   const of = (keep: (status: string) => boolean) =>
     fromMicros(
-      statuses.rows.filter((row) => keep(String(row.group.status))).reduce((sum, row) => sum + toMicros(String(row.values.credits)), 0n),
+      statuses.rows
+        .filter((row) => keep(String(row.group.status)))
+        .reduce((sum, row) => sum + toMicros(String(row.values.credits)), 0n),
     );
-  return { successful: of((status) => status === "success"), ended: of((status) => status !== "running") };
+  return {
+    successful: of((status) => status === "success"),
+    ended: of((status) => status !== "running"),
+  };
 }
 
 export async function overviewOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
@@ -89,24 +112,39 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
     users: { active: users.users, recent: users.recent, regular: users.regular },
     ...edges,
   };
-  return { data, meta: metaTogether({ totals: totals.meta, statuses: statuses.meta, users: users.meta }) };
+  return {
+    data,
+    meta: metaTogether({ totals: totals.meta, statuses: statuses.meta, users: users.meta }),
+  };
 }
 
 export async function analyticsOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
   const { fixed, now, parts, days } = commonParts(ctx, workspaceId, base, explain);
-  const top = (by: string) => prepare(workspaceId, { ...fixed, measures: GROUP, group_by: [by], limit: TOP, rowsOnly: true }, now, explain);
+  const top = (by: string) =>
+    prepare(
+      workspaceId,
+      { ...fixed, measures: GROUP, group_by: [by], limit: TOP, rowsOnly: true },
+      now,
+      explain,
+    );
   const [totals, statuses, users, members, agents, daily] = await together(ctx.db, [
     ...parts,
     top("user"),
     top("agent"),
     prepare(
       workspaceId,
-      { ...fixed, measures: ["executions", "credits", "active_users"], granularity: "day", rowsOnly: true },
+      {
+        ...fixed,
+        measures: ["executions", "credits", "active_users"],
+        granularity: "day",
+        rowsOnly: true,
+      },
       now,
       explain,
     ),
   ] as const);
-  const rows = (answer: Answer, by: string) => answer.rows.map((row) => ({ id: String(row.group[by]), ...row.values }));
+  const rows = (answer: Answer, by: string) =>
+    answer.rows.map((row) => ({ id: String(row.group[by]), ...row.values }));
   const credits = String(totals.totals.credits);
   const length = Math.max(1, Math.floor((Math.min(fixed.to, now) - fixed.from) / DAY_US));
   const data = {
@@ -118,7 +156,10 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
       active: users.users,
       recent: users.recent,
       regular: users.regular,
-      top: rows(members, "user").map((row) => ({ ...row, engagement: engagementOf(Number(row.executions)) })),
+      top: rows(members, "user").map((row) => ({
+        ...row,
+        engagement: engagementOf(Number(row.executions)),
+      })),
     },
     agents: { active: Number(totals.totals.active_agents), top: rows(agents, "agent") },
     consumption: {
@@ -145,7 +186,18 @@ export async function listOf(ctx: Context, ids: readonly string[], base: Base, e
   const fixed = { ...rest, ...rangeOf(base, now) };
   const answers = await together(
     ctx.db,
-    ids.map((id) => prepare(id, { ...fixed, measures: GROUP.concat("active_users", "active_agents") }, now, explain)),
+    ids.map((id) =>
+      prepare(
+        id,
+        { ...fixed, measures: GROUP.concat("active_users", "active_agents") },
+        now,
+        explain,
+      ),
+    ),
   );
-  return ids.map((id, index) => ({ id, totals: answers[index]?.totals ?? {}, meta: answers[index]?.meta }));
+  return ids.map((id, index) => ({
+    id,
+    totals: answers[index]?.totals ?? {},
+    meta: answers[index]?.meta,
+  }));
 }

@@ -23,12 +23,20 @@ const share = (part: number, whole: number) => (whole === 0 ? null : part / whol
  * @param days local days of the range: on too few of them nobody can be late or regular
  * @param credits of the runs that ended in success, and of all that ended
  */
-export function healthOf(totals: Values, users: Engagement, days: number, credits: { successful: string; ended: string }): Health {
+export function healthOf(
+  totals: Values,
+  users: Engagement,
+  days: number,
+  credits: { successful: string; ended: string },
+): Health {
   const parts: HealthPart[] = [
     {
       name: "reliability",
       weight: 0.3,
-      value: totals.success_rate === null || totals.success_rate === undefined ? null : Number(totals.success_rate),
+      value:
+        totals.success_rate === null || totals.success_rate === undefined
+          ? null
+          : Number(totals.success_rate),
       how: "success_rate of the range",
     },
     {
@@ -52,6 +60,9 @@ export function healthOf(totals: Values, users: Engagement, days: number, credit
   ];
   const known = parts.filter((part) => part.value !== null);
   const weights = known.reduce((sum, part) => sum + part.weight, 0);
-  const score = weights === 0 ? null : (100 * known.reduce((sum, part) => sum + part.weight * (part.value ?? 0), 0)) / weights;
+  const score =
+    weights === 0
+      ? null
+      : (100 * known.reduce((sum, part) => sum + part.weight * (part.value ?? 0), 0)) / weights;
   return { score, parts };
 }

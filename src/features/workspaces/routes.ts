@@ -21,7 +21,13 @@ import * as schema from "./schema.ts";
 
 const tag = "Workspaces";
 const router = createRouter();
-const MEASURES: MeasureName[] = ["executions", "successes", "success_rate", "duration_avg", "credits"];
+const MEASURES: MeasureName[] = [
+  "executions",
+  "successes",
+  "success_rate",
+  "duration_avg",
+  "credits",
+];
 /** Workspaces of one page: each costs a question of its own. */
 const MAX_LISTED = 50;
 const HEALTH =
@@ -38,7 +44,8 @@ view(router, {
   perUser: true,
   load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, include_total, ...query }) => {
     const { actor } = ctx;
-    if (actor.kind !== "user") throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     const all = [...actor.workspaces.keys()].filter((id) => may(actor, id, "read:metrics")).sort();
     const [after] = cursor === undefined ? [] : decodeCursor(cursor, 1);
     const rest = after === undefined ? all : all.filter((id) => id > after);
@@ -59,7 +66,12 @@ view(router, {
     }));
     const metas = Object.fromEntries(found.flatMap(({ id, meta }) => (meta ? [[id, meta]] : [])));
     const next = rest.length > size ? encodeCursor([ids.at(-1) ?? ""]) : null;
-    const page = { limit: size, next_cursor: next, has_more: next !== null, ...(include_total ? { total: all.length } : {}) };
+    const page = {
+      limit: size,
+      next_cursor: next,
+      has_more: next !== null,
+      ...(include_total ? { total: all.length } : {}),
+    };
     return { data, page, meta: ids.length > 0 ? metaTogether(metas) : about };
   },
 });
@@ -73,7 +85,8 @@ view(router, {
   query: schema.rangeParams,
   params: schema.workspacePath,
   data: schema.overview,
-  load: (ctx, workspaceId, query) => overviewOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
+  load: (ctx, workspaceId, query) =>
+    overviewOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
 });
 
 view(router, {
@@ -85,7 +98,8 @@ view(router, {
   query: schema.rangeParams,
   params: schema.workspacePath,
   data: schema.analytics,
-  load: (ctx, workspaceId, query) => analyticsOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
+  load: (ctx, workspaceId, query) =>
+    analyticsOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
 });
 
 view(router, {
@@ -101,10 +115,29 @@ view(router, {
   load: async (
     ctx,
     workspaceId,
-    { limit = DEFAULT_LIMIT, cursor, skip, include_total, sort = "executions", direction = "desc", ...query },
+    {
+      limit = DEFAULT_LIMIT,
+      cursor,
+      skip,
+      include_total,
+      sort = "executions",
+      direction = "desc",
+      ...query
+    },
   ) => {
-    const asked = { ...rangedQuery(query, "30d"), measures: MEASURES, group_by: ["user"], order_by: [{ measure: sort, direction }] };
-    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
+    const asked = {
+      ...rangedQuery(query, "30d"),
+      measures: MEASURES,
+      group_by: ["user"],
+      order_by: [{ measure: sort, direction }],
+    };
+    const { rows, page, meta } = await groupPage(
+      ctx,
+      workspaceId,
+      asked,
+      { limit, cursor, skip, include_total },
+      query.explain,
+    );
     const ids = rows.map((row) => String(row.group.user));
     const seen = await seenOf(ctx, workspaceId, "user", ids);
     const data = rows.map((row, index) => ({
@@ -130,11 +163,34 @@ view(router, {
   load: async (
     ctx,
     workspaceId,
-    { limit = DEFAULT_LIMIT, cursor, skip, include_total, sort = "executions", direction = "desc", ...query },
+    {
+      limit = DEFAULT_LIMIT,
+      cursor,
+      skip,
+      include_total,
+      sort = "executions",
+      direction = "desc",
+      ...query
+    },
   ) => {
-    const asked = { ...rangedQuery(query, "30d"), measures: MEASURES, group_by: ["agent"], order_by: [{ measure: sort, direction }] };
-    const { rows, page, meta } = await groupPage(ctx, workspaceId, asked, { limit, cursor, skip, include_total }, query.explain);
-    return { data: rows.map((row) => ({ id: String(row.group.agent), ...row.values })), page, meta };
+    const asked = {
+      ...rangedQuery(query, "30d"),
+      measures: MEASURES,
+      group_by: ["agent"],
+      order_by: [{ measure: sort, direction }],
+    };
+    const { rows, page, meta } = await groupPage(
+      ctx,
+      workspaceId,
+      asked,
+      { limit, cursor, skip, include_total },
+      query.explain,
+    );
+    return {
+      data: rows.map((row) => ({ id: String(row.group.agent), ...row.values })),
+      page,
+      meta,
+    };
   },
 });
 

@@ -50,23 +50,24 @@ export const settingsChange = z
       .string()
       .regex(/^[A-Z]{3}$/, "must be a code of ISO 4217")
       .nullish(),
-    retention_days: z
-      .int()
-      .min(1)
-      .max(3650)
-      .nullish()
-      .openapi({ description: "Executions and events that are older are deleted each night; null keeps them." }),
+    retention_days: z.int().min(1).max(3650).nullish().openapi({
+      description: "Executions and events that are older are deleted each night; null keeps them.",
+    }),
     stale_after_minutes: z.int().min(1).max(525_600).nullish(),
   })
   .openapi("WorkspaceSettingsChange");
 
 export const listed = z
-  .array(z.object({ id: z.string(), name: z.string().nullable(), role: z.enum(ROLES), totals: values }))
+  .array(
+    z.object({ id: z.string(), name: z.string().nullable(), role: z.enum(ROLES), totals: values }),
+  )
   .openapi("Workspaces");
 const health = z
   .object({
     score: ratio,
-    parts: z.array(z.object({ name: z.string(), weight: z.number(), value: ratio, how: z.string() })),
+    parts: z.array(
+      z.object({ name: z.string(), weight: z.number(), value: ratio, how: z.string() }),
+    ),
   })
   .openapi("WorkspaceHealth");
 export const overview = z
@@ -82,7 +83,13 @@ export const overview = z
   })
   .openapi("WorkspaceOverview");
 export const members = z
-  .array(z.looseObject({ id: z.string(), engagement: z.enum(["high", "medium", "low"]), last_activity_at: z.string().nullable() }))
+  .array(
+    z.looseObject({
+      id: z.string(),
+      engagement: z.enum(["high", "medium", "low"]),
+      last_activity_at: z.string().nullable(),
+    }),
+  )
   .openapi("WorkspaceMembers");
 export const agents = z.array(z.looseObject({ id: z.string() })).openapi("WorkspaceAgents");
 export const analytics = z
@@ -91,8 +98,17 @@ export const analytics = z
     health,
     totals: values,
     change: compared,
-    members: z.object({ active: count, recent: count, regular: count, top: z.array(z.looseObject({ id: z.string() })) }),
+    members: z.object({
+      active: count,
+      recent: count,
+      regular: count,
+      top: z.array(z.looseObject({ id: z.string() })),
+    }),
     agents: z.object({ active: count, top: z.array(z.looseObject({ id: z.string() })) }),
-    consumption: z.object({ credits: z.string(), credits_per_day: z.string(), days: z.array(values) }),
+    consumption: z.object({
+      credits: z.string(),
+      credits_per_day: z.string(),
+      days: z.array(values),
+    }),
   })
   .openapi("WorkspaceAnalytics");

@@ -2,7 +2,11 @@ import { describe, expect, it } from "vitest";
 import { changePoints, MIN_SEGMENT } from "../../../src/analytics/math/change-points.ts";
 import { directionOf } from "../../../src/analytics/math/direction.ts";
 import { movingAverages } from "../../../src/analytics/math/moving.ts";
-import { mannWhitney, twoProportions, twoSidedP } from "../../../src/analytics/math/significance.ts";
+import {
+  mannWhitney,
+  twoProportions,
+  twoSidedP,
+} from "../../../src/analytics/math/significance.ts";
 import { autocorrelation, seasonalStrength, stl } from "../../../src/analytics/math/stl.ts";
 import { random } from "../../support/days.ts";
 
@@ -14,8 +18,17 @@ const points = (values: number[]) => values.map((value, place) => ({ place, valu
 const permutations = (list: number[]): number[][] =>
   list.length <= 1
     ? [list]
-    : list.flatMap((each, index) => permutations([...list.slice(0, index), ...list.slice(index + 1)]).map((rest) => [each, ...rest]));
-const kendallS = (values: number[]) => values.reduce((sum, a, i) => sum + values.slice(i + 1).reduce((s, b) => s + Math.sign(b - a), 0), 0);
+    : list.flatMap((each, index) =>
+        permutations([...list.slice(0, index), ...list.slice(index + 1)]).map((rest) => [
+          each,
+          ...rest,
+        ]),
+      );
+const kendallS = (values: number[]) =>
+  values.reduce(
+    (sum, a, i) => sum + values.slice(i + 1).reduce((s, b) => s + Math.sign(b - a), 0),
+    0,
+  );
 
 describe("direction", () => {
   it("has the exact p of Mann-Kendall, as counting all orders gives it", () => {
@@ -27,7 +40,10 @@ describe("direction", () => {
         const s = Math.abs(kendallS(values));
         const { p_value, method } = directionOf(points(values));
         expect(method).toBe("exact");
-        expect(p_value).toBeCloseTo(all.filter((each) => Math.abs(each) >= s).length / all.length, 12);
+        expect(p_value).toBeCloseTo(
+          all.filter((each) => Math.abs(each) >= s).length / all.length,
+          12,
+        );
       }
     }
   });
@@ -53,13 +69,24 @@ describe("direction", () => {
   });
 
   it("finds the slope of a line under outliers and gaps, and says nothing below three points or of a constant", () => {
-    const line = Array.from({ length: 30 }, (_, place) => ({ place: place * (place % 3 === 0 ? 1 : 1), value: 5 + 2 * place }));
+    const line = Array.from({ length: 30 }, (_, place) => ({
+      place: place * (place % 3 === 0 ? 1 : 1),
+      value: 5 + 2 * place,
+    }));
     line[7] = { place: 7, value: 10_000 };
     const found = directionOf(line.filter(({ place }) => place % 5 !== 0));
     expect(found).toMatchObject({ trend: "up" });
     expect(found.slope).toBeCloseTo(2, 6);
-    expect(directionOf(points([1, 2]))).toMatchObject({ trend: "none", p_value: null, method: null });
-    expect(directionOf(points([4, 4, 4, 4]))).toMatchObject({ trend: "none", p_value: null, slope: 0 });
+    expect(directionOf(points([1, 2]))).toMatchObject({
+      trend: "none",
+      p_value: null,
+      method: null,
+    });
+    expect(directionOf(points([4, 4, 4, 4]))).toMatchObject({
+      trend: "none",
+      p_value: null,
+      slope: 0,
+    });
     expect(directionOf(points([1, 2, 3]))).toMatchObject({ trend: "none", method: "exact" });
     expect(directionOf(points([9, 7, 5, 4, 2, 1]))).toMatchObject({ trend: "down" });
   });
@@ -80,7 +107,8 @@ describe("change points", () => {
         const before = best[from];
         if (!before || before.value === Number.POSITIVE_INFINITY) continue;
         const value = before.value + cost(from, to) + penalty;
-        if (value < found.value - 1e-9) found = { value, cuts: from === 0 ? [] : [...before.cuts, from] };
+        if (value < found.value - 1e-9)
+          found = { value, cuts: from === 0 ? [] : [...before.cuts, from] };
       }
       best[to] = found;
     }
@@ -92,10 +120,16 @@ describe("change points", () => {
     const gauss = normal(next);
     for (let round = 0; round < 60; round++) {
       const levels = Array.from({ length: 1 + Math.floor(next() * 4) }, () => next() * 20);
-      const y = levels.flatMap((level) => Array.from({ length: 4 + Math.floor(next() * 15) }, () => level + gauss()));
+      const y = levels.flatMap((level) =>
+        Array.from({ length: 4 + Math.floor(next() * 15) }, () => level + gauss()),
+      );
       const squares = y.slice(1).map((value, i) => (value - (y[i] ?? 0)) ** 2);
-      const penalty = 4 * (squares.reduce((p, q) => p + q, 0) / squares.length / 2) * Math.log(y.length);
-      const smooth = y.map((value, i) => [y[i - 1] ?? value, value, y[i + 1] ?? value].sort((p, q) => p - q)[1] ?? value);
+      const penalty =
+        4 * (squares.reduce((p, q) => p + q, 0) / squares.length / 2) * Math.log(y.length);
+      const smooth = y.map(
+        (value, i) =>
+          [y[i - 1] ?? value, value, y[i + 1] ?? value].sort((p, q) => p - q)[1] ?? value,
+      );
       expect(changePoints(y).map((point) => point.index)).toEqual(exhaustive(smooth, penalty));
     }
   });
@@ -127,9 +161,10 @@ describe("change points", () => {
       rate: () => (next() < 0.1 ? next() : 1),
     };
     for (const [name, draw] of Object.entries(noises)) {
-      const alarms = Array.from({ length: 200 }, () => changePoints(Array.from({ length: 90 }, draw)).length).filter(
-        (count) => count > 0,
-      ).length;
+      const alarms = Array.from(
+        { length: 200 },
+        () => changePoints(Array.from({ length: 90 }, draw)).length,
+      ).filter((count) => count > 0).length;
       expect([name, alarms, alarms < 20]).toEqual([name, alarms, true]);
     }
   });
@@ -139,11 +174,17 @@ describe("STL", () => {
   it("takes a series apart into what it was made of", () => {
     const gauss = normal(random(29));
     const season = [4, -1, -3, 0, 2, 1, -3];
-    const parts = Array.from({ length: 84 }, (_, i) => ({ trend: 50 + 0.4 * i, seasonal: season[i % 7] ?? 0, noise: 0.3 * gauss() }));
+    const parts = Array.from({ length: 84 }, (_, i) => ({
+      trend: 50 + 0.4 * i,
+      seasonal: season[i % 7] ?? 0,
+      noise: 0.3 * gauss(),
+    }));
     const y = parts.map(({ trend, seasonal, noise }) => trend + seasonal + noise);
     const found = stl(y, 7);
     y.forEach((value, i) => {
-      expect((found.trend[i] ?? 0) + (found.seasonal[i] ?? 0) + (found.remainder[i] ?? 0)).toBeCloseTo(value, 9);
+      expect(
+        (found.trend[i] ?? 0) + (found.seasonal[i] ?? 0) + (found.remainder[i] ?? 0),
+      ).toBeCloseTo(value, 9);
       expect(Math.abs((found.trend[i] ?? 0) - (parts[i]?.trend ?? 0))).toBeLessThan(0.8);
       expect(Math.abs((found.seasonal[i] ?? 0) - (parts[i]?.seasonal ?? 0))).toBeLessThan(1);
     });
@@ -171,7 +212,14 @@ describe("moving averages", () => {
     const y = [3, 5, 8, 1, 9, 4];
     const { sma, ema, wma } = movingAverages(y, 3);
     expect(sma).toEqual([null, null, 16 / 3, 14 / 3, 6, 14 / 3]);
-    expect(wma).toEqual([null, null, (3 + 10 + 24) / 6, (5 + 16 + 3) / 6, (8 + 2 + 27) / 6, (1 + 18 + 12) / 6]);
+    expect(wma).toEqual([
+      null,
+      null,
+      (3 + 10 + 24) / 6,
+      (5 + 16 + 3) / 6,
+      (8 + 2 + 27) / 6,
+      (1 + 18 + 12) / 6,
+    ]);
     expect(ema).toEqual([3, 4, 6, 3.5, 6.25, 5.125]);
   });
 });
@@ -180,18 +228,28 @@ describe("significance", () => {
   it("of two shares is the textbook's z (Fleiss 2003, 40 of 100 against 60 of 120)", () => {
     const found = twoProportions({ hits: 40, of: 100 }, { hits: 60, of: 120 });
     const pooled = 100 / 220;
-    expect(found.z).toBeCloseTo((0.4 - 0.5) / Math.sqrt(pooled * (1 - pooled) * (1 / 100 + 1 / 120)), 12);
+    expect(found.z).toBeCloseTo(
+      (0.4 - 0.5) / Math.sqrt(pooled * (1 - pooled) * (1 / 100 + 1 / 120)),
+      12,
+    );
     expect(found.p_value).toBeCloseTo(0.1378, 3);
-    expect(twoProportions({ hits: 2, of: 4 }, { hits: 1, of: 4 })).toMatchObject({ tested: false, p_value: null });
+    expect(twoProportions({ hits: 2, of: 4 }, { hits: 1, of: 4 })).toMatchObject({
+      tested: false,
+      p_value: null,
+    });
     expect(twoProportions({ hits: 0, of: 0 }, { hits: 1, of: 4 })).toMatchObject({ tested: false });
     // Shares that are the same beyond doubt, however many runs there are; Fisher's exact p of such a table is 1.
     for (const hits of [0, 1])
-      expect(twoProportions({ hits: hits * 400, of: 400 }, { hits: hits * 30, of: 30 })).toMatchObject({
+      expect(
+        twoProportions({ hits: hits * 400, of: 400 }, { hits: hits * 30, of: 30 }),
+      ).toMatchObject({
         tested: true,
         p_value: 1,
         significant: false,
       });
-    expect(twoProportions({ hits: 3, of: 3 }, { hits: 90, of: 90 })).toMatchObject({ tested: false });
+    expect(twoProportions({ hits: 3, of: 3 }, { hits: 90, of: 90 })).toMatchObject({
+      tested: false,
+    });
     for (const [z, p] of [
       [1.959964, 0.05],
       [2.575829, 0.01],
@@ -204,11 +262,20 @@ describe("significance", () => {
   it("of durations is Mann and Whitney's, as comparing every pair gives it", () => {
     const next = random(41);
     for (let round = 0; round < 30; round++) {
-      const draw = (n: number, shift: number) => Array.from({ length: n }, () => Math.floor(next() * 12) + shift);
-      const [a, b] = [draw(9 + Math.floor(next() * 20), 0), draw(9 + Math.floor(next() * 20), Math.floor(next() * 4))];
+      const draw = (n: number, shift: number) =>
+        Array.from({ length: n }, () => Math.floor(next() * 12) + shift);
+      const [a, b] = [
+        draw(9 + Math.floor(next() * 20), 0),
+        draw(9 + Math.floor(next() * 20), Math.floor(next() * 4)),
+      ];
       const cells = (list: number[]) =>
-        [...new Set(list)].sort((x, y) => x - y).map((key) => ({ key, count: list.filter((each) => each === key).length }));
-      const u = a.reduce((sum, x) => sum + b.reduce((s, y) => s + (x > y ? 1 : x === y ? 0.5 : 0), 0), 0);
+        [...new Set(list)]
+          .sort((x, y) => x - y)
+          .map((key) => ({ key, count: list.filter((each) => each === key).length }));
+      const u = a.reduce(
+        (sum, x) => sum + b.reduce((s, y) => s + (x > y ? 1 : x === y ? 0.5 : 0), 0),
+        0,
+      );
       const n = a.length + b.length;
       const ties = cells([...a, ...b]).reduce((sum, { count }) => sum + count ** 3 - count, 0);
       const variance = ((a.length * b.length) / 12) * (n + 1 - ties / (n * (n - 1)));
@@ -216,7 +283,11 @@ describe("significance", () => {
       expect(found.z).toBeCloseTo((u - (a.length * b.length) / 2) / Math.sqrt(variance), 9);
       expect(found.superiority).toBeCloseTo(u / (a.length * b.length), 12);
     }
-    expect(mannWhitney([{ key: 1, count: 7 }], [{ key: 2, count: 100 }])).toMatchObject({ tested: false });
-    expect(mannWhitney([{ key: 1, count: 10 }], [{ key: 1, count: 10 }])).toMatchObject({ tested: false });
+    expect(mannWhitney([{ key: 1, count: 7 }], [{ key: 2, count: 100 }])).toMatchObject({
+      tested: false,
+    });
+    expect(mannWhitney([{ key: 1, count: 10 }], [{ key: 1, count: 10 }])).toMatchObject({
+      tested: false,
+    });
   });
 });

@@ -22,7 +22,9 @@ it("stores an event once, whatever is sent again, and never changes it", async (
   ];
   const { status, body } = await api.post("/api/v1/events", { events });
   expect(status).toBe(207);
-  expect(body.data.results.map((each: { result: string; path?: string }) => [each.result, each.path])).toEqual([
+  expect(
+    body.data.results.map((each: { result: string; path?: string }) => [each.result, each.path]),
+  ).toEqual([
     ["created", undefined],
     ["duplicate", undefined],
     ["conflict", "event_name"],
@@ -32,11 +34,20 @@ it("stores an event once, whatever is sent again, and never changes it", async (
     ["invalid", "occurred_at"],
   ]);
   expect(
-    (await api.post("/api/v1/events", { ...base, id: "e1", event_name: "home", session_id: "s", properties: { a: 2 } })).body.data
-      .results[0],
+    (
+      await api.post("/api/v1/events", {
+        ...base,
+        id: "e1",
+        event_name: "home",
+        session_id: "s",
+        properties: { a: 2 },
+      })
+    ).body.data.results[0],
   ).toMatchObject({ result: "conflict", path: "properties" });
   const { body: list } = await api.get("/api/v1/events?event_type=page_view");
-  expect(list.data).toEqual([{ ...base, id: "e1", event_name: "home", session_id: "s", properties: { a: 1 } }]);
+  expect(list.data).toEqual([
+    { ...base, id: "e1", event_name: "home", session_id: "s", properties: { a: 1 } },
+  ]);
 });
 
 it("takes a stream, lists it by pages, and keeps workspaces apart", async () => {
@@ -50,20 +61,44 @@ it("takes a stream, lists it by pages, and keeps workspaces apart", async () => 
     }),
   );
   lines[10] = "broken";
-  const { body } = await api.post("/api/v1/events", lines.join("\n"), { "content-type": "application/x-ndjson" });
-  expect(body.data.counts).toEqual({ created: 1199, updated: 0, duplicate: 0, conflict: 0, invalid: 1 });
+  const { body } = await api.post("/api/v1/events", lines.join("\n"), {
+    "content-type": "application/x-ndjson",
+  });
+  expect(body.data.counts).toEqual({
+    created: 1199,
+    updated: 0,
+    duplicate: 0,
+    conflict: 0,
+    invalid: 1,
+  });
   const seen: string[] = [];
   for (let cursor: string | null = ""; cursor !== null; ) {
-    const { body: page } = await api.get(`/api/v1/events?event_type=stream&limit=500${cursor ? `&cursor=${cursor}` : ""}`);
+    const { body: page } = await api.get(
+      `/api/v1/events?event_type=stream&limit=500${cursor ? `&cursor=${cursor}` : ""}`,
+    );
     seen.push(...page.data.map((each: { id: string }) => each.id));
     cursor = page.page.next_cursor;
   }
-  expect(seen).toEqual(Array.from({ length: 1200 }, (_, n) => `s${1199 - n}`).filter((id) => id !== "s10"));
-  expect((await api.get("/api/v1/events?event_type=stream&user_id=u1&limit=1000&from=2026-10-02T00:10:00Z")).body.data).toHaveLength(200);
-  expect((await api.get("/api/v1/events?event_type=stream&limit=5&include_total=true")).body.page).toMatchObject({
+  expect(seen).toEqual(
+    Array.from({ length: 1200 }, (_, n) => `s${1199 - n}`).filter((id) => id !== "s10"),
+  );
+  expect(
+    (
+      await api.get(
+        "/api/v1/events?event_type=stream&user_id=u1&limit=1000&from=2026-10-02T00:10:00Z",
+      )
+    ).body.data,
+  ).toHaveLength(200);
+  expect(
+    (await api.get("/api/v1/events?event_type=stream&limit=5&include_total=true")).body.page,
+  ).toMatchObject({
     total: 1199,
     has_more: true,
   });
-  expect((await clientOf(await tokenFor("events-other")).get("/api/v1/events")).body.data).toEqual([]);
-  expect((await clientOf(await tokenFor(W, { role: "viewer" })).post("/api/v1/events", base)).status).toBe(403);
+  expect((await clientOf(await tokenFor("events-other")).get("/api/v1/events")).body.data).toEqual(
+    [],
+  );
+  expect(
+    (await clientOf(await tokenFor(W, { role: "viewer" })).post("/api/v1/events", base)).status,
+  ).toBe(403);
 });

@@ -26,10 +26,19 @@ const stated = {
   ),
   tokens_in: fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined }),
   model: fc.option(fc.constantFrom("m1", "m2", "m3"), { nil: undefined }),
-  error: fc.option(fc.record({ type: fc.constantFrom("E1", "E2"), message: fc.constantFrom("x", "y", undefined) }), { nil: undefined }),
-  metadata: fc.option(fc.dictionary(fc.constantFrom("a", "b", "c"), fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom("s", "t"))), {
-    nil: undefined,
-  }),
+  error: fc.option(
+    fc.record({ type: fc.constantFrom("E1", "E2"), message: fc.constantFrom("x", "y", undefined) }),
+    { nil: undefined },
+  ),
+  metadata: fc.option(
+    fc.dictionary(
+      fc.constantFrom("a", "b", "c"),
+      fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom("s", "t")),
+    ),
+    {
+      nil: undefined,
+    },
+  ),
 };
 const running = fc.record({ status: fc.constant("running"), ...stated });
 const final = fc.record({
@@ -42,10 +51,20 @@ const story = fc.record({
   first: fc.array(running, { maxLength: 3 }),
   end: fc.option(final),
   second: fc.array(running, { maxLength: 2 }),
-  correction: fc.option(fc.record({ end: final, started: fc.constantFrom(STARTED, "2026-09-30T23:59:59Z", "2026-11-02T00:00:00Z") })),
+  correction: fc.option(
+    fc.record({
+      end: final,
+      started: fc.constantFrom(STARTED, "2026-09-30T23:59:59Z", "2026-11-02T00:00:00Z"),
+    }),
+  ),
 });
 
-function messagesOf({ first, end, second, correction }: typeof story extends fc.Arbitrary<infer Story> ? Story : never) {
+function messagesOf({
+  first,
+  end,
+  second,
+  correction,
+}: typeof story extends fc.Arbitrary<infer Story> ? Story : never) {
   const base = { agent_id: "agent", user_id: "user", started_at: STARTED };
   return [
     { ...base, status: "running" },
@@ -59,7 +78,9 @@ function messagesOf({ first, end, second, correction }: typeof story extends fc.
         ]
       : []),
     ...second.map((message) => ({ ...base, ...message })),
-    ...(correction ? [{ ...base, ...correction.end, started_at: correction.started, revision: 1 }] : []),
+    ...(correction
+      ? [{ ...base, ...correction.end, started_at: correction.started, revision: 1 }]
+      : []),
   ];
 }
 
@@ -89,7 +110,8 @@ it("gives the same row for every order of the messages, one by one and together"
         await Promise.all(
           streams.map(async (stream, order) => {
             const size = order === 0 ? stream.length : chunk;
-            for (let at = 0; at < stream.length; at += size) await send(ctx, stream.slice(at, at + size));
+            for (let at = 0; at < stream.length; at += size)
+              await send(ctx, stream.slice(at, at + size));
           }),
         );
         const rows = await ctx.db.query({
@@ -127,11 +149,18 @@ it("counts 10,000 executions once when 20 clients send them at the same time", a
         // Each client has its own order of chunks, and its own order inside them.
         const from = (at + client * 3000) % items.length;
         const chunk = items.slice(from, from + 1000);
-        for (const { result } of await send(ctx, client % 2 ? chunk.reverse() : chunk)) counts[result]++;
+        for (const { result } of await send(ctx, client % 2 ? chunk.reverse() : chunk))
+          counts[result]++;
       }
     }),
   );
-  expect(counts).toEqual({ created: 10_000, updated: 0, duplicate: 190_000, conflict: 0, invalid: 0 });
+  expect(counts).toEqual({
+    created: 10_000,
+    updated: 0,
+    duplicate: 190_000,
+    conflict: 0,
+    invalid: 0,
+  });
   const [stored] = await ctx.db.query({
     sql: sql`select count(*) as rows, count(distinct id) as ids, sum(credits)::text as credits from executions where workspace_id = ${WORKSPACE} and id like 'same-%'`,
     row: z.object({ rows: z.number(), ids: z.number(), credits: z.string() }),

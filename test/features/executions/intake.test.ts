@@ -10,12 +10,14 @@ beforeAll(async () => {
 });
 
 const base = { agent_id: "a", user_id: "u", status: "success", started_at: "2026-10-01T10:00:00Z" };
-const send = (body: unknown, headers?: Record<string, string>) => api.post("/api/v1/executions", body, headers);
+const send = (body: unknown, headers?: Record<string, string>) =>
+  api.post("/api/v1/executions", body, headers);
 const ndjson = (lines: (string | object)[]) =>
   send(lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line))).join("\n"), {
     "content-type": "application/x-ndjson",
   });
-const outcomes = (answer: { body: { data: { results: { result: string }[] } } }) => answer.body.data.results.map((each) => each.result);
+const outcomes = (answer: { body: { data: { results: { result: string }[] } } }) =>
+  answer.body.data.results.map((each) => each.result);
 
 describe("one item", () => {
   it("is stored as it was said, with the duration derived from its times", async () => {
@@ -35,7 +37,13 @@ describe("one item", () => {
     };
     expect(outcomes(await send(said))).toEqual(["created"]);
     const { body } = await api.get("/api/v1/executions/full");
-    expect(body.data).toEqual({ ...said, started_at: "2026-10-01T10:00:00.000Z", duration_ms: 1250, revision: 0, stale: false });
+    expect(body.data).toEqual({
+      ...said,
+      started_at: "2026-10-01T10:00:00.000Z",
+      duration_ms: 1250,
+      revision: 0,
+      stale: false,
+    });
   });
 
   it("without id and start gets both from the server", async () => {
@@ -55,7 +63,9 @@ describe("one item", () => {
         await ndjson([
           { ...start, id: "later2" },
           { ...end, id: "later2" },
-        ]).then((answer) => ({ body: { data: { results: [{ result: JSON.stringify(answer.body.data.counts) }] } } })),
+        ]).then((answer) => ({
+          body: { data: { results: [{ result: JSON.stringify(answer.body.data.counts) }] } },
+        })),
       ),
     ).toEqual([JSON.stringify({ created: 1, updated: 1, duplicate: 0, conflict: 0, invalid: 0 })]);
   });
@@ -98,21 +108,51 @@ describe("a batch", () => {
       [{ ...base, id: "b1", status: "failure" }, "conflict", "status"],
       [{ ...base, id: "b1", status: "failure", revision: 1 }, "updated"],
       [{ ...base, id: "b2", colour: "red" }, "invalid", "colour", "unknown_field"],
-      [{ ...base, id: "b3", error: { type: "E", kind: "x" } }, "invalid", "error.kind", "unknown_field"],
+      [
+        { ...base, id: "b3", error: { type: "E", kind: "x" } },
+        "invalid",
+        "error.kind",
+        "unknown_field",
+      ],
       [{ ...base, id: "b4", tokens_in: "7" }, "invalid", "tokens_in"],
       [{ ...base, id: "b5", tokens_in: 1.5 }, "invalid", "tokens_in"],
       [{ ...base, id: "b6", duration_ms: -1 }, "invalid", "duration_ms"],
-      [{ ...base, id: "b7", started_at: "1999-12-31T23:59:59Z" }, "invalid", "started_at", "too_early"],
-      [{ ...base, id: "b8", started_at: new Date(Date.now() + 25 * 3_600_000).toISOString() }, "invalid", "started_at", "too_late"],
+      [
+        { ...base, id: "b7", started_at: "1999-12-31T23:59:59Z" },
+        "invalid",
+        "started_at",
+        "too_early",
+      ],
+      [
+        { ...base, id: "b8", started_at: new Date(Date.now() + 25 * 3_600_000).toISOString() },
+        "invalid",
+        "started_at",
+        "too_late",
+      ],
       [{ ...base, id: "b9", started_at: "yesterday" }, "invalid", "started_at", "invalid_time"],
-      [{ ...base, id: "b10", ended_at: "2026-10-01T09:59:59Z" }, "invalid", "ended_at", "end_before_start"],
-      [{ ...base, id: "b11", status: "running", ended_at: "2026-10-01T11:00:00Z" }, "invalid", "ended_at", "ended_while_running"],
+      [
+        { ...base, id: "b10", ended_at: "2026-10-01T09:59:59Z" },
+        "invalid",
+        "ended_at",
+        "end_before_start",
+      ],
+      [
+        { ...base, id: "b11", status: "running", ended_at: "2026-10-01T11:00:00Z" },
+        "invalid",
+        "ended_at",
+        "ended_while_running",
+      ],
       [{ ...base, id: "x".repeat(129) }, "invalid", "id"],
       [{ ...base, id: "no spaces" }, "invalid", "id"],
       [{ ...base, id: "b12", status: "completed" }, "invalid", "status"],
       [{ ...base, id: "b13", credits: "1.1234567" }, "invalid", "credits"],
       [{ ...base, id: "b14", metadata: metadata(17_000) }, "invalid", "metadata", "too_large"],
-      [{ ...base, id: "b15", metadata: { bad: "a\u0000b" } }, "invalid", "metadata", "invalid_text"],
+      [
+        { ...base, id: "b15", metadata: { bad: "a\u0000b" } },
+        "invalid",
+        "metadata",
+        "invalid_text",
+      ],
       [{ ...base, id: "b16", metadata: { bad: "\ud800" } }, "invalid", "metadata", "invalid_text"],
       [{ ...base, id: "b17", metadata: { fine: "\\u0000 and \\\\ and 😀" } }, "created"],
       [{ ...base, id: "b18", model: "a\u0000" }, "invalid", "model"],
@@ -124,16 +164,33 @@ describe("a batch", () => {
     ];
     const { status, body } = await send({ executions: items.map(([item]) => item) });
     expect(status).toBe(207);
-    const results: { index: number; result: string; path?: string; code?: string; detail?: string }[] = body.data.results;
+    const results: {
+      index: number;
+      result: string;
+      path?: string;
+      code?: string;
+      detail?: string;
+    }[] = body.data.results;
     expect(results.map((each) => each.index)).toEqual(items.map((_, index) => index));
     items.forEach(([item, result, path, code], index) => {
-      expect([JSON.stringify(item)?.slice(0, 60), results[index]?.result]).toEqual([JSON.stringify(item)?.slice(0, 60), result]);
+      expect([JSON.stringify(item)?.slice(0, 60), results[index]?.result]).toEqual([
+        JSON.stringify(item)?.slice(0, 60),
+        result,
+      ]);
       if (path !== undefined) expect(results[index]?.path).toBe(path);
       if (code !== undefined) expect(results[index]?.code).toBe(code);
       if (result === "invalid") expect(results[index]?.detail).toBeTruthy();
     });
-    expect(body.data.counts).toEqual({ created: 4, updated: 1, duplicate: 1, conflict: 1, invalid: 21 });
-    expect((await api.get("/api/v1/executions/b17")).body.data.metadata).toEqual({ fine: "\\u0000 and \\\\ and 😀" });
+    expect(body.data.counts).toEqual({
+      created: 4,
+      updated: 1,
+      duplicate: 1,
+      conflict: 1,
+      invalid: 21,
+    });
+    expect((await api.get("/api/v1/executions/b17")).body.data.metadata).toEqual({
+      fine: "\\u0000 and \\\\ and 😀",
+    });
     expect((await api.get("/api/v1/executions/b2")).status).toBe(404);
   });
 
@@ -144,15 +201,33 @@ describe("a batch", () => {
     };
     expect(await codeOf("{")).toEqual([400, "invalid_json"]);
     expect(await codeOf("[]")).toEqual([400, ""]);
-    expect(await codeOf({ executions: [{ ...base, id: "whole" }], extra: 1 })).toEqual([400, "extra"]);
+    expect(await codeOf({ executions: [{ ...base, id: "whole" }], extra: 1 })).toEqual([
+      400,
+      "extra",
+    ]);
     expect(await codeOf({ executions: {} })).toEqual([400, "executions"]);
-    expect(await codeOf({ executions: Array.from({ length: 1001 }, () => base) })).toEqual([400, "executions"]);
-    expect(await codeOf({ ...base, id: "whole" }, { "content-type": "text/plain" })).toEqual([415, "media_type"]);
-    expect(await codeOf({ ...base, id: "whole" }, { "content-encoding": "br" })).toEqual([415, "content_coding"]);
+    expect(await codeOf({ executions: Array.from({ length: 1001 }, () => base) })).toEqual([
+      400,
+      "executions",
+    ]);
+    expect(await codeOf({ ...base, id: "whole" }, { "content-type": "text/plain" })).toEqual([
+      415,
+      "media_type",
+    ]);
+    expect(await codeOf({ ...base, id: "whole" }, { "content-encoding": "br" })).toEqual([
+      415,
+      "content_coding",
+    ]);
     expect(await codeOf("not gzip", { "content-encoding": "gzip" })).toEqual([400, "invalid_json"]);
     expect(await codeOf(new Uint8Array([0x7b, 0xff, 0xfe]))).toEqual([400, "invalid_json"]);
-    expect(await codeOf(`{"executions":[]}${" ".repeat(10 * 1024 * 1024)}`)).toEqual([413, "body_too_large"]);
-    expect(await codeOf(`{"executions":[${"{},".repeat(1_000_000)}{}]}`)).toEqual([413, "too_many_values"]);
+    expect(await codeOf(`{"executions":[]}${" ".repeat(10 * 1024 * 1024)}`)).toEqual([
+      413,
+      "body_too_large",
+    ]);
+    expect(await codeOf(`{"executions":[${"{},".repeat(1_000_000)}{}]}`)).toEqual([
+      413,
+      "too_many_values",
+    ]);
     expect((await api.post("/api/v1/executions?colour=red", base)).status).toBe(400);
     expect((await api.get("/api/v1/executions/whole")).status).toBe(404);
     expect((await send({ executions: [] })).body.data.results).toEqual([]);
@@ -160,8 +235,18 @@ describe("a batch", () => {
 
   it("is read when it is gzipped, and refused when it unpacks to too much", async () => {
     const zip = async (text: string) =>
-      new Uint8Array(await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer());
-    expect(outcomes(await send(await zip(JSON.stringify({ ...base, id: "zipped" })), { "content-encoding": "gzip" }))).toEqual(["created"]);
+      new Uint8Array(
+        await new Response(
+          new Blob([text]).stream().pipeThrough(new CompressionStream("gzip")),
+        ).arrayBuffer(),
+      );
+    expect(
+      outcomes(
+        await send(await zip(JSON.stringify({ ...base, id: "zipped" })), {
+          "content-encoding": "gzip",
+        }),
+      ),
+    ).toEqual(["created"]);
     const bomb = await zip(" ".repeat(11 * 1024 * 1024));
     expect(bomb.byteLength).toBeLessThan(100_000);
     expect((await send(bomb, { "content-encoding": "gzip" })).status).toBe(413);
@@ -170,7 +255,10 @@ describe("a batch", () => {
 
 describe("a stream", () => {
   it("stores all lines but the broken ones, which it names", async () => {
-    const lines: (string | object)[] = Array.from({ length: 1300 }, (_, n) => ({ ...base, id: `n${n}` }));
+    const lines: (string | object)[] = Array.from({ length: 1300 }, (_, n) => ({
+      ...base,
+      id: `n${n}`,
+    }));
     lines[499] = '{"id": "broken"';
     lines[700] = { ...base, id: "n0" };
     lines[701] = { ...base, id: "n0", status: "failure" };
@@ -178,7 +266,13 @@ describe("a stream", () => {
     lines[900] = { ...base, id: "late", tokens_in: -5 };
     const { status, body } = await ndjson(lines);
     expect(status).toBe(207);
-    expect(body.data.counts).toEqual({ created: 1295, updated: 0, duplicate: 1, conflict: 1, invalid: 2 });
+    expect(body.data.counts).toEqual({
+      created: 1295,
+      updated: 0,
+      duplicate: 1,
+      conflict: 1,
+      invalid: 2,
+    });
     expect(body.data.results).toMatchObject([
       { line: 500, result: "invalid", code: "invalid_json" },
       { line: 702, result: "conflict", id: "n0", path: "status" },
@@ -198,24 +292,43 @@ describe("a stream", () => {
   });
 
   it("that breaks off keeps the lines that came whole, and says so", async () => {
-    const lines = Array.from({ length: 800 }, (_, n) => JSON.stringify({ ...base, id: `cut-${n}`, agent_id: "cutter" })).join("\n");
-    const zipped = new Uint8Array(await new Response(new Blob([lines]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer());
+    const lines = Array.from({ length: 800 }, (_, n) =>
+      JSON.stringify({ ...base, id: `cut-${n}`, agent_id: "cutter" }),
+    ).join("\n");
+    const zipped = new Uint8Array(
+      await new Response(
+        new Blob([lines]).stream().pipeThrough(new CompressionStream("gzip")),
+      ).arrayBuffer(),
+    );
     const headers = { "content-type": "application/x-ndjson", "content-encoding": "gzip" };
     const broken = await send(zipped.slice(0, zipped.length - 200), headers);
     expect([broken.status, broken.body.code]).toEqual([400, "broken_body"]);
     expect((await send(new TextEncoder().encode("no gzip at all"), headers)).status).toBe(400);
-    expect((await send(zipped, headers)).body.data.counts).toMatchObject({ conflict: 0, invalid: 0 });
-    expect((await api.get("/api/v1/executions?agent_id=cutter&limit=1&include_total=true")).body.page.total).toBe(800);
+    expect((await send(zipped, headers)).body.data.counts).toMatchObject({
+      conflict: 0,
+      invalid: 0,
+    });
+    expect(
+      (await api.get("/api/v1/executions?agent_id=cutter&limit=1&include_total=true")).body.page
+        .total,
+    ).toBe(800);
   });
 
   it("survives an item that is nested without end", async () => {
     const deep = `${'{"a":'.repeat(3000)}1${"}".repeat(3000)}`;
     const text = `{"executions":[{"id":"deep","agent_id":"a","user_id":"u","status":"success","started_at":"2026-10-01T00:00:00Z","metadata":${deep}},${JSON.stringify({ ...base, id: "shallow" })}]}`;
-    expect((await send(text)).body.data.results).toMatchObject([{ result: "invalid", code: "too_deep" }, { result: "created" }]);
+    expect((await send(text)).body.data.results).toMatchObject([
+      { result: "invalid", code: "too_deep" },
+      { result: "created" },
+    ]);
   });
 
   it("takes a line that is too long for a bad line, whatever its length", async () => {
-    const { body } = await ndjson([{ ...base, id: "s1" }, `"${"x".repeat(3 * 1024 * 1024)}"`, { ...base, id: "s2" }]);
+    const { body } = await ndjson([
+      { ...base, id: "s1" },
+      `"${"x".repeat(3 * 1024 * 1024)}"`,
+      { ...base, id: "s2" },
+    ]);
     expect(body.data.counts).toMatchObject({ created: 2, invalid: 1 });
     expect(body.data.results).toMatchObject([{ line: 2, code: "line_too_long" }]);
   });
@@ -224,18 +337,35 @@ describe("a stream", () => {
 describe("a correction", () => {
   it("changes what it names, keeps the rest, and raises the revision", async () => {
     await send({ ...base, id: "p1", ended_at: "2026-10-01T10:00:02Z", credits: 3, model: "m" });
-    const { status, body } = await api.patch("/api/v1/executions/p1", { ended_at: "2026-10-01T10:00:05Z", model: null });
+    const { status, body } = await api.patch("/api/v1/executions/p1", {
+      ended_at: "2026-10-01T10:00:05Z",
+      model: null,
+    });
     expect(status).toBe(200);
-    expect(body.data).toMatchObject({ credits: "3.000000", model: null, duration_ms: 5000, revision: 1, status: "success" });
-    expect(outcomes(await send({ ...base, id: "p1", ended_at: "2026-10-01T10:00:02Z", credits: 3, model: "m" }))).toEqual(["duplicate"]);
+    expect(body.data).toMatchObject({
+      credits: "3.000000",
+      model: null,
+      duration_ms: 5000,
+      revision: 1,
+      status: "success",
+    });
+    expect(
+      outcomes(
+        await send({ ...base, id: "p1", ended_at: "2026-10-01T10:00:02Z", credits: 3, model: "m" }),
+      ),
+    ).toEqual(["duplicate"]);
     expect((await api.get("/api/v1/executions/p1")).body.data.revision).toBe(1);
   });
 
   it("moves an execution to another month, and nothing stays behind", async () => {
     await send({ ...base, id: "p2" });
-    const { body } = await api.patch("/api/v1/executions/p2", { started_at: "2025-02-03T04:05:06.789Z" });
+    const { body } = await api.patch("/api/v1/executions/p2", {
+      started_at: "2025-02-03T04:05:06.789Z",
+    });
     expect(body.data.started_at).toBe("2025-02-03T04:05:06.789Z");
-    const { body: list } = await api.get("/api/v1/executions?limit=1000&from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z");
+    const { body: list } = await api.get(
+      "/api/v1/executions?limit=1000&from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z",
+    );
     expect(list.data.some((each: { id: string }) => each.id === "p2")).toBe(false);
   });
 
@@ -251,15 +381,24 @@ describe("a correction", () => {
       api.patch("/api/v1/executions/p3", { version: "2" }),
     ]);
     expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200]);
-    expect((await api.get("/api/v1/executions/p3")).body.data).toMatchObject({ tokens_in: 5, model: "x", version: "2" });
+    expect((await api.get("/api/v1/executions/p3")).body.data).toMatchObject({
+      tokens_in: 5,
+      model: "x",
+      version: "2",
+    });
   });
 
   it("that only adds stays in its revision, however it writes its decimals and orders its keys", async () => {
-    const patches = [{ credits: "2.5" }, { metadata: { b: 2, a: 1 } }, { metadata: { bb: 1, a: { zz: 1, y: [2, { d: 1, c: 2 }] } } }];
+    const patches = [
+      { credits: "2.5" },
+      { metadata: { b: 2, a: 1 } },
+      { metadata: { bb: 1, a: { zz: 1, y: [2, { d: 1, c: 2 }] } } },
+    ];
     for (const [index, patch] of patches.entries()) {
       const id = `adds-${index}`;
       await send({ ...base, id, status: "running" });
-      for (const _ of [1, 2]) expect((await api.patch(`/api/v1/executions/${id}`, patch)).body.data.revision).toBe(0);
+      for (const _ of [1, 2])
+        expect((await api.patch(`/api/v1/executions/${id}`, patch)).body.data.revision).toBe(0);
       const [end] = outcomes(await send({ ...base, id, ended_at: "2026-10-01T10:00:02Z" }));
       expect([patch, end]).toEqual([patch, "updated"]);
     }
@@ -269,7 +408,9 @@ describe("a correction", () => {
     const start = { ...base, status: "running" };
     const end = { ...base, ended_at: "2026-10-01T10:00:02Z", credits: 2 };
     await send({ ...start, id: "open" });
-    expect((await api.patch("/api/v1/executions/open", { environment: "prod" })).body.data).toMatchObject({
+    expect(
+      (await api.patch("/api/v1/executions/open", { environment: "prod" })).body.data,
+    ).toMatchObject({
       environment: "prod",
       status: "running",
       revision: 0,
@@ -281,25 +422,40 @@ describe("a correction", () => {
       environment: "prod",
     });
     await send({ ...start, id: "cut", model: "m" });
-    expect((await api.patch("/api/v1/executions/cut", { model: null })).body.data).toMatchObject({ model: null, revision: 1 });
+    expect((await api.patch("/api/v1/executions/cut", { model: null })).body.data).toMatchObject({
+      model: null,
+      revision: 1,
+    });
     const refused = await send({ ...end, id: "cut" });
     expect(refused.body.data.results[0]).toMatchObject({ result: "conflict", code: "superseded" });
     expect(outcomes(await send({ ...end, id: "cut", revision: 1 }))).toEqual(["updated"]);
     for (let round = 0; round < 6; round++) {
       const id = `both${round}`;
       await send({ ...start, id, model: "m" });
-      const [patched, ended] = await Promise.all([api.patch(`/api/v1/executions/${id}`, { model: null }), send({ ...end, id })]);
+      const [patched, ended] = await Promise.all([
+        api.patch(`/api/v1/executions/${id}`, { model: null }),
+        send({ ...end, id }),
+      ]);
       expect(patched.status).toBe(200);
       const stored = (await api.get(`/api/v1/executions/${id}`)).body.data;
       expect(stored.model).toBeNull();
-      if (outcomes(ended)[0] === "updated") expect(stored).toMatchObject({ status: "success", credits: "2.000000" });
+      if (outcomes(ended)[0] === "updated")
+        expect(stored).toMatchObject({ status: "success", credits: "2.000000" });
       else expect(outcomes(ended)).toEqual(["conflict"]);
     }
   });
 
   it("of an end moves a derived duration along, microseconds included", async () => {
-    await send({ ...base, id: "micro", started_at: "2026-10-01T10:00:00.000900Z", ended_at: "2026-10-01T10:00:01.001100Z" });
-    expect((await api.patch("/api/v1/executions/micro", { ended_at: "2026-10-01T10:00:05.001100Z" })).body.data.duration_ms).toBe(5000);
+    await send({
+      ...base,
+      id: "micro",
+      started_at: "2026-10-01T10:00:00.000900Z",
+      ended_at: "2026-10-01T10:00:01.001100Z",
+    });
+    expect(
+      (await api.patch("/api/v1/executions/micro", { ended_at: "2026-10-01T10:00:05.001100Z" }))
+        .body.data.duration_ms,
+    ).toBe(5000);
   });
 
   it("that takes a field away is not undone by another at the same time", async () => {
@@ -324,7 +480,9 @@ describe("a correction", () => {
     const other = clientOf(await tokenFor("intake-other"));
     expect((await other.get("/api/v1/executions/mine")).status).toBe(404);
     expect((await other.patch("/api/v1/executions/mine", { model: "x" })).status).toBe(404);
-    expect(outcomes(await other.post("/api/v1/executions", { ...base, id: "mine", status: "failure" }))).toEqual(["created"]);
+    expect(
+      outcomes(await other.post("/api/v1/executions", { ...base, id: "mine", status: "failure" })),
+    ).toEqual(["created"]);
     expect((await api.get("/api/v1/executions/mine")).body.data.status).toBe("success");
     expect((await other.get("/api/v1/executions")).body.data).toHaveLength(1);
   });
@@ -344,31 +502,45 @@ describe("the list", () => {
       metadata: { region: n % 5 ? "eu" : "us" },
     }));
     await list.post("/api/v1/executions", { executions: items });
-    const expected = [...items].sort((a, b) => b.started_at.localeCompare(a.started_at) || (b.id > a.id ? 1 : -1)).map((item) => item.id);
+    const expected = [...items]
+      .sort((a, b) => b.started_at.localeCompare(a.started_at) || (b.id > a.id ? 1 : -1))
+      .map((item) => item.id);
     const seen: string[] = [];
     let cursor: string | null = "";
     while (cursor !== null) {
-      const { body } = await list.get(`/api/v1/executions?limit=23${cursor ? `&cursor=${cursor}` : ""}`);
+      const { body } = await list.get(
+        `/api/v1/executions?limit=23${cursor ? `&cursor=${cursor}` : ""}`,
+      );
       seen.push(...body.data.map((each: { id: string }) => each.id));
       cursor = body.page.next_cursor;
       expect(body.page.has_more).toBe(cursor !== null);
       // A newer row must not shift the pages that follow.
-      await list.post("/api/v1/executions", { ...base, started_at: "2026-11-01T00:00:00Z", id: `new${seen.length}` });
+      await list.post("/api/v1/executions", {
+        ...base,
+        started_at: "2026-11-01T00:00:00Z",
+        id: `new${seen.length}`,
+      });
     }
     expect(seen).toEqual(expected);
     const ids = async (query: string) =>
-      (await list.get(`/api/v1/executions?to=2026-10-30T00:00:00Z&limit=1000&${query}`)).body.data.map((each: { id: string }) => each.id);
+      (
+        await list.get(`/api/v1/executions?to=2026-10-30T00:00:00Z&limit=1000&${query}`)
+      ).body.data.map((each: { id: string }) => each.id);
     expect(await ids("skip=200")).toEqual(expected.slice(200));
     const matching = (keep: (item: (typeof items)[number]) => boolean) =>
       expected.filter((id) => items.some((item) => item.id === id && keep(item)));
     expect(await ids("agent_id=odd&min_duration_ms=10&max_duration_ms=99")).toEqual(
-      matching((item) => item.agent_id === "odd" && item.duration_ms >= 10 && item.duration_ms <= 99),
+      matching(
+        (item) => item.agent_id === "odd" && item.duration_ms >= 10 && item.duration_ms <= 99,
+      ),
     );
     expect(await ids("metadata.region=us&min_credits=0.5")).toEqual(
       matching((item) => item.metadata.region === "us" && item.credits >= 0.5),
     );
     expect(await ids("status=failure")).toEqual([]);
-    const { body } = await list.get("/api/v1/executions?to=2026-10-30T00:00:00Z&limit=5&include_total=true&agent_id=even");
+    const { body } = await list.get(
+      "/api/v1/executions?to=2026-10-30T00:00:00Z&limit=5&include_total=true&agent_id=even",
+    );
     expect(body.page).toMatchObject({ limit: 5, has_more: true, total: 115 });
   });
 

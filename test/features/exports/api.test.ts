@@ -19,7 +19,9 @@ import { store } from "../../support/store.ts";
 await useOwnDatabase();
 const [WORKSPACE, OTHER] = ["exports-api", "exports-other"];
 const sent: unknown[] = [];
-const ctx = testContext({ queue: { send: async (body: unknown) => void sent.push(body) } as unknown as typeof env.JOBS });
+const ctx = testContext({
+  queue: { send: async (body: unknown) => void sent.push(body) } as unknown as typeof env.JOBS,
+});
 const client = clientOf(await tokenFor(WORKSPACE));
 const stranger = clientOf(await tokenFor(OTHER));
 const FROM = "2026-03-01T00:00:00.000Z";
@@ -61,7 +63,9 @@ const jobOf = async (id: string) => (await client.get(`/api/v1/exports/${id}`)).
 async function finished(body: Record<string, unknown> = {}) {
   const id = await start(body);
   await runExport(ctx, WORKSPACE, id);
-  await vi.waitUntil(async () => !["queued", "running"].includes((await jobOf(id)).status), { timeout: 20_000 });
+  await vi.waitUntil(async () => !["queued", "running"].includes((await jobOf(id)).status), {
+    timeout: 20_000,
+  });
   return jobOf(id);
 }
 const rowsOf = async (id: string) => {
@@ -94,7 +98,10 @@ describe("POST /exports", () => {
       error: null,
     });
     expect(answer.headers.get("location")).toBe(`/api/v1/exports/${answer.body.data.id}`);
-    await vi.waitUntil(async () => (await jobOf(answer.body.data.id)).status === "done", { timeout: 20_000, interval: 100 });
+    await vi.waitUntil(async () => (await jobOf(answer.body.data.id)).status === "done", {
+      timeout: 20_000,
+      interval: 100,
+    });
     expect(await jobOf(answer.body.data.id)).toMatchObject({
       rows_done: 600,
       rows_expected: 600,
@@ -104,7 +111,10 @@ describe("POST /exports", () => {
 
   it("with an Idempotency-Key starts one export", async () => {
     const headers = { "idempotency-key": "once" };
-    const [a, b] = [await client.post("/api/v1/exports", BASE, headers), await client.post("/api/v1/exports", BASE, headers)];
+    const [a, b] = [
+      await client.post("/api/v1/exports", BASE, headers),
+      await client.post("/api/v1/exports", BASE, headers),
+    ];
     expect(b.body.data.id).toBe(a.body.data.id);
   });
 
@@ -142,11 +152,19 @@ describe("sources", () => {
   it("agents and users have the numbers of their lists", async () => {
     for (const source of ["agents", "users"]) {
       const job = await finished({ source, format: "ndjson" });
-      const listed = (await ask(`/${source}?from=${FROM}&to=${TO}&limit=100`)).data as Record<string, unknown>[];
+      const listed = (await ask(`/${source}?from=${FROM}&to=${TO}&limit=100`)).data as Record<
+        string,
+        unknown
+      >[];
       const rows = await rowsOf(job.id);
       expect(rows.length).toBe(listed.length);
       for (const row of rows) {
-        const { id, name: _, labels: __, ...numbers } = listed.find((each) => each.id === row[`${source.slice(0, -1)}_id`]) ?? {};
+        const {
+          id,
+          name: _,
+          labels: __,
+          ...numbers
+        } = listed.find((each) => each.id === row[`${source.slice(0, -1)}_id`]) ?? {};
         const shared = Object.keys(numbers).filter((name) => name in row);
         expect(shared.length).toBeGreaterThan(3);
         for (const name of shared) expect([name, row[name]]).toEqual([name, numbers[name]]);
@@ -161,10 +179,20 @@ describe("sources", () => {
   });
 
   it("events may be filtered by what they carry", async () => {
-    const job = await finished({ source: "events", format: "ndjson", filters: [{ field: "properties.plan", op: "eq", value: "pro" }] });
+    const job = await finished({
+      source: "events",
+      format: "ndjson",
+      filters: [{ field: "properties.plan", op: "eq", value: "pro" }],
+    });
     const rows = await rowsOf(job.id);
-    expect(rows.map((row) => row.id)).toEqual(Array.from({ length: 25 }, (_, i) => `e${2 * i + 1}`));
-    expect(rows[0]).toMatchObject({ event_type: "click", properties: { plan: "pro" }, occurred_at: at(1) });
+    expect(rows.map((row) => row.id)).toEqual(
+      Array.from({ length: 25 }, (_, i) => `e${2 * i + 1}`),
+    );
+    expect(rows[0]).toMatchObject({
+      event_type: "click",
+      properties: { plan: "pro" },
+      occurred_at: at(1),
+    });
   });
 
   it("a question of metrics has the digits of the API, in its zone", async () => {
@@ -174,20 +202,46 @@ describe("sources", () => {
       granularity: "day",
       limit: 3,
     };
-    const job = await finished({ source: "metrics", format: "ndjson", query, timezone: "Asia/Kolkata" });
-    const { data } = (await client.post("/api/v1/metrics/query", { ...query, from: FROM, to: TO, timezone: "Asia/Kolkata" })).body;
+    const job = await finished({
+      source: "metrics",
+      format: "ndjson",
+      query,
+      timezone: "Asia/Kolkata",
+    });
+    const { data } = (
+      await client.post("/api/v1/metrics/query", {
+        ...query,
+        from: FROM,
+        to: TO,
+        timezone: "Asia/Kolkata",
+      })
+    ).body;
     const rows = await rowsOf(job.id);
     expect(rows.length).toBe(data.rows.length);
     expect(rows).toEqual(
-      data.rows.map((row: Record<string, unknown>) => ({ other: false, ...row, ...(row.other ? { agent: null } : {}) })),
+      data.rows.map((row: Record<string, unknown>) => ({
+        other: false,
+        ...row,
+        ...(row.other ? { agent: null } : {}),
+      })),
     );
     const { totals } = (await client.get(`/api/v1/exports/${job.id}/manifest`)).body;
-    expect(totals).toMatchObject({ executions: data.totals.executions, credits: data.totals.credits });
+    expect(totals).toMatchObject({
+      executions: data.totals.executions,
+      credits: data.totals.credits,
+    });
   });
 
   it("may name every column that an agent has", () => {
-    const question = { workspaceId: WORKSPACE, range: { from: 0, to: 1 }, timezone: "UTC", filters: [] };
-    expect(new Set(agentSource.columns(question).map((column) => column.name)).size).toBe(agentSource.columns(question).length);
+    const question = {
+      workspaceId: WORKSPACE,
+      range: { from: 0, to: 1 },
+      timezone: "UTC",
+      filters: [],
+    };
+    expect(new Set(agentSource.columns(question).map((column) => column.name)).size).toBe(
+      agentSource.columns(question).length,
+    );
   });
 });
 
@@ -206,10 +260,21 @@ describe("Accept: text/csv", () => {
     }
     expect(new Set(seen).size).toBe(600);
     expect(seen.length).toBe(600);
-    const [first] = lines(await (await raw(token, "/api/v1/executions?limit=1&status=failure", csv)).text());
-    expect(first).toMatchObject({ id: "x592", error_type: "Broken", error_message: "line 592", credits: "2.500000" });
+    const [first] = lines(
+      await (await raw(token, "/api/v1/executions?limit=1&status=failure", csv)).text(),
+    );
+    expect(first).toMatchObject({
+      id: "x592",
+      error_type: "Broken",
+      error_message: "line 592",
+      credits: "2.500000",
+    });
     expect(
-      (await raw(token, "/api/v1/executions?limit=1", { accept: "application/json, text/csv;q=0.5" })).headers.get("content-type"),
+      (
+        await raw(token, "/api/v1/executions?limit=1", {
+          accept: "application/json, text/csv;q=0.5",
+        })
+      ).headers.get("content-type"),
     ).toContain("json");
   });
 
@@ -218,7 +283,11 @@ describe("Accept: text/csv", () => {
     const answer = await (await import("cloudflare:workers")).exports.default.fetch(
       new Request("https://shadower.test/api/v1/metrics/query", {
         method: "POST",
-        headers: { authorization: `Bearer ${await tokenFor(WORKSPACE)}`, "content-type": "application/json", ...csv },
+        headers: {
+          authorization: `Bearer ${await tokenFor(WORKSPACE)}`,
+          "content-type": "application/json",
+          ...csv,
+        },
         body: JSON.stringify(query),
       }),
     );
@@ -274,12 +343,16 @@ describe("downloads", () => {
     const { url } = link.body.data;
     expect((await raw(undefined, `${url.slice(0, -4)}AAAA`)).status).toBe(404);
     // A token of the API opens no download.
-    expect((await raw(undefined, `/api/v1/downloads/${await tokenFor(WORKSPACE)}`)).status).toBe(404);
+    expect((await raw(undefined, `/api/v1/downloads/${await tokenFor(WORKSPACE)}`)).status).toBe(
+      404,
+    );
     vi.useFakeTimers({ now: Date.now() + 3_601_000, toFake: ["Date"] });
     const late = await raw(undefined, url);
     vi.useRealTimers();
     expect(late.status).toBe(410);
-    expect((await client.post(`/api/v1/exports/${id}/links`, { expires_in_seconds: 59 })).status).toBe(400);
+    expect(
+      (await client.post(`/api/v1/exports/${id}/links`, { expires_in_seconds: 59 })).status,
+    ).toBe(400);
   });
 
   it("are nobody else's", async () => {
@@ -295,53 +368,99 @@ describe("downloads", () => {
 
   it("wait for their end, and are gone after their time or a delete", async () => {
     const { id } = await finished();
-    await ctx.db.query({ sql: sql`update exports set expires_at = now() - interval '1 second' where id = ${id}`, row: z.unknown() });
+    await ctx.db.query({
+      sql: sql`update exports set expires_at = now() - interval '1 second' where id = ${id}`,
+      row: z.unknown(),
+    });
     await expireFiles(ctx);
     expect((await client.get(`/api/v1/exports/${id}/files/0`)).status).toBe(410);
     expect((await jobOf(id)).status).toBe("expired");
     expect((await ctx.files.list({ prefix: `exports/${WORKSPACE}/${id}/` })).objects).toEqual([]);
     const second = await finished();
-    expect((await client.send(`/api/v1/exports/${second.id}`, { method: "DELETE" })).status).toBe(204);
+    expect((await client.send(`/api/v1/exports/${second.id}`, { method: "DELETE" })).status).toBe(
+      204,
+    );
     expect((await client.get(`/api/v1/exports/${second.id}`)).status).toBe(404);
-    expect((await ctx.files.list({ prefix: `exports/${WORKSPACE}/${second.id}/` })).objects).toEqual([]);
+    expect(
+      (await ctx.files.list({ prefix: `exports/${WORKSPACE}/${second.id}/` })).objects,
+    ).toEqual([]);
     const failed = await finished();
-    await ctx.db.query({ sql: sql`update exports set status = 'failed' where id = ${failed.id}`, row: z.unknown() });
+    await ctx.db.query({
+      sql: sql`update exports set status = 'failed' where id = ${failed.id}`,
+      row: z.unknown(),
+    });
     expect((await client.get(`/api/v1/exports/${failed.id}/files/0`)).status).toBe(409);
   });
 });
 
 describe("templates", () => {
   it("are questions without a range of their own, run again and again", async () => {
-    const request = { source: "executions", format: "ndjson", range: "last_full_month", timezone: "Europe/Berlin", columns: ["id"] };
+    const request = {
+      source: "executions",
+      format: "ndjson",
+      range: "last_full_month",
+      timezone: "Europe/Berlin",
+      columns: ["id"],
+    };
     const made = await client.post("/api/v1/exports/templates", { name: "Monthly", request });
     expect(made.status).toBe(201);
     const { id } = made.body.data;
-    expect((await client.get("/api/v1/exports/templates")).body.data).toMatchObject([{ id, name: "Monthly", request }]);
+    expect((await client.get("/api/v1/exports/templates")).body.data).toMatchObject([
+      { id, name: "Monthly", request },
+    ]);
     const run = await client.post(`/api/v1/exports/templates/${id}/run`, {});
-    expect(run.body.data).toMatchObject({ template_id: id, request: { timezone: "Europe/Berlin", columns: ["id"] } });
+    expect(run.body.data).toMatchObject({
+      template_id: id,
+      request: { timezone: "Europe/Berlin", columns: ["id"] },
+    });
     expect(run.body.data.request.from < run.body.data.request.to).toBe(true);
     expect((await stranger.get(`/api/v1/exports/templates/${id}`)).status).toBe(404);
     expect(
-      (await client.post("/api/v1/exports/templates", { name: "x", request: { ...request, columns: ["no"] } })).body.errors[0].path,
+      (
+        await client.post("/api/v1/exports/templates", {
+          name: "x",
+          request: { ...request, columns: ["no"] },
+        })
+      ).body.errors[0].path,
     ).toBe("request.columns.0");
-    expect((await client.send(`/api/v1/exports/templates/${id}`, { method: "DELETE" })).status).toBe(204);
+    expect(
+      (await client.send(`/api/v1/exports/templates/${id}`, { method: "DELETE" })).status,
+    ).toBe(204);
     expect((await client.get(`/api/v1/exports/templates/${id}`)).status).toBe(404);
   });
 });
 
 describe("schedules", () => {
-  const request = { source: "executions", format: "ndjson", range: "last_full_day", timezone: "Europe/Berlin", columns: ["id"] };
+  const request = {
+    source: "executions",
+    format: "ndjson",
+    range: "last_full_day",
+    timezone: "Europe/Berlin",
+    columns: ["id"],
+  };
   const daily = { frequency: "daily", time: "06:00" };
-  const template = async () => (await client.post("/api/v1/exports/templates", { name: "Daily", request })).body.data.id as string;
+  const template = async () =>
+    (await client.post("/api/v1/exports/templates", { name: "Daily", request })).body.data
+      .id as string;
   const at = (iso: string) => ({ ...ctx, now: () => Date.parse(iso) });
   const made = async (id: string) =>
-    (await client.get("/api/v1/exports?limit=1000")).body.data.filter((job: { schedule_id: string }) => job.schedule_id === id);
+    (await client.get("/api/v1/exports?limit=1000")).body.data.filter(
+      (job: { schedule_id: string }) => job.schedule_id === id,
+    );
 
   it("start each run once, with the range of its own time, also late, twice, and after an outage", async () => {
-    const input = { name: "Every morning", template_id: await template(), recurrence: daily, timezone: "Europe/Berlin" };
+    const input = {
+      name: "Every morning",
+      template_id: await template(),
+      recurrence: daily,
+      timezone: "Europe/Berlin",
+    };
     const { id, next_run_at } = (await client.post("/api/v1/exports/schedules", input)).body.data;
     expect(Date.parse(next_run_at)).toBeGreaterThan(Date.now());
-    await ctx.db.query({ sql: sql`update schedules set next_run_at = '2026-03-28T05:00:00Z' where id = ${id}`, row: z.unknown() });
+    await ctx.db.query({
+      sql: sql`update schedules set next_run_at = '2026-03-28T05:00:00Z' where id = ${id}`,
+      row: z.unknown(),
+    });
     await startDue(at("2026-03-28T04:59:00Z"));
     expect(await made(id)).toEqual([]);
     await Promise.all([startDue(at("2026-03-28T05:20:00Z")), startDue(at("2026-03-28T05:20:00Z"))]);
@@ -349,12 +468,20 @@ describe("schedules", () => {
     // The clock goes forward in the night to the 29th; the 29th to the 31st are missed together.
     await startDue(at("2026-03-31T12:00:00Z"));
     const jobs = await made(id);
-    expect(jobs.map((job: { request: { from: string; to: string } }) => [job.request.from, job.request.to]).sort()).toEqual([
+    expect(
+      jobs
+        .map((job: { request: { from: string; to: string } }) => [job.request.from, job.request.to])
+        .sort(),
+    ).toEqual([
       ["2026-03-26T23:00:00.000Z", "2026-03-27T23:00:00.000Z"],
       ["2026-03-29T22:00:00.000Z", "2026-03-30T22:00:00.000Z"],
     ]);
     const [listed] = (await client.get("/api/v1/exports/schedules")).body.data;
-    expect(listed).toMatchObject({ id, last_run_at: "2026-03-31T04:00:00.000Z", next_run_at: "2026-04-01T04:00:00.000Z" });
+    expect(listed).toMatchObject({
+      id,
+      last_run_at: "2026-03-31T04:00:00.000Z",
+      next_run_at: "2026-04-01T04:00:00.000Z",
+    });
     const off = await client.send(`/api/v1/exports/schedules/${id}`, {
       method: "PUT",
       body: JSON.stringify({ ...input, enabled: false }),
@@ -363,8 +490,12 @@ describe("schedules", () => {
     expect(off.body.data.enabled).toBe(false);
     await startDue(at("2027-03-31T12:00:00Z"));
     expect(await made(id)).toHaveLength(2);
-    expect((await stranger.send(`/api/v1/exports/schedules/${id}`, { method: "DELETE" })).status).toBe(404);
-    expect((await client.send(`/api/v1/exports/schedules/${id}`, { method: "DELETE" })).status).toBe(204);
+    expect(
+      (await stranger.send(`/api/v1/exports/schedules/${id}`, { method: "DELETE" })).status,
+    ).toBe(404);
+    expect(
+      (await client.send(`/api/v1/exports/schedules/${id}`, { method: "DELETE" })).status,
+    ).toBe(204);
   });
 
   it.each([
@@ -389,7 +520,10 @@ describe("schedules", () => {
 describe("lost and given up", () => {
   it("a job whose consumer was lost is found and continued, and one that waits too long is sent again", async () => {
     const ids = [await start(), await start()];
-    await vi.waitUntil(async () => (await Promise.all(ids.map(jobOf))).every((job) => job.status === "done"), { timeout: 20_000 });
+    await vi.waitUntil(
+      async () => (await Promise.all(ids.map(jobOf))).every((job) => job.status === "done"),
+      { timeout: 20_000 },
+    );
     const [lost, waiting] = ids;
     await ctx.db.query({
       sql: sql`update exports set status = 'running', claim = 'somebody', lease_until = now() - interval '1 second' where id = ${lost}`,
@@ -402,7 +536,9 @@ describe("lost and given up", () => {
     sent.length = 0;
     await continueExports(ctx);
     expect(sent).toHaveLength(2);
-    expect(sent).toEqual(expect.arrayContaining(ids.map((id) => ({ type: "export.run", workspaceId: WORKSPACE, id }))));
+    expect(sent).toEqual(
+      expect.arrayContaining(ids.map((id) => ({ type: "export.run", workspaceId: WORKSPACE, id }))),
+    );
     await runExport(ctx, WORKSPACE, lost ?? "");
     expect(await jobOf(lost ?? "")).toMatchObject({ status: "done", rows_done: 600 });
   });
@@ -429,11 +565,16 @@ describe("lost and given up", () => {
     const broken = {
       ...env,
       NEON_ENDPOINT: env.NEON_ENDPOINT,
-      FILES: { createMultipartUpload: () => Promise.reject(new Error("no storage")), list: () => Promise.resolve({ objects: [] }) },
+      FILES: {
+        createMultipartUpload: () => Promise.reject(new Error("no storage")),
+        list: () => Promise.resolve({ objects: [] }),
+      },
     } as unknown as Env;
     const body = { type: "export.run", workspaceId: WORKSPACE, id };
     const deliver = async (attempts: number) => {
-      const batch = createMessageBatch("shadower-jobs", [{ id: `dead-${id}`, timestamp: new Date(), attempts, body }]);
+      const batch = createMessageBatch("shadower-jobs", [
+        { id: `dead-${id}`, timestamp: new Date(), attempts, body },
+      ]);
       const door = createExecutionContext();
       await queue(batch, broken, door);
       return getQueueResult(batch, door);
@@ -444,10 +585,19 @@ describe("lost and given up", () => {
     expect(await jobOf(id)).toMatchObject({ status: "failed", error: { code: "given_up" } });
     const letters = await client.get("/api/v1/jobs/dead-letters");
     expect(letters.body.data).toMatchObject([
-      { id: `dead-${id}`, type: "export.run", body, reason: "Error: no storage", attempts: MAX_ATTEMPTS, replayed_at: null },
+      {
+        id: `dead-${id}`,
+        type: "export.run",
+        body,
+        reason: "Error: no storage",
+        attempts: MAX_ATTEMPTS,
+        replayed_at: null,
+      },
     ]);
     expect((await stranger.get("/api/v1/jobs/dead-letters")).body.data).toEqual([]);
-    expect((await stranger.post(`/api/v1/jobs/dead-letters/dead-${id}/replay`, {})).status).toBe(404);
+    expect((await stranger.post(`/api/v1/jobs/dead-letters/dead-${id}/replay`, {})).status).toBe(
+      404,
+    );
     expect((await client.post(`/api/v1/jobs/dead-letters/dead-${id}/replay`, {})).status).toBe(202);
     expect((await client.post(`/api/v1/jobs/dead-letters/dead-${id}/replay`, {})).status).toBe(409);
     await vi.waitUntil(async () => (await jobOf(id)).status === "done", { timeout: 20_000 });
@@ -456,18 +606,27 @@ describe("lost and given up", () => {
   it("what the queue itself gave up, or nobody knows, is kept too", async () => {
     const door = createExecutionContext();
     const dead = createMessageBatch("shadower-jobs-dead", [
-      { id: "d1", timestamp: new Date(), attempts: 1, body: { type: "export.run", workspaceId: WORKSPACE, id: "x" } },
+      {
+        id: "d1",
+        timestamp: new Date(),
+        attempts: 1,
+        body: { type: "export.run", workspaceId: WORKSPACE, id: "x" },
+      },
     ]);
     await queue(dead, env as unknown as Env, door);
     expect((await getQueueResult(dead, door)).explicitAcks).toEqual(["d1"]);
     const strange = createMessageBatch("shadower-jobs", [
-      { id: "d2", timestamp: new Date(), attempts: 1, body: { type: "what", workspaceId: WORKSPACE } },
+      {
+        id: "d2",
+        timestamp: new Date(),
+        attempts: 1,
+        body: { type: "what", workspaceId: WORKSPACE },
+      },
     ]);
     await queue(strange, env as unknown as Env, door);
-    const kept = (await client.get("/api/v1/jobs/dead-letters")).body.data.map((letter: { id: string; reason: string }) => [
-      letter.id,
-      letter.reason,
-    ]);
+    const kept = (await client.get("/api/v1/jobs/dead-letters")).body.data.map(
+      (letter: { id: string; reason: string }) => [letter.id, letter.reason],
+    );
     expect(kept).toEqual(
       expect.arrayContaining([
         ["d1", "Given up by the queue"],

@@ -44,7 +44,13 @@ beforeAll(async () => {
 let next = 0;
 /** A queued job that no consumer knows of. */
 function queued(body: Record<string, unknown> = {}): Promise<ExportJob> {
-  const input = exportInput.parse({ source: "executions", format: "ndjson", from: FROM, to: TO, ...body });
+  const input = exportInput.parse({
+    source: "executions",
+    format: "ndjson",
+    from: FROM,
+    to: TO,
+    ...body,
+  });
   return startExport(ctx, WORKSPACE, `job-${next++}`, input, { author: "tester" });
 }
 
@@ -70,8 +76,10 @@ const linesOf = async (job: { id: string }) =>
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line));
-const manifestOf = async ({ id }: { id: string }) => (await client.get(`/api/v1/exports/${id}/manifest`)).body;
-const hex = async (bytes: Uint8Array) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+const manifestOf = async ({ id }: { id: string }) =>
+  (await client.get(`/api/v1/exports/${id}/manifest`)).body;
+const hex = async (bytes: Uint8Array) =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 const read = async (path: string, bytes: Uint8Array) => {
   const answer = await fetch(`${env.READER}${path}`, { method: "POST", body: bytes });
   expect(answer.status).toBe(200);
@@ -79,7 +87,8 @@ const read = async (path: string, bytes: Uint8Array) => {
   return (await answer.json()) as any[];
 };
 const AGENT = [{ field: "agent", op: "eq", value: "agent-3" }];
-const rawOf = async (agent: string) => (await ctx.db.query(rawRows(WORKSPACE))).filter((row) => row.agent_id === agent);
+const rawOf = async (agent: string) =>
+  (await ctx.db.query(rawRows(WORKSPACE))).filter((row) => row.agent_id === agent);
 const full = async () => {
   const rows = await ctx.db.query({
     sql: sql`select id, error_message, metadata, credits, started_at, duration_ms, tokens_out, model, stale from executions where workspace_id = ${WORKSPACE} and agent_id = 'agent-3' order by started_at, id`,
@@ -102,57 +111,93 @@ describe("rows of an export", () => {
   it("have totals and digests in the manifest; the totals are those of the metrics API", async () => {
     const job = await done({ filters: AGENT, format: "csv" });
     const manifest = await manifestOf(job);
-    const question = { from: FROM, to: TO, filters: AGENT, measures: ["executions", "credits", "tokens_in", "tokens_out"] };
+    const question = {
+      from: FROM,
+      to: TO,
+      filters: AGENT,
+      measures: ["executions", "credits", "tokens_in", "tokens_out"],
+    };
     const { totals } = (await client.post("/api/v1/metrics/query", question)).body.data;
     const { executions, ...sums } = totals;
     expect(manifest.totals).toMatchObject({ rows: executions, ...sums });
     expect(manifest).toMatchObject({ as_of: job.as_of, files: job.files, request: job.request });
     const bytes = await bytesOf(job);
-    expect(manifest.files[0].parts).toEqual([{ rows: executions, bytes: bytes.length, sha256: await hex(bytes) }]);
-    expect(manifest.schema.map((column: { name: string }) => column.name)).toEqual(job.request.columns);
+    expect(manifest.files[0].parts).toEqual([
+      { rows: executions, bytes: bytes.length, sha256: await hex(bytes) },
+    ]);
+    expect(manifest.schema.map((column: { name: string }) => column.name)).toEqual(
+      job.request.columns,
+    );
   });
 
   it("are of the asked columns, in the asked order", async () => {
-    const [header, first] = (await textOf(await done({ format: "csv", filters: AGENT, columns: ["status", "id"] }))).split("\r\n");
+    const [header, first] = (
+      await textOf(await done({ format: "csv", filters: AGENT, columns: ["status", "id"] }))
+    ).split("\r\n");
     expect([header, first]).toEqual(["status,id", "success,x3"]);
   });
 
   it.each(["csv", "ndjson", "json", "xlsx", "parquet"])("may be none: %s", async (format) => {
-    const job = await done({ format, from: "2020-01-01T00:00:00Z", to: "2020-01-02T00:00:00Z", columns: ["id", "credits"] });
+    const job = await done({
+      format,
+      from: "2020-01-01T00:00:00Z",
+      to: "2020-01-02T00:00:00Z",
+      columns: ["id", "credits"],
+    });
     const bytes = await bytesOf(job);
     const text = new TextDecoder().decode(bytes);
     expect(job).toMatchObject({ rows_done: 0, rows_expected: 0 });
     if (format === "csv") expect(text).toBe("id,credits\r\n");
     if (format === "ndjson") expect(text).toBe("");
     if (format === "json") expect(JSON.parse(text)).toEqual([]);
-    if (format === "xlsx") expect(await read("/xlsx", bytes)).toMatchObject([{ data: [["id", "credits"]] }]);
-    if (format === "parquet") expect(await read("/parquet?sql=select count(*)::int as n from file", bytes)).toEqual([{ n: 0 }]);
+    if (format === "xlsx")
+      expect(await read("/xlsx", bytes)).toMatchObject([{ data: [["id", "credits"]] }]);
+    if (format === "parquet")
+      expect(await read("/parquet?sql=select count(*)::int as n from file", bytes)).toEqual([
+        { n: 0 },
+      ]);
   });
 });
 
 describe("formats", () => {
   it("CSV is RFC 4180, and no text of it is a formula", async () => {
     const expected = await full();
-    const cells = (text: string) => parse(text, { columns: true, record_delimiter: "\r\n" }) as Record<string, string>[];
+    const cells = (text: string) =>
+      parse(text, { columns: true, record_delimiter: "\r\n" }) as Record<string, string>[];
     const safe = cells(await textOf(await done({ format: "csv", filters: AGENT })));
-    const plain = cells(await textOf(await done({ format: "csv", filters: AGENT, neutralize: false })));
-    expect(plain.map((row) => row.error_message)).toEqual(expected.map((row) => row.error_message ?? ""));
-    expect(plain.map((row) => JSON.parse(row.metadata ?? ""))).toEqual(expected.map((row) => row.metadata));
+    const plain = cells(
+      await textOf(await done({ format: "csv", filters: AGENT, neutralize: false })),
+    );
+    expect(plain.map((row) => row.error_message)).toEqual(
+      expected.map((row) => row.error_message ?? ""),
+    );
+    expect(plain.map((row) => JSON.parse(row.metadata ?? ""))).toEqual(
+      expected.map((row) => row.metadata),
+    );
     expect(plain.map((row) => row.credits)).toEqual(expected.map((row) => row.credits));
     const dangerous = /^[=+\-@\t\r]/;
     expect(safe.some((row) => Object.values(row).some((cell) => dangerous.test(cell)))).toBe(false);
-    const escaped = (text: unknown) => (dangerous.test(String(text ?? "")) ? `'${text}` : String(text ?? ""));
-    expect(safe.map((row) => row.error_message)).toEqual(expected.map((row) => escaped(row.error_message)));
+    const escaped = (text: unknown) =>
+      dangerous.test(String(text ?? "")) ? `'${text}` : String(text ?? "");
+    expect(safe.map((row) => row.error_message)).toEqual(
+      expected.map((row) => escaped(row.error_message)),
+    );
     expect(new Set(safe.map((row) => row.error_message?.slice(0, 2)))).toContain("'\r");
   });
 
   it("JSON is one list, and gzip changes no byte of what it holds", async () => {
     const plain = await textOf(await done({ format: "json", filters: AGENT }));
     const packed = await done({ format: "json", filters: AGENT, gzip: true });
-    expect(packed.files).toMatchObject([{ name: "executions-2026-03-01-2026-03-11.json.gz", content_type: "application/gzip" }]);
-    const unpacked = new Response(new Blob([await bytesOf(packed)]).stream().pipeThrough(new DecompressionStream("gzip")));
+    expect(packed.files).toMatchObject([
+      { name: "executions-2026-03-01-2026-03-11.json.gz", content_type: "application/gzip" },
+    ]);
+    const unpacked = new Response(
+      new Blob([await bytesOf(packed)]).stream().pipeThrough(new DecompressionStream("gzip")),
+    );
     expect(await unpacked.text()).toBe(plain);
-    expect(JSON.parse(plain).map((row: { id: string }) => row.id)).toEqual((await full()).map((row) => row.id));
+    expect(JSON.parse(plain).map((row: { id: string }) => row.id)).toEqual(
+      (await full()).map((row) => row.id),
+    );
   });
 
   it("XLSX has typed cells under a frozen header, and widths", async () => {
@@ -163,13 +208,19 @@ describe("formats", () => {
     const expected = await full();
     expect(rows.length).toBe(expected.length);
     expect(rows.map((row) => row[at("id")])).toEqual(expected.map((row) => row.id));
-    expect(rows.map((row) => row[at("duration_ms")])).toEqual(expected.map((row) => row.duration_ms));
-    expect(rows.map((row) => row[at("credits")])).toEqual(expected.map((row) => Number(row.credits)));
+    expect(rows.map((row) => row[at("duration_ms")])).toEqual(
+      expected.map((row) => row.duration_ms),
+    );
+    expect(rows.map((row) => row[at("credits")])).toEqual(
+      expected.map((row) => Number(row.credits)),
+    );
     expect(rows.map((row) => row[at("stale")])).toEqual(expected.map((row) => row.stale));
     expect(rows.map((row) => row[at("tokens_out")])).toEqual(expected.map((row) => row.tokens_out));
     // A cell is a floating number of days: it knows milliseconds, give or take the last one.
     const off = rows.map((row, index) =>
-      Math.abs(Date.parse(String(row[at("started_at")])) - Date.parse(String(expected[index]?.started_at))),
+      Math.abs(
+        Date.parse(String(row[at("started_at")])) - Date.parse(String(expected[index]?.started_at)),
+      ),
     );
     expect(Math.max(...off)).toBeLessThanOrEqual(1);
     const sheet = new TextDecoder().decode(unzipSync(bytes)["xl/worksheets/sheet1.xml"]);
@@ -180,7 +231,10 @@ describe("formats", () => {
   it("Parquet has real types, which DuckDB reads", async () => {
     const bytes = await bytesOf(await done({ format: "parquet", filters: AGENT }));
     const types = Object.fromEntries(
-      (await read("/parquet?sql=describe select * from file", bytes)).map((row) => [row.column_name, row.column_type]),
+      (await read("/parquet?sql=describe select * from file", bytes)).map((row) => [
+        row.column_name,
+        row.column_type,
+      ]),
     );
     expect(types).toMatchObject({
       id: "VARCHAR",
@@ -202,8 +256,13 @@ describe("formats", () => {
       first: String(Date.parse(FROM) * 1000 + 3 * 28_800_000 + 3),
       known: rows.filter((row) => row.tokens_out !== null).length,
     });
-    const texts = await read("/parquet?sql=select error_message from file order by started_at, id", bytes);
-    expect(texts.map((row) => row.error_message)).toEqual((await full()).map((row) => row.error_message));
+    const texts = await read(
+      "/parquet?sql=select error_message from file order by started_at, id",
+      bytes,
+    );
+    expect(texts.map((row) => row.error_message)).toEqual(
+      (await full()).map((row) => row.error_message),
+    );
   });
 });
 
@@ -215,7 +274,9 @@ it("Parquet and XLSX hold groups by the clock", async () => {
     await bytesOf(await done({ ...asked, format: "parquet" })),
   );
   expect(rows.length).toBe(24);
-  expect(rows.map((row) => Number(row.hour_of_day))).toEqual(Array.from({ length: 24 }, (_, hour) => hour));
+  expect(rows.map((row) => Number(row.hour_of_day))).toEqual(
+    Array.from({ length: 24 }, (_, hour) => hour),
+  );
   expect(rows.reduce((sum, row) => sum + Number(row.executions), 0)).toBe(ROWS);
   const [{ data }] = await read("/xlsx", await bytesOf(await done({ ...asked, format: "xlsx" })));
   expect((data as unknown[][]).length).toBe(25);
@@ -255,7 +316,9 @@ describe("an attempt that dies after a part", () => {
     expect(await hex(await bytesOf({ id }))).toBe(await hex(bytes));
     const job = await jobOf(id);
     expect(job.attempts).toBe(deaths + 1);
-    expect(job.files[0]?.parts.map((part) => part.sha256)).toEqual(whole.files[0]?.parts.map((part) => part.sha256));
+    expect(job.files[0]?.parts.map((part) => part.sha256)).toEqual(
+      whole.files[0]?.parts.map((part) => part.sha256),
+    );
     expect((await manifestOf({ id })).totals).toEqual((await manifestOf(whole)).totals);
     if (format === "csv") expect(bytes.length).toBeGreaterThan(2 * PART_BYTES);
   });
@@ -291,8 +354,17 @@ describe("an attempt that dies after a part", () => {
     expect(Date.parse(after.as_of ?? "")).toBeGreaterThan(Date.parse(before.as_of ?? ""));
     const rows = await linesOf({ id });
     expect(rows.find((row) => row.id === "x1").credits).toBe("77.500000");
-    const { totals } = (await client.post("/api/v1/metrics/query", { from: FROM, to: TO, measures: ["executions", "credits"] })).body.data;
-    expect((await manifestOf({ id })).totals).toMatchObject({ rows: totals.executions, credits: totals.credits });
+    const { totals } = (
+      await client.post("/api/v1/metrics/query", {
+        from: FROM,
+        to: TO,
+        measures: ["executions", "credits"],
+      })
+    ).body.data;
+    expect((await manifestOf({ id })).totals).toMatchObject({
+      rows: totals.executions,
+      credits: totals.credits,
+    });
   });
 });
 
@@ -317,8 +389,13 @@ it("sees the change of a run that was closed because it fell silent", async () =
 describe("a limit", () => {
   it("of the format refuses a request at once, with the path; of two sources only the raw ones can reach it", async () => {
     const requestFor = (more: object) =>
-      requestOf(WORKSPACE, exportInput.parse({ source: "executions", format: "xlsx", from: FROM, to: TO, ...more }), Date.now() * 1000);
-    const check = (more: object, most: number) => checkRows(ctx.db, WORKSPACE, requestFor(more), most);
+      requestOf(
+        WORKSPACE,
+        exportInput.parse({ source: "executions", format: "xlsx", from: FROM, to: TO, ...more }),
+        Date.now() * 1000,
+      );
+    const check = (more: object, most: number) =>
+      checkRows(ctx.db, WORKSPACE, requestFor(more), most);
     await check({ filters: AGENT }, 4_286);
     await expect(check({ filters: AGENT }, 4_285)).rejects.toMatchObject({
       kind: "impossible",
@@ -326,7 +403,9 @@ describe("a limit", () => {
     });
     await expect(check({ source: "events" }, 0)).resolves.toBeUndefined();
     await expect(check({ source: "agents" }, 0)).resolves.toBeUndefined();
-    await expect(checkRows(ctx.db, WORKSPACE, requestFor({ format: "csv" }))).resolves.toBeUndefined();
+    await expect(
+      checkRows(ctx.db, WORKSPACE, requestFor({ format: "csv" })),
+    ).resolves.toBeUndefined();
   });
 
   it("ends a job at once, with the number of rows it would have had", async () => {
@@ -335,7 +414,10 @@ describe("a limit", () => {
     expect(await jobOf(id)).toMatchObject({
       status: "failed",
       rows_done: 0,
-      error: { code: "too_many_rows", message: "The export would have 4286 rows; at most 4285 fit." },
+      error: {
+        code: "too_many_rows",
+        message: "The export would have 4286 rows; at most 4285 fit.",
+      },
     });
   });
 });
@@ -343,7 +425,11 @@ describe("a limit", () => {
 describe("messages", () => {
   it("that come twice, at once and afterwards, make one file", async () => {
     const { id } = await queued({ filters: AGENT });
-    await Promise.all([runExport(ctx, WORKSPACE, id), runExport(ctx, WORKSPACE, id), runExport(ctx, WORKSPACE, id)]);
+    await Promise.all([
+      runExport(ctx, WORKSPACE, id),
+      runExport(ctx, WORKSPACE, id),
+      runExport(ctx, WORKSPACE, id),
+    ]);
     const job = await jobOf(id);
     expect(job).toMatchObject({ status: "done", attempts: 1 });
     await runExport(ctx, WORKSPACE, id);
@@ -353,7 +439,9 @@ describe("messages", () => {
 
   it("of a cancelled job do nothing; one that is cancelled at work stops, and leaves no file", async () => {
     const early = await queued({ filters: AGENT });
-    expect((await client.post(`/api/v1/exports/${early.id}/cancel`, {})).body.data.status).toBe("cancelled");
+    expect((await client.post(`/api/v1/exports/${early.id}/cancel`, {})).body.data.status).toBe(
+      "cancelled",
+    );
     await runExport(ctx, WORKSPACE, early.id);
     expect(await jobOf(early.id)).toMatchObject({ status: "cancelled", attempts: 0 });
     expect((await client.post(`/api/v1/exports/${early.id}/cancel`, {})).status).toBe(409);
@@ -363,7 +451,10 @@ describe("messages", () => {
     await runExport(ctx, WORKSPACE, id, {
       afterPart: (parts) => {
         if (parts === 1)
-          cancelling = ctx.db.query({ sql: sql`update exports set status = 'cancelled', claim = null where id = ${id}`, row: z.unknown() });
+          cancelling = ctx.db.query({
+            sql: sql`update exports set status = 'cancelled', claim = null where id = ${id}`,
+            row: z.unknown(),
+          });
         return cancelling;
       },
     });

@@ -34,7 +34,14 @@ beforeAll(async () => {
     moments.push(moment);
     const at = new Date(moment.at).toISOString();
     if (moment.name === "run")
-      executions.push({ id: `r${n}`, agent_id: "bot", user_id: moment.user, status: "success", started_at: at, model: moment.plan });
+      executions.push({
+        id: `r${n}`,
+        agent_id: "bot",
+        user_id: moment.user,
+        status: "success",
+        started_at: at,
+        model: moment.plan,
+      });
     else
       events.push({
         id: `e${n}`,
@@ -66,13 +73,23 @@ function journeys(excluded?: string) {
     const order = [...list].sort((a, b) => a.at - b.at);
     let best: { times: number[]; plan: string } | undefined;
     for (const start of order.filter(
-      (each) => each.name === "visit" && each.at >= Date.parse(RANGE.from) && each.at < Date.parse(RANGE.to),
+      (each) =>
+        each.name === "visit" &&
+        each.at >= Date.parse(RANGE.from) &&
+        each.at < Date.parse(RANGE.to),
     )) {
       const times = [start.at];
       for (const name of names.slice(1)) {
-        const after = order.find((each) => each.name === name && each.at > (times.at(-1) ?? 0) && each.at - start.at < 3 * 86_400_000);
+        const after = order.find(
+          (each) =>
+            each.name === name &&
+            each.at > (times.at(-1) ?? 0) &&
+            each.at - start.at < 3 * 86_400_000,
+        );
         const stopped =
-          excluded !== undefined && after && order.some((each) => each.name === excluded && each.at > start.at && each.at <= after.at);
+          excluded !== undefined &&
+          after &&
+          order.some((each) => each.name === excluded && each.at > start.at && each.at <= after.at);
         if (!after || stopped) break;
         times.push(after.at);
       }
@@ -128,7 +145,10 @@ describe("a funnel", () => {
     const journeys = `/api/v1/funnels/${id}/journeys?from=${RANGE.from}&to=${RANGE.to}&include_total=true&step=2`;
     expect((await api.get(journeys)).body.page.total).toBeGreaterThan(0);
     const [first] = definition.steps;
-    const other = { ...definition, steps: [first, { name: "never", kind: "event", event_name: "never" }] };
+    const other = {
+      ...definition,
+      steps: [first, { name: "never", kind: "event", event_name: "never" }],
+    };
     const put = (of: unknown) =>
       api.send(`/api/v1/funnels/${id}`, {
         method: "PUT",
@@ -137,11 +157,17 @@ describe("a funnel", () => {
       });
     expect((await put(other)).status).toBe(200);
     expect((await api.get(journeys)).body.page.total).toBe(0);
-    const wrong = { ...definition, steps: [first, { name: "x", kind: "event", filters: [{ field: "nope", op: "eq", value: 1 }] }] };
-    expect([(await put(wrong)).body.errors[0].path, (await api.post("/api/v1/funnels", { name: "w", definition: wrong })).status]).toEqual([
-      "definition.steps.1.filters.0",
-      422,
-    ]);
+    const wrong = {
+      ...definition,
+      steps: [
+        first,
+        { name: "x", kind: "event", filters: [{ field: "nope", op: "eq", value: 1 }] },
+      ],
+    };
+    expect([
+      (await put(wrong)).body.errors[0].path,
+      (await api.post("/api/v1/funnels", { name: "w", definition: wrong })).status,
+    ]).toEqual(["definition.steps.1.filters.0", 422]);
     await api.send(`/api/v1/funnels/${id}`, { method: "DELETE" });
     expect((await api.get(journeys)).status).toBe(404);
   });
@@ -150,7 +176,10 @@ describe("a funnel", () => {
     "counts what a loop over the users counts, excluding %s, and its journeys are those users",
     async (excluded) => {
       const exclusions = excluded ? [{ kind: "event", event_name: excluded }] : [];
-      const { body: saved } = await api.post("/api/v1/funnels", { name: `with ${excluded}`, definition: { ...definition, exclusions } });
+      const { body: saved } = await api.post("/api/v1/funnels", {
+        name: `with ${excluded}`,
+        definition: { ...definition, exclusions },
+      });
       const { id } = saved.data;
       const { status, body } = await api.post(`/api/v1/funnels/${id}/analyze`, {
         ...RANGE,
@@ -161,7 +190,9 @@ describe("a funnel", () => {
       const expected = journeys(excluded);
       const level = (n: number) => expected.filter((journey) => journey.times.length >= n);
       expect(level(3).length).toBeGreaterThan(5);
-      expect(body.data.steps.map((step: { users: number }) => step.users)).toEqual([1, 2, 3].map((n) => level(n).length));
+      expect(body.data.steps.map((step: { users: number }) => step.users)).toEqual(
+        [1, 2, 3].map((n) => level(n).length),
+      );
       body.data.steps.forEach((step: Record<string, never>, index: number) => {
         if (index === 0) return;
         const took = level(index + 1)
@@ -170,7 +201,9 @@ describe("a funnel", () => {
         const at = (q: number) => took[Math.ceil(q * took.length) - 1] ?? null;
         expect(step.time_to_convert_ms).toEqual({ median: at(0.5), p90: at(0.9) });
         expect(step.conversion_rate).toBe(level(index + 1).length / level(1).length);
-        expect(step.dropped_users).toBe(index === 2 ? 0 : level(index + 1).length - level(index + 2).length);
+        expect(step.dropped_users).toBe(
+          index === 2 ? 0 : level(index + 1).length - level(index + 2).length,
+        );
       });
       for (const group of body.data.breakdown) {
         const own = expected.filter((journey) => journey.plan === group.value);
@@ -179,7 +212,10 @@ describe("a funnel", () => {
         );
       }
       const sum = (name: string) =>
-        body.data.trend.reduce((total: number, bucket: Record<string, number>) => total + (bucket[name] ?? 0), 0);
+        body.data.trend.reduce(
+          (total: number, bucket: Record<string, number>) => total + (bucket[name] ?? 0),
+          0,
+        );
       expect([sum("entered"), sum("converted")]).toEqual([level(1).length, level(3).length]);
       for (const [query, users] of [
         ["step=2", level(2)],
@@ -196,9 +232,13 @@ describe("a funnel", () => {
           if (!page.body.page.has_more) break;
           cursor = `&cursor=${page.body.page.next_cursor}`;
         }
-        expect(found.map((journey) => journey.user_id)).toEqual(users.map((journey) => journey.user).sort());
+        expect(found.map((journey) => journey.user_id)).toEqual(
+          users.map((journey) => journey.user).sort(),
+        );
         for (const journey of found)
-          expect(journey.step_times.map((time) => Date.parse(time))).toEqual(users.find((each) => each.user === journey.user_id)?.times);
+          expect(journey.step_times.map((time) => Date.parse(time))).toEqual(
+            users.find((each) => each.user === journey.user_id)?.times,
+          );
       }
     },
   );
@@ -237,7 +277,11 @@ describe("a funnel", () => {
     [
       {
         steps: [
-          { name: "a", kind: "event", filters: [{ field: "properties.n", op: "gt", value: "'; drop table events; --" }] },
+          {
+            name: "a",
+            kind: "event",
+            filters: [{ field: "properties.n", op: "gt", value: "'; drop table events; --" }],
+          },
           { name: "b", kind: "event" },
         ],
       },
@@ -245,7 +289,10 @@ describe("a funnel", () => {
     ],
   ])("refuses what cannot be asked: %j", async (of, status) => {
     const answer = await api.post("/api/v1/funnels/analyze", { definition: of, ...RANGE });
-    expect([JSON.stringify(answer.body.errors ?? []), answer.status]).toEqual([expect.any(String), status]);
+    expect([JSON.stringify(answer.body.errors ?? []), answer.status]).toEqual([
+      expect.any(String),
+      status,
+    ]);
     if (status !== 200) expect(answer.body.errors[0].path).not.toBe("");
   });
 });

@@ -1,4 +1,9 @@
-import { createExecutionContext, createMessageBatch, createScheduledController, getQueueResult } from "cloudflare:test";
+import {
+  createExecutionContext,
+  createMessageBatch,
+  createScheduledController,
+  getQueueResult,
+} from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { sql } from "drizzle-orm";
 import { beforeAll, expect, it } from "vitest";
@@ -22,20 +27,39 @@ const marks = async () =>
       row: z.object({ unit: z.string(), n: z.number() }),
     })
   ).map((row) => [row.unit, row.n]);
-const cron = (expression: string) => worker.scheduled(createScheduledController({ cron: expression }), env, createExecutionContext());
+const cron = (expression: string) =>
+  worker.scheduled(createScheduledController({ cron: expression }), env, createExecutionContext());
 
 it("closes a run that fell silent, and lets a later end or update speak for it", async () => {
   const api = clientOf(await tokenFor("stale"));
-  const item = { agent_id: "a", user_id: "u", status: "running", started_at: "2026-10-01T00:00:00Z" };
-  await api.post("/api/v1/executions", { executions: ["s1", "s2", "s3", "fresh"].map((id) => ({ ...item, id })) });
+  const item = {
+    agent_id: "a",
+    user_id: "u",
+    status: "running",
+    started_at: "2026-10-01T00:00:00Z",
+  };
+  await api.post("/api/v1/executions", {
+    executions: ["s1", "s2", "s3", "fresh"].map((id) => ({ ...item, id })),
+  });
   const ctx = testContext();
-  await ctx.db.query({ sql: sql`update executions set heard_at = now() - interval '90 minutes' where id like 's_'`, row: nothing });
+  await ctx.db.query({
+    sql: sql`update executions set heard_at = now() - interval '90 minutes' where id like 's_'`,
+    row: nothing,
+  });
   expect(await closeStale(ctx)).toBe(0);
-  await ctx.db.query({ sql: sql`insert into workspaces (id, stale_after_minutes) values ('stale', 60)`, row: nothing });
+  await ctx.db.query({
+    sql: sql`insert into workspaces (id, stale_after_minutes) values ('stale', 60)`,
+    row: nothing,
+  });
   expect(await closeStale(ctx)).toBe(3);
   expect(await closeStale(ctx)).toBe(0);
   const stored = async (id: string) => (await api.get(`/api/v1/executions/${id}`)).body.data;
-  expect(await stored("s1")).toMatchObject({ status: "timeout", stale: true, ended_at: null, duration_ms: null });
+  expect(await stored("s1")).toMatchObject({
+    status: "timeout",
+    stale: true,
+    ended_at: null,
+    duration_ms: null,
+  });
   expect(await stored("fresh")).toMatchObject({ status: "running", stale: false });
   const results = await api.post("/api/v1/executions", {
     executions: [
@@ -44,12 +68,18 @@ it("closes a run that fell silent, and lets a later end or update speak for it",
       { ...item, id: "s3" },
     ],
   });
-  expect(results.body.data.results.map((each: { result: string }) => each.result)).toEqual(["updated", "updated", "updated"]);
+  expect(results.body.data.results.map((each: { result: string }) => each.result)).toEqual([
+    "updated",
+    "updated",
+    "updated",
+  ]);
   expect(await stored("s1")).toMatchObject({ status: "success", stale: false, duration_ms: 9000 });
   // The same words again are a sign of life too.
   expect(await stored("s3")).toMatchObject({ status: "running", stale: false });
   expect(await stored("s2")).toMatchObject({ status: "running", stale: false, tokens_in: 5 });
-  const { body } = await api.get("/api/v1/metrics/summary?from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z");
+  const { body } = await api.get(
+    "/api/v1/metrics/summary?from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z",
+  );
   expect(body.data).toMatchObject({ executions: 4, successes: 1, timeouts: 0, running: 3 });
 });
 
@@ -84,7 +114,9 @@ it("makes partitions ahead, and on demand for a month that nobody foresaw, by ma
     ),
   );
   expect(answers.every((answer) => answer.body.data.counts.created === 3)).toBe(true);
-  expect(await names()).toEqual(expect.arrayContaining(["executions_2001_05", "executions_2010_05", "executions_2019_05"]));
+  expect(await names()).toEqual(
+    expect.arrayContaining(["executions_2001_05", "executions_2010_05", "executions_2019_05"]),
+  );
   const second = await api.post("/api/v1/executions", {
     id: "2001-0",
     agent_id: "a",
@@ -115,30 +147,55 @@ it("drops a month past retention with everything that was made from it, and noth
       await runQuery(
         ctx.db,
         "retention",
-        { measures: ["executions"], from: Date.parse(from) * 1000, to: Date.parse(to) * 1000, timezone: "UTC" },
+        {
+          measures: ["executions"],
+          from: Date.parse(from) * 1000,
+          to: Date.parse(to) * 1000,
+          timezone: "UTC",
+        },
         0,
       )
     ).totals.executions;
   expect(await total("2003-01-01T00:00:00Z", "2003-02-01T00:00:00Z")).toBe(0);
   expect(await total("2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z")).toBe(1);
   expect((await api.get("/api/v1/executions/r1")).status).toBe(404);
-  expect((await api.post("/api/v1/executions", { ...item, id: "r1", started_at: "2003-01-31T23:59:59Z" })).body.data.counts.created).toBe(
-    1,
-  );
+  expect(
+    (
+      await api.post("/api/v1/executions", {
+        ...item,
+        id: "r1",
+        started_at: "2003-01-31T23:59:59Z",
+      })
+    ).body.data.counts.created,
+  ).toBe(1);
 });
 
 it("rolls up by cron, only when it may, and fails for a cron that has no task", async () => {
   const api = clientOf(await tokenFor("cron"));
-  await api.post("/api/v1/executions", { agent_id: "a", user_id: "u", status: "success", started_at: "2026-10-05T00:00:00Z", id: "c1" });
+  await api.post("/api/v1/executions", {
+    agent_id: "a",
+    user_id: "u",
+    status: "success",
+    started_at: "2026-10-05T00:00:00Z",
+    id: "c1",
+  });
   const before = await marks();
   env.HOURLY_ROLLUP_ENABLED = "false";
-  await worker.scheduled(createScheduledController({ cron: "5 * * * *" }), { ...env }, createExecutionContext());
+  await worker.scheduled(
+    createScheduledController({ cron: "5 * * * *" }),
+    { ...env },
+    createExecutionContext(),
+  );
   expect(await marks()).toEqual(before);
   env.HOURLY_ROLLUP_ENABLED = "true";
   await cron("5 * * * *");
   expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
   env.DAILY_ROLLUP_ENABLED = "false";
-  await worker.scheduled(createScheduledController({ cron: "0 1 * * *" }), { ...env }, createExecutionContext());
+  await worker.scheduled(
+    createScheduledController({ cron: "0 1 * * *" }),
+    { ...env },
+    createExecutionContext(),
+  );
   expect((await marks()).map(([unit]) => unit)).toEqual(["day"]);
   env.DAILY_ROLLUP_ENABLED = "true";
   await cron("0 1 * * *");
@@ -148,9 +205,20 @@ it("rolls up by cron, only when it may, and fails for a cron that has no task", 
 
 it("does a message's work once however often it comes, tries again what failed, and puts aside what is none of ours", async () => {
   const api = clientOf(await tokenFor("queue"));
-  await api.post("/api/v1/executions", { agent_id: "a", user_id: "u", status: "success", started_at: "2026-10-05T00:00:00Z", id: "q1" });
+  await api.post("/api/v1/executions", {
+    agent_id: "a",
+    user_id: "u",
+    status: "success",
+    started_at: "2026-10-05T00:00:00Z",
+    id: "q1",
+  });
   const body = { type: "rollup.run", unit: "hour", upTo: Number.MAX_SAFE_INTEGER };
-  const message = (id: string, content: unknown) => ({ id, timestamp: new Date(), attempts: 1, body: content });
+  const message = (id: string, content: unknown) => ({
+    id,
+    timestamp: new Date(),
+    attempts: 1,
+    body: content,
+  });
   const batch = createMessageBatch("shadower-jobs", [
     message("1", body),
     message("2", body),
@@ -160,11 +228,18 @@ it("does a message's work once however often it comes, tries again what failed, 
   await worker.queue(batch, env, createExecutionContext());
   const done = await getQueueResult(batch, createExecutionContext());
   expect(done.explicitAcks.sort()).toEqual(["1", "2", "3", "4"]);
-  const kept = { sql: sql`select id, reason from dead_letters order by id`, row: z.record(z.string(), z.unknown()) };
-  expect(await testContext().db.query(kept)).toEqual(["3", "4"].map((id) => ({ id, reason: "TypeError: Unknown message" })));
+  const kept = {
+    sql: sql`select id, reason from dead_letters order by id`,
+    row: z.record(z.string(), z.unknown()),
+  };
+  expect(await testContext().db.query(kept)).toEqual(
+    ["3", "4"].map((id) => ({ id, reason: "TypeError: Unknown message" })),
+  );
   expect((await marks()).map(([unit]) => unit)).toEqual(["day", "session"]);
   const failing = createMessageBatch("shadower-jobs", [message("5", body)]);
-  const elsewhere: Env = Object.assign({}, env, { DATABASE_URL: env.DATABASE_URL.replace(/\/[^/]+$/, "/no_such_database") });
+  const elsewhere: Env = Object.assign({}, env, {
+    DATABASE_URL: env.DATABASE_URL.replace(/\/[^/]+$/, "/no_such_database"),
+  });
   await worker.queue(failing, elsewhere, createExecutionContext());
   const failed = await getQueueResult(failing, createExecutionContext());
   expect(failed.explicitAcks).toEqual([]);
@@ -207,16 +282,30 @@ it("deletes what is older than a workspace's own retention, its rollups with it,
   expect(await applyRetention(ctx)).toBe(3);
   expect(await applyRetention(ctx)).toBe(0);
   const count = async (workspace: string) =>
-    (await runQuery(ctx.db, workspace, { measures: ["executions"], timeframe: "90d", timezone: "UTC" }, Date.now() * 1000)).totals
-      .executions;
+    (
+      await runQuery(
+        ctx.db,
+        workspace,
+        { measures: ["executions"], timeframe: "90d", timezone: "UTC" },
+        Date.now() * 1000,
+      )
+    ).totals.executions;
   expect([await count("kept-short"), await count("kept-long")]).toEqual([2, 4]);
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
   await runRollups(ctx, "session");
   expect([await count("kept-short"), await count("kept-long")]).toEqual([2, 4]);
   expect((await short.get("/api/v1/executions/d40")).status).toBe(404);
-  expect((await short.get("/api/v1/events")).body.data.map((event: { id: string }) => event.id)).toEqual(["new"]);
+  expect(
+    (await short.get("/api/v1/events")).body.data.map((event: { id: string }) => event.id),
+  ).toEqual(["new"]);
   // The id is free again, as it would be for an execution that never was.
-  const again = await short.post("/api/v1/executions", { id: "d40", agent_id: "b", user_id: "u", status: "success", started_at: ago(3) });
+  const again = await short.post("/api/v1/executions", {
+    id: "d40",
+    agent_id: "b",
+    user_id: "u",
+    status: "success",
+    started_at: ago(3),
+  });
   expect(again.body.data.counts.created).toBe(1);
 });

@@ -18,7 +18,10 @@ beforeAll(async () => {
       tokens_in: n,
       model: n % 2 ? "m1" : undefined,
     },
-    ...{ started_at: new Date(Date.UTC(2026, 9, 1) + n * 600_000).toISOString(), duration_ms: n * 10 },
+    ...{
+      started_at: new Date(Date.UTC(2026, 9, 1) + n * 600_000).toISOString(),
+      duration_ms: n * 10,
+    },
   }));
   expect((await api.post("/api/v1/executions", { executions })).body.data.counts.created).toBe(300);
 });
@@ -29,9 +32,33 @@ describe("the routes", () => {
     const { status, body } = await api.get(`/api/v1/metrics/summary?${RANGE}`);
     expect(status).toBe(200);
     expect(body.data).toEqual({
-      ...{ executions: 300, successes: 270, failures: 30, timeouts: 0, cancellations: 0, running: 0, success_rate: 0.9, failure_rate: 0.1 },
-      duration_ms: { avg: 1495, min: 0, max: 2990, p50: 1490, p75: 2240, p90: 2690, p95: 2840, p99: 2960 },
-      ...{ credits: "30.000000", tokens_in: 44_850, tokens_out: 0, active_users: 7, active_agents: 4 },
+      ...{
+        executions: 300,
+        successes: 270,
+        failures: 30,
+        timeouts: 0,
+        cancellations: 0,
+        running: 0,
+        success_rate: 0.9,
+        failure_rate: 0.1,
+      },
+      duration_ms: {
+        avg: 1495,
+        min: 0,
+        max: 2990,
+        p50: 1490,
+        p75: 2240,
+        p90: 2690,
+        p95: 2840,
+        p99: 2960,
+      },
+      ...{
+        credits: "30.000000",
+        tokens_in: 44_850,
+        tokens_out: 0,
+        active_users: 7,
+        active_agents: 4,
+      },
     });
     expect(Object.keys(body.meta)).toEqual([
       "from",
@@ -45,10 +72,18 @@ describe("the routes", () => {
       "cached",
       "age_ms",
     ]);
-    expect(body.meta).toMatchObject({ from: "2026-10-01T00:00:00+00:00", timezone: "UTC", sources: { raw: { rows: 300 } } });
-    const narrowed = await api.get(`/api/v1/metrics/summary?${RANGE}&agent_id=a1&user_id=u1&status=success&model=m1`);
+    expect(body.meta).toMatchObject({
+      from: "2026-10-01T00:00:00+00:00",
+      timezone: "UTC",
+      sources: { raw: { rows: 300 } },
+    });
+    const narrowed = await api.get(
+      `/api/v1/metrics/summary?${RANGE}&agent_id=a1&user_id=u1&status=success&model=m1`,
+    );
     expect(narrowed.body.data.executions).toBe(
-      Array.from({ length: 300 }, (_, n) => n).filter((n) => n % 4 === 1 && n % 7 === 1 && n % 10 && n % 2).length,
+      Array.from({ length: 300 }, (_, n) => n).filter(
+        (n) => n % 4 === 1 && n % 7 === 1 && n % 10 && n % 2,
+      ).length,
     );
   });
 
@@ -61,7 +96,9 @@ describe("the routes", () => {
       timezone: "Asia/Kolkata",
     };
     const [series, asked] = [
-      await api.get(`/api/v1/metrics/series?${RANGE}&measures=executions,credits&timezone=Asia/Kolkata`),
+      await api.get(
+        `/api/v1/metrics/series?${RANGE}&measures=executions,credits&timezone=Asia/Kolkata`,
+      ),
       await api.post("/api/v1/metrics/query", query),
     ];
     expect(series.body.data).toEqual(asked.body.data);
@@ -70,7 +107,9 @@ describe("the routes", () => {
       "2026-10-02T00:00:00+05:30",
       "2026-10-03T00:00:00+05:30",
     ]);
-    const breakdown = await api.get(`/api/v1/metrics/breakdown?${RANGE}&group_by=agent&measures=executions&limit=2`);
+    const breakdown = await api.get(
+      `/api/v1/metrics/breakdown?${RANGE}&group_by=agent&measures=executions&limit=2`,
+    );
     expect(breakdown.body.data).toEqual({
       rows: [
         { agent: "a0", executions: 75 },
@@ -96,14 +135,23 @@ describe("the routes", () => {
         },
       },
     });
-    expect(comparison.body.meta.compared).toEqual({ from: "2026-10-01T00:00:00+00:00", to: "2026-10-02T00:00:00+00:00" });
+    expect(comparison.body.meta.compared).toEqual({
+      from: "2026-10-01T00:00:00+00:00",
+      to: "2026-10-02T00:00:00+00:00",
+    });
   });
 
   it("list every measure with its unit and its value of nothing", async () => {
     const { body } = await api.get("/api/v1/metrics/catalog");
-    expect(body.data.measures.map((measure: { name: string }) => measure.name)).toEqual(MEASURE_NAMES);
+    expect(body.data.measures.map((measure: { name: string }) => measure.name)).toEqual(
+      MEASURE_NAMES,
+    );
     for (const measure of body.data.measures)
-      expect(measure).toMatchObject({ unit: expect.any(String), additive: expect.any(Boolean), description: expect.any(String) });
+      expect(measure).toMatchObject({
+        unit: expect.any(String),
+        additive: expect.any(Boolean),
+        description: expect.any(String),
+      });
   });
 
   it("show what runs now", async () => {
@@ -117,12 +165,21 @@ describe("the routes", () => {
       started_at: minute,
       credits: "1.5",
     }));
-    await other.post("/api/v1/executions", { executions: [...items, { ...items[2], id: "old", started_at: "2026-01-01T00:00:00Z" }] });
+    await other.post("/api/v1/executions", {
+      executions: [...items, { ...items[2], id: "old", started_at: "2026-01-01T00:00:00Z" }],
+    });
     const { body } = await other.get("/api/v1/metrics/realtime");
     expect(body.data.running).toBe(2);
-    expect(body.data.per_minute).toEqual({ executions: 0.6, successes: 0.2, failures: 0.2, credits: "0.900000" });
+    expect(body.data.per_minute).toEqual({
+      executions: 0.6,
+      successes: 0.2,
+      failures: 0.2,
+      credits: "0.900000",
+    });
     expect(body.data.minutes).toHaveLength(60);
-    expect(body.data.minutes.filter((each: { executions: number }) => each.executions === 3)).toHaveLength(1);
+    expect(
+      body.data.minutes.filter((each: { executions: number }) => each.executions === 3),
+    ).toHaveLength(1);
   });
 
   it.each([
@@ -149,15 +206,82 @@ describe("the routes", () => {
   it.each([
     [{ measures: [], timeframe: "7d" }, 400, "json.measures"],
     [{ measures: ["executions"], timeframe: "7d", colour: 1 }, 400, "json.colour"],
-    [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "status", op: "like", value: "x" }] }, 400, "json.filters.0.op"],
-    [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "colour", op: "eq", value: "x" }] }, 422, "filters.0.field"],
-    [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "duration_ms", op: "gt", value: "long" }] }, 422, "filters.0.value"],
-    [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "status", op: "in", value: "x" }] }, 422, "filters.0.value"],
-    [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "metadata.n", op: "contains", value: 5 }] }, 422, "filters.0.value"],
+    [
+      {
+        measures: ["executions"],
+        timeframe: "7d",
+        filters: [{ field: "status", op: "like", value: "x" }],
+      },
+      400,
+      "json.filters.0.op",
+    ],
+    [
+      {
+        measures: ["executions"],
+        timeframe: "7d",
+        filters: [{ field: "colour", op: "eq", value: "x" }],
+      },
+      422,
+      "filters.0.field",
+    ],
+    [
+      {
+        measures: ["executions"],
+        timeframe: "7d",
+        filters: [{ field: "duration_ms", op: "gt", value: "long" }],
+      },
+      422,
+      "filters.0.value",
+    ],
+    [
+      {
+        measures: ["executions"],
+        timeframe: "7d",
+        filters: [{ field: "status", op: "in", value: "x" }],
+      },
+      422,
+      "filters.0.value",
+    ],
+    [
+      {
+        measures: ["executions"],
+        timeframe: "7d",
+        filters: [{ field: "metadata.n", op: "contains", value: 5 }],
+      },
+      422,
+      "filters.0.value",
+    ],
     [{ measures: ["executions"], timeframe: "7d", limit: 2 }, 422, "limit"],
-    [{ measures: ["executions"], timeframe: "7d", granularity: "hour", group_by: ["agent"], limit: 1000 }, 422, "limit"],
-    [{ measures: ["executions"], from: "2024-06-01T00:00:00Z", to: "2026-06-01T00:00:00Z", compare: "previous_year" }, 422, "compare"],
-    [{ measures: ["executions"], timeframe: "7d", filters: [{ field: "agent", op: "eq", value: "a\u0000" }] }, 400, "json.filters.0.value"],
+    [
+      {
+        measures: ["executions"],
+        timeframe: "7d",
+        granularity: "hour",
+        group_by: ["agent"],
+        limit: 1000,
+      },
+      422,
+      "limit",
+    ],
+    [
+      {
+        measures: ["executions"],
+        from: "2024-06-01T00:00:00Z",
+        to: "2026-06-01T00:00:00Z",
+        compare: "previous_year",
+      },
+      422,
+      "compare",
+    ],
+    [
+      {
+        measures: ["executions"],
+        timeframe: "7d",
+        filters: [{ field: "agent", op: "eq", value: "a\u0000" }],
+      },
+      400,
+      "json.filters.0.value",
+    ],
   ])("refuse the query %j with %i", async (body, status, path) => {
     const answer = await api.post("/api/v1/metrics/query", body);
     expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([status, path]);
@@ -205,33 +329,46 @@ describe("the Worker", () => {
       "/api/v1/metrics/catalog",
     ];
     expect(Object.keys(body.paths)).toEqual(expect.arrayContaining(known));
-    for (const [path, methods] of Object.entries<Record<string, { responses: Record<string, unknown>; security?: unknown[] }>>(
-      body.paths,
-    )) {
+    for (const [path, methods] of Object.entries<
+      Record<string, { responses: Record<string, unknown>; security?: unknown[] }>
+    >(body.paths)) {
       for (const [method, { responses, security }] of Object.entries(methods)) {
         const open = security !== undefined && security.length === 0;
-        const answer = await clientOf("").send(path.replace("{id}", "x"), { method: method.toUpperCase(), headers: { authorization: "" } });
-        expect([method, path, Object.keys(responses)]).toEqual([method, path, expect.arrayContaining([String(answer.status)])]);
+        const answer = await clientOf("").send(path.replace("{id}", "x"), {
+          method: method.toUpperCase(),
+          headers: { authorization: "" },
+        });
+        expect([method, path, Object.keys(responses)]).toEqual([
+          method,
+          path,
+          expect.arrayContaining([String(answer.status)]),
+        ]);
         if (!open) expect(answer.status).toBe(401);
       }
     }
-    expect((await api.get("/openapi.json", { "if-none-match": headers.get("etag") ?? "" })).status).toBe(304);
+    expect(
+      (await api.get("/openapi.json", { "if-none-match": headers.get("etag") ?? "" })).status,
+    ).toBe(304);
   });
 
   it("answers unknown paths and methods, and carries the request's id", async () => {
     expect((await api.get("/api/v1/nothing")).body.code).toBe("route_not_found");
     const wrong = await api.send("/api/v1/events", { method: "DELETE" });
     expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET, HEAD, POST"]);
-    expect((await api.get("/health", { "x-request-id": "abc-1" })).headers.get("x-request-id")).toBe("abc-1");
-    expect((await api.get("/health", { "x-request-id": "bad id!" })).headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+    expect(
+      (await api.get("/health", { "x-request-id": "abc-1" })).headers.get("x-request-id"),
+    ).toBe("abc-1");
+    expect(
+      (await api.get("/health", { "x-request-id": "bad id!" })).headers.get("x-request-id"),
+    ).toMatch(/^[0-9a-f-]{36}$/);
     expect((await api.get("/health")).headers.get("x-content-type-options")).toBe("nosniff");
   });
 
   it("is ready when the database, KV, R2 and the queue answer", async () => {
     const { status, body } = await api.get("/ready");
     expect(status).toBe(200);
-    expect(body.checks.map((check: { name: string; ok: boolean }) => [check.name, check.ok])).toEqual(
-      ["database", "kv", "r2", "queue"].map((name) => [name, true]),
-    );
+    expect(
+      body.checks.map((check: { name: string; ok: boolean }) => [check.name, check.ok]),
+    ).toEqual(["database", "kv", "r2", "queue"].map((name) => [name, true]));
   });
 });

@@ -27,7 +27,12 @@ const ctx = {
 };
 const client = clientOf(await tokenFor(WORKSPACE));
 const HOOK = "https://hooks.example.com/reports";
-const REPORT = { name: "Daily", format: "html", timeframe: "7d", sections: [{ type: "metrics", title: "All", measures: ["executions"] }] };
+const REPORT = {
+  name: "Daily",
+  format: "html",
+  timeframe: "7d",
+  sections: [{ type: "metrics", title: "All", measures: ["executions"] }],
+};
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -44,7 +49,11 @@ function world(answers: (call: Call, count: number) => Response | Error): Call[]
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const url = String(input instanceof Request ? input.url : input);
     if (!url.startsWith("https://")) return real(input as RequestInfo, init as RequestInit);
-    const call = { url, headers: new Headers(init?.headers as HeadersInit), body: String(init?.body ?? "") };
+    const call = {
+      url,
+      headers: new Headers(init?.headers as HeadersInit),
+      body: String(init?.body ?? ""),
+    };
     calls.push(call);
     const answer = answers(call, calls.length);
     if (answer instanceof Error) throw answer;
@@ -57,7 +66,9 @@ async function run(recipients: unknown[]): Promise<string> {
   const { id } = (
     await client.post("/api/v1/reports", {
       ...REPORT,
-      ...(recipients.some((each) => (each as { method: string }).method === "email") ? {} : { recipients }),
+      ...(recipients.some((each) => (each as { method: string }).method === "email")
+        ? {}
+        : { recipients }),
     })
   ).body.data;
   const { data } = (await client.post(`/api/v1/reports/${id}/run`, {})).body;
@@ -69,10 +80,14 @@ async function run(recipients: unknown[]): Promise<string> {
     });
   }
   await runReport(ctx, WORKSPACE, data.id);
-  await vi.waitUntil(async () => (await client.get(`/api/v1/reports/runs/${data.id}`)).body.data.status === "done", { timeout: 20_000 });
+  await vi.waitUntil(
+    async () => (await client.get(`/api/v1/reports/runs/${data.id}`)).body.data.status === "done",
+    { timeout: 20_000 },
+  );
   return data.id;
 }
-const log = async (id: string) => (await client.get(`/api/v1/reports/runs/${id}/deliveries`)).body.data;
+const log = async (id: string) =>
+  (await client.get(`/api/v1/reports/runs/${id}/deliveries`)).body.data;
 
 describe("a delivery", () => {
   it("by webhook is signed, and leads to the file", async () => {
@@ -90,13 +105,29 @@ describe("a delivery", () => {
       type: string;
       data: { run_id: string; url: string };
     };
-    expect(verified).toMatchObject({ type: "report.completed", data: { run_id: id, workspace_id: WORKSPACE, name: "Daily" } });
-    expect(() => new Webhook(secret).verify(call.body.replace("Daily", "Weekly"), Object.fromEntries(call.headers))).toThrow();
+    expect(verified).toMatchObject({
+      type: "report.completed",
+      data: { run_id: id, workspace_id: WORKSPACE, name: "Daily" },
+    });
+    expect(() =>
+      new Webhook(secret).verify(
+        call.body.replace("Daily", "Weekly"),
+        Object.fromEntries(call.headers),
+      ),
+    ).toThrow();
     expect((await log(id))[0]).toMatchObject({ status: "delivered", answer: "200 thanks" });
     const { exports } = await import("cloudflare:workers");
-    expect((await exports.default.fetch(new Request(`https://shadower.test${new URL(verified.data.url).pathname}`))).status).toBe(200);
+    expect(
+      (
+        await exports.default.fetch(
+          new Request(`https://shadower.test${new URL(verified.data.url).pathname}`),
+        )
+      ).status,
+    ).toBe(200);
     const stranger = clientOf(await tokenFor("deliveries-other"));
-    expect((await stranger.get("/api/v1/reports/webhook-secret")).body.data.secret).not.toBe(secret);
+    expect((await stranger.get("/api/v1/reports/webhook-secret")).body.data.secret).not.toBe(
+      secret,
+    );
     expect((await stranger.get(`/api/v1/reports/runs/${id}/deliveries`)).status).toBe(404);
     const sent = calls.length;
     await deliver(ctx, WORKSPACE, `${id}-0`);
@@ -114,7 +145,11 @@ describe("a delivery", () => {
       });
     const calls = world(() => new Response(endless()));
     const id = await run([{ method: "webhook", url: HOOK }]);
-    await Promise.all([deliver(ctx, WORKSPACE, `${id}-0`), deliver(ctx, WORKSPACE, `${id}-0`), deliver(ctx, WORKSPACE, `${id}-0`)]);
+    await Promise.all([
+      deliver(ctx, WORKSPACE, `${id}-0`),
+      deliver(ctx, WORKSPACE, `${id}-0`),
+      deliver(ctx, WORKSPACE, `${id}-0`),
+    ]);
     await vi.waitUntil(async () => (await log(id))[0]?.status === "delivered");
     expect(calls.length).toBe(1);
     expect(pulled).toBeLessThan(10);
@@ -133,7 +168,9 @@ describe("a delivery", () => {
     expect(entry).toMatchObject({ status: "delivered", answer: "200" });
     expect(entry.attempts).toBeGreaterThanOrEqual(2);
     // The id is that of the delivery, and the link too: a receiver knows the second attempt of one, and may keep either.
-    expect(new Set(calls.map((call) => call.headers.get("webhook-id")))).toEqual(new Set([`${id}-0`]));
+    expect(new Set(calls.map((call) => call.headers.get("webhook-id")))).toEqual(
+      new Set([`${id}-0`]),
+    );
     expect(new Set(calls.map((call) => JSON.parse(call.body).data.url)).size).toBe(1);
     expect((await client.get(`/api/v1/reports/runs/${id}/shares`)).body.data).toHaveLength(1);
   });
@@ -144,7 +181,10 @@ describe("a delivery", () => {
     const id = await run([{ method: "webhook", url: HOOK }]);
     await expect(deliver(ctx, WORKSPACE, `${id}-0`)).rejects.toThrow("503");
     const [share] = (await client.get(`/api/v1/reports/runs/${id}/shares`)).body.data;
-    expect((await client.send(`/api/v1/reports/runs/${id}/shares/${share.id}`, { method: "DELETE" })).status).toBe(204);
+    expect(
+      (await client.send(`/api/v1/reports/runs/${id}/shares/${share.id}`, { method: "DELETE" }))
+        .status,
+    ).toBe(204);
     down = false;
     const sent = calls.length;
     await deliver(ctx, WORKSPACE, `${id}-0`);
@@ -152,13 +192,17 @@ describe("a delivery", () => {
     expect((await log(id))[0]).toMatchObject({ status: "failed", answer: "The link was revoked." });
     const { exports } = await import("cloudflare:workers");
     const path = new URL(JSON.parse(calls[0]?.body ?? "").data.url).pathname;
-    expect((await exports.default.fetch(new Request(`https://shadower.test${path}`))).status).toBe(410);
+    expect((await exports.default.fetch(new Request(`https://shadower.test${path}`))).status).toBe(
+      410,
+    );
   });
 
   it("whose message comes before its run is done waits for it", async () => {
     const calls = world(() => new Response(""));
     const id = await run([]);
-    const [delivery = ""] = await planDeliveries(ctx, WORKSPACE, id, [{ method: "webhook", url: HOOK }]);
+    const [delivery = ""] = await planDeliveries(ctx, WORKSPACE, id, [
+      { method: "webhook", url: HOOK },
+    ]);
     const become = (status: string) =>
       ctx.db.query({
         sql: sql`update report_runs set status = ${status} where workspace_id = ${WORKSPACE} and id = ${id}`,
@@ -186,7 +230,12 @@ describe("a delivery", () => {
     await giveUpDelivery(ctx, WORKSPACE, `${id}-0`);
     answer = new Response("unknown", { status: 404 });
     await deliver(ctx, WORKSPACE, `${id}-1`);
-    expect((await log(id)).map((entry: { status: string; answer: string }) => [entry.status, entry.answer])).toEqual([
+    expect(
+      (await log(id)).map((entry: { status: string; answer: string }) => [
+        entry.status,
+        entry.answer,
+      ]),
+    ).toEqual([
       ["failed", "The server did not answer."],
       ["failed", "404 unknown"],
     ]);
@@ -198,7 +247,9 @@ describe("a delivery", () => {
   it("follows redirects to public addresses only, and keeps the body", async () => {
     const target = { now: "https://other.example.com/in" };
     const calls = world((call) =>
-      call.url === HOOK ? new Response(null, { status: 307, headers: { location: target.now } }) : new Response(""),
+      call.url === HOOK
+        ? new Response(null, { status: 307, headers: { location: target.now } })
+        : new Response(""),
     );
     const id = await run([
       { method: "webhook", url: HOOK },
@@ -207,7 +258,11 @@ describe("a delivery", () => {
     await deliver(ctx, WORKSPACE, `${id}-0`);
     expect(calls.at(-1)).toMatchObject({ url: target.now });
     expect(calls.at(-1)?.body).toBe(calls.at(-2)?.body);
-    for (const url of ["https://169.254.169.254/latest", "http://other.example.com/", "https://localhost/"]) {
+    for (const url of [
+      "https://169.254.169.254/latest",
+      "http://other.example.com/",
+      "https://localhost/",
+    ]) {
       target.now = url;
       const another = await run([{ method: "webhook", url: HOOK }]);
       await deliver(ctx, WORKSPACE, `${another}-0`);
@@ -223,7 +278,12 @@ describe("a delivery", () => {
       { method: "slack", url: "https://hooks.slack.com/services/T/B/x" },
     ]);
     await deliver(ctx, WORKSPACE, `${id}-0`);
-    await deliver({ ...ctx, config: { ...ctx.config, MAIL_PROVIDER: "postmark" } }, WORKSPACE, `${id}-0`, true);
+    await deliver(
+      { ...ctx, config: { ...ctx.config, MAIL_PROVIDER: "postmark" } },
+      WORKSPACE,
+      `${id}-0`,
+      true,
+    );
     await deliver(ctx, WORKSPACE, `${id}-1`);
     const mail = calls.find((call) => call.url === "https://api.resend.com/emails");
     expect(mail?.headers.get("authorization")).toBe("Bearer key-of-the-provider");
@@ -233,14 +293,19 @@ describe("a delivery", () => {
       subject: "Daily",
     });
     const slack = calls.find((call) => call.url.startsWith("https://hooks.slack.com/"));
-    expect(JSON.parse(slack?.body ?? "").text).toMatch(/^Daily, .*https:\/\/analytics\.example\.com\/api\/v1\/shared\//);
+    expect(JSON.parse(slack?.body ?? "").text).toMatch(
+      /^Daily, .*https:\/\/analytics\.example\.com\/api\/v1\/shared\//,
+    );
   });
 });
 
 describe("recipients", () => {
   it("need a secret that links are signed with", async () => {
     const input = reportInput.parse({ ...REPORT, recipients: [{ method: "webhook", url: HOOK }] });
-    const without = { ...ctx, config: { ...ctx.config, JWT_SECRET_KEY: undefined, LINK_SECRET_KEY: undefined } };
+    const without = {
+      ...ctx,
+      config: { ...ctx.config, JWT_SECRET_KEY: undefined, LINK_SECRET_KEY: undefined },
+    };
     await expect(definitionOf(without, WORKSPACE, input)).rejects.toMatchObject({
       errors: [{ path: "recipients.0", code: "links_not_configured" }],
     });
@@ -257,8 +322,14 @@ describe("recipients", () => {
   });
 
   it("must be addresses", async () => {
-    for (const recipient of [{ method: "email", to: ["nobody"] }, { method: "email", url: "https://example.com" }, { method: "pigeon" }])
-      expect((await client.post("/api/v1/reports", { ...REPORT, recipients: [recipient] })).status).toBe(400);
+    for (const recipient of [
+      { method: "email", to: ["nobody"] },
+      { method: "email", url: "https://example.com" },
+      { method: "pigeon" },
+    ])
+      expect(
+        (await client.post("/api/v1/reports", { ...REPORT, recipients: [recipient] })).status,
+      ).toBe(400);
   });
 });
 

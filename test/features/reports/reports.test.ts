@@ -41,17 +41,36 @@ beforeAll(async () => {
 });
 
 const SECTIONS = [
-  { type: "text", text: `{{executions}} runs for {{credits}} credits, {{success_rate}}.\n\nSecond ${EVIL}` },
-  { type: "metrics", title: "At a glance", measures: ["executions", "success_rate", "credits", "duration_p95", "active_users"] },
+  {
+    type: "text",
+    text: `{{executions}} runs for {{credits}} credits, {{success_rate}}.\n\nSecond ${EVIL}`,
+  },
+  {
+    type: "metrics",
+    title: "At a glance",
+    measures: ["executions", "success_rate", "credits", "duration_p95", "active_users"],
+  },
   { type: "chart", title: "Days", chart: "line", measure: "executions" },
   { type: "chart", title: "By agent", chart: "area", measure: "credits", group_by: "agent" },
   { type: "chart", title: "Bars", chart: "bar", measure: "executions", group_by: "model" },
   { type: "chart", title: "Week", chart: "heatmap", measure: "executions" },
-  { type: "table", title: "Models & errors", measures: ["executions", "credits"], group_by: ["model", "error_type"] },
+  {
+    type: "table",
+    title: "Models & errors",
+    measures: ["executions", "credits"],
+    group_by: ["model", "error_type"],
+  },
   { type: "leaderboard", title: "Agents", by: "agent", measure: "credits", limit: 3 },
   { type: "retention", title: "Came back", granularity: "day", mode: "rolling" },
 ];
-const DEFINITION = { name: "Weekly", format: "json", sections: SECTIONS, from: FROM, to: TO, timezone: "Asia/Kolkata" };
+const DEFINITION = {
+  name: "Weekly",
+  format: "json",
+  sections: SECTIONS,
+  from: FROM,
+  to: TO,
+  timezone: "Asia/Kolkata",
+};
 
 async function made(change: Record<string, unknown> = {}, by = client, workspace = WORKSPACE) {
   const report = await by.post("/api/v1/reports", { ...DEFINITION, ...change });
@@ -61,7 +80,10 @@ async function made(change: Record<string, unknown> = {}, by = client, workspace
   expect(run.headers.get("location")).toBe(`/api/v1/reports/runs/${run.body.data.id}`);
   await runReport(ctx, workspace, run.body.data.id);
   await vi.waitUntil(
-    async () => !["queued", "running"].includes((await by.get(`/api/v1/reports/runs/${run.body.data.id}`)).body.data.status),
+    async () =>
+      !["queued", "running"].includes(
+        (await by.get(`/api/v1/reports/runs/${run.body.data.id}`)).body.data.status,
+      ),
     { timeout: 20_000 },
   );
   const { data } = (await by.get(`/api/v1/reports/runs/${run.body.data.id}`)).body;
@@ -76,7 +98,9 @@ const bytesOf = async ({ id }: { id: string }, workspace = WORKSPACE) => {
 const documentOf = async (run: { id: string }, workspace = WORKSPACE): Promise<any> =>
   JSON.parse(new TextDecoder().decode(await bytesOf(run, workspace)));
 const raw = (path: string, init: RequestInit = {}) =>
-  exports.default.fetch(new Request(path.startsWith("http") ? path : `https://shadower.test${path}`, init));
+  exports.default.fetch(
+    new Request(path.startsWith("http") ? path : `https://shadower.test${path}`, init),
+  );
 
 describe("figures of a report", () => {
   it("are those of the API for the query that stands beside them, all of one moment", async () => {
@@ -96,26 +120,42 @@ describe("figures of a report", () => {
       expect(meta.as_of).toBe(run.as_of);
       if (data.kind === "matrix") {
         expect(data.cohorts).toEqual((await client.get(query.path)).body.data.cohorts);
-        expect(data.cohorts.reduce((sum: number, cohort: { size: number }) => sum + cohort.size, 0)).toBe(13);
+        expect(
+          data.cohorts.reduce((sum: number, cohort: { size: number }) => sum + cohort.size, 0),
+        ).toBe(13);
         continue;
       }
-      const { rows, totals, totals_comparison } = (await client.post("/api/v1/metrics/query", query)).body.data;
+      const { rows, totals, totals_comparison } = (
+        await client.post("/api/v1/metrics/query", query)
+      ).body.data;
       if (data.kind === "tiles")
         for (const tile of data.tiles)
-          expect([tile.value, tile.comparison]).toEqual([totals[tile.measure], totals_comparison[tile.measure]]);
+          expect([tile.value, tile.comparison]).toEqual([
+            totals[tile.measure],
+            totals_comparison[tile.measure],
+          ]);
       if (data.kind === "table") {
-        const shown = rows.filter((row: { other?: boolean }) => data.columns[0] !== "rank" || !row.other);
+        const shown = rows.filter(
+          (row: { other?: boolean }) => data.columns[0] !== "rank" || !row.other,
+        );
         expect(data.rows.map(({ rank: _, ...row }: { rank?: number }) => row)).toEqual(shown);
         expect(data.totals).toEqual(totals);
       }
       if (data.kind === "bars")
-        expect(data.bars.map((bar: { value: unknown }) => bar.value)).toEqual(rows.map((row: Record<string, unknown>) => row.executions));
+        expect(data.bars.map((bar: { value: unknown }) => bar.value)).toEqual(
+          rows.map((row: Record<string, unknown>) => row.executions),
+        );
       if (data.kind === "heatmap") {
-        const sum = data.cells.reduce((total: number, cell: { value: number }) => total + cell.value, 0);
+        const sum = data.cells.reduce(
+          (total: number, cell: { value: number }) => total + cell.value,
+          0,
+        );
         expect(sum).toBe(totals.executions);
       }
       if (data.kind === "series" && data.measure === "executions")
-        expect(data.series[0].values).toEqual(rows.map((row: Record<string, unknown>) => row.executions));
+        expect(data.series[0].values).toEqual(
+          rows.map((row: Record<string, unknown>) => row.executions),
+        );
     }
     const [text] = document.sections;
     expect(text.data.paragraphs[0]).toBe("900 runs for 4,275.000000 credits, 88.89 %.");
@@ -125,26 +165,44 @@ describe("figures of a report", () => {
     const nobody = clientOf(await tokenFor(EMPTY));
     const document = await documentOf(await made({}, nobody, EMPTY), EMPTY);
     const tiles = Object.fromEntries(
-      document.sections[1].data.tiles.map((tile: { measure: string; value: unknown }) => [tile.measure, tile.value]),
+      document.sections[1].data.tiles.map((tile: { measure: string; value: unknown }) => [
+        tile.measure,
+        tile.value,
+      ]),
     );
-    expect(tiles).toEqual({ executions: 0, success_rate: null, credits: "0.000000", duration_p95: null, active_users: 0 });
+    expect(tiles).toEqual({
+      executions: 0,
+      success_rate: null,
+      credits: "0.000000",
+      duration_p95: null,
+      active_users: 0,
+    });
     expect(document.sections[0].data.paragraphs[0]).toBe("0 runs for 0.000000 credits, –.");
-    const html = new TextDecoder().decode(await bytesOf(await made({ format: "html" }, nobody, EMPTY), EMPTY));
+    const html = new TextDecoder().decode(
+      await bytesOf(await made({ format: "html" }, nobody, EMPTY), EMPTY),
+    );
     expect(html).not.toMatch(/NaN|undefined|Infinity/);
   });
 
-  it.each(SYSTEM_TEMPLATES.map(({ id }) => id))("the template %s makes every format", async (template_id) => {
-    for (const format of ["pdf", "html", "xlsx", "csv", "json"]) {
-      const run = await made({ sections: undefined, template_id, format });
-      expect(run.file.bytes).toBe((await bytesOf(run)).length);
-      expect(run.file.sha256).toBe(new Uint8Array(await crypto.subtle.digest("SHA-256", await bytesOf(run))).toHex());
-    }
-  });
+  it.each(SYSTEM_TEMPLATES.map(({ id }) => id))(
+    "the template %s makes every format",
+    async (template_id) => {
+      for (const format of ["pdf", "html", "xlsx", "csv", "json"]) {
+        const run = await made({ sections: undefined, template_id, format });
+        expect(run.file.bytes).toBe((await bytesOf(run)).length);
+        expect(run.file.sha256).toBe(
+          new Uint8Array(await crypto.subtle.digest("SHA-256", await bytesOf(run))).toHex(),
+        );
+      }
+    },
+  );
 });
 
 describe("formats", () => {
   it("HTML needs nothing else, escapes everything, and shows the API's digits", async () => {
-    const html = new TextDecoder().decode(await bytesOf(await made({ format: "html", name: `Weekly ${EVIL}` })));
+    const html = new TextDecoder().decode(
+      await bytesOf(await made({ format: "html", name: `Weekly ${EVIL}` })),
+    );
     expect(html).not.toContain("<script");
     expect(html).not.toMatch(/(src|href)=|@import|url\(/);
     expect(html).toContain("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;");
@@ -158,7 +216,10 @@ describe("formats", () => {
     const files = unzipSync(await bytesOf(await made({ format: "csv" })));
     expect(Object.keys(files).length).toBe(SECTIONS.length);
     const name = Object.keys(files).find((each) => each.includes("Models")) ?? "";
-    const rows = parse(new TextDecoder().decode(files[name]), { columns: true }) as Record<string, string>[];
+    const rows = parse(new TextDecoder().decode(files[name]), { columns: true }) as Record<
+      string,
+      string
+    >[];
     expect(rows.reduce((sum, row) => sum + Number(row.executions), 0)).toBe(900);
     expect(rows.map((row) => row.error_type)).toContain("'=1+1");
   });
@@ -195,7 +256,11 @@ describe("PDF", () => {
   async function read(run: { id: string }) {
     const answer = await fetch(`${env.READER}/pdf`, { method: "POST", body: await bytesOf(run) });
     expect(answer.status).toBe(200);
-    return (await answer.json()) as { info: Record<string, unknown>; outline: string[]; pages: { view: number[]; texts: Text[] }[] };
+    return (await answer.json()) as {
+      info: Record<string, unknown>;
+      outline: string[];
+      pages: { view: number[]; texts: Text[] }[];
+    };
   }
   const MANY = {
     type: "table",
@@ -206,7 +271,11 @@ describe("PDF", () => {
   };
 
   it("has the API's digits, a title, a language, an outline and page numbers, in every script", async () => {
-    const run = await made({ format: "pdf", name: "Übersicht Обзор Επισκόπηση 概要 개요", sections: [...SECTIONS, MANY] });
+    const run = await made({
+      format: "pdf",
+      name: "Übersicht Обзор Επισκόπηση 概要 개요",
+      sections: [...SECTIONS, MANY],
+    });
     const { info, outline, pages } = await read(run);
     expect(info).toMatchObject({ Title: "Übersicht Обзор Επισκόπηση 概要 개요", Language: "en" });
     expect(outline).toEqual([...SECTIONS.slice(1), MANY].map(({ title }) => title));
@@ -222,7 +291,8 @@ describe("PDF", () => {
   });
 
   it("keeps every text on its page, and off every other text", async () => {
-    const long = "a name that is much longer than its column, a name that is much longer than its column";
+    const long =
+      "a name that is much longer than its column, a name that is much longer than its column";
     const { pages } = await read(
       await made({
         format: "pdf",
@@ -234,7 +304,9 @@ describe("PDF", () => {
     for (const { view, texts } of pages) {
       const [, , right = 0, top = 0] = view;
       for (const [index, a] of texts.entries()) {
-        expect(a.x >= 40 && a.x + a.width <= right - 40 && a.y >= 30 && a.y + a.height <= top - 30).toBe(true);
+        expect(
+          a.x >= 40 && a.x + a.width <= right - 40 && a.y >= 30 && a.y + a.height <= top - 30,
+        ).toBe(true);
         for (const b of texts.slice(index + 1)) {
           // Boxes of one line touch; letters are lower than their boxes.
           const over =
@@ -259,7 +331,9 @@ describe("drawings", () => {
   });
 
   it("keep every shape inside the frame, and no label on another", () => {
-    const buckets = Array.from({ length: 97 }, (_, i) => new Date(Date.UTC(2026, 0, 1 + i)).toISOString());
+    const buckets = Array.from({ length: 97 }, (_, i) =>
+      new Date(Date.UTC(2026, 0, 1 + i)).toISOString(),
+    );
     const long = "a very long name of an agent that nobody would want to read in a legend";
     const scenes = [
       sceneOf({
@@ -280,26 +354,49 @@ describe("drawings", () => {
       sceneOf({
         kind: "bars",
         measure: "executions",
-        bars: Array.from({ length: 20 }, (_, i) => ({ name: long, other: i === 19, value: 10 ** (i / 3) })),
+        bars: Array.from({ length: 20 }, (_, i) => ({
+          name: long,
+          other: i === 19,
+          value: 10 ** (i / 3),
+        })),
       }),
-      sceneOf({ kind: "heatmap", measure: "errors", cells: [{ day_of_week: 7, hour_of_day: 23, value: 5 }] }),
+      sceneOf({
+        kind: "heatmap",
+        measure: "errors",
+        cells: [{ day_of_week: 7, hour_of_day: 23, value: 5 }],
+      }),
     ];
     for (const scene of scenes) {
       if (!scene) throw new Error("no scene");
       const texts = scene.shapes.flatMap((shape) => {
         if (shape.kind === "rect")
-          expect(shape.x >= 0 && shape.y >= 0 && shape.x + shape.width <= scene.width && shape.y + shape.height <= scene.height).toBe(true);
+          expect(
+            shape.x >= 0 &&
+              shape.y >= 0 &&
+              shape.x + shape.width <= scene.width &&
+              shape.y + shape.height <= scene.height,
+          ).toBe(true);
         if (shape.kind === "path")
-          for (const [x, y] of shape.points) expect(x >= 0 && x <= scene.width && y >= 0 && y <= scene.height).toBe(true);
+          for (const [x, y] of shape.points)
+            expect(x >= 0 && x <= scene.width && y >= 0 && y <= scene.height).toBe(true);
         if (shape.kind !== "text") return [];
         const width = shape.text.length * shape.size * 0.55;
-        const left = shape.anchor === "start" ? shape.x : shape.anchor === "end" ? shape.x - width : shape.x - width / 2;
+        const left =
+          shape.anchor === "start"
+            ? shape.x
+            : shape.anchor === "end"
+              ? shape.x - width
+              : shape.x - width / 2;
         return [{ left, right: left + width, top: shape.y - shape.size, bottom: shape.y + 2 }];
       });
       for (const [index, a] of texts.entries()) {
-        expect(a.left >= -1 && a.right <= scene.width + 1 && a.top >= -1 && a.bottom <= scene.height + 1).toBe(true);
+        expect(
+          a.left >= -1 && a.right <= scene.width + 1 && a.top >= -1 && a.bottom <= scene.height + 1,
+        ).toBe(true);
         for (const b of texts.slice(index + 1))
-          expect(a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom).toBe(false);
+          expect(a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom).toBe(
+            false,
+          );
       }
     }
   });
@@ -319,11 +416,24 @@ describe("definitions", () => {
     [{ template_id: "credits" }, 422, "template_id"],
     [{ sections: undefined, template_id: "nothing" }, 404],
     [{ sections: [SECTIONS[1], { type: "text", text: "{{revenue}}" }] }, 422, "sections.1.text"],
-    [{ sections: [{ type: "chart", title: "x", chart: "bar", measure: "credits", granularity: "day" }] }, 422, "sections.0.granularity"],
+    [
+      {
+        sections: [
+          { type: "chart", title: "x", chart: "bar", measure: "credits", granularity: "day" },
+        ],
+      },
+      422,
+      "sections.0.granularity",
+    ],
     [{ filters: [{ field: "nothing", op: "eq", value: "x" }] }, 422, "filters.0.field"],
     [{ filters: [{ field: "agent", op: "eq", value: "x" }] }, 422, "sections.8"],
     [
-      { from: "2000-01-01T00:00:00Z", sections: [{ type: "chart", title: "x", chart: "line", measure: "credits", granularity: "hour" }] },
+      {
+        from: "2000-01-01T00:00:00Z",
+        sections: [
+          { type: "chart", title: "x", chart: "line", measure: "credits", granularity: "hour" },
+        ],
+      },
       422,
     ],
   ])("refuse %j", async (change, status, path) => {
@@ -345,8 +455,14 @@ describe("definitions", () => {
       name: "Before",
       timezone: "Asia/Kolkata",
     });
-    expect((await client.get(`/api/v1/reports/${id}/runs`)).body.data.map((each: { id: string }) => each.id)).toEqual([run.id]);
-    expect((await client.get("/api/v1/reports")).body.data.map((each: { id: string }) => each.id)).toContain(id);
+    expect(
+      (await client.get(`/api/v1/reports/${id}/runs`)).body.data.map(
+        (each: { id: string }) => each.id,
+      ),
+    ).toEqual([run.id]);
+    expect(
+      (await client.get("/api/v1/reports")).body.data.map((each: { id: string }) => each.id),
+    ).toContain(id);
     expect((await client.send(`/api/v1/reports/${id}`, { method: "DELETE" })).status).toBe(204);
     expect((await client.get(`/api/v1/reports/${id}`)).status).toBe(404);
     expect((await client.get(`/api/v1/reports/runs/${run.id}/download`)).status).toBe(200);
@@ -362,7 +478,11 @@ describe("definitions", () => {
       `/reports/runs/${run.id}/shares`,
     ])
       expect([path, (await stranger.get(`/api/v1${path}`)).status]).toEqual([path, 404]);
-    for (const path of [`/reports/${run.report_id}/run`, `/reports/runs/${run.id}/cancel`, `/reports/runs/${run.id}/share`])
+    for (const path of [
+      `/reports/${run.report_id}/run`,
+      `/reports/runs/${run.id}/cancel`,
+      `/reports/runs/${run.id}/share`,
+    ])
       expect([path, (await stranger.post(`/api/v1${path}`, {})).status]).toEqual([path, 404]);
     expect((await stranger.get("/api/v1/reports/runs")).body.data).toEqual([]);
     expect((await stranger.get("/api/v1/reports/usage")).body.data).toEqual([]);
@@ -372,8 +492,12 @@ describe("definitions", () => {
 it("search finds a report by its name", async () => {
   const run = await made({ name: "Quarterly overview" });
   const found = await client.get("/api/v1/search?q=overv&types=reports");
-  expect(found.body.data.results.reports).toMatchObject([{ id: run.report_id, title: "Quarterly overview" }]);
-  expect((await stranger.get("/api/v1/search?q=overv&types=reports")).body.data.results.reports).toEqual([]);
+  expect(found.body.data.results.reports).toMatchObject([
+    { id: run.report_id, title: "Quarterly overview" },
+  ]);
+  expect(
+    (await stranger.get("/api/v1/search?q=overv&types=reports")).body.data.results.reports,
+  ).toEqual([]);
 });
 
 it("a workspace has templates of its own", async () => {
@@ -381,20 +505,34 @@ it("a workspace has templates of its own", async () => {
   const own = await client.post("/api/v1/reports/templates", { name: "Ours", sections });
   expect(own.body.data).toMatchObject({ name: "Ours", system: false, sections });
   const { id } = own.body.data;
-  expect((await client.get("/api/v1/reports/templates")).body.data.map((each: { id: string }) => each.id)).toEqual([
-    ...SYSTEM_TEMPLATES.map((each) => each.id),
-    id,
-  ]);
-  expect((await stranger.get("/api/v1/reports/templates")).body.data.length).toBe(SYSTEM_TEMPLATES.length);
+  expect(
+    (await client.get("/api/v1/reports/templates")).body.data.map(
+      (each: { id: string }) => each.id,
+    ),
+  ).toEqual([...SYSTEM_TEMPLATES.map((each) => each.id), id]);
+  expect((await stranger.get("/api/v1/reports/templates")).body.data.length).toBe(
+    SYSTEM_TEMPLATES.length,
+  );
   const begun = { ...DEFINITION, sections: undefined, template_id: id };
   expect((await stranger.post("/api/v1/reports", begun)).status).toBe(404);
   expect((await client.post("/api/v1/reports", begun)).body.data.sections).toEqual(sections);
   expect(
-    (await client.post("/api/v1/reports/templates", { name: "x", sections: [{ type: "text", text: "{{nothing}}" }] })).body.errors[0].path,
+    (
+      await client.post("/api/v1/reports/templates", {
+        name: "x",
+        sections: [{ type: "text", text: "{{nothing}}" }],
+      })
+    ).body.errors[0].path,
   ).toBe("sections.0.text");
-  expect((await stranger.send(`/api/v1/reports/templates/${id}`, { method: "DELETE" })).status).toBe(404);
-  expect((await client.send(`/api/v1/reports/templates/${id}`, { method: "DELETE" })).status).toBe(204);
-  expect((await client.send("/api/v1/reports/templates/credits", { method: "DELETE" })).status).toBe(404);
+  expect(
+    (await stranger.send(`/api/v1/reports/templates/${id}`, { method: "DELETE" })).status,
+  ).toBe(404);
+  expect((await client.send(`/api/v1/reports/templates/${id}`, { method: "DELETE" })).status).toBe(
+    204,
+  );
+  expect(
+    (await client.send("/api/v1/reports/templates/credits", { method: "DELETE" })).status,
+  ).toBe(404);
 });
 
 it("a funnel has the numbers of its analysis, in every format", async () => {
@@ -412,9 +550,16 @@ it("a funnel has the numbers of its analysis, in every format", async () => {
   for (const format of ["pdf", "html", "xlsx", "csv"])
     expect((await made({ sections: [section], format })).file.bytes).toBeGreaterThan(100);
   expect(
-    (await client.post("/api/v1/reports", { ...DEFINITION, sections: [{ ...section, funnel_id: "of-nobody" }] })).body.errors[0].path,
+    (
+      await client.post("/api/v1/reports", {
+        ...DEFINITION,
+        sections: [{ ...section, funnel_id: "of-nobody" }],
+      })
+    ).body.errors[0].path,
   ).toBe("sections.0.funnel_id");
-  expect((await stranger.post("/api/v1/reports", { ...DEFINITION, sections: [section] })).status).toBe(422);
+  expect(
+    (await stranger.post("/api/v1/reports", { ...DEFINITION, sections: [section] })).status,
+  ).toBe(422);
 });
 
 describe("runs", () => {
@@ -446,9 +591,12 @@ describe("runs", () => {
     await startScheduledReports({ ...ctx, now: () => Date.parse("2026-03-10T03:00:00Z") });
     await startScheduledReports({ ...ctx, now: () => Date.parse("2026-03-10T03:05:00Z") });
     const { data } = (await client.get(`/api/v1/reports/${report.body.data.id}/runs`)).body;
-    expect(data.map((run: { request: { from: string; to: string } }) => [run.request.from, run.request.to])).toEqual([
-      ["2026-03-01T23:00:00.000Z", "2026-03-08T23:00:00.000Z"],
-    ]);
+    expect(
+      data.map((run: { request: { from: string; to: string } }) => [
+        run.request.from,
+        run.request.to,
+      ]),
+    ).toEqual([["2026-03-01T23:00:00.000Z", "2026-03-08T23:00:00.000Z"]]);
     expect((await client.get("/api/v1/reports/schedules")).body.data[0]).toMatchObject({
       report_id: report.body.data.id,
       next_run_at: "2026-03-16T06:00:00.000Z",
@@ -466,10 +614,13 @@ describe("runs", () => {
 });
 
 it("one Idempotency-Key makes a run of each report, and one of the same", async () => {
-  const reports = await Promise.all(["A", "B"].map((name) => client.post("/api/v1/reports", { ...DEFINITION, name })));
+  const reports = await Promise.all(
+    ["A", "B"].map((name) => client.post("/api/v1/reports", { ...DEFINITION, name })),
+  );
   const run = async (index: number) => {
     const { id } = reports[index]?.body.data ?? {};
-    return (await client.post(`/api/v1/reports/${id}/run`, {}, { "idempotency-key": "same" })).body.data;
+    return (await client.post(`/api/v1/reports/${id}/run`, {}, { "idempotency-key": "same" })).body
+      .data;
   };
   const [a, b, again] = [await run(0), await run(1), await run(0)];
   expect([a.report_id, b.report_id]).toEqual(reports.map((each) => each.body.data.id));
@@ -478,7 +629,10 @@ it("one Idempotency-Key makes a run of each report, and one of the same", async 
 
 it("a file is gone at its time, before anybody removes it", async () => {
   const run = await made();
-  await ctx.db.query({ sql: sql`update report_runs set expires_at = now() where id = ${run.id}`, row: z.unknown() });
+  await ctx.db.query({
+    sql: sql`update report_runs set expires_at = now() where id = ${run.id}`,
+    row: z.unknown(),
+  });
   expect((await client.get(`/api/v1/reports/runs/${run.id}/download`)).status).toBe(410);
 });
 
@@ -492,31 +646,55 @@ describe("links", () => {
     const answer = await raw(url);
     expect([answer.status, (await answer.arrayBuffer()).byteLength]).toEqual([200, run.file.bytes]);
     expect((await raw(`${url.slice(0, -1)}${url.endsWith("A") ? "B" : "A"}`)).status).toBe(404);
-    const kept = await ctx.db.query({ sql: sql`select * from report_shares where id = ${id}`, row: z.record(z.string(), z.unknown()) });
+    const kept = await ctx.db.query({
+      sql: sql`select * from report_shares where id = ${id}`,
+      row: z.record(z.string(), z.unknown()),
+    });
     expect(JSON.stringify(kept)).not.toContain(url.split("/").at(-1));
     const shares = await client.get(`/api/v1/reports/runs/${run.id}/shares`);
     expect(shares.body.data).toMatchObject([{ id, views: 1, protected: false, revoked_at: null }]);
     expect(
-      (await client.get("/api/v1/reports/usage")).body.data.find((each: { report_id: string }) => each.report_id === run.report_id),
+      (await client.get("/api/v1/reports/usage")).body.data.find(
+        (each: { report_id: string }) => each.report_id === run.report_id,
+      ),
     ).toMatchObject({ runs: 1, views: 1, failed: 0 });
-    expect((await stranger.send(`/api/v1/reports/runs/${run.id}/shares/${id}`, { method: "DELETE" })).status).toBe(404);
-    expect((await client.send(`/api/v1/reports/runs/${run.id}/shares/${id}`, { method: "DELETE" })).status).toBe(204);
+    expect(
+      (await stranger.send(`/api/v1/reports/runs/${run.id}/shares/${id}`, { method: "DELETE" }))
+        .status,
+    ).toBe(404);
+    expect(
+      (await client.send(`/api/v1/reports/runs/${run.id}/shares/${id}`, { method: "DELETE" }))
+        .status,
+    ).toBe(204);
     expect((await raw(url)).status).toBe(410);
     const short = await client.post(`/api/v1/reports/runs/${run.id}/share`, { expires_in_days: 1 });
-    await ctx.db.query({ sql: sql`update report_shares set expires_at = now() where id = ${short.body.data.id}`, row: z.unknown() });
+    await ctx.db.query({
+      sql: sql`update report_shares set expires_at = now() where id = ${short.body.data.id}`,
+      row: z.unknown(),
+    });
     expect((await raw(short.body.data.url)).status).toBe(410);
     for (const expires_in_days of [0, 91])
-      expect((await client.post(`/api/v1/reports/runs/${run.id}/share`, { expires_in_days })).status).toBe(400);
+      expect(
+        (await client.post(`/api/v1/reports/runs/${run.id}/share`, { expires_in_days })).status,
+      ).toBe(400);
   });
 
   it("with a password open by it alone, and guessing is slowed down", async () => {
     const run = await made();
-    const { url } = (await client.post(`/api/v1/reports/runs/${run.id}/share`, { password: "correct horse" })).body.data;
+    const { url } = (
+      await client.post(`/api/v1/reports/runs/${run.id}/share`, { password: "correct horse" })
+    ).body.data;
     const open = (password: string) =>
-      raw(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ password }) });
+      raw(url, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ password }),
+      });
     expect((await raw(url)).status).toBe(403);
     expect((await open("correct horse")).status).toBe(200);
-    const many = await Promise.all(Array.from({ length: 12 }, (_, guess) => open(`at once ${guess}`)));
+    const many = await Promise.all(
+      Array.from({ length: 12 }, (_, guess) => open(`at once ${guess}`)),
+    );
     expect(many.filter(({ status }) => status === 403).length).toBe(5);
     expect(many.filter(({ status }) => status === 429).length).toBe(7);
     await ctx.db.query({
@@ -527,7 +705,10 @@ describe("links", () => {
     const locked = await open("correct horse");
     expect(locked.status).toBe(429);
     expect(Number(locked.headers.get("retry-after"))).toBeGreaterThan(20);
-    await ctx.db.query({ sql: sql`update report_shares set locked_until = now() where run_id = ${run.id}`, row: z.unknown() });
+    await ctx.db.query({
+      sql: sql`update report_shares set locked_until = now() where run_id = ${run.id}`,
+      row: z.unknown(),
+    });
     expect((await open("correct horse")).status).toBe(200);
   });
 });

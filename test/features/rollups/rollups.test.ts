@@ -47,9 +47,16 @@ const item = fc.record({
   user_id: fc.constantFrom("u1", "u2", "u3", "u4", "u5"),
   status: fc.constantFrom("running", "success", "success", "failure", "timeout", "cancelled"),
   minute: fc.integer({ min: 0, max: SPAN_HOURS * 60 - 1 }),
-  duration_ms: fc.option(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 10_000_000 })), {
-    nil: undefined,
-  }),
+  duration_ms: fc.option(
+    fc.oneof(
+      fc.constant(0),
+      fc.integer({ min: 1, max: 50 }),
+      fc.integer({ min: 1, max: 10_000_000 }),
+    ),
+    {
+      nil: undefined,
+    },
+  ),
   credits: fc.option(
     fc.integer({ min: 0, max: 9_999_999 }).map((micro) => (micro / 1e6).toFixed(6)),
     { nil: undefined },
@@ -102,46 +109,69 @@ async function readBoth(ctx: ReturnType<typeof testContext>, workspaceId: string
     [{ sql: compile(plan), row: z.record(z.string(), z.unknown()) }, rawRows(workspaceId)],
     { isolation: "RepeatableRead", readOnly: true },
   );
-  const total = (stats as Record<string, unknown>[]).find((row) => row.period === 0 && row.bucket === null);
-  return { total, rows: (rows as RawRow[]).filter((row) => startOf(row) >= (query.from ?? 0) && startOf(row) < (query.to ?? 0)) };
+  const total = (stats as Record<string, unknown>[]).find(
+    (row) => row.period === 0 && row.bucket === null,
+  );
+  return {
+    total,
+    rows: (rows as RawRow[]).filter(
+      (row) => startOf(row) >= (query.from ?? 0) && startOf(row) < (query.to ?? 0),
+    ),
+  };
 }
 
 it("is exact at every moment while writers, corrections, deletes and rollup runs overlap", async () => {
   const ctx = testContext();
   let reads = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), fc.integer({ min: 3, max: 8 }), async (steps, width) => {
-      const perform = async (each: (typeof steps)[number]) => {
-        const workspaceId = "workspace" in each ? (W[each.workspace] ?? "") : "";
-        if (each.kind === "send") await send(ctx, workspaceId, each.items.map(asInput));
-        else if (each.kind === "remove") await remove(ctx, workspaceId, each.ids);
-        else if (each.kind === "read") {
-          const from = FROM + each.from * 60_000_000;
-          // Numbers alone are read from quarters of an hour too.
-          const countsOnly = each.minutes % 2 === 0;
-          const query: Query = {
-            measures: countsOnly ? ["executions", "success_rate"] : ["executions", "credits", "active_users"],
-            from,
-            to: from + each.minutes * 60_000_000,
-            timezone: "UTC",
-          };
-          const { total, rows } = await readBoth(ctx, workspaceId, query);
-          const expected = measured(rows);
-          reads++;
-          expect([total?.executions ?? 0, total?.successes ?? 0]).toEqual([expected.executions, expected.successes]);
-          if (!countsOnly)
-            expect([total?.credits ?? "0.000000", total?.active_users ?? 0]).toEqual([expected.credits, expected.active_users]);
-        } else await runRollups(ctx, each.kind === "hours" ? "hour" : "day");
-      };
-      for (let at = 0; at < steps.length; at += width) await Promise.all(steps.slice(at, at + width).map(perform));
-    }),
+    fc.asyncProperty(
+      fc.array(step, { minLength: 20, maxLength: 60 }),
+      fc.integer({ min: 3, max: 8 }),
+      async (steps, width) => {
+        const perform = async (each: (typeof steps)[number]) => {
+          const workspaceId = "workspace" in each ? (W[each.workspace] ?? "") : "";
+          if (each.kind === "send") await send(ctx, workspaceId, each.items.map(asInput));
+          else if (each.kind === "remove") await remove(ctx, workspaceId, each.ids);
+          else if (each.kind === "read") {
+            const from = FROM + each.from * 60_000_000;
+            // Numbers alone are read from quarters of an hour too.
+            const countsOnly = each.minutes % 2 === 0;
+            const query: Query = {
+              measures: countsOnly
+                ? ["executions", "success_rate"]
+                : ["executions", "credits", "active_users"],
+              from,
+              to: from + each.minutes * 60_000_000,
+              timezone: "UTC",
+            };
+            const { total, rows } = await readBoth(ctx, workspaceId, query);
+            const expected = measured(rows);
+            reads++;
+            expect([total?.executions ?? 0, total?.successes ?? 0]).toEqual([
+              expected.executions,
+              expected.successes,
+            ]);
+            if (!countsOnly)
+              expect([total?.credits ?? "0.000000", total?.active_users ?? 0]).toEqual([
+                expected.credits,
+                expected.active_users,
+              ]);
+          } else await runRollups(ctx, each.kind === "hours" ? "hour" : "day");
+        };
+        for (let at = 0; at < steps.length; at += width)
+          await Promise.all(steps.slice(at, at + width).map(perform));
+      },
+    ),
     { numRuns: 12, endOnFailure: true },
   );
   expect(reads).toBeGreaterThan(20);
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
   await runRollups(ctx, "session");
-  const [marks] = await ctx.db.query({ sql: sql`select count(*) as marks from rollup_marks`, row: z.object({ marks: z.number() }) });
+  const [marks] = await ctx.db.query({
+    sql: sql`select count(*) as marks from rollup_marks`,
+    row: z.object({ marks: z.number() }),
+  });
   expect(marks).toEqual({ marks: 0 });
   for (const workspaceId of W) {
     const all = await ctx.db.query(rawRows(workspaceId));
@@ -158,10 +188,18 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
     expect([local.meta.sources.raw.rows, local.meta.sources.hourly.buckets]).toEqual([0, 0]);
     for (const row of local.rows) {
       const start = parseInstant(row.bucket ?? "") ?? 0;
-      const own = all.filter((each) => startOf(each) >= start && startOf(each) < start + HOUR_US && each.agent_id === row.group.agent);
+      const own = all.filter(
+        (each) =>
+          startOf(each) >= start &&
+          startOf(each) < start + HOUR_US &&
+          each.agent_id === row.group.agent,
+      );
       expect([row.bucket, row.values]).toEqual([
         row.bucket,
-        { executions: own.length, failures: own.filter((each) => each.status === "failure").length },
+        {
+          executions: own.length,
+          failures: own.filter((each) => each.status === "failure").length,
+        },
       ]);
     }
     for (const [unit, length] of [
@@ -171,17 +209,33 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
       const answer = await runQuery(
         ctx.db,
         workspaceId,
-        { measures: MEASURE_NAMES, from: FROM, to: FROM + SPAN_HOURS * HOUR_US, granularity: unit, timezone: "UTC", group_by: ["agent"] },
+        {
+          measures: MEASURE_NAMES,
+          from: FROM,
+          to: FROM + SPAN_HOURS * HOUR_US,
+          granularity: unit,
+          timezone: "UTC",
+          group_by: ["agent"],
+        },
         Date.now() * 1000,
       );
       expect(answer.meta.sources.raw.rows).toBe(0);
       answer.rows.forEach((row) => {
         const start = parseInstant(row.bucket ?? "") ?? 0;
         const expected = measured(
-          all.filter((each) => startOf(each) >= start && startOf(each) < start + length && each.agent_id === row.group.agent),
+          all.filter(
+            (each) =>
+              startOf(each) >= start &&
+              startOf(each) < start + length &&
+              each.agent_id === row.group.agent,
+          ),
         );
-        const wrong = MEASURE_NAMES.filter((name) => !agrees(name, row.values[name], expected[name]));
-        expect(wrong.map((name) => [unit, row.bucket, name, row.values[name], expected[name]])).toEqual([]);
+        const wrong = MEASURE_NAMES.filter(
+          (name) => !agrees(name, row.values[name], expected[name]),
+        );
+        expect(
+          wrong.map((name) => [unit, row.bucket, name, row.values[name], expected[name]]),
+        ).toEqual([]);
       });
     }
   }
@@ -209,7 +263,10 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   expect(await reconcile(ctx)).toBe(0);
   // Days that were rolled up before their quarters were kept get them from the next run, without a mark.
   const day = "2026-10-02T00:00:00.000Z";
-  await ctx.db.query({ sql: sql`delete from execution_quarters_daily where bucket = ${day}`, row: nothing });
+  await ctx.db.query({
+    sql: sql`delete from execution_quarters_daily where bucket = ${day}`,
+    row: nothing,
+  });
   expect(await reconcile(ctx, 1000)).toBe(0);
   expect(await runRollups(ctx, "day")).toBe(W.length);
   expect(await snapshot()).toEqual(before);
@@ -238,10 +295,17 @@ it("stays exact when the cron stops for good", async () => {
   await send(ctx, workspaceId, items.slice(0, 250));
   await runRollups(ctx, "hour");
   await send(ctx, workspaceId, items.slice(200));
-  const query: Query = { measures: MEASURE_NAMES, from: FROM, to: FROM + 10 * DAY_US, timezone: "UTC" };
+  const query: Query = {
+    measures: MEASURE_NAMES,
+    from: FROM,
+    to: FROM + 10 * DAY_US,
+    timezone: "UTC",
+  };
   const answer = await runQuery(ctx.db, workspaceId, query, Date.now() * 1000);
   const expected = measured(await ctx.db.query(rawRows(workspaceId)));
-  expect(MEASURE_NAMES.filter((name) => !agrees(name, answer.totals[name], expected[name]))).toEqual([]);
+  expect(
+    MEASURE_NAMES.filter((name) => !agrees(name, answer.totals[name], expected[name])),
+  ).toEqual([]);
   expect(answer.totals.executions).toBe(500);
   expect(answer.meta.sources.hourly.buckets).toBeGreaterThan(10);
   expect(answer.meta.sources.raw.rows).toBeGreaterThan(200);

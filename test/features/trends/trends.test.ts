@@ -10,7 +10,8 @@ let api: ReturnType<typeof clientOf>;
 /** Runs of each day from 2026-07-01: a slow rise, fewer at the weekend, and a jump on the 50th day. */
 const counts = Array.from(
   { length: 84 },
-  (_, day) => 10 + Math.floor(day / 10) + ([3, 4].includes(day % 7) ? -6 : 0) + (day >= 50 ? 20 : 0),
+  (_, day) =>
+    10 + Math.floor(day / 10) + ([3, 4].includes(day % 7) ? -6 : 0) + (day >= 50 ? 20 : 0),
 );
 
 beforeAll(async () => {
@@ -38,16 +39,24 @@ it("finds the rise, the jump and the week of a series, with the numbers behind i
   const trend = await ask("from=2026-07-01T00:00:00Z&to=2026-09-23T00:00:00Z");
   expect(trend.points.map((point: { value: number }) => point.value)).toEqual(counts);
   expect(trend.direction).toMatchObject({ trend: "up", method: "normal", points: 84 });
-  expect(trend.change_points.map((change: { bucket: string }) => change.bucket.slice(0, 10))).toContain("2026-08-20");
+  expect(
+    trend.change_points.map((change: { bucket: string }) => change.bucket.slice(0, 10)),
+  ).toContain("2026-08-20");
   expect(trend.seasonality).toMatchObject({ period: 7, detected: true });
-  trend.decomposition.forEach((part: { trend: number; seasonal: number; remainder: number }, index: number) => {
-    expect(part.trend + part.seasonal + part.remainder).toBeCloseTo(counts[index] ?? 0, 9);
-  });
-  expect(trend.moving_averages[6].sma).toBeCloseTo(counts.slice(0, 7).reduce((a, b) => a + b, 0) / 7, 12);
+  trend.decomposition.forEach(
+    (part: { trend: number; seasonal: number; remainder: number }, index: number) => {
+      expect(part.trend + part.seasonal + part.remainder).toBeCloseTo(counts[index] ?? 0, 9);
+    },
+  );
+  expect(trend.moving_averages[6].sma).toBeCloseTo(
+    counts.slice(0, 7).reduce((a, b) => a + b, 0) / 7,
+    12,
+  );
   expect(trend.insights.map((insight: { kind: string }) => insight.kind)).toEqual(
     expect.arrayContaining(["direction", "change_point", "seasonality"]),
   );
-  for (const insight of trend.insights) expect(Object.keys(insight.evidence).length).toBeGreaterThan(0);
+  for (const insight of trend.insights)
+    expect(Object.keys(insight.evidence).length).toBeGreaterThan(0);
   expect(trend.not_tested).toEqual([]);
 });
 
@@ -69,13 +78,19 @@ it("works from three points on and says what it could not test", async () => {
 
 it("judges only buckets that are whole", async () => {
   const cut = await ask("from=2026-07-01T13:00:00Z&to=2026-07-20T12:30:00Z&granularity=day");
-  expect(cut.points.map((point: { complete: boolean }) => point.complete)).toEqual([false, ...new Array(18).fill(true), false]);
+  expect(cut.points.map((point: { complete: boolean }) => point.complete)).toEqual([
+    false,
+    ...new Array(18).fill(true),
+    false,
+  ]);
   expect(cut.direction.points).toBe(18);
 });
 
 it("has the same answer at /metrics/trends, and refuses more buckets than it can compare", async () => {
   const range = "from=2026-07-01T00:00:00Z&to=2026-09-23T00:00:00Z";
-  expect((await api.get(`/api/v1/metrics/trends?measure=executions&${range}`)).body.data).toEqual(await ask(range));
+  expect((await api.get(`/api/v1/metrics/trends?measure=executions&${range}`)).body.data).toEqual(
+    await ask(range),
+  );
   const { status, body } = await api.get(`/api/v1/trends/executions?${range}&granularity=hour`);
   expect([status, body.code]).toEqual([422, "too_many_buckets"]);
   expect((await api.get(`/api/v1/trends/colour?${range}`)).status).toBe(400);

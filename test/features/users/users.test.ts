@@ -32,20 +32,40 @@ beforeAll(async () => {
     const user = `u${Math.floor(next() ** 2 * 60)}`;
     // Users come in spells, so that there is somebody to leave and to come back.
     const spell = Math.floor(next() * 2) * 45 + Number(user.slice(1)) / 4;
-    const at = new Date(Date.parse(`${FIRST_DAY}T00:00:00Z`) + (spell + next() * next() * 12) * 86_400_000).toISOString();
+    const at = new Date(
+      Date.parse(`${FIRST_DAY}T00:00:00Z`) + (spell + next() * next() * 12) * 86_400_000,
+    ).toISOString();
     if (next() < 0.6) {
       const success = next() < 0.5;
-      executions.push({ id: `x${n}`, agent_id: `a${n % 4}`, user_id: user, status: success ? "success" : "failure", started_at: at });
+      executions.push({
+        id: `x${n}`,
+        agent_id: `a${n % 4}`,
+        user_id: user,
+        status: success ? "success" : "failure",
+        started_at: at,
+      });
       signs.push({ user, at, kind: "execution", success, name: null });
     } else {
       const name = ["open", "share", "buy"][Math.floor(next() * 3)] ?? "";
-      events.push({ id: `v${n}`, event_type: "feature_use", event_name: name, user_id: user, occurred_at: at });
+      events.push({
+        id: `v${n}`,
+        event_type: "feature_use",
+        event_name: name,
+        user_id: user,
+        occurred_at: at,
+      });
       signs.push({ user, at, kind: "event", success: false, name });
     }
   }
   // Another workspace's user of the same name changes nothing.
   await store(executionIntake(ctx, "users-other"), [
-    { id: "o", agent_id: "a", user_id: "u1", status: "success", started_at: "2026-01-01T00:00:00Z" },
+    {
+      id: "o",
+      agent_id: "a",
+      user_id: "u1",
+      status: "success",
+      started_at: "2026-01-01T00:00:00Z",
+    },
   ]);
   await store(executionIntake(ctx, W), executions);
   await store(eventIntake(ctx, W), events);
@@ -76,133 +96,211 @@ const byUser = (zone: string, keep: (sign: Sign) => boolean = () => true) => {
 const ZONES = ["UTC", "Asia/Kathmandu", "Australia/Lord_Howe", "America/New_York"];
 
 describe("activity", () => {
-  it.each(ZONES)("counts users of the day, week and month and their lifecycle, as brute force does, in %s", async (zone) => {
-    const { status, body } = await api.get(`/api/v1/users/activity?${range(zone)}&explain=true`);
-    expect(status).toBe(200);
-    const users = [...byUser(zone).values()];
-    const [first] = body.data.days;
-    expect(first.day).toBe(localDate(`${plusDays(FIRST_DAY, 20)}T12:00:00Z`, zone));
-    body.data.days.forEach((day: Record<string, number | string>, index: number) => {
-      const date = String(day.day);
-      if (index > 0) expect(date).toBe(plusDays(String(body.data.days[index - 1].day), 1));
-      const within = (length: number) =>
-        users.filter((days) => [...days].some((each) => daysBetween(each, date) >= 0 && daysBetween(each, date) < length)).length;
-      const [dau, wau, mau] = [within(1), within(7), within(30)];
-      const today = users.filter((days) => days.has(date));
-      const fresh = today.filter((days) => [...days].sort()[0] === date).length;
-      const returning = today.filter((days) =>
-        [...days].some((each) => daysBetween(each, date) > 0 && daysBetween(each, date) <= 30),
-      ).length;
-      const dormant = users.filter(
-        (days) => days.has(plusDays(date, -30)) && ![...days].some((each) => daysBetween(each, date) >= 0 && daysBetween(each, date) < 30),
-      ).length;
-      expect(day).toMatchObject({
-        dau,
-        wau,
-        mau,
-        new: fresh,
-        returning,
-        resurrected: dau - fresh - returning,
-        dormant,
-        stickiness: mau === 0 ? null : dau / mau,
+  it.each(ZONES)(
+    "counts users of the day, week and month and their lifecycle, as brute force does, in %s",
+    async (zone) => {
+      const { status, body } = await api.get(`/api/v1/users/activity?${range(zone)}&explain=true`);
+      expect(status).toBe(200);
+      const users = [...byUser(zone).values()];
+      const [first] = body.data.days;
+      expect(first.day).toBe(localDate(`${plusDays(FIRST_DAY, 20)}T12:00:00Z`, zone));
+      body.data.days.forEach((day: Record<string, number | string>, index: number) => {
+        const date = String(day.day);
+        if (index > 0) expect(date).toBe(plusDays(String(body.data.days[index - 1].day), 1));
+        const within = (length: number) =>
+          users.filter((days) =>
+            [...days].some(
+              (each) => daysBetween(each, date) >= 0 && daysBetween(each, date) < length,
+            ),
+          ).length;
+        const [dau, wau, mau] = [within(1), within(7), within(30)];
+        const today = users.filter((days) => days.has(date));
+        const fresh = today.filter((days) => [...days].sort()[0] === date).length;
+        const returning = today.filter((days) =>
+          [...days].some((each) => daysBetween(each, date) > 0 && daysBetween(each, date) <= 30),
+        ).length;
+        const dormant = users.filter(
+          (days) =>
+            days.has(plusDays(date, -30)) &&
+            ![...days].some((each) => daysBetween(each, date) >= 0 && daysBetween(each, date) < 30),
+        ).length;
+        expect(day).toMatchObject({
+          dau,
+          wau,
+          mau,
+          new: fresh,
+          returning,
+          resurrected: dau - fresh - returning,
+          dormant,
+          stickiness: mau === 0 ? null : dau / mau,
+        });
+        expect(Number(day.new) + Number(day.returning) + Number(day.resurrected)).toBe(day.dau);
       });
-      expect(Number(day.new) + Number(day.returning) + Number(day.resurrected)).toBe(day.dau);
-    });
-    const asked = new Set(body.data.days.map((day: { day: string }) => day.day));
-    expect(body.data.active_users).toBe(users.filter((days) => [...days].some((day) => asked.has(day))).length);
-    expect(body.data.days.some((day: { dormant: number }) => day.dormant > 0)).toBe(true);
-    expect(body.data.days.some((day: { resurrected: number }) => day.resurrected > 0)).toBe(true);
-  });
+      const asked = new Set(body.data.days.map((day: { day: string }) => day.day));
+      expect(body.data.active_users).toBe(
+        users.filter((days) => [...days].some((day) => asked.has(day))).length,
+      );
+      expect(body.data.days.some((day: { dormant: number }) => day.dormant > 0)).toBe(true);
+      expect(body.data.days.some((day: { resurrected: number }) => day.resurrected > 0)).toBe(true);
+    },
+  );
 
-  it.each(["UTC", "Asia/Kolkata"])("finds sessions by the 30-minute rule, features and hours in %s", async (zone) => {
-    const { body } = await api.get(`/api/v1/users/activity?${range(zone)}`);
-    const days = new Set(body.data.days.map((day: { day: string }) => day.day));
-    const here = (at: string) => days.has(localDate(at, zone));
-    const found: { user: string; lengths: number; n: number }[] = [];
-    for (const user of new Set(signs.map((sign) => sign.user))) {
-      const times = signs
-        .filter((sign) => sign.user === user)
-        .map((sign) => sign.at)
-        .sort();
-      let start = -1;
-      times.forEach((at, index) => {
-        const before = times[index - 1];
-        if (before === undefined || Date.parse(at) - Date.parse(before) >= 1_800_000) start = index;
-        const after = times[index + 1];
-        const ends = after === undefined || !here(after) || Date.parse(after) - Date.parse(at) >= 1_800_000;
-        if (ends && here(times[start] ?? "") && here(at))
-          found.push({ user, lengths: Date.parse(at) - Date.parse(times[start] ?? ""), n: index - start + 1 });
+  it.each(["UTC", "Asia/Kolkata"])(
+    "finds sessions by the 30-minute rule, features and hours in %s",
+    async (zone) => {
+      const { body } = await api.get(`/api/v1/users/activity?${range(zone)}`);
+      const days = new Set(body.data.days.map((day: { day: string }) => day.day));
+      const here = (at: string) => days.has(localDate(at, zone));
+      const found: { user: string; lengths: number; n: number }[] = [];
+      for (const user of new Set(signs.map((sign) => sign.user))) {
+        const times = signs
+          .filter((sign) => sign.user === user)
+          .map((sign) => sign.at)
+          .sort();
+        let start = -1;
+        times.forEach((at, index) => {
+          const before = times[index - 1];
+          if (before === undefined || Date.parse(at) - Date.parse(before) >= 1_800_000)
+            start = index;
+          const after = times[index + 1];
+          const ends =
+            after === undefined || !here(after) || Date.parse(after) - Date.parse(at) >= 1_800_000;
+          if (ends && here(times[start] ?? "") && here(at))
+            found.push({
+              user,
+              lengths: Date.parse(at) - Date.parse(times[start] ?? ""),
+              n: index - start + 1,
+            });
+        });
+      }
+      const lengths = found.map((each) => each.lengths).sort((a, b) => a - b);
+      expect(body.data.sessions).toMatchObject({
+        sessions: found.length,
+        users: new Set(found.map((each) => each.user)).size,
+        single_activity_rate: found.filter((each) => each.n === 1).length / found.length,
+        activities_per_session: found.reduce((sum, each) => sum + each.n, 0) / found.length,
       });
-    }
-    const lengths = found.map((each) => each.lengths).sort((a, b) => a - b);
-    expect(body.data.sessions).toMatchObject({
-      sessions: found.length,
-      users: new Set(found.map((each) => each.user)).size,
-      single_activity_rate: found.filter((each) => each.n === 1).length / found.length,
-      activities_per_session: found.reduce((sum, each) => sum + each.n, 0) / found.length,
-    });
-    const p90 = lengths[Math.ceil(0.9 * lengths.length) - 1] ?? 0;
-    expect(Math.abs(body.data.sessions.duration_ms.p90 - p90)).toBeLessThanOrEqual(0.01 * p90);
-    expect(body.data.sessions.duration_ms.avg).toBeCloseTo(lengths.reduce((sum, each) => sum + each, 0) / lengths.length, 3);
-    expect(body.data.sessions.lengths.reduce((sum: number, each: { sessions: number }) => sum + each.sessions, 0)).toBe(found.length);
-    for (const feature of body.data.feature_use) {
-      const uses = signs.filter((sign) => sign.name === feature.event_name && here(sign.at));
-      expect([feature.events, feature.users]).toEqual([uses.length, new Set(uses.map((sign) => sign.user)).size]);
-      expect(feature.adoption_rate).toBe(feature.users / body.data.active_users);
-    }
-    const total = body.data.heatmap.reduce((sum: number, cell: { executions: number }) => sum + cell.executions, 0);
-    expect(total).toBe(signs.filter((sign) => sign.kind === "execution" && here(sign.at)).length);
-  });
+      const p90 = lengths[Math.ceil(0.9 * lengths.length) - 1] ?? 0;
+      expect(Math.abs(body.data.sessions.duration_ms.p90 - p90)).toBeLessThanOrEqual(0.01 * p90);
+      expect(body.data.sessions.duration_ms.avg).toBeCloseTo(
+        lengths.reduce((sum, each) => sum + each, 0) / lengths.length,
+        3,
+      );
+      expect(
+        body.data.sessions.lengths.reduce(
+          (sum: number, each: { sessions: number }) => sum + each.sessions,
+          0,
+        ),
+      ).toBe(found.length);
+      for (const feature of body.data.feature_use) {
+        const uses = signs.filter((sign) => sign.name === feature.event_name && here(sign.at));
+        expect([feature.events, feature.users]).toEqual([
+          uses.length,
+          new Set(uses.map((sign) => sign.user)).size,
+        ]);
+        expect(feature.adoption_rate).toBe(feature.users / body.data.active_users);
+      }
+      const total = body.data.heatmap.reduce(
+        (sum: number, cell: { executions: number }) => sum + cell.executions,
+        0,
+      );
+      expect(total).toBe(signs.filter((sign) => sign.kind === "execution" && here(sign.at)).length);
+    },
+  );
 });
 
 describe("retention", () => {
   const bucketOf = (granularity: string, date: string) =>
-    granularity === "week" ? weekOf(date) : granularity === "month" ? `${date.slice(0, 7)}-01` : date;
+    granularity === "week"
+      ? weekOf(date)
+      : granularity === "month"
+        ? `${date.slice(0, 7)}-01`
+        : date;
   const kinds: [string, (sign: Sign) => boolean][] = [
     ["cohort=first_activity", () => true],
     ["cohort=first_success", (sign) => sign.success],
     ["cohort=event&event_name=buy", (sign) => sign.name === "buy"],
-    ["cohort=event&event_type=feature_use&return_event_name=share", (sign) => sign.kind === "event"],
+    [
+      "cohort=event&event_type=feature_use&return_event_name=share",
+      (sign) => sign.kind === "event",
+    ],
   ];
   const cases = ZONES.slice(0, 3).flatMap((zone) =>
-    ["day", "week", "month"].flatMap((granularity) => kinds.map(([query, entry]) => [zone, granularity, query, entry] as const)),
+    ["day", "week", "month"].flatMap((granularity) =>
+      kinds.map(([query, entry]) => [zone, granularity, query, entry] as const),
+    ),
   );
 
-  it.each(cases)("in %s by %s, %s, is what brute force gives in all three modes", async (zone, granularity, query, entry) => {
-    const firsts = new Map([...byUser(zone, entry)].map(([user, days]) => [user, bucketOf(granularity, [...days].sort()[0] ?? "")]));
-    const back = byUser(zone, query.includes("return_event_name") ? (sign) => sign.name === "share" : () => true);
-    for (const mode of ["classic", "rolling", "bounded"]) {
-      const { status, body } = await api.get(
-        `/api/v1/users/retention?${range(zone)}&granularity=${granularity}&${query}&mode=${mode}&max_offset=20`,
+  it.each(cases)(
+    "in %s by %s, %s, is what brute force gives in all three modes",
+    async (zone, granularity, query, entry) => {
+      const firsts = new Map(
+        [...byUser(zone, entry)].map(([user, days]) => [
+          user,
+          bucketOf(granularity, [...days].sort()[0] ?? ""),
+        ]),
       );
-      expect(status).toBe(200);
-      const buckets: string[] = body.data.cohorts.map((cohort: { cohort: string }) => cohort.cohort);
-      body.data.cohorts.forEach(
-        (cohort: { size: number; cells: { offset: number; users: number; rate: number | null; complete: boolean }[] }, index: number) => {
-          const members = [...firsts].filter(([, bucket]) => bucket === buckets[index]).map(([user]) => user);
-          expect(cohort.size).toBe(members.length);
-          for (const cell of cohort.cells) {
-            const offsets = (user: string) => [...(back.get(user) ?? [])].map((day) => buckets.indexOf(bucketOf(granularity, day)) - index);
-            const counts = (list: number[]) =>
-              mode === "rolling"
-                ? list.some((each) => each >= cell.offset)
-                : mode === "bounded" && cell.offset > 0
-                  ? list.some((each) => each >= 1 && each <= cell.offset)
-                  : list.includes(cell.offset);
-            const expected = members.filter((user) => counts(offsets(user))).length;
-            expect([mode, buckets[index], cell.offset, cell.users]).toEqual([mode, buckets[index], cell.offset, expected]);
-            expect(cell).toMatchObject({ complete: true, rate: members.length === 0 ? null : expected / members.length });
-          }
-        },
+      const back = byUser(
+        zone,
+        query.includes("return_event_name") ? (sign) => sign.name === "share" : () => true,
       );
-      for (const point of body.data.curve) {
-        const known = body.data.cohorts.filter(
-          (cohort: { size: number; cells: { offset: number }[] }) => cohort.size > 0 && cohort.cells[point.offset],
+      for (const mode of ["classic", "rolling", "bounded"]) {
+        const { status, body } = await api.get(
+          `/api/v1/users/retention?${range(zone)}&granularity=${granularity}&${query}&mode=${mode}&max_offset=20`,
         );
-        expect(point.size).toBe(known.reduce((sum: number, cohort: { size: number }) => sum + cohort.size, 0));
+        expect(status).toBe(200);
+        const buckets: string[] = body.data.cohorts.map(
+          (cohort: { cohort: string }) => cohort.cohort,
+        );
+        body.data.cohorts.forEach(
+          (
+            cohort: {
+              size: number;
+              cells: { offset: number; users: number; rate: number | null; complete: boolean }[];
+            },
+            index: number,
+          ) => {
+            const members = [...firsts]
+              .filter(([, bucket]) => bucket === buckets[index])
+              .map(([user]) => user);
+            expect(cohort.size).toBe(members.length);
+            for (const cell of cohort.cells) {
+              const offsets = (user: string) =>
+                [...(back.get(user) ?? [])].map(
+                  (day) => buckets.indexOf(bucketOf(granularity, day)) - index,
+                );
+              const counts = (list: number[]) =>
+                mode === "rolling"
+                  ? list.some((each) => each >= cell.offset)
+                  : mode === "bounded" && cell.offset > 0
+                    ? list.some((each) => each >= 1 && each <= cell.offset)
+                    : list.includes(cell.offset);
+              const expected = members.filter((user) => counts(offsets(user))).length;
+              expect([mode, buckets[index], cell.offset, cell.users]).toEqual([
+                mode,
+                buckets[index],
+                cell.offset,
+                expected,
+              ]);
+              expect(cell).toMatchObject({
+                complete: true,
+                rate: members.length === 0 ? null : expected / members.length,
+              });
+            }
+          },
+        );
+        for (const point of body.data.curve) {
+          const known = body.data.cohorts.filter(
+            (cohort: { size: number; cells: { offset: number }[] }) =>
+              cohort.size > 0 && cohort.cells[point.offset],
+          );
+          expect(point.size).toBe(
+            known.reduce((sum: number, cohort: { size: number }) => sum + cohort.size, 0),
+          );
+        }
       }
-    }
-  });
+    },
+  );
 
   it("counts everybody of a cohort, also those who never did what counts as coming back, before and after a rollup", async () => {
     const own = clientOf(await tokenFor("users-return"));
@@ -215,11 +313,18 @@ describe("retention", () => {
       started_at: at("04"),
     }));
     await own.post("/api/v1/executions", { executions: runs });
-    const pays = [0, 1, 2].map((n) => ({ id: `p${n}`, event_type: "money", event_name: "pay", user_id: `u${n}`, occurred_at: at("13") }));
+    const pays = [0, 1, 2].map((n) => ({
+      id: `p${n}`,
+      event_type: "money",
+      event_name: "pay",
+      user_id: `u${n}`,
+      occurred_at: at("13"),
+    }));
     await own.post("/api/v1/events", { events: pays });
     for (const cohort of ["first_activity", "first_success"]) {
       const path = `/api/v1/users/retention?from=2026-05-04T00:00:00Z&to=2026-05-18T00:00:00Z&cohort=${cohort}&return_event_name=pay`;
-      const asked = async () => (await own.get(path, { "cache-control": "no-cache" })).body.data.cohorts[0];
+      const asked = async () =>
+        (await own.get(path, { "cache-control": "no-cache" })).body.data.cohorts[0];
       const expected = {
         size: 10,
         cells: [
@@ -244,9 +349,15 @@ describe("retention", () => {
 
   it("shows an event at once, though the answer before it is cached", async () => {
     const own = clientOf(await tokenFor("users-cache"));
-    const users = async () => (await own.get("/api/v1/users/activity?timeframe=7d")).body.data.active_users;
+    const users = async () =>
+      (await own.get("/api/v1/users/activity?timeframe=7d")).body.data.active_users;
     expect(await users()).toBe(0);
-    await own.post("/api/v1/events", { id: "1", event_type: "e", user_id: "a", occurred_at: new Date().toISOString() });
+    await own.post("/api/v1/events", {
+      id: "1",
+      event_type: "e",
+      user_id: "a",
+      occurred_at: new Date().toISOString(),
+    });
     expect(await users()).toBe(1);
   });
 
@@ -260,7 +371,9 @@ describe("retention", () => {
         { id: "2", event_type: "e", user_id: "a", occurred_at: ago(0) },
       ],
     });
-    const { body } = await own.get("/api/v1/users/retention?timeframe=7d&granularity=day", { "cache-control": "no-cache" });
+    const { body } = await own.get("/api/v1/users/retention?timeframe=7d&granularity=day", {
+      "cache-control": "no-cache",
+    });
     const cohort = body.data.cohorts.find((each: { size: number }) => each.size === 1);
     expect(cohort.cells.at(-1)).toEqual({ offset: 2, users: 1, rate: null, complete: false });
     expect(cohort.cells[1]).toEqual({ offset: 1, users: 0, rate: 0, complete: true });
@@ -269,12 +382,15 @@ describe("retention", () => {
 
 it("churn is the share of a window's users that the next one lacks", async () => {
   const zone = "America/New_York";
-  const { body } = await api.get(`/api/v1/users/churn?to=${plusDays(FIRST_DAY, DAYS)}T12:00:00Z&timezone=${zone}&window_days=10&windows=4`);
+  const { body } = await api.get(
+    `/api/v1/users/churn?to=${plusDays(FIRST_DAY, DAYS)}T12:00:00Z&timezone=${zone}&window_days=10&windows=4`,
+  );
   const users = [...byUser(zone).values()];
   expect(body.data.windows).toHaveLength(4);
   for (const window of body.data.windows) {
     const [from, to] = [window.from.slice(0, 10), window.to.slice(0, 10)];
-    const there = (days: Set<string>, a: string, b: string) => [...days].some((day) => day >= a && day < b);
+    const there = (days: Set<string>, a: string, b: string) =>
+      [...days].some((day) => day >= a && day < b);
     const before = users.filter((days) => there(days, plusDays(from, -10), from));
     const churned = before.filter((days) => !there(days, from, to)).length;
     expect(window).toMatchObject({
@@ -298,7 +414,9 @@ it("lists users page by page, by keyset, and one user's timeline", async () => {
     }
     cursor = `&cursor=${body.page.next_cursor}`;
   }
-  const whole = (await api.get(`/api/v1/users?${range("UTC")}&sort=success_rate&direction=asc&limit=1000`)).body.data;
+  const whole = (
+    await api.get(`/api/v1/users?${range("UTC")}&sort=success_rate&direction=asc&limit=1000`)
+  ).body.data;
   expect(seen).toEqual(whole);
   expect(new Set(seen.map((user) => user.id)).size).toBe(seen.length);
   const user = seen[0]?.id ?? "";
@@ -317,7 +435,9 @@ it("lists users page by page, by keyset, and one user's timeline", async () => {
       .reverse(),
   );
   expect((await api.get("/api/v1/users/nobody")).status).toBe(404);
-  expect((await clientOf(await tokenFor("users-empty")).get(`/api/v1/users/${user}/timeline`)).status).toBe(404);
+  expect(
+    (await clientOf(await tokenFor("users-empty")).get(`/api/v1/users/${user}/timeline`)).status,
+  ).toBe(404);
   expect((await api.get(`/api/v1/users/${user}`)).body.data).toMatchObject({
     id: user,
     last_activity_at: entries[0]?.at,

@@ -2,18 +2,28 @@ import type { Color, PDFDocument, PDFPage } from "@cantoo/pdf-lib";
 import type { Pdf } from "./sheet.ts";
 
 export interface NamedFont {
-  write(page: PDFPage, text: string, at: { x: number; y: number; size: number; color: Color }): void;
+  write(
+    page: PDFPage,
+    text: string,
+    at: { x: number; y: number; size: number; color: Color },
+  ): void;
 }
 
 /** Adobe's names for what readers bring: the character collection and its encoding (ISO 32000-1, table 118). */
 const FONTS = {
   song: { name: "STSong-Light", ordering: "GB1", supplement: 4, encoding: "UniGB-UTF16-H" },
-  myeongjo: { name: "HYSMyeongJo-Medium", ordering: "Korea1", supplement: 1, encoding: "UniKS-UTF16-H" },
+  myeongjo: {
+    name: "HYSMyeongJo-Medium",
+    ordering: "Korea1",
+    supplement: 1,
+    encoding: "UniKS-UTF16-H",
+  },
 } as const;
 export type NamedFontKey = keyof typeof FONTS;
 
 /** Jamo and hangul syllables, those in circles and of half a width too. */
-const HANGUL = /[\u1100-\u11ff\u3130-\u318f\u3200-\u321e\u3260-\u327f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]/;
+const HANGUL =
+  /[\u1100-\u11ff\u3130-\u318f\u3200-\u321e\u3260-\u327f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]/;
 /** Ideographs, kana and their punctuation. */
 const SQUARES = /[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]/;
 
@@ -45,12 +55,29 @@ export function nameCjkFont(pdf: Pdf, document: PDFDocument, of: NamedFontKey): 
         StemV: 93,
       }),
     );
-    const system = context.obj({ Registry: PDFString.of("Adobe"), Ordering: PDFString.of(ordering), Supplement: supplement });
+    const system = context.obj({
+      Registry: PDFString.of("Adobe"),
+      Ordering: PDFString.of(ordering),
+      Supplement: supplement,
+    });
     const descendant = context.register(
-      context.obj({ Type: "Font", Subtype: "CIDFontType0", BaseFont: name, CIDSystemInfo: system, FontDescriptor: descriptor, DW: 1000 }),
+      context.obj({
+        Type: "Font",
+        Subtype: "CIDFontType0",
+        BaseFont: name,
+        CIDSystemInfo: system,
+        FontDescriptor: descriptor,
+        DW: 1000,
+      }),
     );
     return context.register(
-      context.obj({ Type: "Font", Subtype: "Type0", BaseFont: name, Encoding: encoding, DescendantFonts: [descendant] }),
+      context.obj({
+        Type: "Font",
+        Subtype: "Type0",
+        BaseFont: name,
+        Encoding: encoding,
+        DescendantFonts: [descendant],
+      }),
     );
   };
   return {
@@ -58,7 +85,11 @@ export function nameCjkFont(pdf: Pdf, document: PDFDocument, of: NamedFontKey): 
       font ??= reference();
       const key = PDFName.of(of);
       page.node.setFontDictionary(key, font);
-      const hex = [...text].flatMap((char) => [...char].map((unit) => (unit.codePointAt(0) ?? 0).toString(16).padStart(4, "0"))).join("");
+      const hex = [...text]
+        .flatMap((char) =>
+          [...char].map((unit) => (unit.codePointAt(0) ?? 0).toString(16).padStart(4, "0")),
+        )
+        .join("");
       page.pushOperators(
         pdf.pushGraphicsState(),
         pdf.beginText(),

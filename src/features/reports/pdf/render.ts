@@ -14,10 +14,15 @@ const GAP = 6;
 function drawScene(sheet: Sheet, { width, height, shapes }: Scene): void {
   const scale = Math.min(1, CONTENT / width);
   sheet.need(height * scale + 8);
-  const [x, y] = [(value: number) => MARGIN + value * scale, (value: number) => sheet.y + value * scale];
+  const [x, y] = [
+    (value: number) => MARGIN + value * scale,
+    (value: number) => sheet.y + value * scale,
+  ];
   for (const shape of shapes) {
-    if (shape.kind === "line") sheet.line(x(shape.x1), y(shape.y1), x(shape.x2), y(shape.y2), shape.color, shape.width);
-    else if (shape.kind === "rect") sheet.rect(x(shape.x), y(shape.y), shape.width * scale, shape.height * scale, shape.color);
+    if (shape.kind === "line")
+      sheet.line(x(shape.x1), y(shape.y1), x(shape.x2), y(shape.y2), shape.color, shape.width);
+    else if (shape.kind === "rect")
+      sheet.rect(x(shape.x), y(shape.y), shape.width * scale, shape.height * scale, shape.color);
     else if (shape.kind === "path") {
       const points = shape.points.map(([px, py]) => [x(px), y(py)] as const);
       if (shape.fill) sheet.polygon(points, shape.fill, 0.2);
@@ -44,7 +49,10 @@ interface Column {
 /** Widths by what the cells need, within the page; the widest columns give way first. */
 function widthsOf(sheet: Sheet, columns: readonly Column[], rows: readonly string[][]): number[] {
   const wanted = columns.map(
-    ({ title }, index) => Math.max(...[title, ...rows.map((row) => row[index] ?? "")].map((text) => sheet.widthOf(text, SIZE))) + GAP,
+    ({ title }, index) =>
+      Math.max(
+        ...[title, ...rows.map((row) => row[index] ?? "")].map((text) => sheet.widthOf(text, SIZE)),
+      ) + GAP,
   );
   const total = wanted.reduce((sum, width) => sum + width, 0);
   if (total <= CONTENT) {
@@ -60,14 +68,25 @@ function widthsOf(sheet: Sheet, columns: readonly Column[], rows: readonly strin
   return wanted.map((width) => Math.min(width, limit));
 }
 
-function drawTable(sheet: Sheet, columns: readonly Column[], rows: readonly string[][], totals: readonly string[] | undefined): void {
+function drawTable(
+  sheet: Sheet,
+  columns: readonly Column[],
+  rows: readonly string[][],
+  totals: readonly string[] | undefined,
+): void {
   const widths = widthsOf(sheet, columns, totals ? [...rows, [...totals]] : rows);
   const draw = (cells: readonly string[], color: string) => {
     let x = MARGIN;
     cells.forEach((cell, index) => {
       const width = widths[index] ?? 0;
       const text = sheet.fitted(cell, width - GAP, SIZE);
-      sheet.write(text, columns[index]?.right ? x + width - GAP - sheet.widthOf(text, SIZE) : x, sheet.y + 10, SIZE, color);
+      sheet.write(
+        text,
+        columns[index]?.right ? x + width - GAP - sheet.widthOf(text, SIZE) : x,
+        sheet.y + 10,
+        SIZE,
+        color,
+      );
       x += width;
     });
     sheet.y += ROW;
@@ -91,21 +110,32 @@ function drawTable(sheet: Sheet, columns: readonly Column[], rows: readonly stri
   sheet.y += 8;
 }
 
-function tableOf(sheet: Sheet, { columns, rows, totals }: Extract<FilledData, { kind: "table" }>): void {
+function tableOf(
+  sheet: Sheet,
+  { columns, rows, totals }: Extract<FilledData, { kind: "table" }>,
+): void {
   const cell = (column: string, row: Record<string, unknown>) => {
     if (isMeasure(column)) return written(column, row[column]);
     return row.other && column !== "rank" ? "all others" : String(row[column] ?? "none");
   };
   drawTable(
     sheet,
-    columns.map((column) => ({ title: labelOf(column), right: isMeasure(column) || column === "rank" })),
+    columns.map((column) => ({
+      title: labelOf(column),
+      right: isMeasure(column) || column === "rank",
+    })),
     rows.map((row) => columns.map((column) => cell(column, row))),
-    columns.map((column, index) => (isMeasure(column) ? written(column, totals[column]) : index === 0 ? "Total" : "")),
+    columns.map((column, index) =>
+      isMeasure(column) ? written(column, totals[column]) : index === 0 ? "Total" : "",
+    ),
   );
 }
 
 /** A cell that may still grow is a dash, not a low number. */
-function matrixOf(sheet: Sheet, { cohorts, granularity }: Extract<FilledData, { kind: "matrix" }>): void {
+function matrixOf(
+  sheet: Sheet,
+  { cohorts, granularity }: Extract<FilledData, { kind: "matrix" }>,
+): void {
   const offsets = Math.max(0, ...cohorts.map(({ cells }) => cells.length));
   const columns = [
     { title: labelOf(granularity), right: false },
@@ -131,7 +161,13 @@ function drawTiles(sheet: Sheet, { tiles }: Extract<FilledData, { kind: "tiles" 
     const x = MARGIN + (index % across) * (width + GAP);
     sheet.rect(x, sheet.y, width, height, null, RULE);
     sheet.write(sheet.fitted(labelOf(measure), width - 16, 8), x + 8, sheet.y + 14, 8, QUIET);
-    sheet.write(sheet.fitted(written(measure, value), width - 16, 13), x + 8, sheet.y + 31, 13, INK);
+    sheet.write(
+      sheet.fitted(written(measure, value), width - 16, 13),
+      x + 8,
+      sheet.y + 31,
+      13,
+      INK,
+    );
     if (comparison) {
       const text = `before: ${written(measure, comparison.previous)} (${changed(comparison.change_ratio)})`;
       sheet.write(sheet.fitted(text, width - 16, 8), x + 8, sheet.y + 46, 8, QUIET);
@@ -169,7 +205,8 @@ function drawSection(sheet: Sheet, { data }: Filled): void {
 
 /** Room that a section's heading needs together with the begin of what follows. */
 function firstNeed({ data }: Filled): number {
-  if (data.kind === "series" || data.kind === "bars" || data.kind === "heatmap") return 26 + (sceneOf(data)?.height ?? 0);
+  if (data.kind === "series" || data.kind === "bars" || data.kind === "heatmap")
+    return 26 + (sceneOf(data)?.height ?? 0);
   return 90;
 }
 

@@ -39,13 +39,19 @@ export class Sheet {
     this.document = document;
     this.#font = font;
     this.#known = new Set(font.getCharacterSet());
-    this.#named = { song: nameCjkFont(pdf, document, "song"), myeongjo: nameCjkFont(pdf, document, "myeongjo") };
+    this.#named = {
+      song: nameCjkFont(pdf, document, "song"),
+      myeongjo: nameCjkFont(pdf, document, "myeongjo"),
+    };
     this.page = document.addPage([WIDTH, HEIGHT]);
   }
 
   /** @param font a TrueType font; only the glyphs that are used are embedded */
   static async begin(font: ArrayBuffer): Promise<Sheet> {
-    const [pdf, { default: fontkit }] = await Promise.all([import("@cantoo/pdf-lib"), import("@cantoo/fontkit")]);
+    const [pdf, { default: fontkit }] = await Promise.all([
+      import("@cantoo/pdf-lib"),
+      import("@cantoo/fontkit"),
+    ]);
     const document = await pdf.PDFDocument.create();
     document.registerFontkit(fontkit);
     return new Sheet(pdf, document, await document.embedFont(font, { subset: true }));
@@ -74,7 +80,9 @@ export class Sheet {
 
   widthOf(text: string, size: number): number {
     return this.#runsOf(text).reduce(
-      (sum, run) => sum + (run.named ? [...run.text].length * size : this.#font.widthOfTextAtSize(run.text, size)),
+      (sum, run) =>
+        sum +
+        (run.named ? [...run.text].length * size : this.#font.widthOfTextAtSize(run.text, size)),
       0,
     );
   }
@@ -138,7 +146,14 @@ export class Sheet {
     }
   }
 
-  rect(x: number, y: number, width: number, height: number, fill: string | null, border: string | null = null): void {
+  rect(
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    fill: string | null,
+    border: string | null = null,
+  ): void {
     this.page.drawRectangle({
       x,
       y: HEIGHT - y - height,
@@ -162,7 +177,12 @@ export class Sheet {
   polygon(points: readonly (readonly [number, number])[], fill: string, opacity: number): void {
     const path = points.map(([x, y], index) => `${index === 0 ? "M" : "L"} ${x} ${y}`).join(" ");
     // The library's paths, as SVG's, go down from their origin.
-    this.page.drawSvgPath(`${path} Z`, { x: 0, y: HEIGHT, color: colorOf(this.pdf, fill), opacity });
+    this.page.drawSvgPath(`${path} Z`, {
+      x: 0,
+      y: HEIGHT,
+      color: colorOf(this.pdf, fill),
+      opacity,
+    });
   }
 
   /** Page numbers, once all pages are there. */
