@@ -109,9 +109,10 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
 }
 
 /**
- * A CTE with the first sign of each user, ever: its quarter of an hour (an event: its moment).
+ * A CTE with the first sign of each user, ever, if it lies before a moment: its quarter of an
+ * hour (an event: its moment).
  * @param users a query of the user ids to look at
- * @param before where to stop looking
+ * @param before a moment at a quarter of an hour, from which on no sign counts
  */
 export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: EpochUs): SQL {
   const [column, wanted] =
@@ -123,16 +124,20 @@ export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: E
   const rolled = sql`select u.user_id, (select p.bucket + (position(B'1' in ${column}) - 1) * interval '15 minutes' from user_presence_daily p
       where ${inWorkspace(workspaceId, "p")} and p.user_id = u.user_id and p.bucket < ${end} and ${column} <> ${NONE}
         and p.bucket not in (select day from dirty_days) order by p.bucket limit 1) as at from seen_users u`;
-  const raw = sql`select e.user_id, min(e.started_at) from dirty_days d join executions e on ${inWorkspace(workspaceId, "e")}
-      and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'${wanted} group by e.user_id`;
+  const raw = sql`select e.user_id, min(e.started_at) from dirty_days d
+      join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at >= d.day
+      and e.started_at < d.day + interval '24 hours'${wanted} group by e.user_id`;
   const events = sql`select u.user_id, (select min(v.occurred_at) from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.user_id
       and v.occurred_at < ${end}${eventsWhere(sign)}) from seen_users u`;
   const parts = [
     ...(sign.of === "event" ? [] : [rolled, raw]),
     ...(sign.of === "success" ? [] : [events]),
   ];
+  // Days of rollups and of raw rows are UTC days: the last may go on behind the end.
   return sql`seen_users as materialized (select distinct user_id from (${users}) users),
-  first_seen as materialized (select user_id, min(at) as at from (${sql.join(parts, sql` union all `)}) firsts(user_id, at) where at is not null group by user_id)`;
+  first_seen as materialized (select user_id, min(at) as at
+    from (${sql.join(parts, sql` union all `)}) firsts(user_id, at)
+    where at < ${end} group by user_id)`;
 }
 
 /** `meta` of a statement over `presence`, as finish.ts reads it. */
