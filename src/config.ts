@@ -13,6 +13,12 @@ const optional = z
   .default("")
   .transform((value) => value || undefined);
 
+/** A path may follow the host, where a proxy puts this Worker under one; nothing else. */
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && `${url.search}${url.hash}` === "";
+}
+
 const schema = z
   .object({
     ENVIRONMENT: z.enum(["local", "test", "production"]).default("production"),
@@ -31,7 +37,9 @@ const schema = z
     MAX_EXPORT_ROWS: count.default(1_000_000),
     EXPORT_RETENTION_DAYS: count.default(90),
     /** Where callers find this Worker, for links in messages, e.g. https://analytics.example.com. */
-    PUBLIC_URL: optional.transform((url) => url?.replace(/\/+$/, "")),
+    PUBLIC_URL: optional
+      .refine((url) => url === undefined || isOrigin(url), "must be an http or https URL")
+      .transform((url) => url?.replace(/\/+$/, "")),
     MAIL_PROVIDER: optional.pipe(z.enum(["resend", "postmark"]).optional()),
     MAIL_API_KEY: optional,
     MAIL_FROM: optional,

@@ -2,8 +2,8 @@ import Papa from "papaparse";
 import type { Column, Row } from "./columns.ts";
 import { type Format, type Options, textFormat } from "./format.ts";
 
-/** What a spreadsheet takes for the begin of a formula (OWASP, CSV Injection). */
-const FORMULA = /^[=+\-@\t\r]/;
+/** What a spreadsheet takes for the begin of a formula, full-width signs too (OWASP, CSV Injection). */
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 const safe = (text: string, neutralize: boolean) =>
   neutralize && FORMULA.test(text) ? `'${text}` : text;

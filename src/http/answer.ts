@@ -3,6 +3,7 @@ import { accepts } from "hono/accepts";
 import type { Meta } from "../analytics/query.ts";
 import type { Context } from "../context.ts";
 import { csvOf } from "../formats/text.ts";
+import { publicUrl } from "./links.ts";
 import type { AppEnv } from "./router.ts";
 
 interface Answer {
@@ -61,15 +62,16 @@ export function csvAnswer(
   cursor: string | null = null,
 ) {
   const columns = names.map((name) => ({ name, kind: "text" as const }));
-  const next = new URL(c.req.url);
-  next.searchParams.delete("skip");
-  next.searchParams.set("cursor", cursor ?? "");
+  const { pathname, searchParams } = new URL(c.req.url);
+  searchParams.delete("skip");
+  searchParams.set("cursor", cursor ?? "");
+  const link = `<${publicUrl(c, `${pathname}?${searchParams}`)}>; rel="next"`;
   const headers = {
     "content-type": "text/csv; charset=utf-8",
     "cache-control": "private, no-store",
     vary: "accept",
   };
   return new Response(csvOf(columns, rows), {
-    headers: cursor === null ? headers : { ...headers, link: `<${next.href}>; rel="next"` },
+    headers: cursor === null ? headers : { ...headers, link },
   }) as never;
 }

@@ -34,7 +34,7 @@ export async function serveObject(
   if (!head) throw new AppError("not_found", "not_found", "There is no such file.");
   const headers = new Headers({
     "content-type": contentType,
-    "content-disposition": `attachment; filename="${name.replace(/[^\w.-]/g, "_")}"; filename*=UTF-8''${encodeURIComponent(name)}`,
+    "content-disposition": `attachment; filename="${name.replace(/[^\w.-]/g, "_")}"; filename*=UTF-8''${encodeURIComponent(name.toWellFormed())}`,
     "accept-ranges": "bytes",
     "cache-control": "private, no-store",
     etag: head.httpEtag,

@@ -6,6 +6,7 @@ import { cancelJob, deleteJob, isExpired } from "../../db/jobs.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { idMaker } from "../../http/intake.ts";
+import { publicUrl } from "../../http/links.ts";
 import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { type AppEnv, createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
@@ -187,7 +188,7 @@ router.openapi(
       { workspaceId: c.get("workspaceId"), id: job.id, file },
       until,
     );
-    const url = new URL(`/api/v1/downloads/${token}`, c.req.url).href;
+    const url = publicUrl(c, `/api/v1/downloads/${token}`);
     return c.json(
       { data: { url, expires_at: formatInstant(Math.floor(until / 1000) * 1_000_000) } },
       201,

@@ -66,18 +66,28 @@ interface Letter {
   url: string;
 }
 
-const line = ({ run, url }: Letter) =>
-  `${run.request.name}, ${run.request.from} to ${run.request.to} (${run.request.timezone}): ${url}`;
+/** A name is of one line here, whatever characters are in it: no line of a message is the name's to write. */
+const nameOf = ({ run }: Letter) => run.request.name.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
+const line = (letter: Letter) => {
+  const { from, to, timezone } = letter.run.request;
+  return `${nameOf(letter)}, ${from} to ${to} (${timezone}): ${letter.url}`;
+};
+
+const SLACK_ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
+/** Slack's three control characters: unescaped, a name could mention a channel or hide a link behind words. */
+export const slackText = (text: string) =>
+  text.replace(/[&<>]/g, (char) => SLACK_ESCAPES[char] ?? char);
 
 async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> {
   const { run, workspaceId, id, url } = letter;
   if (to.method === "email")
-    return mailerOf(ctx.config)({ id, to: to.to, subject: run.request.name, text: line(letter) });
+    return mailerOf(ctx.config)({ id, to: to.to, subject: nameOf(letter), text: line(letter) });
   if (to.method === "slack")
     return post(
       to.url,
       { "content-type": "application/json" },
-      JSON.stringify({ text: line(letter) }),
+      // Without marks: a name with asterisks or underscores stays as it is written.
+      JSON.stringify({ text: slackText(line(letter)), mrkdwn: false }),
     );
   const { request, report_id, as_of, file } = run;
   const data = {

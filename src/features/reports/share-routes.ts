@@ -3,6 +3,7 @@ import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
+import { publicUrl } from "../../http/links.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
@@ -46,10 +47,7 @@ router.openapi(
       days,
       password,
     });
-    return c.json(
-      { data: { ...share, url: new URL(`/api/v1/shared/${token}`, c.req.url).href } },
-      201,
-    );
+    return c.json({ data: { ...share, url: publicUrl(c, `/api/v1/shared/${token}`) } }, 201);
   },
 );
 

@@ -257,6 +257,11 @@ describe("Accept: text/csv", () => {
       expect(answer.headers.get("content-type")).toBe("text/csv; charset=utf-8");
       seen.push(...lines(await answer.text()).map((row) => row.id ?? ""));
       path = /<(.*)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+      // By PUBLIC_URL, and not by the Host of the request.
+      if (path)
+        expect(path).toMatch(
+          /^https:\/\/analytics\.example\.com\/api\/v1\/executions\?limit=250&cursor=/,
+        );
     }
     expect(new Set(seen).size).toBe(600);
     expect(seen.length).toBe(600);
@@ -341,6 +346,7 @@ describe("downloads", () => {
     const answer = await raw(undefined, link.body.data.url);
     expect([answer.status, (await answer.text()).length]).toEqual([200, files[0].bytes]);
     const { url } = link.body.data;
+    expect(url).toMatch(/^https:\/\/analytics\.example\.com\/api\/v1\/downloads\//);
     expect((await raw(undefined, `${url.slice(0, -4)}AAAA`)).status).toBe(404);
     // A token of the API opens no download.
     expect((await raw(undefined, `/api/v1/downloads/${await tokenFor(WORKSPACE)}`)).status).toBe(

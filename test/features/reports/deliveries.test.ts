@@ -297,6 +297,30 @@ describe("a delivery", () => {
       /^Daily, .*https:\/\/analytics\.example\.com\/api\/v1\/shared\//,
     );
   });
+
+  it("lets a name mention nobody and write no line of its own", async () => {
+    const calls = world(() => Response.json({ id: "m1" }));
+    const id = await run([
+      { method: "slack", url: "https://hooks.slack.com/services/T/B/x" },
+      { method: "email", to: ["a@example.com"] },
+    ]);
+    const name = "<!channel> & <https://evil.example|Daily>\r\nBcc: *all*\u2028now";
+    await ctx.db.query({
+      sql: sql`update report_runs set request = jsonb_set(request, '{name}', ${JSON.stringify(name)}::jsonb) where id = ${id}`,
+      row: z.unknown(),
+    });
+    for (const place of [0, 1]) await deliver(ctx, WORKSPACE, `${id}-${place}`);
+    const body = (host: string) =>
+      JSON.parse(calls.find(({ url }) => new URL(url).host === host)?.body ?? "");
+    const slack = body("hooks.slack.com");
+    expect(slack.text).toMatch(
+      /^&lt;!channel&gt; &amp; &lt;https:\/\/evil\.example\|Daily&gt; Bcc: \*all\* now, /,
+    );
+    expect(slack.mrkdwn).toBe(false);
+    const mail = body("api.resend.com");
+    expect(mail.subject).toBe("<!channel> & <https://evil.example|Daily> Bcc: *all* now");
+    expect(mail.text.split("\n")).toHaveLength(1);
+  });
 });
 
 describe("recipients", () => {
