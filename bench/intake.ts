@@ -138,7 +138,7 @@ async function singles(
     port,
     connections: 16,
     seconds,
-    expected: 207,
+    expected: 201,
     request: (index) =>
       requestBytes(
         "POST",

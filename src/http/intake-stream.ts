@@ -7,6 +7,7 @@ import {
   type ItemResult,
   type MadeId,
   storeChecked,
+  UNKNOWN_START,
 } from "./intake.ts";
 import type { Line } from "./lines.ts";
 
@@ -15,23 +16,60 @@ const CHUNK_CHARS = 1024 * 1024;
 /** Statements under way at once; with the chunk being filled this bounds the memory of a stream of any length. */
 const MAX_UNDER_WAY = 3;
 const MAX_REPORTED = 1000;
+/** Items kept for a start that may come later in the stream, and their characters. */
+const MAX_WAITING = 10_000;
+const MAX_WAITING_CHARS = 4 * 1024 * 1024;
+
+/** One item of the stream. */
+interface Place<M> {
+  index: number;
+  line: number;
+  chars: number;
+  checked: Checked<M>;
+}
 
 interface Chunk<M> {
-  lines: number[];
-  checked: Checked<M>[];
+  items: Place<M>[];
   ids: Set<string>;
   /** Some item can only be stored after its start: an earlier chunk may hold it. */
   leans: boolean;
   chars: number;
 }
 
-const emptyChunk = <M>(): Chunk<M> => ({
-  lines: [],
-  checked: [],
-  ids: new Set(),
-  leans: false,
-  chars: 0,
-});
+const emptyChunk = <M>(): Chunk<M> => ({ items: [], ids: new Set(), leans: false, chars: 0 });
+
+/** Items whose start is not known yet. */
+class Waiting<M> {
+  readonly items: Place<M>[] = [];
+  #chars = 0;
+
+  /** Keeps an item until the stream has ended. @returns whether there was room */
+  keep(item: Place<M>): boolean {
+    if (this.items.length >= MAX_WAITING || this.#chars + item.chars > MAX_WAITING_CHARS)
+      return false;
+    this.#chars += item.chars;
+    this.items.push(item);
+    return true;
+  }
+}
+
+/** Counts of all items, and the first of those that were not stored. */
+class Tally {
+  readonly counts = emptyCounts();
+  #reported: ItemResult[] = [];
+
+  add({ index, line }: { index: number; line: number }, result: ItemResult): void {
+    this.counts[result.result]++;
+    const wanted = result.result === "conflict" || result.result === "invalid";
+    if (wanted) this.#reported.push({ ...result, index, line });
+    // Chunks end in any order; the first items by their line are kept.
+    if (this.#reported.length > 2 * MAX_REPORTED) this.#reported = this.results();
+  }
+
+  results(): ItemResult[] {
+    return this.#reported.sort((a, b) => a.index - b.index).slice(0, MAX_REPORTED);
+  }
+}
 
 function parse<M>(
   line: Line,
@@ -56,12 +94,10 @@ function parse<M>(
   }
 }
 
-const firstOf = (results: ItemResult[]) =>
-  results.sort((a, b) => a.index - b.index).slice(0, MAX_REPORTED);
-
 /**
  * Stores a stream of lines in chunks while it is read. Chunks that share an id, or lean on an earlier one, wait for each
- * other, so that the outcome is that of one line after the other.
+ * other, so that the outcome is that of one line after the other; an item whose start is not known is tried again at the
+ * end, when a later line may have brought it.
  * @returns counts, and the first 1,000 items that are a conflict or invalid, in the order of their lines
  * @throws AppError unavailable when the database is lost: lines before the named one are stored, and may be sent again
  */
@@ -71,55 +107,53 @@ export async function takeInStream<M>(
   now: () => number,
   made: (place: number) => MadeId,
 ): Promise<IntakeResult> {
-  const counts = emptyCounts();
-  let reported: ItemResult[] = [];
+  const tally = new Tally();
+  const waiting = new Waiting<M>();
   const underWay = new Map<Promise<void>, Set<string>>();
   let failure: { error: unknown; line: number } | undefined;
-  let index = 0;
 
-  const report = (chunk: Chunk<M>, firstIndex: number, results: ItemResult[]) => {
-    results.forEach((result, offset) => {
-      counts[result.result]++;
-      const wanted = result.result === "conflict" || result.result === "invalid";
-      if (wanted)
-        reported.push({ ...result, index: firstIndex + offset, line: chunk.lines[offset] ?? 0 });
+  const store = async (items: readonly Place<M>[], last: boolean): Promise<void> => {
+    const results = await storeChecked(
+      kind,
+      items.map((item) => item.checked),
+    );
+    items.forEach((item, place) => {
+      const result = results[place];
+      if (!result) throw new Error("storeChecked() gave fewer results than items");
+      if (last || result.code !== UNKNOWN_START || !waiting.keep(item)) tally.add(item, result);
     });
-    // Chunks end in any order; the first items by their line are kept.
-    if (reported.length > 2 * MAX_REPORTED) reported = firstOf(reported);
   };
-  const send = async (chunk: Chunk<M>) => {
-    if (chunk.checked.length === 0) return;
-    const firstIndex = index;
-    index += chunk.checked.length;
-    const shares = [...underWay.values()].some((ids) => [...chunk.ids].some((id) => ids.has(id)));
-    if (shares || chunk.leans) await Promise.all(underWay.keys());
+  const failed = (items: readonly Place<M>[]) => (error: unknown) => {
+    const line = items[0]?.line ?? 0;
+    if (!failure || line < failure.line) failure = { error, line };
+  };
+  const send = async ({ items, ids, leans }: Chunk<M>) => {
+    if (items.length === 0) return;
+    const shares = [...underWay.values()].some((other) => [...ids].some((id) => other.has(id)));
+    if (shares || leans) await Promise.all(underWay.keys());
     while (underWay.size >= MAX_UNDER_WAY) await Promise.race(underWay.keys());
     if (failure) return;
-    const work: Promise<void> = storeChecked(kind, chunk.checked)
-      .then((results) => report(chunk, firstIndex, results))
-      .catch((error: unknown) => {
-        const line = chunk.lines[0] ?? 0;
-        if (!failure || line < failure.line) failure = { error, line };
-      })
+    const work: Promise<void> = store(items, false)
+      .catch(failed(items))
       .finally(() => underWay.delete(work));
-    underWay.set(work, chunk.ids);
+    underWay.set(work, ids);
   };
 
   let chunk = emptyChunk<M>();
-  let last = 0;
+  let [index, lastLine] = [0, 0];
   let broken: unknown;
   try {
     for await (const line of lines) {
       const checked = parse(line, now(), kind.check, made(line.number - 1));
-      last = line.number;
-      chunk.lines.push(line.number);
-      chunk.checked.push(checked);
-      chunk.chars += line.text?.length ?? 0;
+      lastLine = line.number;
+      const chars = line.text?.length ?? 0;
+      chunk.items.push({ index: index++, line: line.number, chars, checked });
+      chunk.chars += chars;
       if (checked.ok) {
         chunk.ids.add(kind.idOf(checked.message));
         chunk.leans ||= kind.leans(checked.message);
       }
-      if (chunk.checked.length < CHUNK_ITEMS && chunk.chars < CHUNK_CHARS) continue;
+      if (chunk.items.length < CHUNK_ITEMS && chunk.chars < CHUNK_CHARS) continue;
       await send(chunk);
       chunk = emptyChunk<M>();
       if (failure) break;
@@ -130,13 +164,19 @@ export async function takeInStream<M>(
   }
   if (!failure) await send(chunk);
   await Promise.all(underWay.keys());
-  if (failure) throw interrupted(failure);
+  const left = waiting.items.sort((a, b) => a.index - b.index);
+  for (let from = 0; from < left.length && !failure; from += CHUNK_ITEMS) {
+    const items = left.slice(from, from + CHUNK_ITEMS);
+    await store(items, true).catch(failed(items));
+  }
+  if (failure)
+    throw interrupted({ ...failure, line: Math.min(failure.line, left[0]?.line ?? failure.line) });
   if (broken)
     throw interrupted({
       error: new AppError("malformed", "broken_body", "The body breaks off.", { cause: broken }),
-      line: last + 1,
+      line: lastLine + 1,
     });
-  return { results: firstOf(reported), counts };
+  return { results: tally.results(), counts: tally.counts };
 }
 
 function interrupted({ error, line }: { error: unknown; line: number }): unknown {

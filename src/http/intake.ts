@@ -23,6 +23,8 @@ const itemResult = z
   })
   .openapi("ItemResult");
 export type ItemResult = z.output<typeof itemResult>;
+/** Code of an item that can only be stored after another of the same id, which is not there (yet). */
+export const UNKNOWN_START = "unknown_execution";
 export type Verdict = Pick<ItemResult, "result" | "code" | "detail" | "path">;
 
 export const intakeAnswer = z
@@ -42,6 +44,27 @@ export const intakeAnswer = z
 export interface IntakeResult {
   results: ItemResult[];
   counts: Record<Outcome, number>;
+}
+
+/** What became of a single object, as a status; a list or a stream has many outcomes and is always 207. */
+const SINGLE = { created: 201, updated: 200, duplicate: 200, conflict: 409, invalid: 422 } as const;
+export type IntakeStatus = 207 | (typeof SINGLE)[Outcome];
+
+/** The answers of an intake route, for its OpenAPI description. */
+export function intakeResponses() {
+  const of = (description: string) => ({
+    description,
+    content: { "application/json": { schema: intakeAnswer } },
+  });
+  return {
+    200: of("One object: it was known, and is updated or a duplicate."),
+    201: of("One object: created."),
+    207: of(
+      "A list: one result for each item. NDJSON: counts, and the first 1,000 items not stored.",
+    ),
+    409: of("One object: it contradicts what is stored, and changed nothing."),
+    422: of("One object: it cannot be; `path`, `code` and `detail` of its result say why."),
+  };
 }
 
 /** An id made by the server; `again` is true when the same request, sent again, makes the same one. */
@@ -93,7 +116,7 @@ export interface IntakeKind<M> {
   check(item: unknown, nowMs: number, made: MadeId): Checked<M>;
   store(messages: readonly M[]): Promise<Verdict[]>;
   idOf(message: M): string;
-  /** Whether the message can only be stored after another of the same id. */
+  /** Whether the message can only be stored after another of the same id; its verdict is UNKNOWN_START without that. */
   leans(message: M): boolean;
 }
 
@@ -143,12 +166,12 @@ export async function storeChecked<M>(
 }
 
 /** The items of a JSON body: one object, or the list under `key`. */
-function itemsOf(body: unknown, key: string): unknown[] {
+function itemsOf(body: unknown, key: string): { items: unknown[]; single: boolean } {
   const refuse = (path: string, code: string, message: string) =>
     new AppError("malformed", "invalid_request", message, { errors: [{ path, code, message }] });
   if (typeof body !== "object" || body === null || Array.isArray(body))
     throw refuse("", "invalid_type", "The body must be a JSON object.");
-  if (!(key in body)) return [body];
+  if (!Object.hasOwn(body, key)) return { items: [body], single: true };
   const { [key]: items, ...others } = body as Record<string, unknown>;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined)
@@ -156,18 +179,19 @@ function itemsOf(body: unknown, key: string): unknown[] {
   if (!Array.isArray(items)) throw refuse(key, "invalid_type", "must be a list");
   if (items.length > MAX_BATCH)
     throw refuse(key, "too_many_items", `At most ${MAX_BATCH} at once; send NDJSON for more.`);
-  return items;
+  return { items, single: false };
 }
 
 /**
  * Takes in a request's body: one object, a list of at most 1,000, or NDJSON of any length; gzip or not.
+ * @returns the answer's `data` and its status
  * @throws AppError malformed, too_large, unsupported (nothing is stored then), unavailable
  */
 export async function takeIn<M>(
   request: Request,
   kind: IntakeKind<M>,
   now: () => number,
-): Promise<IntakeResult> {
+): Promise<{ data: IntakeResult; status: IntakeStatus }> {
   const type = mediaType(request);
   if (type !== "application/json" && !NDJSON.includes(type)) {
     throw new AppError(
@@ -178,17 +202,19 @@ export async function takeIn<M>(
   }
   const nowMs = now();
   const made = await idMaker(request, kind.workspaceId, nowMs);
-  if (type !== "application/json")
-    return takeInStream(kind, linesOf(decodedBody(request)), now, made);
+  if (type !== "application/json") {
+    const data = await takeInStream(kind, linesOf(decodedBody(request)), now, made);
+    return { data, status: 207 };
+  }
+  const { items, single } = itemsOf(await readJson(request), kind.key);
   const results = await storeChecked(
     kind,
-    itemsOf(await readJson(request), kind.key).map((item, index) =>
-      kind.check(item, nowMs, made(index)),
-    ),
+    items.map((item, index) => kind.check(item, nowMs, made(index))),
   );
   const counts = emptyCounts();
   for (const { result } of results) counts[result]++;
-  return { results, counts };
+  const [first] = results;
+  return { data: { results, counts }, status: single && first ? SINGLE[first.result] : 207 };
 }
 
 /** The body of an intake route in OpenAPI. It is read in the handler: no validator may take a stream into memory. */

@@ -177,7 +177,7 @@ describe("a workspace", () => {
     const inA = await clientOf(token).post("/api/v1/executions", item);
     expect([inA.status, inA.body.code]).toEqual([403, "permission_missing"]);
     expect((await clientOf(token).post("/api/v1/executions?workspace_id=b", item)).status).toBe(
-      207,
+      201,
     );
   });
 });
@@ -187,9 +187,9 @@ describe("a permission", () => {
   it.each([
     ["viewer", 403],
     ["analyst", 403],
-    ["member", 207],
-    ["admin", 207],
-    ["owner", 207],
+    ["member", 201],
+    ["admin", 201],
+    ["owner", 201],
   ])("of the role %s answers an intake with %i", async (role, status) => {
     expect(
       (await clientOf(await tokenFor(W, { role })).post("/api/v1/executions", write)).status,
@@ -198,6 +198,6 @@ describe("a permission", () => {
 
   it("may be granted by the token beside its role", async () => {
     const token = await tokenFor(W, { role: "viewer", permissions: ["write:executions"] });
-    expect((await clientOf(token).post("/api/v1/executions", write)).status).toBe(207);
+    expect((await clientOf(token).post("/api/v1/executions", write)).status).toBe(201);
   });
 });

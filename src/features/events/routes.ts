@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { require } from "../../auth/middleware.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
-import { intakeAnswer, intakeBody, takeIn } from "../../http/intake.ts";
+import { intakeBody, intakeResponses, takeIn } from "../../http/intake.ts";
 import {
   DEFAULT_LIMIT,
   idParam,
@@ -30,20 +30,13 @@ router.openapi(
       "One object, up to 1,000 in `events`, or NDJSON; gzip accepted. Events do not change: the same id with other content is a conflict.",
     middleware: [require("write:events")] as const,
     request: { query: z.strictObject(workspaceParam), body: intakeBody("EventInput", "events") },
-    responses: {
-      207: {
-        description: "One result for each item, as for executions.",
-        content: { "application/json": { schema: intakeAnswer } },
-      },
-      ...problems("malformed", "too_large", "unsupported"),
-    },
+    responses: { ...intakeResponses(), ...problems("malformed", "too_large", "unsupported") },
   }),
   async (c) => {
     const ctx = c.get("ctx");
-    return c.json(
-      { data: await takeIn(c.req.raw, eventIntake(ctx, c.get("workspaceId")), ctx.now) },
-      207,
-    );
+    const kind = eventIntake(ctx, c.get("workspaceId"));
+    const { data, status } = await takeIn(c.req.raw, kind, ctx.now);
+    return c.json({ data }, status);
   },
 );
 

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { type Statement, sqlState } from "../../db/client.ts";
-import type { IntakeKind, Verdict } from "../../http/intake.ts";
+import { type IntakeKind, UNKNOWN_START, type Verdict } from "../../http/intake.ts";
 import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
 import { publish } from "../../realtime/publish.ts";
 import { type Basis, classify, insertNew, lockKeys, moveStarts, upsert } from "./merge.ts";
@@ -63,7 +63,7 @@ function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
   if (!reason.stored) {
     return {
       result: "invalid",
-      code: "unknown_execution",
+      code: UNKNOWN_START,
       path: "started_at",
       detail: "An id without started_at must be of a known execution.",
     };
@@ -161,8 +161,6 @@ async function create(
   for (const message of messages)
     if (message.started_at !== undefined && !firsts.has(message.id))
       firsts.set(message.id, message);
-  // An end may lean on a start that comes after it in this chunk, but not change places with one that comes before.
-  for (const message of messages) if (message.started_at === undefined) firsts.delete(message.id);
   const wave = [...firsts.values()];
   if (wave.length === 0) return new Map();
   const created = await withPartitions(ctx, wave, () =>

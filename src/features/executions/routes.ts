@@ -4,7 +4,7 @@ import { csvAnswer, wantsCsv } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
-import { intakeAnswer, intakeBody, MAX_BATCH, takeIn } from "../../http/intake.ts";
+import { intakeBody, intakeResponses, MAX_BATCH, takeIn } from "../../http/intake.ts";
 import {
   DEFAULT_LIMIT,
   idParam,
@@ -37,22 +37,13 @@ router.openapi(
       query: z.strictObject(workspaceParam),
       body: intakeBody("ExecutionInput", "executions"),
     },
-    responses: {
-      207: {
-        description:
-          "One result for each item; for NDJSON counts, and the first 1,000 items not stored.",
-        content: { "application/json": { schema: intakeAnswer } },
-      },
-      ...problems("malformed", "too_large", "unsupported"),
-    },
+    responses: { ...intakeResponses(), ...problems("malformed", "too_large", "unsupported") },
   }),
   async (c) => {
     const ctx = c.get("ctx");
-    const workspaceId = c.get("workspaceId");
-    return c.json(
-      { data: await takeIn(c.req.raw, executionIntake(ctx, workspaceId), ctx.now) },
-      207,
-    );
+    const kind = executionIntake(ctx, c.get("workspaceId"));
+    const { data, status } = await takeIn(c.req.raw, kind, ctx.now);
+    return c.json({ data }, status);
   },
 );
 

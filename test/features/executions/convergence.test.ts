@@ -4,6 +4,8 @@ import { beforeAll, expect, it } from "vitest";
 import { z } from "zod";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { emptyCounts, storeChecked } from "../../../src/http/intake.ts";
+import { takeInStream } from "../../../src/http/intake-stream.ts";
+import type { Line } from "../../../src/http/lines.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 
@@ -128,6 +130,59 @@ it("gives the same row for every order of the messages, one by one and together"
       },
     ),
     { numRuns: 60 },
+  );
+});
+
+/** The same messages as lines, far enough apart to fall into chunks of their own. */
+async function* farApart(items: readonly unknown[]): AsyncGenerator<Line> {
+  let number = 0;
+  for (const item of items) {
+    yield { number: ++number, text: JSON.stringify(item) };
+    for (let filler = 0; filler < 499; filler++) yield { number: ++number, text: "filler" };
+  }
+}
+
+it("gives the same row for every order inside one request, also of ends that do not say when they started", async () => {
+  const ctx = testContext();
+  const kind = executionIntake(ctx, WORKSPACE);
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      story,
+      fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }),
+      fc.array(fc.infiniteStream(fc.nat()), { minLength: 4, maxLength: 4 }),
+      async (told, leaning, orders) => {
+        run++;
+        // The first message says when it started; of the others those that lean do not.
+        const messages = messagesOf({ ...told, correction: null }).map((message, place) => {
+          const { started_at: _, ...rest } = message;
+          return place > 0 && leaning[place % leaning.length] ? rest : message;
+        });
+        for (const [order, stream] of orders.entries()) {
+          const id = `one${run}-o${order}`;
+          const items = messages
+            .map((message) => ({ key: stream.next().value as number, message: { ...message, id } }))
+            .sort((a, b) => a.key - b.key)
+            .map(({ message }) => message);
+          if (order % 2 === 0) {
+            const results = await send(ctx, items);
+            expect(results.filter(({ result }) => result === "invalid")).toEqual([]);
+          } else {
+            const { results } = await takeInStream(kind, farApart(items), Date.now, () => ({
+              id: "",
+              again: false,
+            }));
+            expect(results.filter(({ code }) => code !== "invalid_json")).toEqual([]);
+          }
+        }
+        const rows = await ctx.db.query({
+          sql: sql`select distinct ${COLUMNS} from executions where workspace_id = ${WORKSPACE} and id like ${`one${run}-o%`}`,
+          row: z.record(z.string(), z.unknown()),
+        });
+        expect(rows).toHaveLength(1);
+      },
+    ),
+    { numRuns: 25 },
   );
 });
 

@@ -71,6 +71,68 @@ describe("one item", () => {
   });
 });
 
+describe("a single object", () => {
+  it("is answered by its own outcome as a status, with the body of a batch", async () => {
+    const { started_at: _, ...unknown } = { ...base, id: "status-2" };
+    const told: [object, number, string][] = [
+      [{ ...base, id: "status-1", status: "running" }, 201, "created"],
+      [{ ...base, id: "status-1" }, 200, "updated"],
+      [{ ...base, id: "status-1" }, 200, "duplicate"],
+      [{ ...base, id: "status-1", status: "failure" }, 409, "conflict"],
+      [{ ...base, id: "status-1", tokens_in: -1 }, 422, "invalid"],
+      [unknown, 422, "invalid"],
+    ];
+    for (const [item, status, result] of told) {
+      const answer = await send(item);
+      expect([answer.status, outcomes(answer)]).toEqual([status, [result]]);
+      expect(answer.body.data.counts[result]).toBe(1);
+      expect((await send({ executions: [item] })).status).toBe(207);
+    }
+    const event = { id: "status-1", event_type: "x", user_id: "u", occurred_at: base.started_at };
+    const statuses = [event, event, { ...event, event_type: "y" }, { ...event, user_id: 5 }];
+    for (const [index, status] of [201, 200, 409, 422].entries())
+      expect((await api.post("/api/v1/events", statuses[index])).status).toBe(status);
+    expect((await api.post("/api/v1/events", { events: [event] })).status).toBe(207);
+  });
+});
+
+describe("an end that does not say when it started", () => {
+  const start = { ...base, status: "running" };
+  const { started_at: _, ...end } = base;
+
+  it("may come before its start in a batch", async () => {
+    const answer = await send({
+      executions: [
+        { ...end, id: "any" },
+        { ...start, id: "any" },
+      ],
+    });
+    expect(outcomes(answer)).toEqual(["updated", "created"]);
+    expect((await api.get("/api/v1/executions/any")).body.data.status).toBe("success");
+  });
+
+  it("may come in an earlier chunk of a stream than its start, and is named when none comes", async () => {
+    const others = Array.from({ length: 1200 }, (_, n) => ({ ...base, id: `between-${n}` }));
+    const { body } = await ndjson([
+      { ...end, id: "any-2" },
+      { ...end, id: "never" },
+      ...others,
+      { ...start, id: "any-2" },
+    ]);
+    expect(body.data.counts).toEqual({
+      created: 1201,
+      updated: 1,
+      duplicate: 0,
+      conflict: 0,
+      invalid: 1,
+    });
+    expect(body.data.results).toMatchObject([
+      { index: 1, line: 2, id: "never", code: "unknown_execution" },
+    ]);
+    expect((await api.get("/api/v1/executions/any-2")).body.data.status).toBe("success");
+  });
+});
+
 describe("a request with an Idempotency-Key", () => {
   it("stores nothing twice when it comes again, even what brings no id", async () => {
     const body = {
