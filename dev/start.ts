@@ -100,6 +100,7 @@ async function start(): Promise<void> {
     "DAILY_ROLLUP_ENABLED",
     "RETENTION_MONTHS",
     "STALE_AFTER_MINUTES",
+    "STATEMENT_TIMEOUT_SECONDS",
     "JWT_JWKS_URL",
     "JWT_ISSUER",
     "JWT_AUDIENCE",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DEADLINES } from "./db/deadlines.ts";
 
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const count = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
@@ -33,6 +34,10 @@ const schema = z
     DAILY_ROLLUP_ENABLED: flag.default(true),
     RETENTION_MONTHS: count.default(0),
     STALE_AFTER_MINUTES: count.default(1440),
+    /** How long the database may take for a statement that a caller waits for. */
+    STATEMENT_TIMEOUT_SECONDS: count
+      .default(DEADLINES.request / 1000)
+      .refine((seconds) => seconds >= 1 && seconds <= 60, "must be 1 to 60"),
     CORS_ORIGINS: list.default([]),
     MAX_EXPORT_ROWS: count.default(1_000_000),
     EXPORT_RETENTION_DAYS: count.default(90),

@@ -2,6 +2,8 @@ import type { Actor } from "./auth/actor.ts";
 import { type Cache, createCache } from "./cache/read-through.ts";
 import { type Config, readConfig } from "./config.ts";
 import { connect, type Db } from "./db/client.ts";
+import { DEADLINES, type DeadlineName } from "./db/deadlines.ts";
+import { deadlined } from "./lib/deadline.ts";
 import { createLog, type Log } from "./lib/log.ts";
 
 /** What every door (HTTP, cron, queue, Durable Object) gives to the code behind it. */
@@ -24,17 +26,30 @@ export interface Door {
   waitUntil(work: Promise<unknown>): void;
 }
 
-export function createContext(env: Env, door: Door, actor: Actor, log: Log = createLog()): Context {
+/** How long a call to a part of the platform may take, in milliseconds; the database has its own (db/deadlines.ts). */
+const CALLS = { kv: 2_000, files: 30_000, queue: 5_000 };
+
+/** @param deadline who waits for the statements */
+export function createContext(
+  env: Env,
+  door: Door,
+  actor: Actor,
+  log: Log = createLog(),
+  deadline: DeadlineName = "request",
+): Context {
   const config = readConfig(env);
   const waitUntil = (work: Promise<unknown>) =>
     door.waitUntil(work.catch((error: unknown) => log.error("background", error)));
+  const limitMs =
+    deadline === "request" ? config.STATEMENT_TIMEOUT_SECONDS * 1000 : DEADLINES[deadline];
+  const kv = deadlined(env.CACHE, "The key-value store", CALLS.kv);
   return {
     config,
-    db: connect(config.DATABASE_URL, config.NEON_ENDPOINT),
-    cache: createCache(env.CACHE, waitUntil, log),
-    kv: env.CACHE,
-    files: env.FILES,
-    queue: env.JOBS,
+    db: connect(config.DATABASE_URL, config.NEON_ENDPOINT, limitMs),
+    cache: createCache(kv, waitUntil, log),
+    kv,
+    files: deadlined(env.FILES, "The file store", CALLS.files),
+    queue: deadlined(env.JOBS, "The queue", CALLS.queue),
     feed: env.FEED,
     log,
     now: Date.now,

@@ -56,7 +56,7 @@ export async function scheduled(
   for (const { name, run } of tasks) {
     const log = createLog({ task: name });
     try {
-      await run(createContext(env, door, { kind: "system", task: name }, log));
+      await run(createContext(env, door, { kind: "system", task: name }, log, "maintenance"));
     } catch (error) {
       log.error("task", error);
       failed.push(name);

@@ -1,10 +1,12 @@
-import { NeonDbError, neon, neonConfig, types } from "@neondatabase/serverless";
+import { neon, neonConfig, types } from "@neondatabase/serverless";
 import type { SQL } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
 import type { z } from "zod";
 import { backoff, sleep } from "../lib/backoff.ts";
-import { AppError } from "../lib/errors.ts";
+import { within } from "../lib/deadline.ts";
 import { fromPostgres } from "../lib/time.ts";
+import { DEADLINES, GRACE_MS } from "./deadlines.ts";
+import { faultOf, isLostRace, noAnswer } from "./faults.ts";
 
 export interface Statement<T> {
   sql: SQL;
@@ -35,33 +37,17 @@ export const parsers = {
 } as typeof types;
 
 const MAX_ATTEMPTS = 12;
-const SERIALIZATION_FAILURES = new Set(["40001", "40P01"]);
 
-/** SQLSTATE of what the driver threw, or undefined. */
-export function sqlState(error: unknown): string | undefined {
-  return error instanceof NeonDbError ? error.code : undefined;
-}
-
-/** The server out of reach, starting, stopping, or out of connections: worth another try by the caller, not a bug of ours. */
-function isUnavailable(error: unknown): boolean {
-  if (!(error instanceof NeonDbError)) return false;
-  return error.code === undefined || /^(08|57P|53)/.test(error.code);
-}
-
-async function guarded<T>(run: () => Promise<T>): Promise<T> {
+/** @param limitMs a lost race is not tried again after that */
+async function guarded<T>(limitMs: number, run: () => Promise<T>): Promise<T> {
+  const until = Date.now() + limitMs;
   for (let attempt = 0; ; attempt++) {
     try {
       return await run();
     } catch (error) {
-      if (SERIALIZATION_FAILURES.has(sqlState(error) ?? "") && attempt < MAX_ATTEMPTS) {
-        await sleep(backoff(attempt, 5, 500));
-        continue;
-      }
-      if (!isUnavailable(error)) throw error;
-      throw new AppError("unavailable", "database_unavailable", "The database cannot be reached.", {
-        retryAfterSeconds: 5,
-        cause: error,
-      });
+      if (!isLostRace(error) || attempt === MAX_ATTEMPTS || Date.now() > until)
+        throw faultOf(error) ?? error;
+      await sleep(backoff(attempt, 5, 500));
     }
   }
 }
@@ -97,30 +83,57 @@ const known = new Map<string, Db>();
 /**
  * PostgreSQL over Neon's HTTP endpoint: one round trip a call, no session, so that all requests of the isolate may share it.
  * @param endpoint origin of the local endpoint that stands in for Neon's, if any
+ * @param limitMs how long a statement may take, in milliseconds (db/deadlines.ts)
  */
-export function connect(databaseUrl: string, endpoint: string | undefined): Db {
-  const key = `${databaseUrl}\n${endpoint ?? ""}`;
-  const db = known.get(key) ?? open(databaseUrl, endpoint);
+export function connect(
+  databaseUrl: string,
+  endpoint: string | undefined,
+  limitMs: number = DEADLINES.request,
+): Db {
+  const key = `${databaseUrl}\n${endpoint ?? ""}\n${limitMs}`;
+  const db = known.get(key) ?? open(databaseUrl, endpoint, limitMs);
   known.set(key, db);
   return db;
 }
 
-function open(databaseUrl: string, endpoint: string | undefined): Db {
+function open(databaseUrl: string, endpoint: string | undefined, limitMs: number): Db {
   // The driver keeps this setting for the whole isolate; an isolate has one configuration, so that is the same thing.
   if (endpoint) neonConfig.fetchEndpoint = () => `${endpoint}/sql`;
   const run = neon(databaseUrl, { arrayMode: true, fullResults: true });
-  // The driver reads parsers from each query, not from the connection.
-  const send = (text: string, params: unknown[]) => run.query(text, params, { types: parsers });
+  // Neon's endpoint ignores settings of the connection string, and forgets a session's: each transaction brings its own.
+  const limited = `select set_config('statement_timeout', '${limitMs}', true)`;
+  const send = async (
+    compiled: ReturnType<typeof toText>[],
+    options: { isolationLevel?: TransactionOptions["isolation"]; readOnly?: boolean },
+  ): Promise<Result[]> => {
+    const stop = new AbortController();
+    const work = run.transaction(
+      // The driver reads parsers from each query, not from the connection.
+      [
+        run.query(limited),
+        ...compiled.map(({ text, params }) => run.query(text, params, { types: parsers })),
+      ],
+      { ...options, fetchOptions: { signal: stop.signal } },
+    );
+    try {
+      return (await within(limitMs + GRACE_MS, work, noAnswer)).slice(1) as Result[];
+    } finally {
+      // Neon, and the local endpoint, cancel the statement of a caller that has gone.
+      stop.abort();
+    }
+  };
   return {
     query: (statement) => {
-      const { text, params } = toText(statement.sql);
-      return guarded(async () => rowsOf(statement, await send(text, params)));
+      const compiled = [toText(statement.sql)];
+      return guarded(limitMs, async () => {
+        const [result] = await send(compiled, {});
+        return rowsOf(statement, result as Result);
+      });
     },
     transaction: (statements, { isolation, readOnly = false }) => {
       const compiled = statements.map((statement) => toText(statement.sql));
-      return guarded(async () => {
-        const queries = compiled.map(({ text, params }) => send(text, params));
-        const results = await run.transaction(queries, { isolationLevel: isolation, readOnly });
+      return guarded(limitMs, async () => {
+        const results = await send(compiled, { isolationLevel: isolation, readOnly });
         return statements.map((statement, index) => rowsOf(statement, results[index] as Result));
       });
     },

@@ -1,15 +1,29 @@
-import { Client, neonConfig } from "@neondatabase/serverless";
+import { Client, DatabaseError, neonConfig } from "@neondatabase/serverless";
+import { within } from "../lib/deadline.ts";
 import { type Db, objectsOf, parsers, type Statement, toText } from "./client.ts";
+import { CONNECT_MS, DEADLINES, END_MS, GRACE_MS } from "./deadlines.ts";
+import { faultOf, lostSession, noAnswer } from "./faults.ts";
+
+/** @throws AppError unavailable for a connection that breaks off or does not answer */
+async function heard<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  const told = work.catch((error: unknown) => {
+    // What the server did not say with a SQLSTATE is a fault of the way to it.
+    throw error instanceof DatabaseError ? (faultOf(error) ?? error) : lostSession(error);
+  });
+  return within(limitMs, told, noAnswer);
+}
 
 /**
  * Runs a piece of work on one snapshot of the database: a read-only REPEATABLE READ transaction over a WebSocket, for what
  * is too long for one round trip. Nothing of it outlives the call; a lost connection throws.
  * @param endpoint origin of the local endpoint that stands in for Neon's, if any
+ * @param limitMs how long a statement may take, in milliseconds (db/deadlines.ts)
  */
 export async function withSnapshot<T>(
   databaseUrl: string,
   endpoint: string | undefined,
   work: (db: Db) => Promise<T>,
+  limitMs: number = DEADLINES.snapshot,
 ): Promise<T> {
   if (endpoint) {
     neonConfig.wsProxy = () => `${new URL(endpoint).host}/v2`;
@@ -19,22 +33,20 @@ export async function withSnapshot<T>(
   const client = new Client({ connectionString: databaseUrl });
   // Without a listener a connection that breaks between two queries would end the isolate.
   client.on("error", () => undefined);
-  await client.connect();
   try {
-    await client.query("begin isolation level repeatable read read only");
+    await heard(CONNECT_MS, client.connect());
+    // A worker that is lost must not leave its snapshot open: it would keep dead rows alive.
+    const begin = `begin isolation level repeatable read read only;
+      set local statement_timeout = ${limitMs}; set local idle_in_transaction_session_timeout = ${2 * limitMs}`;
+    await heard(CONNECT_MS, client.query(begin));
     // A statement that comes again, such as that of the next page, is not parsed and planned again.
     const names = new Map<string, string>();
     const query = async <R>(statement: Statement<R>): Promise<R[]> => {
       const { text, params } = toText(statement.sql);
       const name = names.get(text) ?? `s${names.size}`;
       names.set(text, name);
-      const { fields, rows } = await client.query({
-        name,
-        text,
-        values: params,
-        rowMode: "array",
-        types: parsers,
-      });
+      const asked = { name, text, values: params, rowMode: "array" as const, types: parsers };
+      const { fields, rows } = await heard(limitMs + GRACE_MS, client.query(asked));
       return objectsOf({ fields, rows }).map((row) => statement.row.parse(row));
     };
     const transaction = async (statements: Statement<unknown>[]) => {
@@ -44,6 +56,6 @@ export async function withSnapshot<T>(
     };
     return await work({ query, transaction });
   } finally {
-    await client.end().catch(() => undefined);
+    await within(END_MS, client.end(), noAnswer).catch(() => undefined);
   }
 }

@@ -18,6 +18,8 @@ const KINDS: Record<ErrorKind, { status: ContentfulStatusCode; title: string }> 
   impossible: { status: 422, title: "Unprocessable content" },
   limited: { status: 429, title: "Too many requests" },
   unavailable: { status: 503, title: "Service unavailable" },
+  timeout: { status: 504, title: "Gateway timeout" },
+  full: { status: 507, title: "Insufficient storage" },
 };
 
 export const problem = z
@@ -34,9 +36,11 @@ export const problem = z
   })
   .openapi("Problem");
 
+const ANYWHERE: ErrorKind[] = ["unauthenticated", "forbidden", "unavailable", "timeout", "full"];
+
 /** The error answers of a route, for its OpenAPI description. */
 export function problems(...kinds: ErrorKind[]) {
-  const all: ErrorKind[] = ["unauthenticated", "forbidden", "unavailable", ...kinds];
+  const all: ErrorKind[] = [...ANYWHERE, ...kinds];
   const content = { "application/problem+json": { schema: problem } };
   return Object.fromEntries(
     all.map((kind) => [KINDS[kind].status, { description: KINDS[kind].title, content }]),

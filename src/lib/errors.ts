@@ -11,7 +11,9 @@ export type ErrorKind =
   | "unsupported"
   | "impossible"
   | "limited"
-  | "unavailable";
+  | "unavailable"
+  | "timeout"
+  | "full";
 
 export interface FieldError {
   /** Where in the input, e.g. `executions.3.ended_at` or `query.limit`. */

@@ -4,6 +4,7 @@ declare namespace Cloudflare {
     NEON_ENDPOINT: string;
     READER: string;
     JWT_SECRET_KEY: string;
+    STATEMENT_TIMEOUT_SECONDS: string;
   }
 }
 

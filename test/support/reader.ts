@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createListener } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
@@ -9,7 +9,8 @@ import readSheet from "read-excel-file/node";
 
 /**
  * Reads files with other libraries than those that wrote them, which do not run in workerd: POST /parquet?sql=… with `file` as the
- * table, POST /xlsx, POST /pdf. Answers JSON; ends with standard input. Prints its address.
+ * table, POST /xlsx, POST /pdf. GET /stalled: the address of a server that accepts and never answers. Answers JSON; ends with
+ * standard input. Prints its address.
  */
 const folder = mkdtempSync(path.join(tmpdir(), "shadower-reader-"));
 const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
@@ -50,7 +51,12 @@ async function readPdf(bytes: Buffer): Promise<unknown> {
   return { info, outline: outline.map(({ title }) => title), pages };
 }
 
+const stalled = createListener(() => undefined).listen(0, "127.0.0.1");
+const originOf = (address: AddressInfo | string | null) =>
+  `http://127.0.0.1:${(address as AddressInfo).port}`;
+
 async function answer(url: URL, bytes: Buffer): Promise<unknown> {
+  if (url.pathname === "/stalled") return originOf(stalled.address());
   if (url.pathname === "/pdf") return readPdf(bytes);
   const file = path.join(folder, crypto.randomUUID());
   writeFileSync(file, bytes);
@@ -74,9 +80,7 @@ const server = createServer((request, response) => {
     response.end(String(error));
   });
 });
-server.listen(0, "127.0.0.1", () =>
-  console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
-);
+server.listen(0, "127.0.0.1", () => console.log(originOf(server.address())));
 process.on("SIGINT", () => undefined);
 process.stdin
   .on("end", () => {

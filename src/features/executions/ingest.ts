@@ -1,7 +1,8 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { type Statement, sqlState } from "../../db/client.ts";
+import type { Statement } from "../../db/client.ts";
+import { sqlState } from "../../db/faults.ts";
 import { type IntakeKind, UNKNOWN_START, type Verdict } from "../../http/intake.ts";
 import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
 import { publish } from "../../realtime/publish.ts";

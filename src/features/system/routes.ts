@@ -1,7 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { sql } from "drizzle-orm";
 import type { Context } from "../../context.ts";
+import { connect } from "../../db/client.ts";
+import { DEADLINES, GRACE_MS } from "../../db/deadlines.ts";
 import { createRouter } from "../../http/router.ts";
+import { answered } from "../../lib/deadline.ts";
 
 const tags = ["System"];
 const router = createRouter();
@@ -49,7 +52,11 @@ const readiness = z.object({ ready: z.boolean(), checks: z.array(probeResult) })
 const PROBES: { name: string; run(ctx: Context): Promise<unknown> }[] = [
   {
     name: "database",
-    run: (ctx) => ctx.db.query({ sql: sql`select 1 as one`, row: z.object({ one: z.number() }) }),
+    run: ({ config: { DATABASE_URL, NEON_ENDPOINT } }) =>
+      connect(DATABASE_URL, NEON_ENDPOINT, DEADLINES.probe).query({
+        sql: sql`select 1 as one`,
+        row: z.object({ one: z.number() }),
+      }),
   },
   { name: "kv", run: (ctx) => ctx.kv.get("probe") },
   { name: "r2", run: (ctx) => ctx.files.head("probe") },
@@ -60,7 +67,7 @@ async function probe(ctx: Context, { name, run }: (typeof PROBES)[number]) {
   const started = performance.now();
   let ok = true;
   try {
-    await run(ctx);
+    await answered(name, DEADLINES.probe + GRACE_MS, run(ctx));
   } catch (error) {
     ok = false;
     ctx.log.error("probe", error, { name });
