@@ -3,18 +3,15 @@ import { z } from "zod";
 import { namedRange } from "../../analytics/named-ranges.ts";
 import { type Query, rangeOf, resolve, zoneOf } from "../../analytics/plan.ts";
 import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
-import type { Config } from "../../config.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
-import { outgoingUrl } from "../../lib/outgoing.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
-import { canDerive } from "../../storage/keys.ts";
 import { checkSections } from "./ask.ts";
-import { canMail } from "./mail.ts";
 import { getTemplate } from "./own-templates.ts";
 import type { Stored } from "./queries.ts";
-import type { Definition, Recipient, ReportInput, RunRequest, Section } from "./schema.ts";
+import { recipientsOf } from "./recipients.ts";
+import type { Definition, ReportInput, Section, StoredRequest } from "./schema.ts";
 
 async function sectionsOf(
   ctx: Context,
@@ -46,42 +43,16 @@ export function rangeAt(
   return namedRange(range, now, timezone);
 }
 
-/** @throws AppError impossible for an address that does not fit its method */
-function checkRecipient(config: Config, to: Recipient, path: string): void {
-  if (!config.PUBLIC_URL)
-    throw impossible(
-      path,
-      "public_url_missing",
-      "PUBLIC_URL is not configured: a message could not say where the file is.",
-    );
-  if (!canDerive(config))
-    throw impossible(
-      path,
-      "links_not_configured",
-      "LINK_SECRET_KEY is not configured: links could not be signed.",
-    );
-  if (to.method === "email") {
-    if (!canMail(config))
-      throw impossible(`${path}.method`, "mail_not_configured", "No mail provider is configured.");
-    return;
-  }
-  const { hostname } = outgoingUrl(to.url, `${path}.url`);
-  if (to.method === "slack" && hostname !== "hooks.slack.com")
-    throw impossible(
-      `${path}.url`,
-      "url_refused",
-      "Slack's incoming webhooks are at https://hooks.slack.com/.",
-    );
-}
-
 /**
  * A report as it is stored: every name in it can be asked.
+ * @param stored the one that it replaces: recipients with masked URLs are taken from it
  * @throws AppError impossible, with the path; not_found for a template that is none
  */
 export async function definitionOf(
   ctx: Context,
   workspaceId: string,
   input: ReportInput,
+  stored?: Definition,
 ): Promise<Definition> {
   const now = ctx.now() * 1000;
   const {
@@ -98,12 +69,9 @@ export async function definitionOf(
     ...rest,
     timezone: zoneOf(timezone),
     filters,
-    recipients,
+    recipients: recipientsOf(ctx.config, recipients, stored?.recipients ?? []),
     sections: await sectionsOf(ctx, workspaceId, input),
   };
-  recipients.forEach((to, place) => {
-    checkRecipient(ctx.config, to, `recipients.${place}`);
-  });
   checkAll(workspaceId, of, rangeAt(of, now));
   for (const [place, section] of of.sections.entries()) {
     if (section.type !== "funnel") continue;
@@ -150,7 +118,7 @@ export function checkAll(
 }
 
 /** What a run of a report at a moment is made of. */
-export function requestAt({ name, description, definition }: Stored, now: EpochUs): RunRequest {
+export function requestAt({ name, description, definition }: Stored, now: EpochUs): StoredRequest {
   const { sections, format, timezone, filters, recipients } = definition;
   const range = rangeAt(definition, now);
   return {

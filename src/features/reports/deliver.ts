@@ -9,7 +9,8 @@ import { post, type Sent } from "../../lib/outgoing.ts";
 import { derivedKey } from "../../storage/keys.ts";
 import { mailerOf } from "./mail.ts";
 import { getRun } from "./queries.ts";
-import { delivery, type Recipient, type ReportRun } from "./schema.ts";
+import { maskedRecipient, withoutSecrets } from "./recipients.ts";
+import { delivery, type ReportRun, type StoredRecipient, storedRecipient } from "./schema.ts";
 import { createShare } from "./shares.ts";
 
 /** How long the link in a message leads to the file. */
@@ -29,7 +30,7 @@ export async function planDeliveries(
   ctx: Context,
   workspaceId: string,
   runId: string,
-  recipients: readonly Recipient[],
+  recipients: readonly StoredRecipient[],
 ): Promise<string[]> {
   const ids = recipients.map((_, place) => `${runId}-${place}`);
   for (const [place, to] of recipients.entries()) {
@@ -50,12 +51,15 @@ export function lostDeliveries(ctx: Context) {
   });
 }
 
-/** The log of a run's deliveries, in the order of its recipients. */
-export function listDeliveries(ctx: Context, workspaceId: string, runId: string) {
-  return ctx.db.query({
+const row = delivery.extend({ recipient: storedRecipient });
+
+/** The log of a run's deliveries, in the order of its recipients, without their secrets. */
+export async function listDeliveries(ctx: Context, workspaceId: string, runId: string) {
+  const found = await ctx.db.query({
     sql: sql`select ${COLUMNS} from report_deliveries e where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} order by length(e.id), e.id`,
-    row: delivery,
+    row,
   });
+  return found.map((each) => ({ ...each, recipient: maskedRecipient(each.recipient) }));
 }
 
 interface Letter {
@@ -78,7 +82,7 @@ const SLACK_ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": 
 export const slackText = (text: string) =>
   text.replace(/[&<>]/g, (char) => SLACK_ESCAPES[char] ?? char);
 
-async function send(ctx: Context, to: Recipient, letter: Letter): Promise<Sent> {
+async function send(ctx: Context, to: StoredRecipient, letter: Letter): Promise<Sent> {
   const { run, workspaceId, id, url } = letter;
   if (to.method === "email")
     return mailerOf(ctx.config)({ id, to: to.to, subject: nameOf(letter), text: line(letter) });
@@ -127,7 +131,7 @@ export async function deliver(
     sql: sql`update report_deliveries e set attempts = e.attempts + 1, attempted_at = now(), status = 'sending'
       where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (e.status = 'sending' and e.attempted_at < now() - interval '2 minutes')
           or (${again} and e.status = 'failed')) returning ${COLUMNS}`,
-    row: delivery,
+    row,
   });
   if (!found) return;
   const note = (status: string, answer: string) =>
@@ -150,7 +154,8 @@ export async function deliver(
       id,
       url: `${ctx.config.PUBLIC_URL}/api/v1/shared/${token}`,
     });
-    const answer = `${status} ${body}`.trim();
+    // A server may repeat what it was sent: neither the log nor a dead letter is a place for it.
+    const answer = withoutSecrets(`${status} ${body}`.trim(), found.recipient, token);
     if (status >= 200 && status < 300) return void (await note("delivered", answer));
     if (status >= 300 && status < 500 && ![408, 425, 429].includes(status))
       return void (await note("failed", answer));

@@ -15,15 +15,16 @@ import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
+import { maskedRecipient } from "./recipients.ts";
 import {
   type Definition,
   definition,
   type Report,
   type ReportRun,
-  type RunRequest,
   reportRun,
   type runFile,
-  runRequest,
+  type StoredRequest,
+  storedRequest,
 } from "./schema.ts";
 
 export const jobs = ({ db }: Context): Jobs => ({ db, table: "report_runs" });
@@ -42,14 +43,16 @@ const reportRow = z.object({
 });
 export type Stored = z.output<typeof reportRow>;
 
+/** As an answer shows it: without the secrets of its recipients. */
 export function shown({
-  definition: { from, to, timeframe, range, ...rest },
+  definition: { from, to, timeframe, range, recipients, ...rest },
   ...report
 }: Stored): Report {
   const at = (us: number | undefined) => (us === undefined ? null : formatInstant(us));
   return {
     ...report,
     ...rest,
+    recipients: recipients.map(maskedRecipient),
     timeframe: timeframe ?? null,
     range: range ?? null,
     from: at(from),
@@ -145,12 +148,21 @@ export async function deleteReport(ctx: Context, workspaceId: string, id: string
 const RUN = sql.raw(
   "e.id, e.report_id, e.status, e.progress, e.section, e.request, e.as_of, e.file, e.error_code, e.error_message, e.attempts, e.downloads, e.created_at, e.created_by, e.started_at, e.finished_at, e.expires_at",
 );
-const runRow = reportRun
-  .omit({ error: true })
-  .extend({ error_code: z.string().nullable(), error_message: z.string().nullable() });
+const runRow = reportRun.omit({ error: true }).extend({
+  request: storedRequest,
+  error_code: z.string().nullable(),
+  error_message: z.string().nullable(),
+});
 
-const runOf = ({ error_code, error_message, ...rest }: z.output<typeof runRow>): ReportRun => ({
+/** Without the secrets of its recipients: only who claims a run needs them. */
+const runOf = ({
+  error_code,
+  error_message,
+  request,
+  ...rest
+}: z.output<typeof runRow>): ReportRun => ({
   ...rest,
+  request: { ...request, recipients: request.recipients.map(maskedRecipient) },
   error: error_code === null ? null : { code: error_code, message: error_message ?? "" },
 });
 
@@ -161,7 +173,7 @@ export async function createRun(
   id: string,
   reportId: string,
   author: string,
-  request: RunRequest,
+  request: StoredRequest,
 ): Promise<ReportRun> {
   const [found] = await ctx.db.query({
     sql: sql`insert into report_runs as e (workspace_id, id, report_id, request, status, created_at, created_by)
@@ -211,7 +223,7 @@ export async function cancelRun(ctx: Context, workspaceId: string, id: string): 
   return run;
 }
 
-const claimed = z.object({ request: runRequest, report_id: z.string() });
+const claimed = z.object({ request: storedRequest, report_id: z.string() });
 export type Claim = z.output<typeof claimed> & Claimed;
 export const claimRun = (ctx: Context, job: JobId, again: boolean) =>
   claimJob(jobs(ctx), job, again, sql`e.request, e.report_id`, claimed);

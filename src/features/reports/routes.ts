@@ -95,19 +95,19 @@ router.openapi(
     path: "/reports/{id}",
     tags,
     summary: "Replace a report",
-    description: "Runs that were made keep the definition of their time.",
+    description:
+      "Runs that were made keep the definition of their time. A recipient whose URL is masked, as answers show it, keeps the URL that is stored.",
     middleware: [write, limitBody(256 * 1024)] as const,
     request: { query, params, body },
     responses: { 200: json("The report.", one), ...problems(...refused) },
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
-    const definition = await definitionOf(ctx, workspaceId, input);
+    const { id } = c.req.valid("param");
+    const stored = (await getReport(ctx, workspaceId, id)).definition;
+    const definition = await definitionOf(ctx, workspaceId, input, stored);
     const saved = { name: input.name, description: input.description ?? null, definition };
-    return c.json(
-      { data: shown(await replaceReport(ctx, workspaceId, c.req.valid("param").id, saved)) },
-      200,
-    );
+    return c.json({ data: shown(await replaceReport(ctx, workspaceId, id, saved)) }, 200);
   },
 );
 

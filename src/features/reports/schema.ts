@@ -87,16 +87,31 @@ const range = {
   to: instantParam.optional(),
 };
 
+const hookUrl = textInput(2048).openapi({
+  description:
+    "Of an answer: masked, `https://host/***key`. PUT with the masked text keeps the URL that is stored.",
+});
+const webhook = z.strictObject({ method: z.literal("webhook"), url: hookUrl });
+const slack = z.strictObject({ method: z.literal("slack"), url: hookUrl });
+const email = z.strictObject({
+  method: z.literal("email"),
+  to: z.array(z.email().max(254)).min(1).max(50),
+});
 /** Who is told when a run is done, and how. A mail and a message carry a link to the file. */
 export const recipient = z
-  .discriminatedUnion("method", [
-    z.strictObject({ method: z.literal("webhook"), url: textInput(2048) }),
-    z.strictObject({ method: z.literal("slack"), url: textInput(2048) }),
-    z.strictObject({ method: z.literal("email"), to: z.array(z.email().max(254)).min(1).max(50) }),
-  ])
+  .discriminatedUnion("method", [webhook, slack, email])
   .openapi("ReportRecipient");
 export type Recipient = z.output<typeof recipient>;
 const recipients = z.array(recipient).max(20);
+
+const hookKey = { key: z.string().optional() };
+/** With the whole URL, and the key that the masked one ends in; those from before keys have none. */
+export const storedRecipient = z.discriminatedUnion("method", [
+  webhook.extend(hookKey),
+  slack.extend(hookKey),
+  email,
+]);
+export type StoredRecipient = z.output<typeof storedRecipient>;
 
 export const reportInput = z
   .strictObject({
@@ -125,7 +140,7 @@ export const definition = z.object({
   to: z.number().optional(),
   timezone: z.string(),
   filters: z.array(filter),
-  recipients,
+  recipients: z.array(storedRecipient),
 });
 export type Definition = z.output<typeof definition>;
 
@@ -163,6 +178,8 @@ export const runRequest = z.object({
   recipients,
 });
 export type RunRequest = z.output<typeof runRequest>;
+export const storedRequest = runRequest.extend({ recipients: z.array(storedRecipient) });
+export type StoredRequest = z.output<typeof storedRequest>;
 
 export const runFile = z.object({
   name: z.string(),

@@ -323,6 +323,125 @@ describe("a delivery", () => {
   });
 });
 
+describe("the URL of a webhook", () => {
+  const SLACK = "https://hooks.slack.com/services/T0SECRET1/B0SECRET2/xoxSECRET3";
+  const OWN = "https://hooks.example.com/in/SECRET4?token=SECRET5&sig=SECRET%206";
+  const recipients = [
+    { method: "slack", url: SLACK },
+    { method: "webhook", url: OWN },
+    { method: "slack", url: `${SLACK}/2` },
+  ];
+  const stored = async (id: string) =>
+    (
+      await ctx.db.query({
+        sql: sql`select definition->'recipients' as kept from reports where id = ${id}`,
+        row: z.object({ kept: z.array(z.looseObject({ url: z.string() })) }),
+      })
+    )[0]?.kept.map(({ url }) => url);
+
+  it("is read by nobody again, in no answer and no log", async () => {
+    const lines: string[] = [];
+    for (const level of ["log", "error"] as const)
+      vi.spyOn(console, level).mockImplementation((line) => void lines.push(String(line)));
+    // The other side repeats all that it was sent.
+    world(({ url, body }) => new Response(`${url} ${body.slice(-120)}`, { status: 503 }));
+    const made = await client.post("/api/v1/reports", { ...REPORT, recipients });
+    const { id } = made.body.data;
+    const ran = await client.post(`/api/v1/reports/${id}/run`, {});
+    const run = ran.body.data.id;
+    const inspect = async () => (await client.get(`/api/v1/reports/runs/${run}`)).body.data.status;
+    await vi.waitUntil(async () => (await inspect()) === "done", { timeout: 20_000 });
+    await vi.waitUntil(
+      async () => (await log(run)).every((each: { answer: unknown }) => each.answer !== null),
+      { timeout: 20_000 },
+    );
+    const viewer = clientOf(await tokenFor(WORKSPACE, { role: "viewer" }));
+    const paths = [
+      `reports/${id}`,
+      `reports/${id}/runs`,
+      `reports/runs/${run}`,
+      `reports/runs/${run}/deliveries`,
+      ...["reports", "reports/runs", "reports/usage", "search?q=Daily", "jobs/dead-letters"],
+    ];
+    const answers = [made, ran];
+    for (const path of paths)
+      for (const each of [client, viewer]) answers.push(await each.get(`/api/v1/${path}`));
+    answers.push(
+      await client.post(`/api/v1/reports`, {
+        ...REPORT,
+        recipients: [{ ...recipients[0], url: `${OWN}#` }],
+      }),
+    );
+    const text = JSON.stringify([...answers.map(({ body }) => body), lines]);
+    expect(text).toContain("https://hooks.slack.com/***");
+    expect(text).toContain("503 ***");
+    expect(text).not.toContain("SECRET");
+    expect(text).not.toMatch(/shared\/[\w-]{43}/);
+  });
+
+  it("stays what it is when its masked text comes back, alone or among others", async () => {
+    const { body } = await client.post("/api/v1/reports", { ...REPORT, recipients });
+    const { id, recipients: masked } = body.data;
+    expect(new Set(masked.map(({ url }: { url: string }) => url)).size).toBe(3);
+    const put = (given: unknown[]) =>
+      client.send(`/api/v1/reports/${id}`, {
+        method: "PUT",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ ...REPORT, recipients: given }),
+      });
+    const answer = await put([masked[2], masked[1], { method: "webhook", url: HOOK }]);
+    expect(answer.status).toBe(200);
+    expect(answer.body.data.recipients.slice(0, 2)).toEqual([masked[2], masked[1]]);
+    expect(await stored(id)).toEqual([`${SLACK}/2`, OWN, HOOK]);
+    // The first was taken out: its mask stands for nothing now.
+    const gone = await put([masked[0]]);
+    expect([gone.status, gone.body.errors]).toMatchObject([
+      422,
+      [{ path: "recipients.0.url", code: "masked_url" }],
+    ]);
+    expect(await stored(id)).toEqual([`${SLACK}/2`, OWN, HOOK]);
+    expect((await put([masked[1], masked[1]])).status).toBe(200);
+    expect((await put([masked[1]])).status).toBe(200);
+    expect(await stored(id)).toEqual([OWN]);
+  });
+
+  it("that is masked makes no new report, and none of another workspace", async () => {
+    const { body } = await client.post("/api/v1/reports", { ...REPORT, recipients });
+    const stranger = clientOf(await tokenFor("deliveries-other"));
+    for (const each of [client, stranger]) {
+      const answer = await each.post("/api/v1/reports", {
+        ...REPORT,
+        recipients: body.data.recipients,
+      });
+      expect([answer.status, answer.body.errors?.[0]]).toMatchObject([
+        422,
+        { path: "recipients.0.url", code: "masked_url" },
+      ]);
+    }
+  });
+
+  it("from before there were keys is masked as well, and told apart by its host", async () => {
+    const { id } = (await client.post("/api/v1/reports", { ...REPORT, recipients })).body.data;
+    const old = JSON.stringify(recipients.slice(0, 2));
+    await ctx.db.query({
+      sql: sql`update reports set definition = jsonb_set(definition, '{recipients}', ${old}::jsonb) where id = ${id}`,
+      row: z.unknown(),
+    });
+    const { recipients: masked } = (await client.get(`/api/v1/reports/${id}`)).body.data;
+    expect(masked).toEqual([
+      { method: "slack", url: "https://hooks.slack.com/***" },
+      { method: "webhook", url: "https://hooks.example.com/***" },
+    ]);
+    const answer = await client.send(`/api/v1/reports/${id}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...REPORT, recipients: masked }),
+    });
+    expect(answer.status).toBe(200);
+    expect(await stored(id)).toEqual([SLACK, OWN]);
+  });
+});
+
 describe("recipients", () => {
   it("need a secret that links are signed with", async () => {
     const input = reportInput.parse({ ...REPORT, recipients: [{ method: "webhook", url: HOOK }] });
