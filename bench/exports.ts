@@ -1,4 +1,4 @@
-import { freePort } from "../dev/postgres.ts";
+import { freePort } from "../dev/ports.ts";
 import { withClient } from "./seed.ts";
 import { heapOf, type Instance, type Stage } from "./stage.ts";
 import type { Figure } from "./table.ts";

@@ -8,7 +8,8 @@ import { SignJWT } from "jose";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import WebSocket from "ws";
 import { migrate } from "../dev/migrate.ts";
-import { freePort, startPostgres } from "../dev/postgres.ts";
+import { freePort } from "../dev/ports.ts";
+import { startPostgres } from "../dev/postgres.ts";
 import { buildWorker, startWorker } from "../dev/worker.ts";
 import { WORKSPACES, withClient, workspaceName } from "./seed.ts";
 
@@ -41,7 +42,7 @@ export interface Stage {
 /** PostgreSQL and the runtime as a deployment has them: the built Worker on workerd, no development proxy. */
 export async function openStage(): Promise<Stage> {
   const folder = mkdtempSync(path.resolve(import.meta.dirname, ".out-"));
-  const server = await startPostgres(path.join(folder, "pg"), SERVER);
+  const server = await startPostgres(path.join(folder, "pg"), { settings: SERVER });
   const script = await buildWorker(path.join(folder, "worker"));
   const referenceScript = path.join(folder, "reference.js");
   await build({

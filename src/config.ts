@@ -66,6 +66,9 @@ const schema = z
 
 export type Config = z.output<typeof schema>;
 
+/** Variables and secrets that the Worker knows. */
+export const CONFIG_NAMES: readonly string[] = Object.keys(schema.shape);
+
 const parsed = new WeakMap<object, Config>();
 
 /** Variables and secrets, parsed once for each `env`; a bad value is named, its content is not. */

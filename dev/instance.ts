@@ -1,0 +1,166 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import path from "node:path";
+import { Cron } from "croner";
+import type { Miniflare } from "miniflare";
+import { CONFIG_NAMES, readConfig } from "../src/config.ts";
+import { type Claim, claimFolder } from "./claim.ts";
+import { migrate } from "./migrate.ts";
+import { startNeonEndpoint } from "./neon-endpoint.ts";
+import { portFor } from "./ports.ts";
+import { startPostgres } from "./postgres.ts";
+import { dataDir, ensureDataDir, localSecret, numberFrom } from "./settings.ts";
+import { onForce, opened, stop } from "./stopping.ts";
+import { developerToken } from "./token.ts";
+import { buildWorker, cronsOf, drainWorker, startWorker, withLocalEntry } from "./worker.ts";
+
+const SWEEP = "*/5 * * * *";
+const DRAIN_MS = 8000;
+const cluster = path.join(dataDir, "postgres");
+/** KV, R2 and Durable Objects; who has this folder has the instance. */
+const storage = path.join(dataDir, "cloudflare");
+/** What the local instance sets itself. */
+const OWN = new Set(["ENVIRONMENT", "DATABASE_URL", "NEON_ENDPOINT", "JWT_SECRET_KEY"]);
+
+/** A server of the runtime or of the database that cannot be had again: better no instance than one that only says 503. */
+function giveUp(error: Error): void {
+  console.error(error.message);
+  void stop(1);
+}
+
+async function openDatabase(): Promise<string> {
+  if (process.env.DATABASE_URL) return process.env.DATABASE_URL;
+  const server = await startPostgres(cluster, {
+    settings: { shared_buffers: "256MB", max_wal_size: "2GB" },
+    logFile: path.join(dataDir, "postgres.log"),
+    onLost: giveUp,
+  });
+  onForce(() => server.kill());
+  opened("PostgreSQL", () => server.stop());
+  return server.url;
+}
+
+/** Temporary files of this process and its children, in a folder that goes with it. Nothing else runs here, so what is there is old. */
+function takeTemporary(): string {
+  const all = path.join(dataDir, "tmp");
+  rmSync(all, { recursive: true, force: true });
+  const own = mkdtempSync(path.join(ensureDataDir("tmp"), "run-"));
+  process.env.TMPDIR = own;
+  opened("temporary files", () => rmSync(own, { recursive: true, force: true }));
+  return own;
+}
+
+/** Ends what we leave behind when we are killed ourselves. */
+function startKeeper(temporary: string, folders: string[]): void {
+  const script = path.join(import.meta.dirname, "keeper.ts");
+  const keeper = spawn(process.execPath, [script, temporary, ...folders], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  keeper.on("error", (error) => console.error(`keeper: ${error.message}`));
+  keeper.unref();
+}
+
+const runCron = async (worker: Miniflare, expression: string) => {
+  const response = await worker.dispatchFetch(
+    `http://localhost/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(expression)}`,
+  );
+  const outcome = await response.text();
+  if (!response.ok) console.error(`cron ${expression}: ${outcome}`);
+};
+
+/** Cloudflare calls the crons in production; here we do, at the same times (UTC). A run that overlaps the next is left out. */
+function startCrons(worker: Miniflare): void {
+  const complain = (expression: string) => (error: unknown) =>
+    console.error(`cron ${expression}: ${String(error)}`);
+  for (const expression of cronsOf()) {
+    const options = { timezone: "UTC", protect: true, catch: complain(expression) };
+    const job = new Cron(expression, options, () => runCron(worker, expression));
+    opened(`cron ${expression}`, () => job.stop());
+  }
+  // Messages of the queue live in the runtime: what they stood for is taken up again from the database.
+  runCron(worker, SWEEP).catch(complain(SWEEP));
+}
+
+function configured(own: Record<string, string>): Record<string, string> {
+  const given = CONFIG_NAMES.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined || OWN.has(name) ? [] : [[name, value]];
+  });
+  const bindings = { ...own, ...Object.fromEntries(given) };
+  readConfig(bindings);
+  return bindings;
+}
+
+async function openWorker(from: {
+  script: string;
+  port: number;
+  databaseUrl: string;
+  claim: Claim;
+}): Promise<Miniflare> {
+  const endpoint = await startNeonEndpoint(from.databaseUrl);
+  opened("the database endpoint", () => endpoint.stop());
+  const key = randomBytes(16).toString("hex");
+  const bindings = configured({
+    ENVIRONMENT: "local",
+    DATABASE_URL: from.databaseUrl,
+    NEON_ENDPOINT: `http://127.0.0.1:${endpoint.port}`,
+    JWT_SECRET_KEY: localSecret(),
+    PUBLIC_URL: `http://127.0.0.1:${from.port}`,
+  });
+  const worker = await startWorker({
+    script: withLocalEntry(from.script),
+    port: from.port,
+    bindings: { ...bindings, LOCAL_KEY: key },
+    persist: storage,
+    onRuntime: (pid) => from.claim.record(pid, "workerd", "SIGKILL"),
+    onLost: giveUp,
+  });
+  opened("the Worker", () => worker.dispose());
+  opened("requests", async () => {
+    const left = await drainWorker(worker, key, DRAIN_MS);
+    if (left > 0) console.error(`${left} requests took too long and were cut off.`);
+  });
+  return worker;
+}
+
+async function sayHello(port: number): Promise<void> {
+  const url = `http://127.0.0.1:${port}`;
+  const token = await developerToken({ workspaces: ["demo"], role: "admin" });
+  console.log(`
+Shadower Analytics runs at ${url}   (reference: ${url}/docs; stop: Ctrl-C)
+Developer token, workspace "demo", 30 days:
+
+  export TOKEN=${token}
+
+Try:
+  curl -s ${url}/ready
+  npm run import -- --sample
+  curl -s -H "Authorization: Bearer $TOKEN" "${url}/api/v1/metrics/summary?from=2023-11-16T18:00:00Z&to=2023-11-16T20:00:00Z"
+`);
+}
+
+/**
+ * PostgreSQL, the Worker and its crons, until \`stop\`. The port is looked at after the leftovers of an instance that was killed
+ * are ended, for they may hold it.
+ * @throws Error that says what is in the way
+ */
+export async function runInstance(): Promise<void> {
+  const wanted = numberFrom("PORT", 8787, 65_535);
+  ensureDataDir();
+  const claim = await claimFolder(storage);
+  onForce(() => claim.kill());
+  opened("the claim", () => claim.release());
+  const temporary = takeTemporary();
+  startKeeper(temporary, [storage, cluster]);
+  const port = await portFor(wanted);
+  const [databaseUrl, script] = await Promise.all([
+    openDatabase(),
+    buildWorker(path.join(dataDir, "build")),
+  ]);
+  await migrate(databaseUrl);
+  const worker = await openWorker({ script, port, databaseUrl, claim });
+  startCrons(worker);
+  await sayHello(port);
+}

@@ -1,0 +1,34 @@
+import { createServer } from "node:net";
+
+/** Listens for a moment on the loopback interface. @returns the port that was had */
+function tryPort(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(port, "127.0.0.1", () => {
+      const address = probe.address();
+      const had = typeof address === "object" ? address?.port : undefined;
+      probe.close(() => (had ? resolve(had) : reject(new Error("no port"))));
+    });
+  });
+}
+
+/** A free TCP port of the loopback interface. */
+export const freePort = (): Promise<number> => tryPort(0);
+
+/**
+ * The port asked for, or a free one for 0.
+ * @throws Error that names the port and the variable to change it
+ */
+export async function portFor(port: number): Promise<number> {
+  try {
+    return await tryPort(port);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const [why, other] =
+      code === "EACCES" ? ["may not be used by this user", 8787] : ["is in use", port + 1];
+    throw new Error(
+      `Port ${port} ${why}. Stop what listens there, or start on another: PORT=${other} npm start`,
+    );
+  }
+}
