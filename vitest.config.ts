@@ -2,30 +2,49 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { totals } from "./test/support/totals.ts";
 
+const limits = { testTimeout: 60_000, hookTimeout: 60_000 };
+
 export default defineConfig({
-  plugins: [
-    cloudflareTest(({ inject }) => ({
-      wrangler: { configPath: "./wrangler.toml" },
-      miniflare: {
-        bindings: {
-          ENVIRONMENT: "test",
-          DATABASE_URL: inject("databaseUrl"),
-          NEON_ENDPOINT: inject("neonEndpoint"),
-          READER: inject("reader"),
-          PUBLIC_URL: "https://analytics.example.com",
-          JWT_SECRET_KEY: "test-secret-of-at-least-32-characters",
-        },
-      },
-    })),
-  ],
-  assetsInclude: ["**/*.gz"],
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
     maxWorkers: 2,
     silent: "passed-only",
     reporters: ["default", totals],
+    projects: [
+      {
+        plugins: [
+          cloudflareTest(({ inject }) => ({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: {
+                ENVIRONMENT: "test",
+                DATABASE_URL: inject("databaseUrl"),
+                NEON_ENDPOINT: inject("neonEndpoint"),
+                READER: inject("reader"),
+                PUBLIC_URL: "https://analytics.example.com",
+                JWT_SECRET_KEY: "test-secret-of-at-least-32-characters",
+              },
+            },
+          })),
+        ],
+        assetsInclude: ["**/*.gz"],
+        test: {
+          ...limits,
+          name: "workerd",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/built/**"],
+        },
+      },
+      {
+        // What only shows from outside: the built Worker over HTTP, warm, with many callers, and the local instance.
+        test: {
+          ...limits,
+          name: "built",
+          environment: "node",
+          include: ["test/built/**/*.test.ts"],
+          globalSetup: ["test/built/support/build.ts"],
+        },
+      },
+    ],
   },
 });
