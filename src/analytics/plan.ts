@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm";
+import { checkWork } from "../lib/budget.ts";
 import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
 import {
@@ -17,6 +18,7 @@ import {
   bucketsOf,
   clockOf,
   comparedRange,
+  countBuckets,
   type Granularity,
   TIMEFRAMES,
   type Timeframe,
@@ -50,11 +52,6 @@ export interface Query {
 
 export const DEFAULT_GROUPS = 100;
 const EARLIEST = Date.UTC(1900, 0, 1) * 1000;
-/** An answer is held in memory whole, and an isolate has 128 MB: rows of the statement, and values of the answer. */
-const MAX_ROWS = 20_000;
-const MAX_VALUES = 200_000;
-/** Local hours of five years. */
-const MAX_SLOTS = 5 * 366 * 24;
 
 /** A question with its range fixed and its names resolved. */
 export interface Resolved {
@@ -189,7 +186,7 @@ function slotsOf(
   timezone: string,
 ): Slot[] {
   return buckets.flatMap((bucket, index) => {
-    const parts = clock ? bucketsOf(bucket, clock, timezone, MAX_SLOTS) : [bucket];
+    const parts = clock ? bucketsOf(bucket, clock, timezone, "slots") : [bucket];
     return parts.map(({ from, to, label }) => ({
       from,
       to,
@@ -242,6 +239,8 @@ export function resolve(
     : clocks.length > 0
       ? "day"
       : undefined;
+  const units = (of: TimeRange) => (clock ? countBuckets(of, clock) : 0);
+  checkWork("slots", units(range) + (compared ? units(compared) : 0), "group_by");
   const clockFilters = filters.filter(({ field }) => field.kind === "clock");
   const slots = [
     ...slotsOf(comparedBuckets, 1, clock, query.timezone),
@@ -252,20 +251,10 @@ export function resolve(
     ),
   );
 
-  if (slots.length > MAX_SLOTS)
-    throw impossible(
-      "group_by",
-      "range_too_long",
-      `The range has more than ${MAX_SLOTS} local hours or days to tell apart.`,
-    );
   const groups = fields.length > 0 ? (query.limit ?? DEFAULT_GROUPS) + 1 : 1;
   const rows = (buckets.length + comparedBuckets.length) * groups;
-  if (rows > MAX_ROWS || rows * query.measures.length > MAX_VALUES)
-    throw impossible(
-      "limit",
-      "too_many_rows",
-      `The answer would have more than ${MAX_ROWS} rows or ${MAX_VALUES} values; ask for less at once.`,
-    );
+  checkWork("rows", rows, "limit");
+  checkWork("values", rows * query.measures.length, "limit");
 
   if (query.rowsOnly && fields.length === 0 && !query.granularity)
     throw new Error("A question of rows only has buckets or groups");

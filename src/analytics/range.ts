@@ -1,4 +1,5 @@
 import { Temporal } from "temporal-polyfill";
+import { checkWork } from "../lib/budget.ts";
 import { impossible } from "../lib/errors.ts";
 import { DAY_US, type EpochUs, formatInstant, HOUR_US, MINUTE_US } from "../lib/time.ts";
 
@@ -27,8 +28,6 @@ export interface Bucket extends TimeRange {
   /** Local start of the whole bucket with its offset, e.g. `2026-03-01T00:00:00+05:30`; it may lie before `from`. */
   label: string;
 }
-
-export const MAX_BUCKETS = 10_000;
 
 const instantOf = (us: EpochUs) => Temporal.Instant.fromEpochNanoseconds(BigInt(us) * 1000n);
 const usOf = (time: { epochNanoseconds: bigint }): EpochUs => Number(time.epochNanoseconds / 1000n);
@@ -93,7 +92,7 @@ interface Edge {
  * Starts of hours or minutes. Inside a stretch of one offset they are where local time is a multiple; a clock change starts a
  * new bucket, so that the repeated half hour of Lord Howe is not mixed with the first.
  */
-function clockEdges(range: TimeRange, stepUs: number, timezone: string, most: number): Edge[] {
+function clockEdges(range: TimeRange, stepUs: number, timezone: string): Edge[] {
   const edges: Edge[] = [];
   let zoned = instantOf(range.from).toZonedDateTimeISO(timezone);
   let stretch = range.from;
@@ -102,7 +101,6 @@ function clockEdges(range: TimeRange, stepUs: number, timezone: string, most: nu
     const end = next ? Math.min(usOf(next), range.to) : range.to;
     const offsetUs = zoned.offsetNanoseconds / 1000;
     const first = Math.floor((stretch + offsetUs) / stepUs) * stepUs - offsetUs;
-    if (edges.length + (end - first) / stepUs > most + 1) throw tooMany(most);
     const suffix = zoned.offset;
     for (let at = first; at < end; at += stepUs) {
       const label = formatInstant(at + offsetUs).slice(0, 19) + suffix;
@@ -124,7 +122,6 @@ function calendarEdges(
   range: TimeRange,
   granularity: "day" | "week" | "month",
   timezone: string,
-  most: number,
 ): Edge[] {
   const edges: Edge[] = [];
   const start = instantOf(range.from).toZonedDateTimeISO(timezone);
@@ -136,33 +133,41 @@ function calendarEdges(
     const at = usOf(zoned);
     if (at >= range.to) return edges;
     edges.push({ at, label: zoned.toString({ timeZoneName: "never", smallestUnit: "second" }) });
-    if (edges.length > most) throw tooMany(most);
     day = day.add({ [`${granularity}s`]: 1 });
   }
 }
 
-function tooMany(most: number) {
-  return impossible(
-    "granularity",
-    "too_many_buckets",
-    `The range has more than ${most} buckets of this granularity.`,
-  );
-}
+/** Lengths of buckets; a month and a week of the calendar on average. */
+const SPANS = {
+  minute: MINUTE_US,
+  hour: HOUR_US,
+  day: DAY_US,
+  week: 7 * DAY_US,
+  month: (365.2425 / 12) * DAY_US,
+} as const;
+
+/**
+ * How many buckets a range has, by arithmetic alone: what it costs does not grow with the range. Off by one or two where the zone
+ * cuts buckets at its clock changes.
+ */
+export const countBuckets = ({ from, to }: TimeRange, granularity: Granularity): number =>
+  Math.ceil((to - from) / SPANS[granularity]);
 
 /**
  * Cuts a range into the local buckets of a zone: they touch, cover the range exactly, and none is empty in time.
- * @throws AppError impossible when there are more than `most`
+ * @throws AppError impossible for more buckets than the budget has, before any is made
  */
 export function bucketsOf(
   range: TimeRange,
   granularity: Granularity,
   timezone: string,
-  most = MAX_BUCKETS,
+  budget: "buckets" | "slots" = "buckets",
 ): Bucket[] {
+  checkWork(budget, countBuckets(range, granularity), "granularity");
   const edges =
     granularity === "minute" || granularity === "hour"
-      ? clockEdges(range, granularity === "minute" ? MINUTE_US : HOUR_US, timezone, most)
-      : calendarEdges(range, granularity, timezone, most);
+      ? clockEdges(range, SPANS[granularity], timezone)
+      : calendarEdges(range, granularity, timezone);
   // A day that a zone skipped altogether (Samoa, 2011-12-30) has no length, and no bucket.
   return edges.flatMap(({ at, label }, index) => {
     const piece = {
@@ -182,7 +187,7 @@ export function clockOf(label: string): { hourOfDay: number; dayOfWeek: number }
 
 /**
  * The local days, weeks or months that a range touches, each of them whole, and `lead` more before them.
- * @throws AppError impossible when there are more than MAX_BUCKETS
+ * @throws AppError impossible for more buckets than the budget has
  */
 export function wholeBuckets(
   range: TimeRange,

@@ -2,9 +2,11 @@ import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { AppError } from "../lib/errors.ts";
 
-export const MAX_JSON_BYTES = 10 * 1024 * 1024;
-/** Commas and opening brackets of a body: ten megabytes of empty objects would take a whole isolate's memory once parsed. */
-const MAX_JSON_PARTS = 1_000_000;
+/** Of a batch; every other body has a limit of its route. */
+const MAX_BATCH_BYTES = 10 * 1024 * 1024;
+/** Commas and opening brackets: what takes a megabyte as text may take twenty once parsed. */
+const MAX_BATCH_PARTS = 500_000;
+const MAX_PARTS = 50_000;
 
 function tooLarge(maxBytes: number): AppError {
   return new AppError(
@@ -14,13 +16,30 @@ function tooLarge(maxBytes: number): AppError {
   );
 }
 
-function partsOf(text: string): number {
+/** @throws AppError too_large for JSON that would be too many values once it is parsed */
+function checkParts(text: string, most: number): void {
   let parts = 0;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code === 0x2c || code === 0x5b || code === 0x7b) parts++;
   }
-  return parts;
+  if (parts > most)
+    throw new AppError(
+      "too_large",
+      "too_many_values",
+      `The body has ${parts} values; at most ${most} are possible. Send NDJSON for more.`,
+    );
+}
+
+const unreadable = (what: string) => new AppError("malformed", "invalid_json", what);
+
+/** @throws AppError malformed for bytes that are no UTF-8 */
+function textOf(bytes: ArrayBuffer | Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw unreadable("The body cannot be read: it is not UTF-8, or not gzip as announced.");
+  }
 }
 
 /**
@@ -54,29 +73,19 @@ async function bytesOf(request: Request, maxBytes: number): Promise<Uint8Array> 
 }
 
 /**
- * A whole JSON body.
+ * A whole JSON body of a batch.
  * @throws AppError too_large, malformed
  */
-export async function readJson(request: Request, maxBytes = MAX_JSON_BYTES): Promise<unknown> {
+export async function readJson(request: Request): Promise<unknown> {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(
-      await bytesOf(request, maxBytes),
-    );
-    if (partsOf(text) > MAX_JSON_PARTS) {
-      throw new AppError(
-        "too_large",
-        "too_many_values",
-        `The body must have at most ${MAX_JSON_PARTS} values; send NDJSON for more.`,
-      );
-    }
+    const text = textOf(await bytesOf(request, MAX_BATCH_BYTES));
+    checkParts(text, MAX_BATCH_PARTS);
     return JSON.parse(text);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    const what =
-      error instanceof SyntaxError
-        ? `The body is not JSON: ${error.message}`
-        : "The body cannot be read: it is not UTF-8, or not gzip as announced.";
-    throw new AppError("malformed", "invalid_json", what);
+    throw error instanceof SyntaxError
+      ? unreadable(`The body is not JSON: ${error.message}`)
+      : unreadable("The body cannot be read: it is not UTF-8, or not gzip as announced.");
   }
 }
 
@@ -85,12 +94,19 @@ export function mediaType(request: Request): string {
   return (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
-/** Refuses a larger body before it is parsed, on routes whose body the validator reads. */
-export function limitBody(maxBytes = MAX_JSON_BYTES): MiddlewareHandler {
-  return bodyLimit({
+/** Refuses a body of more bytes or values before it is parsed, on routes whose body the validator reads. */
+export function limitBody(maxBytes: number): MiddlewareHandler {
+  const limited = bodyLimit({
     maxSize: maxBytes,
     onError: () => {
       throw tooLarge(maxBytes);
     },
   });
+  return (c, next) =>
+    limited(c, async () => {
+      // The request keeps the bytes for the validator.
+      if (mediaType(c.req.raw) === "application/json")
+        checkParts(textOf(await c.req.arrayBuffer()), MAX_PARTS);
+      await next();
+    });
 }

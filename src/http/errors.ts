@@ -31,7 +31,15 @@ export const problem = z
     code: z.string(),
     request_id: z.string(),
     errors: z
-      .array(z.object({ path: z.string(), code: z.string(), message: z.string() }))
+      .array(
+        z.object({
+          path: z.string(),
+          code: z.string(),
+          message: z.string(),
+          amount: z.number().optional().openapi({ description: "Of work that is too much." }),
+          limit: z.number().optional(),
+        }),
+      )
       .optional(),
   })
   .openapi("Problem");

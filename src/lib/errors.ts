@@ -20,6 +20,9 @@ export interface FieldError {
   path: string;
   code: string;
   message: string;
+  /** Of work that is refused: how much it would have been, and how much may be. */
+  amount?: number;
+  limit?: number;
 }
 
 /** A failure that its caller may be told about. Anything else that is thrown is answered as an unknown failure. */

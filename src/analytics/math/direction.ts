@@ -1,4 +1,5 @@
-import { median } from "simple-statistics";
+import { quickselect } from "simple-statistics";
+import { checkWork } from "../../lib/budget.ts";
 import { ALPHA, twoSidedP } from "./significance.ts";
 
 /** A value at its place in a series; places without a value are left out. */
@@ -49,9 +50,35 @@ function exactP(n: number, s: number): number {
   return Math.min(1, p);
 }
 
+/** Kendall's S, and the median of the slopes of all pairs: n (n - 1) / 2 of them. */
+function pairsOf(points: readonly Point[]): { s: number; slope: number } {
+  const slopes: number[] = [];
+  let s = 0;
+  points.forEach((a, index) => {
+    for (let other = index + 1; other < points.length; other++) {
+      const b = points[other] ?? a;
+      s += Math.sign(b.value - a.value);
+      slopes.push((b.value - a.value) / (b.place - a.place));
+    }
+  });
+  return { s, slope: medianOf(slopes) };
+}
+
+/** Median in linear time; the order of the values is lost. */
+function medianOf(values: number[]): number {
+  const middle = values.length >> 1;
+  quickselect(values, middle, 0, values.length - 1);
+  const upper = values[middle] ?? 0;
+  if (values.length % 2 === 1) return upper;
+  let lower = values[0] ?? 0;
+  for (let index = 1; index < middle; index++) lower = Math.max(lower, values[index] ?? lower);
+  return (lower + upper) / 2;
+}
+
 /**
  * Direction of a series: the Mann-Kendall test with its correction for ties (Mann 1945; Kendall 1975) and the Theil-Sen slope
  * (Sen, JASA 63, 1968). Both ask only for the order of pairs, so outliers and gaps do little.
+ * @throws AppError impossible for more points than each may be compared with each
  */
 export function directionOf(points: readonly Point[]): Direction {
   const n = points.length;
@@ -67,20 +94,13 @@ export function directionOf(points: readonly Point[]): Direction {
       reason,
     };
   }
-  let s = 0;
-  const slopes: number[] = [];
-  points.forEach((a, index) => {
-    for (const b of points.slice(index + 1)) {
-      s += Math.sign(b.value - a.value);
-      slopes.push((b.value - a.value) / (b.place - a.place));
-    }
-  });
+  checkWork("series", n, "from");
+  const { s, slope } = pairsOf(points);
   const counts = new Map<number, number>();
   for (const { value } of points) counts.set(value, (counts.get(value) ?? 0) + 1);
   const tied = [...counts.values()].filter((count) => count > 1);
   const pairs = (n * (n - 1)) / 2;
   const tiedPairs = tied.reduce((sum, t) => sum + (t * (t - 1)) / 2, 0);
-  const slope = median(slopes);
   if (tiedPairs === pairs) {
     return {
       trend: "none",

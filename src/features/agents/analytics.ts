@@ -6,8 +6,9 @@ import { directionOf } from "../../analytics/math/direction.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { metaTogether, prepare, together } from "../../analytics/query.ts";
-import { bucketsOf, isWhole, type TimeRange } from "../../analytics/range.ts";
+import { bucketsOf, countBuckets, isWhole, type TimeRange } from "../../analytics/range.ts";
 import type { Context } from "../../context.ts";
+import { checkWork } from "../../lib/budget.ts";
 import { HOUR_US } from "../../lib/time.ts";
 import type { Named } from "./queries.ts";
 import { suggest } from "./suggest.ts";
@@ -95,6 +96,7 @@ export async function agentAnalytics(
   const now = ctx.now() * 1000;
   const range = rangeOf(base, now);
   const { timezone } = base;
+  checkWork("series", countBuckets(range, "day"), "query.from");
   const filters = [{ field: "agent", op: "eq" as const, value: agent.id }];
   const part = (query: Omit<Query, "timezone" | "from" | "to">) =>
     prepare(workspaceId, { ...query, ...range, timezone }, now, explain);

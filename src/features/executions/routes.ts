@@ -15,6 +15,7 @@ import {
   workspaceParam,
 } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
+import { checkWork } from "../../lib/budget.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { correctExecution } from "./correct.ts";
 import { executionIntake } from "./ingest.ts";
@@ -71,6 +72,8 @@ const listParams = z
 const CSV_COLUMNS = Object.keys(execution.shape).flatMap((name) =>
   name === "error" ? ["error_type", "error_message"] : [name],
 );
+/** The largest metadata and error, written with escapes. */
+const MAX_PATCH_BYTES = 128 * 1024;
 const METADATA_PARAM = /^metadata\.[A-Za-z0-9_.:-]{1,128}$/;
 
 function listQuery(given: z.output<typeof listParams>): ListQuery {
@@ -85,6 +88,7 @@ function listQuery(given: z.output<typeof listParams>): ListQuery {
       errors: [{ path: `query.${unknown}`, code: "unknown_field", message }],
     });
   }
+  checkWork("filters", others.length, "query");
   return {
     ...rest,
     limit,
@@ -190,7 +194,7 @@ router.openapi(
     summary: "Correct an execution",
     description:
       "Stores the given fields as the next revision; null takes a field away. Messages of earlier revisions no longer change it.",
-    middleware: [require("write:executions"), limitBody()] as const,
+    middleware: [require("write:executions"), limitBody(MAX_PATCH_BYTES)] as const,
     request: {
       params,
       query: z.strictObject(workspaceParam),

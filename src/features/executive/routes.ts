@@ -5,12 +5,19 @@ import { directionOf } from "../../analytics/math/direction.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { bucketsOf, comparedRange, isWhole, wholeBuckets } from "../../analytics/range.ts";
+import {
+  bucketsOf,
+  comparedRange,
+  countBuckets,
+  isWhole,
+  wholeBuckets,
+} from "../../analytics/range.ts";
 import { settingsOf } from "../../analytics/settings.ts";
 import type { Context } from "../../context.ts";
 import { compared, rangedQuery, span, value, values } from "../../http/numbers.ts";
 import { createRouter } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
+import { checkWork } from "../../lib/budget.ts";
 import { explainingQuery, type Figure, figuresOf, KPIS, moneyOf } from "./figures.ts";
 
 const tag = "Executive";
@@ -105,13 +112,11 @@ const topQuery = (parts: Parts, explain?: boolean) =>
     parts.now,
     explain,
   );
-const trendQuery = (parts: Parts, explain?: boolean) =>
-  prepare(
-    parts.workspaceId,
-    { ...parts.base, measures: TREND, granularity: "day", rowsOnly: true },
-    parts.now,
-    explain,
-  );
+function trendQuery({ workspaceId, base, now }: Parts, explain?: boolean) {
+  checkWork("series", countBuckets(base, "day"), "query.from");
+  const query = { ...base, measures: TREND, granularity: "day", rowsOnly: true } as const;
+  return prepare(workspaceId, query, now, explain);
+}
 /**
  * Users of the period before and of the range, day by day. A range that begins within a day touches one day more than it is long, and
  * so does the period before it.

@@ -7,36 +7,28 @@ import {
 import { travel } from "../../analytics/funnels/travel.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { Meta } from "../../analytics/query.ts";
-import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
+import { countBuckets, type TimeRange, wholeBuckets } from "../../analytics/range.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
 import { rangeOr } from "../../http/numbers.ts";
+import { checkWork } from "../../lib/budget.ts";
 import { impossible } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import type { Definition, Question } from "./schema.ts";
 
-const MAX_TREND_BUCKETS = 400;
-
-interface Travelled {
-  travellers: Traveller[];
-  range: TimeRange;
-  timezone: string;
-  meta: Meta;
+function spanOf(ctx: Context, question: Question): { range: TimeRange; timezone: string } {
+  const timezone = zoneOf(question.timezone ?? "UTC");
+  return { timezone, range: rangeOf(rangeOr(question, "30d"), ctx.now() * 1000) };
 }
 
-async function journeys(
+function journeys(
   ctx: Context,
   workspaceId: string,
   definition: Definition,
   question: Question,
-): Promise<Travelled> {
-  const timezone = zoneOf(question.timezone ?? "UTC");
-  const range = rangeOf(rangeOr(question, "30d"), ctx.now() * 1000);
-  return {
-    range,
-    timezone,
-    ...(await travel(ctx.db, workspaceId, definition, range, timezone, question.breakdown)),
-  };
+): Promise<{ travellers: Traveller[]; meta: Meta }> {
+  const { range, timezone } = spanOf(ctx, question);
+  return travel(ctx.db, workspaceId, definition, range, timezone, question.breakdown);
 }
 
 export async function analyzeFunnel(
@@ -45,21 +37,13 @@ export async function analyzeFunnel(
   definition: Definition,
   question: Question,
 ) {
-  const { travellers, range, timezone, meta } = await journeys(
-    ctx,
-    workspaceId,
-    definition,
-    question,
-  );
+  const { range, timezone } = spanOf(ctx, question);
+  const by = question.granularity ?? "day";
+  checkWork("trend", countBuckets(range, by), "granularity");
+  const { travellers, meta } = await journeys(ctx, workspaceId, definition, question);
   const names = definition.steps.map((step) => step.name);
   const steps = stepsOf(names, travellers);
-  const buckets = wholeBuckets(range, question.granularity ?? "day", timezone);
-  if (buckets.length > MAX_TREND_BUCKETS)
-    throw impossible(
-      "granularity",
-      "too_many_buckets",
-      `The trend would have more than ${MAX_TREND_BUCKETS} buckets.`,
-    );
+  const buckets = wholeBuckets(range, by, timezone);
   const drops = steps.slice(0, -1).filter((step) => step.dropped_users > 0);
   const worst = [...drops].sort((a, b) => b.dropped_users - a.dropped_users || a.step - b.step)[0];
   return {

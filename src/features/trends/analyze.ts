@@ -58,10 +58,13 @@ function filled(points: readonly SeriesPoint[]): {
   const last = points.findLastIndex((point) => point.value !== null);
   const part = first < 0 ? [] : points.slice(first, last + 1);
   let interpolated = 0;
+  let before = 0;
   const values = part.map((point, index) => {
-    if (point.value !== null) return point.value;
+    if (point.value !== null) {
+      before = index;
+      return point.value;
+    }
     interpolated++;
-    const before = part.findLastIndex((each, at) => at < index && each.value !== null);
     const after = part.findIndex((each, at) => at > index && each.value !== null);
     const [a, b] = [part[before]?.value ?? 0, part[after]?.value ?? 0];
     return a + ((b - a) * (index - before)) / (after - before);

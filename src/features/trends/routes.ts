@@ -8,13 +8,11 @@ import { granularity, measure, ranged, rangedQuery, value } from "../../http/num
 import { whole } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
-import { impossible } from "../../lib/errors.ts";
+import { checkWork } from "../../lib/budget.ts";
 import { DAY_US } from "../../lib/time.ts";
 import { analyze } from "./analyze.ts";
 
 const router = createRouter();
-/** Every pair of buckets is compared. */
-const MAX_POINTS = 500;
 
 const params = z.strictObject({
   ...ranged,
@@ -83,12 +81,7 @@ async function trend(
   const days = (range.to - range.from) / DAY_US;
   const by: Granularity = query.granularity ?? (days <= 3 ? "hour" : days <= 400 ? "day" : "week");
   const buckets = bucketsOf(range, by, zoneOf(base.timezone));
-  if (buckets.length > MAX_POINTS)
-    throw impossible(
-      "query.granularity",
-      "too_many_buckets",
-      `A trend takes at most ${MAX_POINTS} buckets; there are ${buckets.length}.`,
-    );
+  checkWork("series", buckets.length, "query.granularity");
   // The range is fixed here: buckets and values must be of one clock.
   const { rows, meta } = await ask(
     ctx,

@@ -92,6 +92,35 @@ describe("direction", () => {
   });
 });
 
+describe("the slope of a direction", () => {
+  it.each([3, 4, 5, 40, 41, 2_000])(
+    "is the median of the slopes of all pairs of %d points, also of equal ones",
+    (n) => {
+      const next = random(n);
+      const points = Array.from({ length: n }, (_, place) => ({
+        place: 2 * place,
+        value: Math.floor(next() * 9),
+      }));
+      const slopes = points
+        .flatMap((a, i) =>
+          points.slice(i + 1).map((b) => (b.value - a.value) / (b.place - a.place)),
+        )
+        .sort((a, b) => a - b);
+      const [lower, upper] = [(slopes.length - 1) >> 1, slopes.length >> 1];
+      expect(directionOf(points).slope).toBe(
+        ((slopes[lower] ?? Number.NaN) + (slopes[upper] ?? Number.NaN)) / 2,
+      );
+    },
+  );
+
+  it("is refused for more points than can be compared with each other, whoever asks", () => {
+    const points = Array.from({ length: 2_001 }, (_, place) => ({ place, value: place }));
+    expect(() => directionOf(points)).toThrow(
+      expect.objectContaining({ code: "too_many_buckets", kind: "impossible" }),
+    );
+  });
+});
+
 describe("change points", () => {
   /** The same cost and penalty by plain dynamic programming over all segmentations, without pruning. */
   function exhaustive(y: number[], penalty: number): number[] {

@@ -1,0 +1,42 @@
+import { AppError } from "./errors.ts";
+
+interface Budget {
+  limit: number;
+  code: string;
+  /** What is counted, in the plural. */
+  of: string;
+}
+
+/** What one request may ask for. docs/limits.md has them all, with the reason of each. */
+export const BUDGETS = {
+  buckets: { limit: 10_000, code: "too_many_buckets", of: "buckets of this granularity" },
+  /** Local hours of five years. */
+  slots: { limit: 43_920, code: "range_too_long", of: "local hours or days to tell apart" },
+  /** An answer is held in memory whole, and an isolate has 128 MB. */
+  rows: { limit: 20_000, code: "too_many_rows", of: "rows" },
+  values: { limit: 200_000, code: "too_many_rows", of: "values" },
+  /** A test of direction compares each bucket with each: two million pairs. */
+  series: { limit: 2_000, code: "too_many_buckets", of: "buckets to compare with each other" },
+  trend: { limit: 400, code: "too_many_buckets", of: "buckets of a funnel's trend" },
+  filters: { limit: 20, code: "too_many_filters", of: "filters" },
+} as const satisfies Record<string, Budget>;
+export type BudgetName = keyof typeof BUDGETS;
+
+/**
+ * Refuses work by its amount, which is counted from what was asked before anything is built.
+ * @param path what of the input makes it large
+ * @throws AppError impossible, with the amount and the limit in its words and in its `errors`
+ */
+export function checkWork(
+  name: BudgetName,
+  amount: number,
+  path: string,
+  advice = "Ask for less at once.",
+): void {
+  const { limit, code, of } = BUDGETS[name];
+  if (amount <= limit) return;
+  const message = `This would be ${amount} ${of}; at most ${limit} are possible. ${advice}`;
+  throw new AppError("impossible", code, message, {
+    errors: [{ path, code, message, amount, limit }],
+  });
+}
