@@ -11,6 +11,7 @@ const LAYERS: [layer: string, match: RegExp][] = [
   ["analytics", /^analytics\//],
   ["base", /^(context|config)\.ts$|^(db|cache)\/|^auth\/actor\.ts$/],
   ["lib", /^lib\//],
+  ["data", /^\.\.\/migrations\/meta\/_journal\.json$/],
 ];
 /** The context names the actor's type: auth/actor.ts is data about people, not the checking of tokens. */
 const rankOf = (file: string) =>

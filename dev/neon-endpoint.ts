@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import pg from "pg";
-import { WebSocketServer } from "ws";
+import { pipeline } from "node:stream/promises";
+import type pg from "pg";
+import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
+import { type ConnectionPool, connectionPool } from "./connection-pool.ts";
 
 interface Query {
   query: string;
@@ -73,76 +75,84 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+/** SQLSTATE makes it the database's answer (400); without one the database could not be reached. */
+function failure(error: Record<string, unknown> & Error): [number, object] {
+  const fields = Object.fromEntries(
+    ERROR_FIELDS.flatMap((name) => (error[name] === undefined ? [] : [[name, error[name]]])),
+  );
+  const status = "code" in fields && "severity" in fields ? 400 : 503;
+  return [status, { message: error.message, ...fields }];
+}
+
+function answer(response: ServerResponse, status: number, value: unknown): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(JSON.stringify(value));
+  const headers = { "content-type": "application/json", "content-length": body.length };
+  response.writeHead(status, headers).end(body);
+}
+
+/** Aborted when the caller goes before it has its answer. */
+function leaving(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => response.writableFinished || gone.abort());
+  return gone.signal;
+}
+
+/** Bytes both ways, no faster than the slower side takes them, until either ends. */
+async function relay(socket: WebSocket, target: URL): Promise<void> {
+  const tcp = connect({ port: Number(target.port || 5432), host: target.hostname, noDelay: true });
+  const frames = createWebSocketStream(socket);
+  await pipeline(frames, tcp, frames).catch(() => undefined);
+  socket.terminate();
+}
+
+export interface EndpointOptions {
+  port?: number;
+  /** Statements at once. */
+  connections?: number;
+  /** Sessions at once. */
+  sessions?: number;
+  /** How long a statement waits for a connection, milliseconds. */
+  waitMs?: number;
+}
+
 /**
  * What Neon's proxy offers to its serverless driver, for any PostgreSQL: `POST /sql` (one statement or one transaction) and
- * a WebSocket relay at `/v2`. Connections are pooled by connection string. It listens on the loopback interface, and the relay
- * leads to the server of `database` whatever address a client names: it must not open this machine's other ports.
+ * a WebSocket relay at `/v2`. Connections are pooled by connection string, and a statement whose caller leaves is cancelled. It
+ * listens on the loopback interface, and the relay leads to the server of `database` whatever address a client names: it must not
+ * open this machine's other ports.
  */
-export async function startNeonEndpoint(database: string, { port = 0, connections = 16 } = {}) {
+export async function startNeonEndpoint(
+  database: string,
+  { port = 0, connections = 32, sessions = 32, waitMs }: EndpointOptions = {},
+) {
   const target = new URL(database);
-  const pools = new Map<string, pg.Pool>();
+  const pools = new Map<string, ConnectionPool>();
   const poolOf = (url: string) => {
-    const known = pools.get(url);
-    if (known) return known;
-    const pool = new pg.Pool({ connectionString: url, max: connections, idleTimeoutMillis: 5_000 });
-    pool.on("error", () => undefined);
+    const pool = pools.get(url) ?? connectionPool(url, connections, waitMs);
     pools.set(url, pool);
     return pool;
   };
-  const answer = (response: ServerResponse, status: number, value: unknown) => {
-    const body = Buffer.from(JSON.stringify(value));
-    response.writeHead(status, {
-      "content-type": "application/json",
-      "content-length": body.length,
-    });
-    response.end(body);
-  };
   const server = createServer((request, response) => {
+    const gone = leaving(response);
     const handle = async () => {
       if (request.method !== "POST" || request.url !== "/sql")
         return answer(response, 404, { message: "POST /sql" });
       const body = JSON.parse(await bodyOf(request)) as Query | { queries: Query[] };
-      const client = await poolOf(String(request.headers["neon-connection-string"])).connect();
-      // A server that ends the connection in the middle of a statement says so here too; unheard, it would end this process.
-      let broken: Error | undefined;
-      const hear = (error: Error) => {
-        broken = error;
-      };
-      client.on("error", hear);
-      try {
-        answer(
-          response,
-          200,
-          "queries" in body
-            ? await runBatch(client, body.queries, beginOf(request.headers))
-            : await runOne(client, body),
-        );
-      } finally {
-        client.off("error", hear);
-        client.release(broken);
-      }
-    };
-    handle().catch((error: Record<string, unknown> & Error) => {
-      const fields = Object.fromEntries(
-        ERROR_FIELDS.flatMap((name) => (error[name] === undefined ? [] : [[name, error[name]]])),
+      const url = String(request.headers["neon-connection-string"]);
+      const result = await poolOf(url).use<object>(gone, (client) =>
+        "queries" in body
+          ? runBatch(client, body.queries, beginOf(request.headers))
+          : runOne(client, body),
       );
-      // Without a SQLSTATE the server itself could not be reached: that is not the statement's fault.
-      if (!response.headersSent)
-        answer(response, "code" in fields && "severity" in fields ? 400 : 503, {
-          message: error.message,
-          ...fields,
-        });
-      else response.destroy();
-    });
+      answer(response, 200, result);
+    };
+    handle().catch((error) => answer(response, ...failure(error)));
   });
   const sockets = new WebSocketServer({ server });
   sockets.on("connection", (socket) => {
-    const tcp = connect(Number(target.port || 5432), target.hostname);
-    socket.on("message", (data) => tcp.write(data as Buffer));
-    socket.on("close", () => tcp.destroy());
-    tcp.on("data", (data) => socket.send(data));
-    tcp.on("close", () => socket.close());
-    tcp.on("error", () => socket.close());
+    if (sockets.clients.size > sessions) socket.close(1013, "Too many sessions at once");
+    else void relay(socket, target);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

@@ -1,10 +1,17 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { sql } from "drizzle-orm";
 import type { Context } from "../../context.ts";
 import { connect } from "../../db/client.ts";
 import { DEADLINES, GRACE_MS } from "../../db/deadlines.ts";
+import { sqlState } from "../../db/faults.ts";
+import {
+  lastMigration,
+  NEVER_MIGRATED,
+  SCHEMA_FAULTS,
+  schemaFault,
+} from "../../db/schema-version.ts";
 import { createRouter } from "../../http/router.ts";
 import { answered } from "../../lib/deadline.ts";
+import { AppError } from "../../lib/errors.ts";
 
 const tags = ["System"];
 const router = createRouter();
@@ -46,18 +53,31 @@ router.openapi(
   (c) => c.json({ status: "ok" as const }, 200),
 );
 
-const probeResult = z.object({ name: z.string(), ok: z.boolean(), latency_ms: z.number() });
+const probeResult = z.object({
+  name: z.string(),
+  ok: z.boolean(),
+  latency_ms: z.number(),
+  code: z
+    .string()
+    .optional()
+    .describe("What is wrong, such as `schema_older`, `schema_newer`, `database_unavailable`."),
+  detail: z.string().optional(),
+});
 const readiness = z.object({ ready: z.boolean(), checks: z.array(probeResult) });
 
+/** The database answers, and its schema is the one this code is for. */
+async function probeDatabase({ config: { DATABASE_URL, NEON_ENDPOINT } }: Context): Promise<void> {
+  const db = connect(DATABASE_URL, NEON_ENDPOINT, DEADLINES.probe);
+  const applied = await db.query(lastMigration).catch((error: unknown) => {
+    if (NEVER_MIGRATED.includes(sqlState(error) ?? "")) return [];
+    throw error;
+  });
+  const fault = schemaFault(applied[0]?.applied);
+  if (fault) throw new AppError("unavailable", fault, SCHEMA_FAULTS[fault]);
+}
+
 const PROBES: { name: string; run(ctx: Context): Promise<unknown> }[] = [
-  {
-    name: "database",
-    run: ({ config: { DATABASE_URL, NEON_ENDPOINT } }) =>
-      connect(DATABASE_URL, NEON_ENDPOINT, DEADLINES.probe).query({
-        sql: sql`select 1 as one`,
-        row: z.object({ one: z.number() }),
-      }),
-  },
+  { name: "database", run: probeDatabase },
   { name: "kv", run: (ctx) => ctx.kv.get("probe") },
   { name: "r2", run: (ctx) => ctx.files.head("probe") },
   { name: "queue", run: (ctx) => ctx.queue.metrics() },
@@ -65,14 +85,15 @@ const PROBES: { name: string; run(ctx: Context): Promise<unknown> }[] = [
 
 async function probe(ctx: Context, { name, run }: (typeof PROBES)[number]) {
   const started = performance.now();
-  let ok = true;
+  const latency = () => Math.round((performance.now() - started) * 10) / 10;
   try {
     await answered(name, DEADLINES.probe + GRACE_MS, run(ctx));
+    return { name, ok: true, latency_ms: latency() };
   } catch (error) {
-    ok = false;
     ctx.log.error("probe", error, { name });
+    const why = error instanceof AppError ? { code: error.code, detail: error.message } : {};
+    return { name, ok: false, latency_ms: latency(), ...why };
   }
-  return { name, ok, latency_ms: Math.round((performance.now() - started) * 10) / 10 };
 }
 
 router.openapi(
@@ -84,7 +105,7 @@ router.openapi(
     security: [],
     responses: {
       200: json("Ready.", readiness),
-      503: json("Something does not answer.", readiness),
+      503: json("Something does not answer, or the database is of another version.", readiness),
     },
   }),
   async (c) => {
