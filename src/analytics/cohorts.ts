@@ -89,7 +89,7 @@ function visitors(workspaceId: string, range: TimeRange): SQL {
     sql`${formatInstant(range.to)}::timestamptz`,
   ];
   return sql`select a.user_id from user_presence_daily a where ${inWorkspace(workspaceId, "a")} and a.bucket > ${from} - interval '24 hours' and a.bucket < ${to}
-    union all select e.user_id from dirty_days d join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'
+    union all select e.user_id from dirty_days d join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at >= d.day and e.started_at < d.day + interval '24 hours' and e.user_id is not null
     union all select v.user_id from events v where ${inWorkspace(workspaceId, "v")} and v.occurred_at >= ${from} and v.occurred_at < ${to}`;
 }
 

@@ -47,6 +47,9 @@ export interface Filter {
   value: Scalar | Scalar[];
 }
 
+/** Runs of some user: what a list of users is made of. */
+export const OF_SOME_USER: Filter = { field: "user", op: "exists", value: true };
+
 export type Field =
   | { kind: "dimension"; name: Dimension }
   | { kind: "clock"; name: ClockDimension }
@@ -95,7 +98,7 @@ export function predicate(filter: Filter, field: Field, alias: string, rollup: b
       value = sql`case when jsonb_typeof(${row}.metadata -> ${field.key}) = 'number' then (${value})::numeric end`;
   } else {
     const column = sql`${row}.${sql.identifier(DIMENSIONS[field.name])}`;
-    const always = field.name === "agent" || field.name === "user" || field.name === "status";
+    const always = field.name === "agent" || field.name === "status";
     value = rollup && !always ? sql`nullif(${column}, '')` : column;
   }
   return compare(value, filter, numeric);

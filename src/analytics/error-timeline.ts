@@ -36,7 +36,7 @@ export function errorOwners(
   limit: number,
 ): Prepared<{ id: string; errors: number }[]> {
   const column = sql.raw(who === "agent" ? "e.agent_id" : "e.user_id");
-  const statement = sql`select ${column} as id, count(*) as errors from ${failedRows(workspaceId, range, { fingerprint })} group by 1 order by 2 desc, 1 limit ${limit}`;
+  const statement = sql`select ${column} as id, count(*) as errors from ${failedRows(workspaceId, range, { fingerprint })} and ${column} is not null group by 1 order by 2 desc, 1 limit ${limit}`;
   return statementOf(
     { sql: statement, row: z.object({ id: z.string(), errors: z.number() }) },
     (rows) => rows,

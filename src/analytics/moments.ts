@@ -141,7 +141,7 @@ export function moments(
     return [
       sql`select ${sql.raw(alias)}.user_id, ${at} as at, ${mask} as mask, ${value} as property from ${sql.raw(table)} ${sql.raw(alias)}
         where ${inWorkspace(workspaceId, alias)} and ${at} >= ${formatInstant(range.from)}::timestamptz and ${at} < ${formatInstant(range.to)}::timestamptz
-          and (${sql.join(
+          and ${sql.raw(alias)}.user_id is not null and (${sql.join(
             mine.map(({ condition }) => condition),
             sql` or `,
           )})`,

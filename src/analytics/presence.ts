@@ -86,7 +86,7 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
   const rolled = sql`select p.slot, a.user_id from presence_pieces p join user_presence_daily a on ${inWorkspace(workspaceId, "a")} and a.bucket = p.day
     where not exists (select from dirty_days d where d.day = p.day) and ((p.mask is null and ${column} <> ${NONE}) or (${column} & p.mask) <> ${NONE})`;
   const raw = sql`select p.slot, e.user_id from raw_pieces p join executions e on ${inWorkspace(workspaceId, "e")}
-    and e.started_at >= p.lo and e.started_at < p.hi${wanted}`;
+    and e.started_at >= p.lo and e.started_at < p.hi and e.user_id is not null${wanted}`;
   const events = sql`select ${slotOf(sql`v.occurred_at`)}, v.user_id from events v where ${inWorkspace(workspaceId, "v")}
     and v.occurred_at >= ${formatInstant(first)}::timestamptz and v.occurred_at < ${formatInstant(last)}::timestamptz${eventsWhere(sign)}`;
   const executions =
@@ -126,7 +126,7 @@ export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: E
         and p.bucket not in (select day from dirty_days) order by p.bucket limit 1) as at from seen_users u`;
   const raw = sql`select e.user_id, min(e.started_at) from dirty_days d
       join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at >= d.day
-      and e.started_at < d.day + interval '24 hours'${wanted} group by e.user_id`;
+      and e.started_at < d.day + interval '24 hours' and e.user_id is not null${wanted} group by e.user_id`;
   const events = sql`select u.user_id, (select min(v.occurred_at) from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.user_id
       and v.occurred_at < ${end}${eventsWhere(sign)}) from seen_users u`;
   const parts = [

@@ -84,7 +84,10 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
   const row = sql.identifier(grain.table);
   const grainOf =
     grain.table === "user_activity_daily" ? sql`true` : sql`${row}.grain = ${grain.grain}`;
-  const users = grain.grain === "user" ? sql`array[${row}.user_id]` : sql`${row}.user_ids`;
+  const users =
+    grain.grain === "user"
+      ? sql`case when ${row}.user_id <> '' then array[${row}.user_id] end`
+      : sql`${row}.user_ids`;
   const agents = grain.dimensions.includes("agent")
     ? sql`array[${row}.agent_id]`
     : sql`${row}.agent_ids`;

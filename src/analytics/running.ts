@@ -7,7 +7,7 @@ const NEWEST = 50;
 const row = z.object({
   id: z.string(),
   agent_id: z.string(),
-  user_id: z.string(),
+  user_id: z.string().nullable(),
   started_at: z.string(),
   elapsed_ms: z.number(),
   running: z.number(),
@@ -18,7 +18,7 @@ export interface RunningNow {
   newest: {
     id: string;
     agent_id: string;
-    user_id: string;
+    user_id: string | null;
     started_at: string;
     elapsed_ms: number;
   }[];

@@ -19,7 +19,7 @@ export function momentsOf(workspaceId: SQL | string, lo: SQL, hi: SQL): SQL {
       typeof workspaceId === "string"
         ? inWorkspace(workspaceId, "x")
         : sql`x.workspace_id = ${workspaceId}`;
-    return sql`select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${scope} and ${at} >= ${lo} and ${at} < ${hi}`;
+    return sql`select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${scope} and ${at} >= ${lo} and ${at} < ${hi} and x.user_id is not null`;
   };
   return sql`(${of("executions", "started_at")} union all ${of("events", "occurred_at")} offset 0)`;
 }

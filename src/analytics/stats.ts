@@ -114,7 +114,7 @@ export function baseBy(
     return sql`select ${key}, sketch_key, sum(n)::float8 as n from ${counts} group by ${key}, sketch_key`;
   }
   const raw = sql.raw(base === "users" ? "user_id" : "agent_id");
-  return sql`select ${key}, id from (select ${key}, unnest(${sql.identifier(base)}) as id from rolls0${where} union all select ${key}, ${raw} from raws0) every
+  return sql`select ${key}, id from (select ${key}, unnest(${sql.identifier(base)}) as id from rolls0${where} union all select ${key}, ${raw} from raws0 where ${raw} is not null) every
     group by ${key}, id`;
 }
 
@@ -227,7 +227,11 @@ export function stats(keys: readonly string[], parts: Parts, merged = false): SQ
   const first = sql`select ${names(keys)}, ${list([...SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`), ...empty])} from (${sumsBy(keys, parts)}) sums`;
   const result = STAT_COLUMNS.map((name) => {
     const absent = !SUM_COLUMNS.includes(name) && !extra.includes(name);
-    return sql`${absent ? (typed[name] ?? sql`0::bigint`) : sql`max(${sql.identifier(name)})`} as ${sql.identifier(name)}`;
+    if (absent) return sql`${typed[name] ?? sql`0::bigint`} as ${sql.identifier(name)}`;
+    const found = sql`max(${sql.identifier(name)})`;
+    // Runs of no user have no row of distinct users.
+    const value = name.startsWith("active_") ? sql`coalesce(${found}, 0)` : found;
+    return sql`${value} as ${sql.identifier(name)}`;
   });
   return sql`select ${names(keys)}, ${list(result)} from (${first}${sql.join(stacked)}) parts group by ${names(keys)}`;
 }

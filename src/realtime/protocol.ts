@@ -4,7 +4,7 @@ import { z } from "zod";
 export const frameExecution = z.object({
   id: z.string(),
   agent_id: z.string(),
-  user_id: z.string(),
+  user_id: z.string().nullable(),
   status: z.string(),
   change: z.enum(["created", "updated"]),
 });

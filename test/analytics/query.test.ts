@@ -44,7 +44,8 @@ beforeAll(async () => {
     Array.from({ length: 700 }, (_, n) => ({
       id: `k${part}-${n}`,
       agent_id: pick(["a1", "a1", "a1", "a2", "a3", "a4", "a5"]),
-      user_id: `u${Math.floor(next() ** 2 * 40)}`,
+      // Every tenth run is a machine's: of no user.
+      user_id: n % 10 === 0 ? undefined : `u${Math.floor(next() ** 2 * 40)}`,
       status: pick(["success", "success", "success", "failure", "timeout", "cancelled", "running"]),
       started_at: new Date((at(start) + next() * 3.3 * DAY_US) / 1000).toISOString(),
       duration_ms: pick([undefined, 0, Math.floor(next() * 40), Math.floor(Math.exp(9 * next()))]),

@@ -7,7 +7,7 @@ import { parseInstant } from "../../src/lib/time.ts";
 const row = z.object({
   id: z.string(),
   agent_id: z.string(),
-  user_id: z.string(),
+  user_id: z.string().nullable(),
   status: z.string(),
   started_at: z.string(),
   duration_ms: z.number().nullable(),
@@ -96,7 +96,7 @@ export function measured(rows: readonly RawRow[]): Record<MeasureName, Value> {
     credits_avg: rows.length === 0 ? null : decimal((credits * 2n + count) / (2n * count)),
     tokens_in: rows.reduce((total, each) => total + (each.tokens_in ?? 0), 0),
     tokens_out: rows.reduce((total, each) => total + (each.tokens_out ?? 0), 0),
-    active_users: new Set(rows.map((each) => each.user_id)).size,
+    active_users: new Set(rows.flatMap((each) => each.user_id ?? [])).size,
     active_agents: new Set(rows.map((each) => each.agent_id)).size,
     errors: rows.filter((each) => each.error_type !== null).length,
   };

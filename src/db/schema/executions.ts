@@ -13,7 +13,7 @@ import {
 import { credits, instant } from "./columns.ts";
 
 /**
- * One run of one agent for one user. Partitioned by month of `started_at` (see the first migration), so its primary key
+ * One run of one agent for one user, or for none. Partitioned by month of `started_at` (see the first migration), so its primary key
  * cannot make `id` unique alone: `execution_keys` does.
  * `settled` has one bit for each field that a final message has stated (see features/executions/merge.ts).
  */
@@ -23,7 +23,7 @@ export const executions = pgTable(
     workspaceId: text("workspace_id").notNull(),
     id: text("id").notNull(),
     agentId: text("agent_id").notNull(),
-    userId: text("user_id").notNull(),
+    userId: text("user_id"),
     status: text("status").notNull(),
     startedAt: instant("started_at").notNull(),
     endedAt: instant("ended_at"),

@@ -1,3 +1,4 @@
+import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import { type ErrorGroup, errorGroups } from "../../analytics/error-groups.ts";
 import type { Row, Values } from "../../analytics/finish.ts";
 import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
@@ -109,7 +110,13 @@ export async function agentAnalytics(
       group_by: ["model"],
       order_by: [{ measure: "credits", direction: "desc" }],
     }),
-    part({ measures: USERS, filters, group_by: ["user"], limit: TOP, rowsOnly: true }),
+    part({
+      measures: USERS,
+      filters: [...filters, OF_SOME_USER],
+      group_by: ["user"],
+      limit: TOP,
+      rowsOnly: true,
+    }),
     part({ measures: ["executions"], filters, ...BY_HOUR_OF_WEEK, rowsOnly: true }),
     part({ measures: [...DAYS], filters, granularity: "day", rowsOnly: true }),
     errorGroups(workspaceId, range, { agentId: agent.id, limit: 2 * TOP }),

@@ -169,12 +169,14 @@ router.openapi(
           measures,
           group_by: [by],
           order_by: [{ measure: "executions" as const, direction: "desc" as const }],
-          limit,
+          // One more: the runs of no user are no entity.
+          limit: limit + 1,
           sketches: true,
         };
         const [answer] = await together(ctx.db, [prepare(workspaceId, query, ctx.now() * 1000)]);
         const entities = answer.rows
-          .filter((row) => !row.other)
+          .filter((row) => !row.other && !(by === "user" && row.group.user === null))
+          .slice(0, limit)
           .map(({ group, values, sketch = [] }) => {
             const label = group[by] === null || group[by] === undefined ? null : String(group[by]);
             return { id: label ?? "", label, values, sketch };

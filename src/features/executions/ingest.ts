@@ -9,7 +9,11 @@ import { publish } from "../../realtime/publish.ts";
 import { type Basis, classify, insertNew, lockKeys, moveStarts, upsert } from "./merge.ts";
 import { checkMessage, type Message } from "./message.ts";
 
-const writtenRow = z.object({ id: z.string(), created: z.boolean() });
+const writtenRow = z.object({
+  id: z.string(),
+  user_id: z.string().nullable(),
+  created: z.boolean(),
+});
 const idRow = z.object({ id: z.string() });
 const reasonRow = z.object({
   id: z.string(),
@@ -128,7 +132,7 @@ async function merge(
       writtenRow
         .array()
         .parse(writes)
-        .map((row) => [row.id, row.created && !moved.has(row.id)]),
+        .map((row) => [row.id, row]),
     );
     const why = new Map(
       reasonRow
@@ -137,10 +141,14 @@ async function merge(
         .map((row) => [row.id, row]),
     );
     for (const message of wave) {
-      const created = written.get(message.id);
+      const row = written.get(message.id);
       const reason = why.get(message.id);
-      if (created !== undefined) verdicts.set(message, { result: created ? "created" : "updated" });
-      else if (reason?.newer && !reason.reversed && !basis && resends < MAX_RESENDS)
+      if (row) {
+        // Who the run is of may have been said by another message: the feed tells it of this one too.
+        message.user_id ??= row.user_id ?? undefined;
+        const created = row.created && !moved.has(row.id);
+        verdicts.set(message, { result: created ? "created" : "updated" });
+      } else if (reason?.newer && !reason.reversed && !basis && resends < MAX_RESENDS)
         again.push(message);
       else if (reason) verdicts.set(message, verdictOf(reason));
     }
@@ -200,7 +208,7 @@ function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verd
     .map(({ message: { id, agent_id, user_id, status }, change }) => ({
       id,
       agent_id,
-      user_id,
+      user_id: user_id ?? null,
       status,
       change,
     }));

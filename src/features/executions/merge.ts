@@ -7,7 +7,6 @@ import { FINAL_BIT, MERGED, type Message } from "./message.ts";
  * a higher revision replaces the row; within a revision a field that a final message stated stands, and one that only
  * messages of the running execution gave takes their greatest value. Both are joins of a semilattice.
  */
-const IDENTITY = ["agent_id", "user_id"] as const;
 const COLUMNS = [
   "agent_id",
   "user_id",
@@ -63,13 +62,16 @@ function raises({ column, type, bit }: (typeof MERGED)[number]): string {
 
 /** Facts of one revision that the message states otherwise than the stored row: the path, and when. */
 const CONTRADICTIONS: [path: string, when: string][] = [
-  ...IDENTITY.map((column): [string, string] => [column, `x.${column} <> e.${column}`]),
+  ["agent_id", "x.agent_id <> e.agent_id"],
+  ["user_id", "coalesce(x.user_id <> e.user_id, false)"],
   ["status", `x.settled & e.settled & ${FINAL_BIT} <> 0 and x.status <> e.status`],
   ...MERGED.map(({ column, path, bit }): [string, string] => [
     path,
     `x.settled & e.settled & ${bit} <> 0 and x.${column} is distinct from e.${column}`,
   ]),
 ];
+/** A message that names no user says nothing of it: one that does adds it, at any time. */
+const NAMES_USER = "e.user_id is null and x.user_id is not null";
 const ENDS_BEFORE_START = "coalesce(x.ended_at < e.started_at, false)";
 /** What a correction was made from: it is stored only if nobody has changed the row since. */
 export interface Basis {
@@ -80,10 +82,10 @@ const unchanged = (basis: Basis | undefined) =>
 const SUPERSEDES = `not ${ENDS_BEFORE_START} and x.revision > e.revision`;
 const ADVANCES = `not ${ENDS_BEFORE_START} and (x.revision > e.revision or x.revision = e.revision
   and not (${CONTRADICTIONS.map(([, when]) => `(${when})`).join(" or ")})
-  and (x.settled & ~e.settled <> 0 or x.settled = 0 and (e.stale or ${MERGED.map(raises).join(" or ")})))`;
+  and (x.settled & ~e.settled <> 0 or ${NAMES_USER} or x.settled = 0 and (e.stale or ${MERGED.map(raises).join(" or ")})))`;
 
 /** An update reopens a run that was closed because it fell silent; a final status stands. */
-const SET = `${IDENTITY.map((column) => `${column} = x.${column}`).join(", ")},
+const SET = `agent_id = x.agent_id, user_id = case when x.revision > e.revision then x.user_id else coalesce(e.user_id, x.user_id) end,
   status = case when x.revision > e.revision or x.settled <> 0 then x.status when e.settled <> 0 then e.status else 'running' end,
   ${MERGED.map(merged).join(",\n  ")},
   settled = case when x.revision > e.revision then x.settled else e.settled | x.settled end,
@@ -112,7 +114,7 @@ export function insertNew(workspaceId: string, messages: readonly Message[]): SQ
 
 /**
  * Writes messages about different executions: keys, rows and marks in one statement. Rows: the ids that it created or
- * changed; an id that is missing was a duplicate, a conflict or unknown (`classify`).
+ * changed, with their user; an id that is missing was a duplicate, a conflict or unknown (`classify`).
  * The key row is locked first and in the order of ids, as in `insertNew`.
  * @param basis stores a correction of exactly this row or nothing, instead of joining
  */
@@ -136,10 +138,10 @@ export function upsert(workspaceId: string, messages: readonly Message[], basis?
     where coalesce(i.started_at, n.started_at) is not null and not exists (select from keys k where k.id = i.id and k.elsewhere)
     order by i.id
     on conflict (workspace_id, started_at, id) do update set ${excluded(SET)} where ${excluded(basis ? SUPERSEDES : ADVANCES)}${unchanged(basis)}
-    returning new.id, new.started_at, old.id is null as created
+    returning new.id, new.started_at, new.user_id, old.id is null as created
   ),
   marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from written)
-  select id, created from written`;
+  select id, user_id, created from written`;
 }
 
 /** Locks the keys of these messages: what follows in the transaction sees every row that another writer had under way. */

@@ -12,7 +12,7 @@ import { type ExecutionInput, executionInput } from "./schema.ts";
 export interface Message {
   id: string;
   agent_id: string;
-  user_id: string;
+  user_id: string | undefined;
   status: ExecutionInput["status"];
   started_at: string | undefined;
   ended_at: string | undefined;
@@ -110,7 +110,7 @@ function messageOf(
       ? { startMade: true }
       : {}),
     agent_id: input.agent_id,
-    user_id: input.user_id,
+    user_id: input.user_id ?? undefined,
     status: input.status,
     started_at: started === undefined ? undefined : formatInstant(started),
     ended_at: ended === undefined ? undefined : formatInstant(ended),

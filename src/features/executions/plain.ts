@@ -32,7 +32,7 @@ const CHECKS = new Map<string, (value: unknown) => boolean>(
   Object.entries({
     id: isId,
     agent_id: isId,
-    user_id: isId,
+    user_id: or(isId),
     status: (value) => statuses.has(value),
     started_at: isTime,
     ended_at: or(isTime),
@@ -54,8 +54,6 @@ const CHECKS = new Map<string, (value: unknown) => boolean>(
 export function plainInput(item: unknown): ExecutionInput | undefined {
   if (typeof item !== "object" || item === null || Array.isArray(item)) return undefined;
   for (const [key, value] of Object.entries(item)) if (!CHECKS.get(key)?.(value)) return undefined;
-  const { agent_id, user_id, status } = item as Partial<ExecutionInput>;
-  return agent_id === undefined || user_id === undefined || status === undefined
-    ? undefined
-    : (item as ExecutionInput);
+  const { agent_id, status } = item as Partial<ExecutionInput>;
+  return agent_id === undefined || status === undefined ? undefined : (item as ExecutionInput);
 }

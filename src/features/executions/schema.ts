@@ -37,7 +37,7 @@ export const executionInput = z
   .strictObject({
     id: id.optional(),
     agent_id: id,
-    user_id: id,
+    user_id: id.nullish().openapi({ description: "Absent: a machine's run, of no user." }),
     status: z.enum(STATUSES),
     started_at: time.optional(),
     ...optional,
@@ -49,7 +49,7 @@ export type ExecutionInput = z.output<typeof executionInput>;
 export const executionPatch = z
   .strictObject({
     agent_id: id.optional(),
-    user_id: id.optional(),
+    user_id: id.nullish(),
     status: z.enum(STATUSES).optional(),
     started_at: time.optional(),
     ...optional,
@@ -60,7 +60,7 @@ export const execution = z
   .object({
     id: z.string(),
     agent_id: z.string(),
-    user_id: z.string(),
+    user_id: z.string().nullable(),
     status: z.enum(STATUSES),
     started_at: z.string(),
     ended_at: z.string().nullable(),

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import { errorGroups } from "../../analytics/error-groups.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "../../analytics/measures.ts";
 import { type Query, resolve } from "../../analytics/plan.ts";
@@ -43,6 +44,7 @@ async function groups(
     const limit = Math.min(GROUPS_AT_ONCE, Math.floor(190_000 / measures.length));
     const query: Query = {
       ...base(question),
+      ...(dimension === "user" ? { filters: [OF_SOME_USER, ...question.filters] } : {}),
       measures,
       group_by: [dimension],
       order_by: order,

@@ -1,3 +1,4 @@
+import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import type { Values } from "../../analytics/finish.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
@@ -95,7 +96,15 @@ export async function rankGroups(
   const ask = (of: { from: number; to: number }) =>
     prepare(
       workspaceId,
-      { ...rest, ...of, measures, group_by: [by], limit: MAX_CONTENDERS + 1, rowsOnly: true },
+      {
+        ...rest,
+        ...of,
+        filters: [...(rest.filters ?? []), ...(by === "user" ? [OF_SOME_USER] : [])],
+        measures,
+        group_by: [by],
+        limit: MAX_CONTENDERS + 1,
+        rowsOnly: true,
+      },
       now,
       explain,
     );

@@ -52,7 +52,7 @@ export const runningShape = z
       z.object({
         id: z.string(),
         agent_id: z.string(),
-        user_id: z.string(),
+        user_id: z.string().nullable(),
         started_at: z.string(),
         elapsed_ms: z.number(),
       }),

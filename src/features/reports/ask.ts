@@ -1,3 +1,4 @@
+import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import { BY_HOUR_OF_WEEK } from "../../analytics/heatmap.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import type { Query } from "../../analytics/plan.ts";
@@ -43,6 +44,7 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
       return {
         measures: [...new Set<MeasureName>([section.measure, "executions"])],
         group_by: [section.by],
+        ...(section.by === "user" ? { filters: [OF_SOME_USER] } : {}),
         order_by: [{ measure: section.measure, direction: section.direction ?? "desc" }],
         limit: section.limit ?? 10,
       };

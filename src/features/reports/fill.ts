@@ -117,11 +117,10 @@ export async function fillSections(
       filled.push(await funnelOf(db, workspaceId, section, request, range));
       continue;
     }
-    const ask = askOf(section);
+    const asked = askOf(section);
+    const ask = asked && { ...asked, filters: [...(asked.filters ?? []), ...filters] };
     const [answer] = ask
-      ? await together(db, [
-          prepare(workspaceId, { ...ask, ...range, timezone, filters }, range.to),
-        ])
+      ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone }, range.to)])
       : [];
     const query = ask
       ? {
@@ -129,7 +128,7 @@ export async function fillSections(
           from: formatInstant(range.from),
           to: formatInstant(range.to),
           timezone,
-          ...(filters.length > 0 ? { filters } : {}),
+          filters: ask.filters.length > 0 ? ask.filters : undefined,
         }
       : null;
     filled.push({

@@ -14,7 +14,7 @@ export function presenceRows() {
   const bit = sql`set_bit(${none}, quarter, 1)`;
   return sql`select w.workspace_id, w.bucket, p.user_id, p.present, p.succeeded from (
     select place, user_id, bit_or(${bit}) as present, bit_or(case when status = 'success' then ${bit} else ${none} end) as succeeded
-    from (select distinct place, user_id, status, quarter from raw) quarters group by place, user_id
+    from (select distinct place, user_id, status, quarter from raw where user_id <> '') quarters group by place, user_id
   ) p join asked w using (place)`;
 }
 

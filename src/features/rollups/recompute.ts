@@ -112,8 +112,8 @@ export function wanted(buckets: readonly Bucket[]): SQL {
 
 /** Key columns as rollups have them: an absent value is the empty string. */
 const KEY_COLUMNS: Record<string, string> = Object.fromEntries([
-  ...["agent_id", "user_id", "status"].map((name) => [name, `e.${name}`]),
-  ...["model", "environment", "version", "error_type"].map((name) => [
+  ...["agent_id", "status"].map((name) => [name, `e.${name}`]),
+  ...["user_id", "model", "environment", "version", "error_type"].map((name) => [
     name,
     `coalesce(e.${name}, '') as ${name}`,
   ]),
@@ -171,7 +171,7 @@ function partsOf(keys: readonly string[]): SQL {
       count(ms) as durations, coalesce(sum(ms), 0) as sum_ms, ${SUM_SQUARES} as sum_squares, min(ms) as min_ms, max(ms) as max_ms,
       coalesce(sum(credits), 0) as credits, coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out, count(*) as weight
     from raw group by ${by}, sketch_key
-    union all select ${by}, null, ${columns}, ${NO_SUMS}, 0 from (select distinct ${by}, ${sql.identifier(id ?? "")} from raw) pairs`;
+    union all select ${by}, null, ${columns}, ${NO_SUMS}, 0 from (select distinct ${by}, ${sql.identifier(id ?? "")} from raw where ${sql.identifier(id ?? "")} <> '') pairs`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import { groupPage } from "../../analytics/group-page.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { ask } from "../../analytics/query.ts";
@@ -54,12 +55,12 @@ view(router, {
     },
   ) => {
     const base = rangedQuery(query, "30d");
-    const filters = q === undefined ? [] : [{ field: "user", op: "contains" as const, value: q }];
+    const found = q === undefined ? [] : [{ field: "user", op: "contains" as const, value: q }];
     const asked = {
       ...base,
       measures: MEASURES,
       group_by: ["user"],
-      filters,
+      filters: [OF_SOME_USER, ...found],
       order_by: [{ measure: sort, direction }],
     };
     const { rows, page, meta } = await groupPage(
@@ -85,7 +86,7 @@ view(router, {
   tag,
   summary: "Active users, their lifecycle, sessions and features",
   description:
-    "A user is active on a local day with an execution that starts or an event that occurs in it. wau and mau: distinct users of the 7 and 30 days that end with the day; stickiness = dau / mau. new: first activity ever; returning: active in the 30 days before too; resurrected: active before those; new + returning + resurrected = dau. dormant: left the month on this day. The range is taken as whole local days. Sessions end after 30 minutes without activity. adoption_rate: users of a feature / active users of the range. The heatmap counts starts of executions.",
+    "A user is active on a local day with an execution that starts or an event that occurs in it. wau and mau: distinct users of the 7 and 30 days that end with the day; stickiness = dau / mau. new: first activity ever; returning: active in the 30 days before too; resurrected: active before those; new + returning + resurrected = dau. dormant: left the month on this day. The range is taken as whole local days. Sessions end after 30 minutes without activity. adoption_rate: users of a feature / active users of the range. The heatmap counts starts of all executions, also of those of no user.",
   query: schema.activityParams,
   data: schema.activityData,
   load: activity,

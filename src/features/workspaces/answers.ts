@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import { engagement } from "../../analytics/engagement.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
@@ -120,10 +121,17 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
 
 export async function analyticsOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
   const { fixed, now, parts, days } = commonParts(ctx, workspaceId, base, explain);
-  const top = (by: string) =>
+  const top = (by: "agent" | "user") =>
     prepare(
       workspaceId,
-      { ...fixed, measures: GROUP, group_by: [by], limit: TOP, rowsOnly: true },
+      {
+        ...fixed,
+        filters: [...(fixed.filters ?? []), ...(by === "user" ? [OF_SOME_USER] : [])],
+        measures: GROUP,
+        group_by: [by],
+        limit: TOP,
+        rowsOnly: true,
+      },
       now,
       explain,
     );

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import { rawMeta } from "../../analytics/error-groups.ts";
 import { groupPage } from "../../analytics/group-page.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
@@ -129,6 +130,7 @@ view(router, {
       ...rangedQuery(query, "30d"),
       measures: MEASURES,
       group_by: ["user"],
+      filters: [OF_SOME_USER],
       order_by: [{ measure: sort, direction }],
     };
     const { rows, page, meta } = await groupPage(

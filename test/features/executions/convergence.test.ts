@@ -22,6 +22,8 @@ async function send(ctx: ReturnType<typeof testContext>, items: unknown[]) {
 }
 
 const stated = {
+  // Who it is of may be said by any message, and only once.
+  user_id: fc.constantFrom("user", null, undefined),
   credits: fc.option(
     fc.integer({ min: 0, max: 5_000_000 }).map((micro) => (micro / 1e6).toFixed(6)),
     { nil: undefined },
@@ -67,7 +69,7 @@ function messagesOf({
   second,
   correction,
 }: typeof story extends fc.Arbitrary<infer Story> ? Story : never) {
-  const base = { agent_id: "agent", user_id: "user", started_at: STARTED };
+  const base = { agent_id: "agent", started_at: STARTED };
   return [
     { ...base, status: "running" },
     ...first.map((message) => ({ ...base, ...message })),

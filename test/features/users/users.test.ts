@@ -21,6 +21,8 @@ interface Sign {
   name: string | null;
 }
 const signs: Sign[] = [];
+/** Starts of runs of no user. */
+const machines: string[] = [];
 let api: ReturnType<typeof clientOf>;
 
 beforeAll(async () => {
@@ -57,6 +59,20 @@ beforeAll(async () => {
       signs.push({ user, at, kind: "event", success: false, name });
     }
   }
+  // Runs of no user, before, between and after all others, are nobody's activity.
+  for (let n = 0; n < 300; n++) {
+    const at = new Date(
+      Date.parse(`${FIRST_DAY}T00:00:00Z`) + (n * 0.4 - 20) * 86_400_000,
+    ).toISOString();
+    machines.push(at);
+    executions.push({
+      id: `machine-${n}`,
+      agent_id: "cron",
+      ...(n % 2 ? { user_id: null } : {}),
+      status: n % 3 ? "success" : "failure",
+      started_at: at,
+    });
+  }
   // Another workspace's user of the same name changes nothing.
   await store(executionIntake(ctx, "users-other"), [
     {
@@ -74,7 +90,7 @@ beforeAll(async () => {
   await runRollups(ctx, "session");
   // Part of the days wait for their next rollup: presence then comes from raw rows.
   await ctx.db.query({
-    sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and id like 'x1%'`,
+    sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and (id like 'x1%' or id like 'machine-1%')`,
     row: z.unknown(),
   });
   api = clientOf(await tokenFor(W));
@@ -204,7 +220,8 @@ describe("activity", () => {
         (sum: number, cell: { executions: number }) => sum + cell.executions,
         0,
       );
-      expect(total).toBe(signs.filter((sign) => sign.kind === "execution" && here(sign.at)).length);
+      const starts = signs.flatMap((sign) => (sign.kind === "execution" ? [sign.at] : []));
+      expect(total).toBe([...starts, ...machines].filter(here).length);
     },
   );
 });
