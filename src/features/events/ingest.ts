@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { inWorkspace } from "../../db/scope.ts";
+import { keyInWorkspace } from "../../db/scope.ts";
 import { documentError, timeOf } from "../../http/fields.ts";
 import {
   type Checked,
@@ -120,7 +120,8 @@ async function contradictions(
     session_id text, occurred_at timestamptz, properties jsonb, time_made boolean)) with ordinality
     as i(id, event_type, event_name, user_id, session_id, occurred_at, properties, time_made, place)`;
   const rows = await ctx.db.query({
-    sql: sql`select case ${sql.join(cases, sql` `)} end as path from ${fields} join events e on ${inWorkspace(workspaceId, "e")} and e.id = i.id order by i.place`,
+    sql: sql`select case ${sql.join(cases, sql` `)} end as path from ${fields}
+      cross join lateral (select e.* from events e where ${keyInWorkspace(workspaceId, "e")} and e.id = i.id offset 0) e order by i.place`,
     row: z.object({ path: z.string().nullable() }),
   });
   return rows.map((row) => row.path);

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { inWorkspace } from "../../db/scope.ts";
+import { asOneRow, keyInList, keyInWorkspace } from "../../db/scope.ts";
 import { FINAL_BIT, MERGED, type Message } from "./message.ts";
 
 /**
@@ -29,6 +29,15 @@ const FIELDS = sql.raw(
 const inputRows = (messages: readonly Message[]) =>
   sql`input as materialized (select * from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as i(${FIELDS}))`;
 const MARK = sql`insert into rollup_marks (unit, workspace_id, bucket)`;
+
+/** The key of each message. Looked up one by one: whatever the planner thinks of a workspace, it is not read as a whole. */
+const keyOf = (workspaceId: string, lock = sql`offset 0`) =>
+  sql`lateral (select k.workspace_id, k.id, k.started_at from execution_keys k where ${keyInWorkspace(workspaceId, "k")} and k.id = i.id ${lock}) k`;
+/** Keys in the order of ids, locked. */
+const lockedKeys = (workspaceId: string, which = sql``) =>
+  sql`select k.id, k.started_at from (select id from input ${which} order by id offset 0) i cross join ${keyOf(workspaceId, sql`for update`)}`;
+/** `e` by the keys of the list `k`. */
+const BY_KEY = sql`${keyInList("k", "e")} and e.started_at = k.started_at and e.id = k.id`;
 
 /** Metadata of running messages joins key by key. */
 const JOIN_METADATA = `case when e.metadata is null or x.metadata is null then coalesce(e.metadata, x.metadata) else
@@ -120,8 +129,7 @@ export function insertNew(workspaceId: string, messages: readonly Message[]): SQ
  */
 export function upsert(workspaceId: string, messages: readonly Message[], basis?: Basis): SQL {
   const known = messages.some((message) => message.started_at === undefined)
-    ? sql`select k.id, k.started_at from execution_keys k join input i on ${inWorkspace(workspaceId, "k")} and k.id = i.id
-        where i.started_at is null order by k.id for update of k`
+    ? lockedKeys(workspaceId, sql`where started_at is null`)
     : sql`select null::text as id, null::timestamptz as started_at where false`;
   return sql`with ${inputRows(messages)},
   known as materialized (${known}),
@@ -146,20 +154,18 @@ export function upsert(workspaceId: string, messages: readonly Message[], basis?
 
 /** Locks the keys of these messages: what follows in the transaction sees every row that another writer had under way. */
 export function lockKeys(workspaceId: string, messages: readonly Message[]): SQL {
-  return sql`with ${inputRows(messages)} select k.id from execution_keys k join input i on ${inWorkspace(workspaceId, "k")} and k.id = i.id
-    order by k.id for update of k`;
+  return sql`with ${inputRows(messages)} ${lockedKeys(workspaceId)}`;
 }
 
 /** Takes away the rows that a higher revision moves to another start; `upsert` then writes them there. Rows: their ids. */
 export function moveStarts(workspaceId: string, messages: readonly Message[], basis?: Basis): SQL {
   return sql`with ${inputRows(messages)},
+  known as materialized (select k.*, i.started_at as moved_to, i.revision from input i cross join ${keyOf(workspaceId)} where ${asOneRow("i")}),
   gone as (
-    delete from executions e using input i, execution_keys k
-    where ${inWorkspace(workspaceId, "k")} and k.id = i.id and ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
-      and i.started_at <> k.started_at and i.revision > e.revision${unchanged(basis)}
-    returning e.id, e.started_at, i.started_at as moved_to
+    delete from executions e using known k where ${BY_KEY} and k.moved_to <> k.started_at and k.revision > e.revision${unchanged(basis)}
+    returning e.workspace_id, e.id, e.started_at, k.moved_to
   ),
-  keys as (update execution_keys k set started_at = g.moved_to from gone g where ${inWorkspace(workspaceId, "k")} and k.id = g.id),
+  keys as (update execution_keys k set started_at = g.moved_to from gone g where ${keyInList("g", "k")} and k.id = g.id),
   marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from gone)
   select id from gone`;
 }
@@ -167,21 +173,22 @@ export function moveStarts(workspaceId: string, messages: readonly Message[], ba
 /**
  * Why messages were not written. Rows: id; `stored` (false: unknown); `newer` (the message has a higher revision: it lost a
  * race and should be sent again); `superseded` (an end of an earlier revision than the open row's: refused, not repeated);
- * `path` of the first contradiction, null for a duplicate. A run that repeats itself is heard, though nothing changes.
+ * `path` of the first contradiction, null for a duplicate. A run that repeats itself is heard, though nothing changes; `case`
+ * keeps the index of running runs out of that, which holds all of the workspace's.
  */
 export function classify(workspaceId: string, messages: readonly Message[]): SQL {
   const same = (text: string) => sql.raw(text);
   const cases = CONTRADICTIONS.map(([path, when]) => sql`when ${same(when)} then ${path}`);
   return sql`with ${inputRows(messages)},
+  known as materialized (select k.*, i.settled, i.revision from input i cross join ${keyOf(workspaceId)} where ${asOneRow("i")}),
   beats as (
-    update executions e set heard_at = now() from input x join execution_keys k on ${inWorkspace(workspaceId, "k")} and k.id = x.id
-    where ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id and e.status = 'running' and x.settled = 0
-      and x.revision = e.revision and e.heard_at < now() - interval '1 minute'
+    update executions e set heard_at = now() from known k
+    where ${BY_KEY} and case when e.status = 'running' and k.settled = 0 then k.revision = e.revision and e.heard_at < now() - interval '1 minute' end
   )
   select x.id, e.id is not null as stored, coalesce(x.revision > e.revision, false) as newer,
     coalesce(x.revision < e.revision and x.settled <> 0 and e.settled = 0, false) as superseded,
     case when e.id is null or x.revision <> e.revision then null when x.started_at <> e.started_at then 'started_at' ${sql.join(cases, sql` `)} end as path,
     ${same(ENDS_BEFORE_START)} and x.revision >= e.revision as reversed
-  from input x left join execution_keys k on ${inWorkspace(workspaceId, "k")} and k.id = x.id
-  left join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id`;
+  from input x left join known k using (id)
+  left join lateral (select e.* from executions e where ${BY_KEY} offset 0) e on true`;
 }

@@ -1,0 +1,126 @@
+import { type SQL, sql } from "drizzle-orm";
+import { PgDialect } from "drizzle-orm/pg-core";
+import { z } from "zod";
+import type { Db, Statement } from "../../src/db/client.ts";
+
+/** What one statement cost. */
+export interface Cost {
+  text: string;
+  /** Pages of tables and indexes that were read. */
+  buffers: number;
+  /** Rows that went through the nodes of the plan: a set that is read anew for each row shows here, not in the pages. */
+  rows: number;
+  /** Tables and indexes that were locked. */
+  locks: number;
+  /** Partitions of `executions` among them. */
+  partitions: number;
+  plan: string;
+}
+
+const dialect = new PgDialect();
+const literal = (value: unknown): string => {
+  if (value === null || value === undefined) return "null";
+  if (Array.isArray(value))
+    return literal(
+      `{${value.map((each) => (each === null ? "NULL" : JSON.stringify(String(each)))).join(",")}}`,
+    );
+  const text = String(value);
+  return text.includes("\\")
+    ? `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
+    : `'${text.replaceAll("'", "''")}'`;
+};
+/** The statement with its parameters in it, of unknown type as a driver sends them. */
+const inlined = (statement: SQL) => {
+  const { sql: text, params } = dialect.sqlToQuery(statement);
+  return text.replaceAll(/\$(\d+)/g, (_, index) => literal(params[Number(index) - 1]));
+};
+
+/** Runs a statement, takes it back, and gives its plan and its locks. */
+const EXPLAINED = sql`create or replace function explained(statement text) returns jsonb language plpgsql as $$
+  declare plan json; locks bigint; partitions bigint;
+  begin
+    begin
+      execute 'explain (analyze, buffers, timing off, format json) ' || statement into plan;
+      select count(*), count(*) filter (where c.relkind = 'r' and exists (select from pg_inherits i where i.inhrelid = c.oid)) into locks, partitions
+        from pg_locks l join pg_class c on c.oid = l.relation
+        where l.pid = pg_backend_pid() and l.locktype = 'relation' and c.relnamespace = 'public'::regnamespace;
+      raise exception 'take it back' using errcode = 'P0999';
+    exception when sqlstate 'P0999' then null;
+    end;
+    return jsonb_build_object('plan', plan, 'locks', locks, 'partitions', partitions);
+  end $$`;
+
+interface Node {
+  "Node Type": string;
+  "Subplan Name"?: string;
+  "Relation Name"?: string;
+  "Index Name"?: string;
+  "Actual Rows": number;
+  "Actual Loops": number;
+  "Rows Removed by Filter"?: number;
+  "Rows Removed by Join Filter"?: number;
+  "Shared Hit Blocks"?: number;
+  "Shared Read Blocks"?: number;
+  Plans?: Node[];
+}
+const explained = z.object({
+  plan: z.array(z.object({ Plan: z.custom<Node>() })),
+  locks: z.number(),
+  partitions: z.number(),
+});
+const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+const pages = (node: Node) => (node["Shared Hit Blocks"] ?? 0) + (node["Shared Read Blocks"] ?? 0);
+const drawn = (node: Node, depth = 0): string =>
+  `${" ".repeat(depth)}${node["Subplan Name"] ?? ""} ${node["Node Type"]} ${node["Relation Name"] ?? ""} ${node["Index Name"] ?? ""} rows=${node["Actual Rows"]} loops=${node["Actual Loops"]} pages=${pages(node)}\n${(node.Plans ?? []).map((each) => drawn(each, depth + 1)).join("")}`;
+
+/** What a statement costs, on the database as it is. It leaves nothing behind. */
+export async function costOf(db: Db, statement: SQL): Promise<Cost> {
+  const text = inlined(statement);
+  const [row] = await db.query({
+    sql: sql`select explained(${text}) as found`,
+    row: z.object({ found: explained }),
+  });
+  const root = row?.found.plan[0]?.Plan;
+  if (!root) throw new Error("The statement has no plan");
+  const nodes = nodesOf(root);
+  // A part that changes rows runs behind the rest, and is in no sum of the root's.
+  const parts = nodes.filter((node) => node === root || node["Subplan Name"]?.startsWith("CTE"));
+  return {
+    text,
+    buffers: parts.reduce((sum, node) => sum + pages(node), 0),
+    rows: nodes.reduce(
+      (sum, node) =>
+        sum +
+        node["Actual Loops"] *
+          (node["Actual Rows"] +
+            (node["Rows Removed by Filter"] ?? 0) +
+            (node["Rows Removed by Join Filter"] ?? 0)),
+      0,
+    ),
+    locks: row.found.locks,
+    partitions: row.found.partitions,
+    plan: drawn(root),
+  };
+}
+
+/** A database that notes what each statement costs just before it runs it. */
+export async function measured(db: Db): Promise<{ db: Db; costs: Cost[] }> {
+  await db.query({ sql: EXPLAINED, row: z.unknown() });
+  const costs: Cost[] = [];
+  const measure = async (statements: readonly Statement<unknown>[]) => {
+    for (const statement of statements) costs.push(await costOf(db, statement.sql));
+  };
+  return {
+    costs,
+    db: {
+      query: async (statement) => {
+        await measure([statement]);
+        return db.query(statement);
+      },
+      transaction: async (statements, options) => {
+        await measure(statements);
+        return db.transaction(statements, options);
+      },
+    },
+  };
+}
