@@ -30,7 +30,7 @@ view(router, {
     q: textInput(128).trim().min(1),
     types: z
       .string()
-      .max(128)
+      .max(256)
       .transform((text) => text.split(","))
       .pipe(z.array(type).min(1).max(SEARCH_TYPES.length))
       .optional()
