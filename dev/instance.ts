@@ -157,7 +157,7 @@ export async function runInstance(): Promise<void> {
   const port = await portFor(wanted);
   const [databaseUrl, script] = await Promise.all([
     openDatabase(),
-    buildWorker(path.join(dataDir, "build")),
+    process.env.WORKER_BUNDLE || buildWorker(path.join(dataDir, "build")),
   ]);
   await migrate(databaseUrl);
   const worker = await openWorker({ script, port, databaseUrl, claim });

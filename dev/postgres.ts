@@ -4,7 +4,7 @@ import { type BoundedLog, boundedLog } from "./bounded-log.ts";
 import { type Claim, claimFolder } from "./claim.ts";
 import { clearStaleLock, prepareCluster, type ServerPrograms, serverPrograms } from "./cluster.ts";
 import { freePort } from "./ports.ts";
-import { childrenOf, signal } from "./processes.ts";
+import { childrenOf, seen, signal, until } from "./processes.ts";
 
 export interface PostgresServer {
   /** Connection string of the superuser, database `postgres`. */
@@ -100,6 +100,7 @@ async function end(server: ChildProcess): Promise<void> {
   server.kill("SIGKILL");
   for (const child of children) signal(child, "SIGKILL");
   await gone;
+  await until(() => !children.some(seen), QUIT_MS);
 }
 
 /** Looks after a running server until it is stopped: one that ends by itself is started again, within bounds. */

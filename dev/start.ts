@@ -14,23 +14,32 @@ function takeSignals(): void {
   for (const signal of SIGNALS) process.on(signal, take);
 }
 
-/** Whether our parent cannot be the npm that started us: it ended before we could look, and we were given to another. */
-function isOrphan(): boolean {
+/** npm runs a script by a shell, which may stand between: who started us, from the nearest. */
+function starters(): number[] {
   const parent = seen(process.ppid);
-  if (!parent) return false;
-  const isStranger = process.ppid === 1 || parent.session !== seen(process.pid)?.session;
-  return isStranger && !/\b(npm|npx|pnpm|yarn|bun|node|\w*sh)\b/.test(parent.command);
+  return parent && /^(\S*\/)?\w*sh -c /.test(parent.command)
+    ? [process.ppid, parent.parent]
+    : [process.ppid];
+}
+
+/** Whether a process cannot have started us: who did ended before we could look, and we were given to this one. */
+function isStranger(pid: number): boolean {
+  const found = seen(pid);
+  const isApart = pid === 1 || found?.session !== seen(process.pid)?.session;
+  return (
+    found !== undefined && isApart && !/\b(npm|npx|pnpm|yarn|bun|node|\w*sh)\b/.test(found.command)
+  );
 }
 
 /** npm does not pass on every signal: when it is gone, so is the one who asked for this instance. */
 function followParent(): void {
   if (!process.env.npm_lifecycle_event) return;
-  const parent = process.ppid;
-  if (isOrphan()) {
+  const first = starters();
+  if (first.some(isStranger)) {
     console.error("What started this is gone.");
     process.exit(1);
   }
-  setInterval(() => process.ppid !== parent && void stop(0), 500).unref();
+  setInterval(() => starters().join() !== first.join() && void stop(0), 500).unref();
 }
 
 takeSignals();

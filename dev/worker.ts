@@ -1,9 +1,9 @@
-import { type ChildProcess, execFile } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
+import { once } from "node:events";
 import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { promisify } from "node:util";
 import {
   convertV4MiniflareOptions,
   Log,
@@ -14,6 +14,7 @@ import {
   type V4WorkerOptionsShape,
 } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from "wrangler";
+import { signal } from "./processes.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 // The local runtime would ask the network for the properties of a request.
@@ -27,6 +28,20 @@ process.env.WORKERD_PATH ??= process.env.MINIFLARE_WORKERD_PATH ?? workerd;
 process.env.MINIFLARE_WORKERD_PATH = RUNTIME;
 const LOCAL_ENTRY = "local-entry.js";
 
+/** Runs a tool with all that it starts as one group, which ends with us. @throws Error that is what the tool has said */
+async function runTool(script: string, args: string[], cwd: string, env: NodeJS.ProcessEnv) {
+  const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"];
+  const child = spawn(process.execPath, [script, ...args], { cwd, env, stdio, detached: true });
+  const end = () => child.pid && signal(-child.pid, "SIGKILL");
+  process.once("exit", end);
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => said.push(chunk));
+  const [code] = (await once(child, "close")) as [number | null];
+  process.off("exit", end);
+  if (code !== 0) throw new Error(`${path.basename(script)}: ${Buffer.concat(said).toString()}`);
+}
+
 /** Bundles the Worker exactly as `wrangler deploy` would. @returns the bundle's path */
 export async function buildWorker(outDir: string): Promise<string> {
   const folder = path.resolve(outDir);
@@ -35,8 +50,7 @@ export async function buildWorker(outDir: string): Promise<string> {
   const env = { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "true" };
   // From where it runs, there it puts its temporary files: the checkout need not be writable.
   mkdirSync(folder, { recursive: true });
-  const wrangler = path.join(root, "node_modules/wrangler/bin/wrangler.js");
-  await promisify(execFile)(process.execPath, [wrangler, ...args], { cwd: folder, env });
+  await runTool(path.join(root, "node_modules/wrangler/bin/wrangler.js"), args, folder, env);
   return path.join(folder, "index.js");
 }
 

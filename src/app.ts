@@ -28,7 +28,6 @@ import { renderError } from "./http/errors.ts";
 import { allowOnly, notFoundAnswer } from "./http/methods.ts";
 import { cors, withContext } from "./http/middleware.ts";
 import { describe } from "./http/openapi.ts";
-import { pathIds, routedPath } from "./http/path-id.ts";
 import { createRouter } from "./http/router.ts";
 import realtime from "./realtime/routes.ts";
 
@@ -60,9 +59,9 @@ const JOBS = [
 ];
 const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
-export const app = createRouter({ getPath: routedPath });
+export const app = createRouter();
 app.onError(renderError);
-app.use(withContext(), cors(), pathIds());
+app.use(withContext(), cors());
 app.route("/", system);
 // The feed authenticates before its upgrade, and downloads by their links.
 app.route(API, realtime);

@@ -6,9 +6,8 @@ import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import { intakeBody, intakeResponses, MAX_BATCH, takeIn } from "../../http/intake.ts";
 import {
-  callerIdParam,
-  callerIdPath,
   DEFAULT_LIMIT,
+  idParam,
   instantParam,
   page,
   pageParams,
@@ -56,8 +55,8 @@ const listParams = z
   .object({
     ...workspaceParam,
     ...pageParams,
-    agent_id: callerIdParam.optional(),
-    user_id: callerIdParam.optional(),
+    agent_id: idParam.optional(),
+    user_id: idParam.optional(),
     status: z.enum(STATUSES).optional(),
     model: textInput(256).optional(),
     environment: textInput(128).optional(),
@@ -143,7 +142,7 @@ router.openapi(
     summary: "Executions of an agent, newest first",
     description: "The list of executions with its filters, for one agent.",
     middleware: [require("read:executions")] as const,
-    request: { params: z.object({ id: callerIdPath }), query: listParams },
+    request: { params: z.object({ id: idParam }), query: listParams },
     responses: {
       200: {
         description: "A page.",
@@ -165,7 +164,7 @@ router.openapi(
 );
 
 const single = z.object({ data: execution });
-const params = z.object({ id: callerIdPath });
+const params = z.object({ id: idParam });
 
 router.openapi(
   createRoute({

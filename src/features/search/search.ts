@@ -3,7 +3,6 @@ import { z } from "zod";
 import { type Prepared, statementOf, together } from "../../analytics/query.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { pathOf } from "../../http/path-id.ts";
 
 export interface Hit {
   type: SearchType;
@@ -68,7 +67,7 @@ function described(asked: Asked, table: "funnels" | "reports"): SQL {
 /** One entry a kind: a further one is a line here. Each gives id, title, detail, score; the best first. */
 const KINDS = {
   agents: {
-    collection: "/agents",
+    href: (id: string) => `/api/v1/agents/${id}`,
     find: (
       asked: Asked,
     ) => sql`select id, max(title) as title, max(detail) as detail, max(score) as score from (
@@ -77,7 +76,7 @@ const KINDS = {
       ) both_kinds group by id order by score desc, id limit ${asked.limit}`,
   },
   users: {
-    collection: "/users",
+    href: (id: string) => `/api/v1/users/${id}`,
     find: (
       asked: Asked,
     ) => sql`select id, id as title, null::text as detail, ${score(sql`id`, asked)} as score from (
@@ -85,7 +84,7 @@ const KINDS = {
       ) ids order by score desc, id limit ${asked.limit}`,
   },
   executions: {
-    collection: "/executions",
+    href: (id: string) => `/api/v1/executions/${id}`,
     find: (
       asked: Asked,
     ) => sql`select k.id, k.id as title, e.agent_id || ', ' || e.status as detail, ${score(sql`k.id`, asked)} as score
@@ -93,7 +92,7 @@ const KINDS = {
       where ${inWorkspace(asked.workspaceId, "k")} and starts_with(k.id, ${asked.text}::text) order by k.id limit ${asked.limit}`,
   },
   errors: {
-    collection: "/errors",
+    href: (id: string) => `/api/v1/errors/${id}`,
     find: (
       asked: Asked,
     ) => sql`select e.error_fingerprint as id, max(e.error_type) as title, max(e.error_message) as detail, max(${score(sql`e.error_type`, asked)}) as score
@@ -102,14 +101,14 @@ const KINDS = {
       group by e.error_fingerprint order by score desc, count(*) desc, 1 limit ${asked.limit}`,
   },
   funnels: {
-    collection: "/funnels",
+    href: (id: string) => `/api/v1/funnels/${id}`,
     find: (asked: Asked) => described(asked, "funnels"),
   },
   reports: {
-    collection: "/reports",
+    href: (id: string) => `/api/v1/reports/${id}`,
     find: (asked: Asked) => described(asked, "reports"),
   },
-} as const satisfies Record<string, { collection: string; find(asked: Asked): SQL }>;
+} as const satisfies Record<string, { href(id: string): string; find(asked: Asked): SQL }>;
 
 export type SearchType = keyof typeof KINDS;
 export const SEARCH_TYPES = Object.keys(KINDS) as [SearchType, ...SearchType[]];
@@ -130,12 +129,12 @@ export async function search(
 ): Promise<Record<string, Hit[]>> {
   const asked = { workspaceId, text, words: wordsOf(text), limit };
   const parts = types.map((type): Prepared<Hit[]> => {
-    const { collection, find } = KINDS[type];
+    const { href, find } = KINDS[type];
     return statementOf({ sql: find(asked), row }, (rows) =>
       rows.map((hit) => ({
         type,
         ...hit,
-        href: pathOf(collection, hit.id, { workspace_id: workspaceId }),
+        href: `${href(encodeURIComponent(hit.id))}?workspace_id=${encodeURIComponent(workspaceId)}`,
       })),
     );
   });

@@ -5,14 +5,11 @@ import { executionInput } from "../../../src/features/executions/schema.ts";
 
 const ids = fc.constantFrom(
   "a",
-  "x".repeat(256),
-  "x".repeat(257),
+  "x".repeat(128),
+  "x".repeat(129),
   "",
-  "a space",
-  "ä".repeat(128),
-  "ä".repeat(129),
-  "tab\t",
-  "\ud800",
+  "no space",
+  "ä",
   "a:b_c.d-e",
 );
 const counts = fc.constantFrom(

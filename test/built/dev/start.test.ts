@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import pg from "pg";
+import { afterAll, expect, it, vi } from "vitest";
+import WebSocket from "ws";
+import { type LocalInstance, localFolder } from "../support/local.ts";
+
+const folder = localFolder("dätä of two words");
+afterAll(() => folder.remove());
+const RANGE = { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" };
+/** A busy machine takes its time for each start. */
+const START_MS = 180_000;
+const SLOW = { timeout: 30_000, interval: 100 };
+
+const execution = (id: string) => ({
+  id,
+  agent_id: "a",
+  user_id: "u",
+  status: "success",
+  started_at: "2026-03-01T10:00:00Z",
+});
+
+async function ask(at: LocalInstance, path: string, body?: unknown) {
+  const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  const answer = await fetch(`${at.url}/api/v1${path}`, { headers: at.headers, ...init });
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads answers field by field and fails on what is not there
+  return { status: answer.status, body: (await answer.json()) as any };
+}
+
+async function executions(at: LocalInstance): Promise<number> {
+  const { body } = await ask(at, `/metrics/summary?${new URLSearchParams(RANGE)}`);
+  return body.data.executions;
+}
+
+/** The number of the feed's last frame, as it greets who comes. */
+async function feedNumber(at: LocalInstance): Promise<number> {
+  const socket = new WebSocket(`${at.url.replace("http", "ws")}/api/v1/realtime`, {
+    headers: { authorization: at.headers.authorization },
+  });
+  const [message] = (await once(socket, "message")) as [Buffer];
+  socket.close();
+  return JSON.parse(message.toString()).data.seq;
+}
+
+/** Holds a table, so that whoever writes to it waits. @returns lets it go */
+async function hold(table: string): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: folder.databaseUrl() });
+  await client.connect();
+  await client.query(`begin; lock table ${table} in exclusive mode`);
+  await vi.waitUntil(async () => {
+    const { rows } = await client.query("select 1 from pg_locks where not granted");
+    return rows.length > 0;
+  }, SLOW);
+  return () => client.end();
+}
+
+it(
+  "keeps files and the feed's numbers over a stop",
+  async () => {
+    const libpq = { PGSSLMODE: "require", PGOPTIONS: "-c no_such=1", PGDATA: "/", PGPORT: "1" };
+    const first = await folder.start(libpq);
+    expect(await (await fetch(`${first.url}/ready`)).json()).toMatchObject({ ready: true });
+    expect((await ask(first, "/executions", execution("e1"))).status).toBe(201);
+    const order = { source: "executions", format: "ndjson", ...RANGE };
+    const { body: made } = await ask(first, "/exports", order);
+    const download = (at: LocalInstance) =>
+      fetch(`${at.url}/api/v1/exports/${made.data.id}/files/0`, { headers: at.headers });
+    await vi.waitUntil(async () => (await download(first)).status === 200, SLOW);
+    const bytes = await (await download(first)).text();
+    const seq = await vi.waitUntil(() => feedNumber(first), SLOW);
+    expect(seq).toBeGreaterThan(0);
+    expect(await first.end("SIGINT")).toBe(0);
+    expect(folder.leftOvers()).toEqual([]);
+
+    const second = await folder.start();
+    const again = await download(second);
+    expect([again.status, await again.text()]).toEqual([200, bytes]);
+    expect(await feedNumber(second)).toBeGreaterThanOrEqual(seq);
+    expect(await executions(second)).toBe(1);
+    expect(await second.end("SIGTERM")).toBe(0);
+  },
+  START_MS,
+);
+
+it(
+  "answers whom it is working for before it stops, and refuses who comes then",
+  async () => {
+    const instance = await folder.start();
+    const sending = ask(instance, "/executions", execution("under-way"));
+    const release = await hold("executions");
+    const ended = instance.end("SIGINT");
+    const refused = await vi.waitUntil(async () => {
+      const answer = await fetch(`${instance.url}/health`);
+      return answer.status === 503 && answer;
+    }, SLOW);
+    expect([refused.headers.get("retry-after"), (await refused.json()).code]).toEqual([
+      "5",
+      "stopping",
+    ]);
+    await release();
+    expect((await sending).status).toBe(201);
+    expect(await ended).toBe(0);
+  },
+  START_MS,
+);
