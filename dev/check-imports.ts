@@ -7,7 +7,10 @@ const LAYERS: [layer: string, match: RegExp][] = [
   ["index", /^index\.ts$/],
   ["doors", /^(app|scheduled|queue)\.ts$|^realtime\/(feed|routes)\.ts$/],
   ["features", /^features\//],
-  ["kit", /^(http|auth|storage|formats)\/|^messages\.ts$|^realtime\/(publish|protocol)\.ts$/],
+  [
+    "kit",
+    /^(http|auth|storage|formats)\/|^messages\.ts$|^realtime\/(publish|protocol|tickets|unread)\.ts$/,
+  ],
   ["analytics", /^analytics\//],
   ["base", /^(context|config)\.ts$|^(db|cache)\/|^auth\/actor\.ts$/],
   ["lib", /^lib\//],

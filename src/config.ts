@@ -45,6 +45,9 @@ const schema = z
     CORS_ORIGINS: list.default([]),
     MAX_EXPORT_ROWS: count.default(1_000_000),
     EXPORT_RETENTION_DAYS: count.default(90),
+    /** Connections to the feed of a workspace, by one user and by all. */
+    REALTIME_SOCKETS_PER_USER: count.default(100),
+    REALTIME_SOCKETS_PER_WORKSPACE: count.default(1_000),
     /** Where callers find this Worker, for links in messages, e.g. https://analytics.example.com. */
     PUBLIC_URL: optional
       .refine((url) => url === undefined || isOrigin(url), "must be an http or https URL")

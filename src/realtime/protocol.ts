@@ -28,6 +28,19 @@ export interface Frame {
   data: unknown;
 }
 
+/** What a client may send beside `ping`: the text of the `ack` that a frame carried, as a sign that it has read so far. */
+export const clientMessage = z.object({ type: z.literal("ack"), ack: z.string() });
+/** The longest message of a client that is looked at. */
+export const MAX_CLIENT_MESSAGE = 256;
+
+/** Why the feed closes a connection; any other end is the network's, or a restart of the feed. */
+export const CLOSE = {
+  /** The token has ended. */
+  expired: { code: 4002, reason: "token expired" },
+  /** Too much was sent that the client has not said to have read. */
+  unread: { code: 4008, reason: "too much unread: acknowledge frames, or connect again" },
+} as const;
+
 export const SUBPROTOCOL = "shadower.v1";
 /** A token travels as a second subprotocol with this prefix: browsers can set no header on a WebSocket. */
 export const BEARER_PREFIX = "bearer.";

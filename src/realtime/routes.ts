@@ -6,17 +6,30 @@ import { problems } from "../http/errors.ts";
 import { idParam, workspaceParam } from "../http/params.ts";
 import { type AppEnv, createRouter } from "../http/router.ts";
 import { AppError } from "../lib/errors.ts";
-import { ID_PATTERN } from "../lib/ids.ts";
-import { feedRequest, type Visitor } from "./feed.ts";
-import { BEARER_PREFIX, SUBPROTOCOL } from "./protocol.ts";
+import { feedRequest, REFUSALS, type Visitor } from "./feed.ts";
+import { BEARER_PREFIX, CLOSE, SUBPROTOCOL } from "./protocol.ts";
+import { readTicket, signTicket } from "./tickets.ts";
 
 const tags = ["Realtime"];
 const router = createRouter();
 
-const feedOf = (c: HonoContext<AppEnv>, workspaceId: string) => {
-  const { feed } = c.get("ctx");
-  return feed.get(feed.idFromName(workspaceId));
-};
+/** After which a refused client may find a free connection. */
+const RETRY_SECONDS = 30;
+
+/** The token that a client offers as a subprotocol. @throws AppError malformed for several: none of them is the one */
+function offeredToken(header: string | undefined): string | undefined {
+  const [token, ...others] = (header ?? "")
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name.startsWith(BEARER_PREFIX));
+  if (others.length > 0)
+    throw new AppError(
+      "malformed",
+      "several_tokens",
+      `Offer one subprotocol ${BEARER_PREFIX}<token>.`,
+    );
+  return token?.slice(BEARER_PREFIX.length);
+}
 
 /** Who connects: by a ticket, or by a token in a header or a subprotocol. Never by a token in the URL, which logs keep. */
 async function visitorOf(
@@ -24,32 +37,14 @@ async function visitorOf(
   ticket: string | undefined,
 ): Promise<{ workspaceId: string; visitor: Visitor }> {
   const ctx = c.get("ctx");
+  const named = c.req.query("workspace_id");
   if (ticket !== undefined) {
-    const [workspaceId = "", secret = ""] = ticket.split("~");
-    if ((c.req.query("workspace_id") ?? workspaceId) !== workspaceId)
-      throw new AppError(
-        "unauthenticated",
-        "invalid_ticket",
-        "The ticket is of another workspace.",
-      );
-    const visitor =
-      ID_PATTERN.test(workspaceId) && secret
-        ? await feedOf(c, workspaceId).redeemTicket(secret)
-        : null;
-    if (!visitor)
-      throw new AppError(
-        "unauthenticated",
-        "invalid_ticket",
-        "The ticket is used, expired or unknown.",
-      );
-    return { workspaceId, visitor };
+    const read = await readTicket(ctx.config, ctx.now(), ticket, named);
+    const { id, workspaceId, userId, tokenEndsMs: expiresAtMs, endsMs } = read;
+    return { workspaceId, visitor: { userId, expiresAtMs, ticket: { id, endsMs } } };
   }
-  const offered = (c.req.header("sec-websocket-protocol") ?? "")
-    .split(",")
-    .map((name) => name.trim());
   const token =
-    offered.find((name) => name.startsWith(BEARER_PREFIX))?.slice(BEARER_PREFIX.length) ??
-    bearerOf(c.req.header("authorization"));
+    offeredToken(c.req.header("sec-websocket-protocol")) ?? bearerOf(c.req.header("authorization"));
   if (!token)
     throw new AppError(
       "unauthenticated",
@@ -57,8 +52,23 @@ async function visitorOf(
       `Offer the subprotocols ${SUBPROTOCOL} and ${BEARER_PREFIX}<token>, or use a ticket.`,
     );
   const user = await authenticateToken(ctx.config, token, ctx.now());
-  const workspaceId = workspaceOf(user, c.req.query("workspace_id"), "read:realtime");
+  const workspaceId = workspaceOf(user, named, "read:realtime");
   return { workspaceId, visitor: { userId: user.id, expiresAtMs: user.expiresAtMs } };
+}
+
+/** What the feed's refusal is for the caller. */
+function refusedBy(status: number): AppError {
+  if (status === REFUSALS.ticketUsed)
+    return new AppError("unauthenticated", "invalid_ticket", "The ticket was used already.");
+  const isUser = status === REFUSALS.userFull;
+  return new AppError(
+    "limited",
+    isUser ? "too_many_connections" : "workspace_connections",
+    isUser
+      ? "This user has too many connections to this workspace's feed."
+      : "This workspace's feed has too many connections.",
+    { retryAfterSeconds: RETRY_SECONDS },
+  );
 }
 
 router.openapi(
@@ -67,12 +77,18 @@ router.openapi(
     path: "/realtime",
     tags,
     summary: "The live feed (WebSocket)",
-    description: `Authenticate by the subprotocols \`${SUBPROTOCOL}, ${BEARER_PREFIX}<token>\`, by an Authorization header, or by a one-time ticket. Frames: hello, executions, events, metrics; each has a \`seq\` that grows by one.`,
+    description: [
+      `Authenticate by the subprotocols \`${SUBPROTOCOL}, ${BEARER_PREFIX}<token>\`, by an Authorization header, or by a one-time ticket.`,
+      "Frames: hello, executions, events, metrics; each has a `seq` that grows by one. `ping` is answered `pong`.",
+      'A frame may carry `ack`: send `{"type":"ack","ack":"…"}` with its text, and what was sent so far counts as read.',
+      `Close codes: ${CLOSE.expired.code} the token has ended; ${CLOSE.unread.code} too much was sent and not acknowledged (8 MiB of a connection, less where a user or a workspace has many): acknowledge, or connect again. Any other code: connect again.`,
+      "What is refused is refused before the upgrade, with a problem; 429 beyond the connections of a user or of a workspace.",
+    ].join(" "),
     security: [],
     request: {
-      query: z.strictObject({ ...workspaceParam, ticket: z.string().max(512).optional() }),
+      query: z.strictObject({ ...workspaceParam, ticket: z.string().max(2048).optional() }),
     },
-    responses: { 101: { description: "The feed." }, ...problems("malformed") },
+    responses: { 101: { description: "The feed." }, ...problems("malformed", "limited") },
   }),
   async (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
@@ -83,9 +99,12 @@ router.openapi(
       );
     }
     const { workspaceId, visitor } = await visitorOf(c, c.req.valid("query").ticket);
-    return (await feedOf(c, workspaceId).fetch(
-      feedRequest(c.req.raw, workspaceId, visitor),
-    )) as never;
+    const { feed } = c.get("ctx");
+    const answer = await feed
+      .get(feed.idFromName(workspaceId))
+      .fetch(feedRequest(c.req.raw, workspaceId, visitor));
+    if (answer.status !== 101) throw refusedBy(answer.status);
+    return answer as never;
   },
 );
 
@@ -100,7 +119,7 @@ router.openapi(
     tags,
     summary: "A one-time ticket for the feed",
     description:
-      "For clients that can set neither a header nor a subprotocol. Valid once, for a minute.",
+      "For clients that can set neither a header nor a subprotocol. Signed; valid once, for a minute, for this workspace. Nothing is stored before it is used.",
     request: { query: z.strictObject({ workspace_id: idParam.optional() }) },
     responses: {
       201: {
@@ -117,20 +136,10 @@ router.openapi(
       throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     const user = await authenticateToken(ctx.config, token, ctx.now());
     const workspaceId = workspaceOf(user, c.req.valid("query").workspace_id, "read:realtime");
-    const { secret, expiresAtMs } = await feedOf(c, workspaceId).issueTicket({
-      userId: user.id,
-      expiresAtMs: user.expiresAtMs,
-    });
-    return c.json(
-      {
-        data: {
-          ticket: `${workspaceId}~${secret}`,
-          workspace_id: workspaceId,
-          expires_at: new Date(expiresAtMs).toISOString(),
-        },
-      },
-      201,
-    );
+    const of = { workspaceId, userId: user.id, tokenEndsMs: user.expiresAtMs };
+    const { ticket, endsMs } = await signTicket(ctx.config, ctx.now(), of);
+    const expires_at = new Date(endsMs).toISOString();
+    return c.json({ data: { ticket, workspace_id: workspaceId, expires_at } }, 201);
   },
 );
 

@@ -18,7 +18,7 @@ export async function derivedKey(config: Config, purpose: string): Promise<Uint8
     throw new AppError(
       "unavailable",
       "links_not_configured",
-      "Set LINK_SECRET_KEY to sign links and webhooks.",
+      "LINK_SECRET_KEY is not configured: links, tickets and webhooks cannot be signed.",
     );
   const base = await crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, [
     "deriveBits",

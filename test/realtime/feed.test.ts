@@ -1,46 +1,14 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { executionIntake } from "../../src/features/executions/ingest.ts";
 import { storeChecked } from "../../src/http/intake.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
 import { testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
+import { connect, type Frame, upgrade } from "../support/feed.ts";
 
 beforeAll(useOwnDatabase);
-interface Frame {
-  seq: number;
-  type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads frames field by field
-  data: any;
-}
-
-const upgrade = (path: string, headers: Record<string, string> = {}) =>
-  exports.default.fetch(
-    new Request(`https://shadower.test/api/v1/realtime${path}`, {
-      headers: { upgrade: "websocket", ...headers },
-    }),
-  );
-
-async function connect(workspace: string, path = "", headers?: Record<string, string>) {
-  const given = headers ?? {
-    "sec-websocket-protocol": `shadower.v1, bearer.${await tokenFor(workspace)}`,
-  };
-  const response = await upgrade(path, given);
-  expect(response.status).toBe(101);
-  const socket = response.webSocket;
-  if (!socket) throw new Error("no socket");
-  const frames: Frame[] = [];
-  const closed: number[] = [];
-  socket.addEventListener("message", (event) =>
-    frames.push(JSON.parse(String(event.data)) as Frame),
-  );
-  socket.addEventListener("close", (event) => closed.push(event.code));
-  socket.accept();
-  await vi.waitUntil(() => frames.length > 0);
-  return { response, socket, frames, closed };
-}
-
 const item = { agent_id: "a", user_id: "u", status: "running" };
 const until = (frames: Frame[], type: string) =>
   vi.waitUntil(() => frames.find((frame) => frame.type === type), { timeout: 10_000 });
@@ -192,45 +160,18 @@ describe("a visitor of the feed", () => {
     ]);
   });
 
-  it("may come with a ticket, once, and only to its own workspace", async () => {
-    const api = clientOf(await tokenFor("feed-f"));
-    const { status, body } = await api.post("/api/v1/realtime/tickets", "");
-    expect(status).toBe(201);
-    const { socket, response } = await connect("feed-f", `?ticket=${body.data.ticket}`, {});
-    expect(response.headers.get("sec-websocket-protocol")).toBeNull();
-    socket.close(1000);
-    expect(await code(await upgrade(`?ticket=${body.data.ticket}`))).toEqual([
-      401,
-      "invalid_ticket",
-    ]);
-    const second = (await api.post("/api/v1/realtime/tickets", "")).body.data.ticket as string;
-    expect(await code(await upgrade(`?ticket=${second.replace("feed-f", "feed-a")}`))).toEqual([
-      401,
-      "invalid_ticket",
-    ]);
-    expect(await code(await upgrade(`?ticket=${second}&workspace_id=feed-a`))).toEqual([
-      401,
-      "invalid_ticket",
-    ]);
-    expect(
-      (
-        await clientOf(await tokenFor("feed-f")).post(
-          "/api/v1/realtime/tickets?workspace_id=feed-a",
-          "",
-        )
-      ).status,
-    ).toBe(403);
+  it("offers one token, and no second one beside it", async () => {
+    const token = await tokenFor("feed-e");
+    const several = { "sec-websocket-protocol": `bearer.${token}, shadower.v1, bearer.${token}` };
+    expect(await code(await upgrade("", several))).toEqual([400, "several_tokens"]);
+    const none = { "sec-websocket-protocol": "bearer., shadower.v1" };
+    expect(await code(await upgrade("", none))).toEqual([401, "missing_token"]);
   });
 
-  it("finds its ticket expired after a minute", async () => {
-    const { body } = await clientOf(await tokenFor("feed-g")).post("/api/v1/realtime/tickets", "");
-    await runInDurableObject(env.FEED.get(env.FEED.idFromName("feed-g")), (_, state) => {
-      for (const [key, value] of state.storage.kv.list<{ until: number }>({ prefix: "ticket:" }))
-        state.storage.kv.put(key, { ...value, until: Date.now() - 1 });
-    });
-    expect(await code(await upgrade(`?ticket=${body.data.ticket}`))).toEqual([
-      401,
-      "invalid_ticket",
-    ]);
+  it("is told by HEAD and other methods that this is a WebSocket", async () => {
+    const api = clientOf(await tokenFor("feed-e"));
+    expect((await api.send("/api/v1/realtime", { method: "HEAD" })).status).toBe(400);
+    const other = await api.send("/api/v1/realtime", { method: "OPTIONS" });
+    expect([other.status, other.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 });

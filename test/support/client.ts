@@ -4,12 +4,12 @@ import { SignJWT } from "jose";
 /** Claims of a test's token; the defaults are an admin of `workspace` for an hour. */
 export async function tokenFor(
   workspace: string,
-  claims: Record<string, unknown> = {},
+  { sub = "tester", ...claims }: { sub?: string; [claim: string]: unknown } = {},
   secret = env.JWT_SECRET_KEY,
 ): Promise<string> {
   return new SignJWT({ workspaceId: workspace, workspaces: [workspace], role: "admin", ...claims })
     .setProtectedHeader({ alg: "HS256" })
-    .setSubject("tester")
+    .setSubject(sub)
     .setIssuedAt()
     .setExpirationTime("1h")
     .sign(new TextEncoder().encode(secret));

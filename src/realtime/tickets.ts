@@ -1,0 +1,70 @@
+import { errors, jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import type { Config } from "../config.ts";
+import { AppError } from "../lib/errors.ts";
+import { derivedKey } from "../storage/keys.ts";
+import { TICKET_SECONDS } from "./protocol.ts";
+
+const AUDIENCE = "shadower-realtime";
+const claims = z.object({
+  sub: z.string(),
+  ws: z.string(),
+  until: z.number(),
+  jti: z.string(),
+  exp: z.number(),
+});
+
+export interface Ticket {
+  /** Used once. */
+  id: string;
+  workspaceId: string;
+  userId: string;
+  /** When the token that it was given for ends. */
+  tokenEndsMs: number;
+  /** When the ticket itself ends. */
+  endsMs: number;
+}
+
+/** A ticket for one connection within a minute. @throws AppError unavailable when there is no secret to sign with */
+export async function signTicket(
+  config: Config,
+  nowMs: number,
+  of: Pick<Ticket, "workspaceId" | "userId" | "tokenEndsMs">,
+): Promise<{ ticket: string; endsMs: number }> {
+  const exp = Math.floor(nowMs / 1000) + TICKET_SECONDS;
+  const ticket = await new SignJWT({ ws: of.workspaceId, until: of.tokenEndsMs })
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject(of.userId)
+    .setAudience(AUDIENCE)
+    .setJti(crypto.randomUUID())
+    .setExpirationTime(exp)
+    .sign(await derivedKey(config, AUDIENCE));
+  return { ticket, endsMs: exp * 1000 };
+}
+
+/**
+ * What a ticket says, by its signature alone; whether it was used knows the feed.
+ * @throws AppError unauthenticated for one that is over, forged, or of another workspace than the named one
+ */
+export async function readTicket(
+  config: Config,
+  nowMs: number,
+  ticket: string,
+  workspaceId: string | undefined,
+): Promise<Ticket> {
+  const refused = (detail: string) => new AppError("unauthenticated", "invalid_ticket", detail);
+  const key = await derivedKey(config, AUDIENCE);
+  const options = { audience: AUDIENCE, algorithms: ["HS256"], currentDate: new Date(nowMs) };
+  const parsed = await jwtVerify(ticket, key, options).then(
+    ({ payload }) => claims.safeParse(payload),
+    (error: unknown) => {
+      const isOver = error instanceof errors.JWTExpired;
+      throw refused(isOver ? "The ticket has expired." : "This is no ticket of this server.");
+    },
+  );
+  if (!parsed.success) throw refused("This is no ticket of this server.");
+  const { sub, ws, until, jti, exp } = parsed.data;
+  if (workspaceId !== undefined && workspaceId !== ws)
+    throw refused("The ticket is of another workspace.");
+  return { id: jti, workspaceId: ws, userId: sub, tokenEndsMs: until, endsMs: exp * 1000 };
+}
