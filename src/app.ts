@@ -28,6 +28,7 @@ import { renderError } from "./http/errors.ts";
 import { allowOnly, notFoundAnswer } from "./http/methods.ts";
 import { cors, withContext } from "./http/middleware.ts";
 import { describe } from "./http/openapi.ts";
+import { pathIds, routedPath } from "./http/path-id.ts";
 import { createRouter } from "./http/router.ts";
 import realtime from "./realtime/routes.ts";
 
@@ -59,9 +60,9 @@ const JOBS = [
 ];
 const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
-export const app = createRouter();
+export const app = createRouter({ getPath: routedPath });
 app.onError(renderError);
-app.use(withContext(), cors());
+app.use(withContext(), cors(), pathIds());
 app.route("/", system);
 // The feed authenticates before its upgrade, and downloads by their links.
 app.route(API, realtime);

@@ -106,7 +106,7 @@ const row = z.object({
 
 /**
  * Moments of each user in a range, of the asked kinds only. One row a user, as text: a fraction of the size of an object a moment.
- * @param property of the moments of the first kind
+ * @param more `property` of the moments of the first kind; `others`: with every other moment of a user, whose mask is 0
  * @throws AppError impossible for a field or a value that does not fit; `finish` throws it for more than MAX_MOMENTS
  */
 export function moments(
@@ -114,7 +114,7 @@ export function moments(
   range: TimeRange,
   wanted: readonly Wanted[],
   paths: readonly string[],
-  property?: string,
+  { property, others = false }: { property?: string | undefined; others?: boolean } = {},
 ): Prepared<Moments[]> {
   const conditions = wanted.map((each, index) => ({
     kind: each.kind,
@@ -124,16 +124,16 @@ export function moments(
   const [first] = wanted;
   const part = (kind: Wanted["kind"]): SQL[] => {
     const mine = conditions.filter((each) => each.kind === kind);
-    if (mine.length === 0) return [];
+    if (mine.length === 0 && !others) return [];
     const [alias, table, column] =
       kind === "event" ? ["v", "events", "occurred_at"] : ["e", "executions", "started_at"];
     const at = sql`${sql.raw(alias)}.${sql.raw(column)}`;
-    const mask = sql.join(
-      mine.map(
-        ({ bit, condition }) => sql`case when ${condition} then ${sql.raw(String(bit))} else 0 end`,
-      ),
-      sql` | `,
+    const bits = mine.map(
+      ({ bit, condition }) => sql`case when ${condition} then ${sql.raw(String(bit))} else 0 end`,
     );
+    const mask = sql.join([sql`0`, ...bits], sql` | `);
+    const each = mine.map(({ condition }) => condition);
+    const sought = others ? sql`true` : sql`(${sql.join(each, sql` or `)})`;
     const value =
       property !== undefined && first?.kind === kind
         ? propertyOf(first, property)
@@ -141,10 +141,7 @@ export function moments(
     return [
       sql`select ${sql.raw(alias)}.user_id, ${at} as at, ${mask} as mask, ${value} as property from ${sql.raw(table)} ${sql.raw(alias)}
         where ${inWorkspace(workspaceId, alias)} and ${at} >= ${formatInstant(range.from)}::timestamptz and ${at} < ${formatInstant(range.to)}::timestamptz
-          and ${sql.raw(alias)}.user_id is not null and (${sql.join(
-            mine.map(({ condition }) => condition),
-            sql` or `,
-          )})`,
+          and ${sql.raw(alias)}.user_id is not null and ${sought}`,
     ];
   };
   const parts = [...part("execution"), ...part("event")];

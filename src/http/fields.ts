@@ -1,12 +1,13 @@
 import { z } from "@hono/zod-openapi";
 import type { FieldError } from "../lib/errors.ts";
-import { ID_PATTERN } from "../lib/ids.ts";
+import { isCallerId, MAX_ID_BYTES } from "../lib/ids.ts";
 import { DAY_US, type EpochUs, parseInstant } from "../lib/time.ts";
 
 /** Fields that items of several kinds have, and their limits. */
 export const idInput = z
   .string()
-  .regex(ID_PATTERN, "must be 1 to 128 characters of A-Z a-z 0-9 _ . : -");
+  .refine(isCallerId, `must be 1 to ${MAX_ID_BYTES} bytes of text without control characters`)
+  .openapi({ minLength: 1, maxLength: MAX_ID_BYTES, example: "alice@example.com" });
 export const timeInput = z
   .string()
   .openapi({ format: "date-time", example: "2026-03-01T12:00:00Z" });

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { AppError, type FieldError } from "../lib/errors.ts";
-import { uuidv7 } from "../lib/ids.ts";
+import { MAX_ID_BYTES, uuidv7 } from "../lib/ids.ts";
 import { decodedBody, mediaType, readJson } from "./body.ts";
 import { takeInStream } from "./intake-stream.ts";
 import { linesOf } from "./lines.ts";
@@ -138,7 +138,7 @@ export function fieldErrorOf(error: z.ZodError): FieldError {
 /** The `id` that an item gives, even if nothing else of it is right. */
 export function givenId(item: unknown): string | null {
   return typeof item === "object" && item !== null && "id" in item && typeof item.id === "string"
-    ? item.id.slice(0, 200)
+    ? item.id.slice(0, MAX_ID_BYTES).toWellFormed()
     : null;
 }
 

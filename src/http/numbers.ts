@@ -4,7 +4,7 @@ import { MEASURE_NAMES } from "../analytics/measures.ts";
 import { type Query, zoneOf } from "../analytics/plan.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/range.ts";
 import { textInput } from "./fields.ts";
-import { flagParam, idParam, instantParam, workspaceParam } from "./params.ts";
+import { callerIdParam, flagParam, instantParam, workspaceParam } from "./params.ts";
 
 export const measure = z.enum(MEASURE_NAMES);
 export const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
@@ -39,8 +39,8 @@ export const FILTERS = {
   error_type: "error_type",
 } as const;
 export const filters = {
-  agent_id: idParam.optional(),
-  user_id: idParam.optional(),
+  agent_id: callerIdParam.optional(),
+  user_id: callerIdParam.optional(),
   status: z.enum(["running", "success", "failure", "timeout", "cancelled"]).optional(),
   model: textInput(256).optional(),
   environment: textInput(128).optional(),

@@ -8,7 +8,7 @@ const INFO = {
     title: "Shadower Analytics",
     version: "1",
     description:
-      "Analytics of AI-agent executions. Every number can be recomputed; `meta` says what an answer is true for and where it comes from.",
+      "Analytics of AI-agent executions. Every number can be recomputed; `meta` says what an answer is true for and where it comes from. Ids of agents, users and executions are percent-encoded in paths; each can also be given as the query's `id`, with `_` in its place (`/users/_?id=..`).",
   },
   servers: [{ url: "/" }],
   security: [{ bearer: [] }],

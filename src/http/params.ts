@@ -1,9 +1,21 @@
 import { z } from "@hono/zod-openapi";
 import { ID_PATTERN } from "../lib/ids.ts";
 import { isAskable, parseInstant } from "../lib/time.ts";
+import { idInput } from "./fields.ts";
 
 /** Query parameters that several routes share. */
 export const idParam = z.string().regex(ID_PATTERN);
+/** An agent, user, execution, event or session, by the id of the caller's system. */
+export const callerIdParam = idInput;
+/** The same as `id` of a path. */
+export const callerIdPath = idInput.openapi({
+  param: {
+    name: "id",
+    in: "path",
+    description:
+      "Percent-encoded. An id that cannot stand in a path (`.`, `..`, a word of a route, `/` behind a proxy that decodes it) is given as the query's `id`, with `_` here.",
+  },
+});
 export const workspaceParam = {
   workspace_id: idParam.optional().openapi({ description: "Default: the token's workspace." }),
 };

@@ -10,8 +10,9 @@ export interface AppEnv {
 export type Router = OpenAPIHono<AppEnv>;
 
 /** A router whose failed validations become one malformed (400) error with every path. */
-export function createRouter(): Router {
+export function createRouter(options: { getPath?: (request: Request) => string } = {}): Router {
   return new OpenAPIHono<AppEnv>({
+    ...options,
     defaultHook: (result) => {
       if (result.success) return;
       const errors = result.error.issues.flatMap((issue): FieldError[] => {

@@ -5,6 +5,8 @@ export interface Traveller {
   userId: string;
   level: number;
   times: EpochUs[];
+  /** Whether the user may still come further than this. */
+  inProgress: boolean;
   property: string | null;
 }
 
@@ -16,8 +18,10 @@ export interface StepResult {
   conversion_rate: number | null;
   /** Of the users of the step before; null for the first step. */
   step_conversion_rate: number | null;
-  /** Users who came here and no further; 0 for the last step. */
+  /** Users who came here and no further, though their time is over; 0 for the last step. */
   dropped_users: number;
+  /** Users who came here and may still come further. */
+  in_progress_users: number;
   drop_off_rate: number | null;
   /** From the step before to this one; null for the first step or without users. */
   time_to_convert_ms: { median: number | null; p90: number | null } | null;
@@ -37,6 +41,8 @@ export function stepsOf(names: readonly string[], travellers: readonly Traveller
   return names.map((name, index) => {
     const here = users[index] ?? 0;
     const next = index + 1 < names.length ? (users[index + 1] ?? 0) : here;
+    const open = travellers.filter((each) => each.level === index + 1 && each.inProgress).length;
+    const dropped = here - next - open;
     const took = travellers
       .filter((each) => each.level > index)
       .map(({ times }) => ((times[index] ?? 0) - (times[index - 1] ?? 0)) / 1000)
@@ -47,32 +53,36 @@ export function stepsOf(names: readonly string[], travellers: readonly Traveller
       users: here,
       conversion_rate: rate(here, users[0] ?? 0),
       step_conversion_rate: index === 0 ? null : rate(here, users[index - 1] ?? 0),
-      dropped_users: here - next,
-      drop_off_rate: rate(here - next, here),
+      dropped_users: dropped,
+      in_progress_users: open,
+      drop_off_rate: rate(dropped, here),
       time_to_convert_ms:
         index === 0 ? null : { median: quantile(took, 0.5), p90: quantile(took, 0.9) },
     };
   });
 }
 
-/** Users by the local bucket in which their journey begins: entered and, of those, converted. */
+/** Users by the local bucket in which their journey begins: entered and, of those, converted or still on their way. */
 export function trendOf(
   travellers: readonly Traveller[],
   buckets: readonly Bucket[],
   steps: number,
 ) {
-  const counts = buckets.map(() => ({ entered: 0, converted: 0 }));
-  for (const { times, level } of travellers) {
-    const at = times[0] ?? 0;
-    const index = buckets.findIndex((bucket) => at >= bucket.from && at < bucket.to);
+  const counts = buckets.map(() => ({ entered: 0, converted: 0, in_progress: 0 }));
+  const begun = [...travellers].sort((a, b) => (a.times[0] ?? 0) - (b.times[0] ?? 0));
+  let index = 0;
+  for (const { times, level, inProgress } of begun) {
+    while (index < buckets.length && (times[0] ?? 0) >= (buckets[index]?.to ?? 0)) index++;
     const count = counts[index];
     if (!count) continue;
     count.entered++;
     if (level === steps) count.converted++;
+    else if (inProgress) count.in_progress++;
   }
   return buckets.map(({ label }, index) => {
-    const { entered, converted } = counts[index] ?? { entered: 0, converted: 0 };
-    return { bucket: label, entered, converted, conversion_rate: rate(converted, entered) };
+    const { entered = 0, converted = 0, in_progress = 0 } = counts[index] ?? {};
+    const conversion_rate = rate(converted, entered);
+    return { bucket: label, entered, converted, in_progress, conversion_rate };
   });
 }
 

@@ -1,17 +1,22 @@
 import type { Db } from "../../db/client.ts";
-import { SECOND_US } from "../../lib/time.ts";
+import { impossible } from "../../lib/errors.ts";
+import { type EpochUs, SECOND_US } from "../../lib/time.ts";
 import { rawMeta } from "../error-groups.ts";
 import { moments, type Wanted } from "../moments.ts";
 import { type Meta, together } from "../query.ts";
 import type { TimeRange } from "../range.ts";
-import { journeyOf, type Order, type Rules } from "./evaluate.ts";
+import { journeyOf } from "./evaluate.ts";
+import type { Order, Rules } from "./rules.ts";
 import type { Traveller } from "./summarize.ts";
 
 export const DEFAULT_WINDOW_SECONDS = 7 * 86_400;
 
 export interface FunnelDefinition {
   steps: (Wanted & { name: string })[];
-  exclusions?: Wanted[] | undefined;
+  /** Between two steps, from 1: by default the first and the last. */
+  exclusions?:
+    | (Wanted & { from_step?: number | undefined; to_step?: number | undefined })[]
+    | undefined;
   order?: Order | undefined;
   same_instant?: Rules["sameInstant"] | undefined;
   window_seconds?: number | undefined;
@@ -32,42 +37,72 @@ function wantedOf({ steps, exclusions = [] }: FunnelDefinition): {
 export function checkDefinition(definition: FunnelDefinition): void {
   const { wanted, paths } = wantedOf(definition);
   moments("", { from: 0, to: 1 }, wanted, paths);
+  const { steps, exclusions = [], order } = definition;
+  exclusions.forEach(({ from_step, to_step }, index) => {
+    const path = `definition.exclusions.${index}`;
+    if (order === "any" && (from_step !== undefined || to_step !== undefined))
+      throw impossible(path, "not_applicable", "Steps in any order have no step between two.");
+    if ((to_step ?? steps.length) > steps.length)
+      throw impossible(`${path}.to_step`, "unknown_step", `The funnel has ${steps.length} steps.`);
+    if ((from_step ?? 1) >= (to_step ?? steps.length))
+      throw impossible(
+        `${path}.from_step`,
+        "steps_reversed",
+        "An exclusion begins at an earlier step than it ends.",
+      );
+  });
 }
 
-/** The journey of every user who began in the range: what counts, journeys and trend are all made of. */
+/**
+ * The journey of every user who began in the range: what counts, journeys and trend are all made of.
+ * @param now what ends at this moment or later is open
+ * @throws AppError impossible for what cannot be asked
+ */
 export async function travel(
   db: Db,
   workspaceId: string,
   definition: FunnelDefinition,
   range: TimeRange,
   timezone: string,
+  now: EpochUs,
   breakdown?: string,
 ): Promise<{ travellers: Traveller[]; meta: Meta }> {
+  checkDefinition(definition);
   const {
     steps,
+    exclusions = [],
     order = "ordered",
     same_instant = "counts",
     window_seconds = DEFAULT_WINDOW_SECONDS,
   } = definition;
   const rules: Rules = {
     steps: steps.length,
+    exclusions: exclusions.map(({ from_step = 1, to_step = steps.length }) => ({
+      after: from_step,
+      before: to_step,
+    })),
     order,
     windowUs: window_seconds * SECOND_US,
     sameInstant: same_instant,
     ...range,
+    now,
   };
   const { wanted, paths } = wantedOf(definition);
-  // Who begins at the end of the range has the whole window too.
+  // Who begins last has the whole window too, its end included.
   const watched = { from: range.from, to: range.to + rules.windowUs };
   const [users, meta] = await together(db, [
-    moments(workspaceId, watched, wanted, paths, breakdown),
+    moments(workspaceId, watched, wanted, paths, {
+      property: breakdown,
+      others: order === "contiguous",
+    }),
     rawMeta(workspaceId, range, timezone),
   ]);
   const travellers = users.flatMap((user): Traveller[] => {
     const journey = journeyOf(user, rules);
     if (!journey) return [];
     const property = journey.entry === undefined ? null : (user.properties[journey.entry] ?? null);
-    return [{ userId: user.userId, level: journey.level, times: journey.times, property }];
+    const { level, times, inProgress } = journey;
+    return [{ userId: user.userId, level, times, inProgress, property }];
   });
   const rows = users.reduce((sum, user) => sum + user.times.length, 0);
   return { travellers, meta: { ...meta, sources: { ...meta.sources, raw: { rows } } } };

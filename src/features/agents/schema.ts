@@ -1,9 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { textInput } from "../../http/fields.ts";
 import { compared, measure, span, value, values } from "../../http/numbers.ts";
-import { idParam, pageParams } from "../../http/params.ts";
+import { callerIdPath, pageParams } from "../../http/params.ts";
 
-export const agentParam = z.object({ id: idParam });
+export const agentParam = z.object({ id: callerIdPath });
 export const SORTS = [
   "executions",
   "success_rate",

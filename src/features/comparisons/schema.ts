@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { MAX_GROUPS, measure, timeframe, timezone, value, values } from "../../http/numbers.ts";
-import { idParam, instantParam } from "../../http/params.ts";
+import { callerIdParam, idParam, instantParam } from "../../http/params.ts";
 
 const range = {
   timeframe: timeframe.optional(),
@@ -12,7 +12,7 @@ const distinct = (list: readonly string[]) => new Set(list).size === list.length
 export const agentsBody = z
   .strictObject({
     ...range,
-    agent_ids: z.array(idParam).min(2).max(10).refine(distinct, "must be different"),
+    agent_ids: z.array(callerIdParam).min(2).max(10).refine(distinct, "must be different"),
   })
   .openapi("CompareAgents");
 export const workspacesBody = z
@@ -27,7 +27,7 @@ export const periodsBody = z
     a: period,
     b: period,
     timezone: timezone.optional(),
-    agent_id: idParam.optional(),
+    agent_id: callerIdParam.optional(),
   })
   .openapi("ComparePeriods");
 export const metricsBody = z

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { ERROR_STATUSES } from "../../analytics/error-groups.ts";
 import { textInput } from "../../http/fields.ts";
 import { granularity, span } from "../../http/numbers.ts";
-import { idParam, pageParams } from "../../http/params.ts";
+import { callerIdParam, pageParams } from "../../http/params.ts";
 
 export const errorParam = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of an error group"),
@@ -11,14 +11,14 @@ export const listParams = z.strictObject({
   ...span,
   ...pageParams,
   status: z.enum(ERROR_STATUSES).optional(),
-  agent_id: idParam.optional(),
-  user_id: idParam.optional(),
+  agent_id: callerIdParam.optional(),
+  user_id: callerIdParam.optional(),
   q: textInput(256).optional().openapi({ description: "Contained in the type or the message." }),
 });
 export const timelineParams = z.strictObject({
   ...span,
   granularity: granularity.optional().openapi({ description: "Default day." }),
-  agent_id: idParam.optional(),
+  agent_id: callerIdParam.optional(),
 });
 export const detailParams = z.strictObject({
   ...span,

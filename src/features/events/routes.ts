@@ -4,8 +4,8 @@ import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import { intakeBody, intakeResponses, takeIn } from "../../http/intake.ts";
 import {
+  callerIdParam,
   DEFAULT_LIMIT,
-  idParam,
   instantParam,
   page,
   pageParams,
@@ -45,8 +45,8 @@ const listParams = z.strictObject({
   ...pageParams,
   event_type: textInput(128).optional(),
   event_name: textInput(256).optional(),
-  user_id: idParam.optional(),
-  session_id: idParam.optional(),
+  user_id: callerIdParam.optional(),
+  session_id: callerIdParam.optional(),
   from: instantParam.optional(),
   to: instantParam.optional(),
 });

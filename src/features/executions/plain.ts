@@ -1,4 +1,4 @@
-import { ID_PATTERN } from "../../lib/ids.ts";
+import { isCallerId } from "../../lib/ids.ts";
 import { type ExecutionInput, MAX_COUNT, STATUSES } from "./schema.ts";
 
 /**
@@ -7,7 +7,7 @@ import { type ExecutionInput, MAX_COUNT, STATUSES } from "./schema.ts";
  */
 const statuses: ReadonlySet<unknown> = new Set(STATUSES);
 const absent = (value: unknown) => value === undefined || value === null;
-const isId = (value: unknown) => typeof value === "string" && ID_PATTERN.test(value);
+const isId = (value: unknown) => typeof value === "string" && isCallerId(value);
 const isCount = (value: unknown) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_COUNT;
 /** Printable ASCII: well-formed, and without the NUL that PostgreSQL cannot store. */

@@ -6,8 +6,9 @@ import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import { intakeBody, intakeResponses, MAX_BATCH, takeIn } from "../../http/intake.ts";
 import {
+  callerIdParam,
+  callerIdPath,
   DEFAULT_LIMIT,
-  idParam,
   instantParam,
   page,
   pageParams,
@@ -55,8 +56,8 @@ const listParams = z
   .object({
     ...workspaceParam,
     ...pageParams,
-    agent_id: idParam.optional(),
-    user_id: idParam.optional(),
+    agent_id: callerIdParam.optional(),
+    user_id: callerIdParam.optional(),
     status: z.enum(STATUSES).optional(),
     model: textInput(256).optional(),
     environment: textInput(128).optional(),
@@ -142,7 +143,7 @@ router.openapi(
     summary: "Executions of an agent, newest first",
     description: "The list of executions with its filters, for one agent.",
     middleware: [require("read:executions")] as const,
-    request: { params: z.object({ id: idParam }), query: listParams },
+    request: { params: z.object({ id: callerIdPath }), query: listParams },
     responses: {
       200: {
         description: "A page.",
@@ -164,7 +165,7 @@ router.openapi(
 );
 
 const single = z.object({ data: execution });
-const params = z.object({ id: idParam });
+const params = z.object({ id: callerIdPath });
 
 router.openapi(
   createRoute({

@@ -14,7 +14,7 @@ import { rangeOr } from "../../http/numbers.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { impossible } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
-import type { Definition, Question } from "./schema.ts";
+import type { Definition, OUTCOMES, Question } from "./schema.ts";
 
 function spanOf(ctx: Context, question: Question): { range: TimeRange; timezone: string } {
   const timezone = zoneOf(question.timezone ?? "UTC");
@@ -28,7 +28,8 @@ function journeys(
   question: Question,
 ): Promise<{ travellers: Traveller[]; meta: Meta }> {
   const { range, timezone } = spanOf(ctx, question);
-  return travel(ctx.db, workspaceId, definition, range, timezone, question.breakdown);
+  const now = ctx.now() * 1000;
+  return travel(ctx.db, workspaceId, definition, range, timezone, now, question.breakdown);
 }
 
 export async function analyzeFunnel(
@@ -67,7 +68,7 @@ export async function analyzeFunnel(
 
 export interface JourneyQuery extends Question {
   step?: number | undefined;
-  outcome?: "reached" | "converted" | "dropped" | undefined;
+  outcome?: (typeof OUTCOMES)[number] | undefined;
   limit: number;
   cursor?: string | undefined;
   include_total?: boolean | undefined;
@@ -84,17 +85,14 @@ export async function journeysOf(
   const last = definition.steps.length;
   if (step > last) throw impossible("query.step", "unknown_step", `The funnel has ${last} steps.`);
   const { travellers, meta } = await journeys(ctx, workspaceId, definition, query);
-  const belongs = (level: number) =>
-    outcome === "converted"
-      ? level === last
-      : outcome === "reached"
-        ? level >= step
-        : level === step && level < last;
+  const belongs = ({ level, inProgress }: Traveller) => {
+    if (outcome === "converted") return level === last;
+    if (outcome === "reached") return level >= step;
+    return level === step && level < last && inProgress === (outcome === "in_progress");
+  };
   const [after] = query.cursor === undefined ? [] : decodeCursor(query.cursor, 1);
   const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  const all = travellers
-    .filter((each) => belongs(each.level))
-    .sort((a, b) => compare(a.userId, b.userId));
+  const all = travellers.filter(belongs).sort((a, b) => compare(a.userId, b.userId));
   const rest = after === undefined ? all : all.filter((each) => each.userId > after);
   const shown = rest.slice(0, limit);
   const more = rest.length > limit;
@@ -104,12 +102,13 @@ export async function journeysOf(
     has_more: more,
     ...(query.include_total ? { total: all.length } : {}),
   };
-  const data = shown.map(({ userId, level, times }) => ({
+  const data = shown.map(({ userId, level, times, inProgress }) => ({
     user_id: userId,
     level,
     entered_at: formatInstant(times[0] ?? 0),
     step_times: times.map(formatInstant),
     converted: level === last,
+    in_progress: inProgress,
   }));
   return { data, page, meta };
 }

@@ -24,7 +24,7 @@ const body = <T extends z.ZodType>(of: T) => ({
 const one = z.object({ data: schema.funnel });
 const refused = ["malformed", "too_large", "unsupported", "impossible"] as const;
 const ANALYSIS =
-  "Users by how far they came. Journeys begin in the range; the window runs on from there. A user's journey is the earliest of the furthest attempts, with each step at its earliest time. ordered: step by step, other moments may stand between; strict: an instant with moments of steps that brings no next step ends the attempt; any: in any order, `users` of step n are those with n different steps. An exclusion between the first step and the next ends the attempt. With same_instant=counts a step at the same moment counts as after (and an exclusion as between), with does_not it does not. Quantiles are the value at rank ceil(q n).";
+  "Users by how far they came. Journeys begin in the range; the window runs on from there. A user's journey is the earliest of the furthest attempts, with each step at its earliest time. ordered: step by step, other moments may stand between; strict: an instant with moments of steps that brings no next step ends the attempt; contiguous: any other event or execution of the user does; any: in any order, each step by a moment of its own, and `users` of step n are those with n steps. An exclusion after its from_step and before a step up to its to_step ends the attempt. A step at the end of the window counts. in_progress_users have an attempt whose window is open and that may still take them further; they are not among dropped_users: users = dropped_users + in_progress_users + users of the next step. With same_instant=counts a step at the same moment counts as after (and an exclusion as between), with does_not it does not. Quantiles are the value at rank ceil(q n).";
 
 router.openapi(
   createRoute({
@@ -174,7 +174,7 @@ view(router, {
   tag: "Funnels",
   summary: "The users behind a number of a funnel",
   description:
-    "By user id. reached with step n lists exactly the `users` of step n, dropped its `dropped_users`, converted the `users` of the last step.",
+    "By user id. reached with step n lists exactly the `users` of step n, dropped its `dropped_users`, in_progress its `in_progress_users`, converted the `users` of the last step.",
   query: schema.journeysParams,
   params: schema.funnelParam,
   data: schema.journeys,

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { ORDERS } from "../../analytics/funnels/evaluate.ts";
+import { ORDERS } from "../../analytics/funnels/rules.ts";
 import { textInput } from "../../http/fields.ts";
 import { filter, span, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, whole } from "../../http/params.ts";
@@ -13,20 +13,40 @@ const wanted = {
   event_name: textInput(256).optional(),
   filters,
 };
+const exclusion = z
+  .strictObject({
+    ...wanted,
+    from_step: z.int().min(1).max(MAX_STEPS).optional().openapi({ description: "Default 1." }),
+    to_step: z
+      .int()
+      .min(1)
+      .max(MAX_STEPS)
+      .optional()
+      .openapi({ description: "Default: the last." }),
+  })
+  .openapi("FunnelExclusion", {
+    description:
+      "Ends an attempt where it stands after from_step and before a step up to to_step. In any order it has no steps.",
+  });
 export const definition = z
   .strictObject({
     steps: z
       .array(z.strictObject({ name: textInput(128).min(1), ...wanted }))
       .min(2)
       .max(MAX_STEPS),
-    order: z.enum(ORDERS).optional().openapi({ description: "Default ordered." }),
+    order: z.enum(ORDERS).optional().openapi({
+      description:
+        "ordered (default): step by step, whatever stands between. strict: no moment of another step stands between. contiguous: nothing that the user does stands between, no event and no execution. any: in any order, each step by a moment of its own.",
+    }),
     window_seconds: z
       .int()
       .min(1)
       .max(366 * 86_400)
       .optional()
-      .openapi({ description: "From the first step to the last; default 7 days." }),
-    exclusions: z.array(z.strictObject(wanted)).max(5).optional(),
+      .openapi({
+        description: "From the first step to the last, its end included; default 7 days.",
+      }),
+    exclusions: z.array(exclusion).max(5).optional(),
     same_instant: z.enum(["counts", "does_not"]).optional().openapi({
       description:
         "Whether a step at the very instant of the one before comes after it. Default counts.",
@@ -74,7 +94,7 @@ export const analyzeUnsaved = z
   .openapi("FunnelQuestionUnsaved");
 export type Question = z.output<typeof analyzeBody>;
 
-const OUTCOMES = ["reached", "converted", "dropped"] as const;
+export const OUTCOMES = ["reached", "converted", "dropped", "in_progress"] as const;
 export const journeysParams = z.strictObject({
   workspace_id: span.workspace_id,
   timeframe: span.timeframe,
@@ -87,7 +107,7 @@ export const journeysParams = z.strictObject({
   step: whole(1, MAX_STEPS).optional().openapi({ description: "Default 1." }),
   outcome: z.enum(OUTCOMES).optional().openapi({
     description:
-      "reached: came to the step (default); dropped: came to it and no further; converted: came to the last step.",
+      "reached: came to the step (default); dropped: came to it and no further; in_progress: came to it, and may still come further; converted: came to the last step.",
   }),
 });
 
@@ -100,6 +120,7 @@ const steps = z.array(
     conversion_rate: ratio,
     step_conversion_rate: ratio,
     dropped_users: z.int(),
+    in_progress_users: z.int(),
     drop_off_rate: ratio,
     time_to_convert_ms: z.object({ median: ratio, p90: ratio }).nullable(),
   }),
@@ -119,6 +140,7 @@ export const analysis = z
         bucket: z.string(),
         entered: z.int(),
         converted: z.int(),
+        in_progress: z.int(),
         conversion_rate: ratio,
       }),
     ),
@@ -132,6 +154,7 @@ export const journeys = z
       entered_at: z.string(),
       step_times: z.array(z.string()),
       converted: z.boolean(),
+      in_progress: z.boolean(),
     }),
   )
   .openapi("FunnelJourneys");

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { may } from "../../auth/actor.ts";
 import { rangedQuery, span, values } from "../../http/numbers.ts";
-import { DEFAULT_LIMIT, idParam, pageParams } from "../../http/params.ts";
+import { callerIdPath, DEFAULT_LIMIT, pageParams } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
@@ -184,7 +184,7 @@ view(router, {
     ...span,
     criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
   }),
-  params: z.object({ id: idParam }),
+  params: z.object({ id: callerIdPath }),
   data: entry.extend({ criterion: z.string(), formula: z.string(), ranked: z.int() }),
   load: async (ctx, workspaceId, { criteria = "success_rate", ...query }, { id }) => {
     const formula = AGENT_CRITERIA[criteria];

@@ -65,6 +65,7 @@ async function funnelOf(
   { funnel_id, title, type }: Funnel,
   { timezone }: RunRequest,
   range: TimeRange,
+  nowUs: EpochUs,
 ): Promise<Filled> {
   const [found] = await db.query({
     sql: sql`select f.definition from funnels f where ${inWorkspace(workspaceId, "f")} and f.id = ${funnel_id}`,
@@ -72,12 +73,13 @@ async function funnelOf(
   });
   if (!found)
     throw impossible("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
-  const { travellers, meta } = await travel(db, workspaceId, found.definition, range, timezone);
-  const names = found.definition.steps.map((step) => step.name);
+  const { definition } = found;
+  const { travellers, meta } = await travel(db, workspaceId, definition, range, timezone, nowUs);
+  const names = definition.steps.map((step) => step.name);
   const query = {
     path: "/api/v1/funnels/analyze",
     body: {
-      definition: found.definition,
+      definition,
       from: formatInstant(range.from),
       to: formatInstant(range.to),
       timezone,
@@ -114,7 +116,7 @@ export async function fillSections(
       continue;
     }
     if (section.type === "funnel") {
-      filled.push(await funnelOf(db, workspaceId, section, request, range));
+      filled.push(await funnelOf(db, workspaceId, section, request, range, nowUs));
       continue;
     }
     const asked = askOf(section);

@@ -78,7 +78,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
         columns: [
           { name: "step", kind: "integer" },
           ...text("name"),
-          ...(["users", "dropped_users"] as const).map(
+          ...(["users", "dropped_users", "in_progress_users"] as const).map(
             (name): Column => ({ name, kind: "integer" }),
           ),
           ...(

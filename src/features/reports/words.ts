@@ -39,6 +39,7 @@ export const FUNNEL_COLUMNS = [
   "Of the first",
   "Of the one before",
   "Dropped",
+  "In progress",
   "Median time",
 ];
 
@@ -50,6 +51,7 @@ export function funnelRows(steps: readonly StepResult[]): string[][] {
     shared(each.conversion_rate),
     shared(each.step_conversion_rate),
     grouped(String(each.dropped_users)),
+    grouped(String(each.in_progress_users)),
     each.time_to_convert_ms?.median === null || each.time_to_convert_ms === null
       ? "–"
       : `${grouped(String(Math.round(each.time_to_convert_ms.median)))} ms`,

@@ -27,7 +27,7 @@ view(router, {
     "Ids by their beginning; names, labels, errors, funnels and reports by the beginnings of their words too. score: 3 it is the text, 2 it begins with it, 1 its words do. Of each kind the best `limit`.",
   query: z.strictObject({
     ...workspaceParam,
-    q: textInput(128).trim().min(1),
+    q: textInput(256).trim().min(1),
     types: z
       .string()
       .max(128)

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type Prepared, statementOf, together } from "../../analytics/query.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
+import { pathOf } from "../../http/path-id.ts";
 
 export interface Hit {
   type: SearchType;
@@ -67,7 +68,7 @@ function described(asked: Asked, table: "funnels" | "reports"): SQL {
 /** One entry a kind: a further one is a line here. Each gives id, title, detail, score; the best first. */
 const KINDS = {
   agents: {
-    href: (id: string) => `/api/v1/agents/${id}`,
+    collection: "/agents",
     find: (
       asked: Asked,
     ) => sql`select id, max(title) as title, max(detail) as detail, max(score) as score from (
@@ -76,7 +77,7 @@ const KINDS = {
       ) both_kinds group by id order by score desc, id limit ${asked.limit}`,
   },
   users: {
-    href: (id: string) => `/api/v1/users/${id}`,
+    collection: "/users",
     find: (
       asked: Asked,
     ) => sql`select id, id as title, null::text as detail, ${score(sql`id`, asked)} as score from (
@@ -84,7 +85,7 @@ const KINDS = {
       ) ids order by score desc, id limit ${asked.limit}`,
   },
   executions: {
-    href: (id: string) => `/api/v1/executions/${id}`,
+    collection: "/executions",
     find: (
       asked: Asked,
     ) => sql`select k.id, k.id as title, e.agent_id || ', ' || e.status as detail, ${score(sql`k.id`, asked)} as score
@@ -92,7 +93,7 @@ const KINDS = {
       where ${inWorkspace(asked.workspaceId, "k")} and starts_with(k.id, ${asked.text}::text) order by k.id limit ${asked.limit}`,
   },
   errors: {
-    href: (id: string) => `/api/v1/errors/${id}`,
+    collection: "/errors",
     find: (
       asked: Asked,
     ) => sql`select e.error_fingerprint as id, max(e.error_type) as title, max(e.error_message) as detail, max(${score(sql`e.error_type`, asked)}) as score
@@ -101,14 +102,14 @@ const KINDS = {
       group by e.error_fingerprint order by score desc, count(*) desc, 1 limit ${asked.limit}`,
   },
   funnels: {
-    href: (id: string) => `/api/v1/funnels/${id}`,
+    collection: "/funnels",
     find: (asked: Asked) => described(asked, "funnels"),
   },
   reports: {
-    href: (id: string) => `/api/v1/reports/${id}`,
+    collection: "/reports",
     find: (asked: Asked) => described(asked, "reports"),
   },
-} as const satisfies Record<string, { href(id: string): string; find(asked: Asked): SQL }>;
+} as const satisfies Record<string, { collection: string; find(asked: Asked): SQL }>;
 
 export type SearchType = keyof typeof KINDS;
 export const SEARCH_TYPES = Object.keys(KINDS) as [SearchType, ...SearchType[]];
@@ -129,12 +130,12 @@ export async function search(
 ): Promise<Record<string, Hit[]>> {
   const asked = { workspaceId, text, words: wordsOf(text), limit };
   const parts = types.map((type): Prepared<Hit[]> => {
-    const { href, find } = KINDS[type];
+    const { collection, find } = KINDS[type];
     return statementOf({ sql: find(asked), row }, (rows) =>
       rows.map((hit) => ({
         type,
         ...hit,
-        href: `${href(encodeURIComponent(hit.id))}?workspace_id=${encodeURIComponent(workspaceId)}`,
+        href: pathOf(collection, hit.id, { workspace_id: workspaceId }),
       })),
     );
   });

@@ -2,9 +2,9 @@ import { z } from "@hono/zod-openapi";
 import { MODES } from "../../analytics/retention.ts";
 import { textInput } from "../../http/fields.ts";
 import { measure, span, values } from "../../http/numbers.ts";
-import { idParam, pageParams, whole } from "../../http/params.ts";
+import { callerIdPath, pageParams, whole } from "../../http/params.ts";
 
-export const userParam = z.object({ id: idParam });
+export const userParam = z.object({ id: callerIdPath });
 const calendar = z.enum(["day", "week", "month"]);
 const count = z.int();
 const ratio = z.number().nullable();

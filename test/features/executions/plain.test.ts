@@ -5,11 +5,14 @@ import { executionInput } from "../../../src/features/executions/schema.ts";
 
 const ids = fc.constantFrom(
   "a",
-  "x".repeat(128),
-  "x".repeat(129),
+  "x".repeat(256),
+  "x".repeat(257),
   "",
-  "no space",
-  "ä",
+  "a space",
+  "ä".repeat(128),
+  "ä".repeat(129),
+  "tab\t",
+  "\ud800",
   "a:b_c.d-e",
 );
 const counts = fc.constantFrom(

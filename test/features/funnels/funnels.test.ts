@@ -84,7 +84,7 @@ function journeys(excluded?: string) {
           (each) =>
             each.name === name &&
             each.at > (times.at(-1) ?? 0) &&
-            each.at - start.at < 3 * 86_400_000,
+            each.at - start.at <= 3 * 86_400_000,
         );
         const stopped =
           excluded !== undefined &&
@@ -201,6 +201,7 @@ describe("a funnel", () => {
         const at = (q: number) => took[Math.ceil(q * took.length) - 1] ?? null;
         expect(step.time_to_convert_ms).toEqual({ median: at(0.5), p90: at(0.9) });
         expect(step.conversion_rate).toBe(level(index + 1).length / level(1).length);
+        expect(step.in_progress_users).toBe(0);
         expect(step.dropped_users).toBe(
           index === 2 ? 0 : level(index + 1).length - level(index + 2).length,
         );
@@ -242,6 +243,128 @@ describe("a funnel", () => {
       }
     },
   );
+
+  it("counts who may still come further apart from who dropped, in every part of the answer", async () => {
+    const workspace = "funnels-open";
+    const client = clientOf(await tokenFor(workspace));
+    const day = 86_400_000;
+    const at = (days: number) => new Date(Date.now() - days * day).toISOString();
+    const event = (id: string, user: string, name: string, days: number) => ({
+      id,
+      event_type: "page",
+      event_name: name,
+      user_id: user,
+      occurred_at: at(days),
+      properties: { plan: "free" },
+    });
+    await store(eventIntake(testContext(), workspace), [
+      // Dropped three days ago; on the way; dropped, and on the way again; ended by an exclusion; converted.
+      event("1", "gone", "visit", 20),
+      event("2", "open", "visit", 2),
+      event("3", "again", "visit", 20),
+      event("4", "again", "signup", 19),
+      event("5", "again", "visit", 1),
+      event("6", "left", "visit", 2),
+      event("7", "left", "leave", 1),
+      event("8", "done", "visit", 3),
+      event("9", "done", "signup", 2),
+      event("10", "done", "pay", 1),
+    ]);
+    const step = (name: string) => ({ name, kind: "event", event_name: name });
+    const of = {
+      steps: [step("visit"), step("signup"), step("pay")],
+      exclusions: [{ kind: "event", event_name: "leave" }],
+    };
+    const made = await client.post("/api/v1/funnels", { name: "open", definition: of });
+    const { id } = made.body.data;
+    const { body } = await client.post(`/api/v1/funnels/${id}/analyze`, {
+      timeframe: "30d",
+      breakdown: "properties.plan",
+      granularity: "month",
+    });
+    const counts = (steps: Record<string, number>[]) =>
+      steps.map((each) => [each.users, each.dropped_users, each.in_progress_users]);
+    const expected = [
+      [5, 2, 1],
+      [2, 0, 1],
+      [1, 0, 0],
+    ];
+    expect(counts(body.data.steps)).toEqual(expected);
+    expect(counts(body.data.breakdown[0].steps)).toEqual(expected);
+    const sums = body.data.trend.reduce(
+      ([entered, converted, open]: number[], each: Record<string, number>) => [
+        (entered ?? 0) + (each.entered ?? 0),
+        (converted ?? 0) + (each.converted ?? 0),
+        (open ?? 0) + (each.in_progress ?? 0),
+      ],
+      [0, 0, 0],
+    );
+    expect(sums).toEqual([5, 1, 2]);
+    const users = async (query: string) =>
+      (await client.get(`/api/v1/funnels/${id}/journeys?timeframe=30d&${query}`)).body.data.map(
+        (each: { user_id: string; in_progress: boolean }) => [each.user_id, each.in_progress],
+      );
+    expect(await users("step=1&outcome=dropped")).toEqual([
+      ["gone", false],
+      ["left", false],
+    ]);
+    expect(await users("step=1&outcome=in_progress")).toEqual([["open", true]]);
+    expect(await users("step=2&outcome=in_progress")).toEqual([["again", true]]);
+    expect(await users("outcome=converted")).toEqual([["done", false]]);
+  });
+
+  it("excludes between two given steps, and in contiguous order lets nothing else stand between", async () => {
+    const workspace = "funnels-between";
+    const client = clientOf(await tokenFor(workspace));
+    const log: Record<string, string[]> = {
+      plain: ["a", "b", "c"],
+      early: ["a", "x", "b", "c"],
+      late: ["a", "b", "x", "c"],
+      again: ["a", "b", "x", "b", "c"],
+      ran: ["a", "run", "b", "c"],
+    };
+    const moments = Object.entries(log).flatMap(([user, names]) =>
+      names.map((name, n) => ({ user, name, at: new Date(START + n * 60_000).toISOString() })),
+    );
+    await store(
+      eventIntake(testContext(), workspace),
+      moments.flatMap(({ user, name, at }, n) =>
+        name === "run"
+          ? []
+          : [{ id: `e${n}`, event_type: "t", event_name: name, user_id: user, occurred_at: at }],
+      ),
+    );
+    await store(
+      executionIntake(testContext(), workspace),
+      moments.flatMap(({ user, name, at }, n) =>
+        name === "run"
+          ? [{ id: `r${n}`, agent_id: "bot", user_id: user, status: "success", started_at: at }]
+          : [],
+      ),
+    );
+    const step = (name: string) => ({ name, kind: "event", event_name: name });
+    const steps = [step("a"), step("b"), step("c")];
+    const x = { kind: "event", event_name: "x" };
+    const analyse = (more: object) =>
+      client.post("/api/v1/funnels/analyze", { definition: { steps, ...more }, ...RANGE });
+    const users = async (more: object) =>
+      (await analyse(more)).body.data.steps.map((each: { users: number }) => each.users);
+    expect(await users({})).toEqual([5, 5, 5]);
+    expect(await users({ exclusions: [x] })).toEqual([5, 4, 2]);
+    expect(await users({ exclusions: [{ ...x, to_step: 2 }] })).toEqual([5, 4, 4]);
+    // "again" comes to the third step by its second b.
+    expect(await users({ exclusions: [{ ...x, from_step: 2 }] })).toEqual([5, 5, 4]);
+    expect(await users({ order: "strict" })).toEqual([5, 5, 4]);
+    expect(await users({ order: "contiguous" })).toEqual([5, 3, 1]);
+    for (const [more, path] of [
+      [{ exclusions: [{ ...x, to_step: 4 }] }, "definition.exclusions.0.to_step"],
+      [{ exclusions: [{ ...x, from_step: 2, to_step: 2 }] }, "definition.exclusions.0.from_step"],
+      [{ exclusions: [{ ...x, from_step: 1 }], order: "any" }, "definition.exclusions.0"],
+    ] as const) {
+      const refused = await analyse(more);
+      expect([refused.status, refused.body.errors[0].path]).toEqual([422, path]);
+    }
+  });
 
   it.each([
     [{ steps: [{ name: "only", kind: "event" }] }, 400],
