@@ -5,12 +5,16 @@ import { type ErrorFilter, failedRows } from "./error-groups.ts";
 import { type Prepared, statementOf } from "./query.ts";
 import { type Bucket, rangeOfBuckets } from "./range.ts";
 
-/** Errors of each bucket, of one group or of all; every bucket is there. */
+/**
+ * Errors of each bucket, of one group or of all; every bucket is there.
+ * @param complete of each bucket: whether it is over and not cut by the range
+ */
 export function errorTimeline(
   workspaceId: string,
   buckets: readonly Bucket[],
+  complete: readonly boolean[],
   filter: Partial<ErrorFilter>,
-): Prepared<{ bucket: string; errors: number; users: number }[]> {
+): Prepared<{ bucket: string; complete: boolean; errors: number; users: number }[]> {
   const starts = sql`${sql.param(buckets.map((bucket) => formatInstant(bucket.from)))}::timestamptz[]`;
   const statement = sql`select width_bucket(e.started_at, ${starts}) as slot, count(*) as errors, count(distinct e.user_id) as users
     from ${failedRows(workspaceId, rangeOfBuckets(buckets), filter)} group by 1`;
@@ -20,6 +24,7 @@ export function errorTimeline(
       const found = new Map(rows.map((row) => [row.slot, row]));
       return buckets.map(({ label }, index) => ({
         bucket: label,
+        complete: complete[index] ?? false,
         errors: found.get(index + 1)?.errors ?? 0,
         users: found.get(index + 1)?.users ?? 0,
       }));

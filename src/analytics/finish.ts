@@ -17,6 +17,8 @@ export interface Compared {
 export type Values = Partial<Record<MeasureName, Value>>;
 export interface Row {
   bucket?: string;
+  /** Of a row with a bucket: it is over, and the range does not cut it. */
+  complete?: boolean;
   /** Values of the grouped dimensions; null where the execution has none. The row of all other groups has `other: true`. */
   group: Record<string, string | number | null>;
   other: boolean;
@@ -160,7 +162,7 @@ export class Finisher {
   }
 
   rows(): Row[] {
-    const { plan, buckets } = this.resolved;
+    const { plan, buckets, complete, paired } = this.resolved;
     if (!plan.parted) return [this.whole()];
     const ranks = new Map<number, StatRow["groups"]>();
     for (const row of this.found.values())
@@ -179,15 +181,17 @@ export class Finisher {
           other: plan.groups.length > 0 && rank === 0,
           values,
         };
-        if (this.query.granularity) row.bucket = bucket.label;
+        if (this.query.granularity) {
+          row.bucket = bucket.label;
+          row.complete = complete[index] ?? false;
+        }
         if (this.query.sketches) row.sketch = parseSketch(found?.sketch);
         if (rank !== 0 && groups)
           row.position = {
             value: groups.at(-1) ?? null,
             group: groups.slice(0, -1).map((each) => each ?? ""),
           };
-        // Buckets pair by their place; where a clock or a calendar makes their numbers differ, only the totals are compared.
-        if (this.query.compare && this.resolved.comparedBuckets.length === buckets.length)
+        if (this.query.compare && index < paired)
           row.comparison = this.comparison(values, this.found.get(this.key(1, index, rank)));
         return row;
       }),

@@ -1,6 +1,7 @@
-import { Temporal } from "temporal-polyfill";
+import type { Temporal } from "temporal-polyfill";
 import type { EpochUs } from "../lib/time.ts";
 import type { TimeRange } from "./range.ts";
+import { dateOf, startOfDate } from "./zones.ts";
 
 /** Whole local calendar units; a week begins on Monday (ISO 8601). */
 export const NAMED_RANGES = [
@@ -30,12 +31,10 @@ export function namedRange(name: NamedRange, now: EpochUs, timezone: string): Ti
     string,
     keyof typeof LENGTHS,
   ];
-  const today = Temporal.Instant.fromEpochMilliseconds(Math.floor(now / 1000))
-    .toZonedDateTimeISO(timezone)
-    .toPlainDate();
-  const start = startOf(unit, today);
-  const first = whole === "this" ? start : start.subtract(LENGTHS[unit]);
-  const us = (date: Temporal.PlainDate) =>
-    Number(date.toZonedDateTime(timezone).epochNanoseconds / 1000n);
-  return { from: us(first), to: us(first.add(LENGTHS[unit])) };
+  const start = startOf(unit, dateOf(now, timezone));
+  const begun = startOfDate(start, timezone);
+  if (whole === "this") return { from: begun, to: startOfDate(start.add(LENGTHS[unit]), timezone) };
+  // The unit of the moment before: a day that the zone skipped was none.
+  const first = startOf(unit, dateOf(begun - 1, timezone));
+  return { from: startOfDate(first, timezone), to: begun };
 }

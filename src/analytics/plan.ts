@@ -1,7 +1,8 @@
 import { sql } from "drizzle-orm";
-import { checkWork } from "../lib/budget.ts";
 import { impossible } from "../lib/errors.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
+import { checkSize, possibleGroups } from "./answer-size.ts";
+import { type Compare, type ComparedRange, comparedRange } from "./compared.ts";
 import {
   CLOCK_DIMENSIONS,
   type Dimension,
@@ -16,16 +17,15 @@ import type { Order, Position } from "./order.ts";
 import {
   type Bucket,
   bucketsOf,
-  clockOf,
-  comparedRange,
-  countBuckets,
+  completeOf,
   type Granularity,
   TIMEFRAMES,
   type Timeframe,
   type TimeRange,
 } from "./range.ts";
-import type { Group, Plan, Slot } from "./rows.ts";
+import type { Group, Plan } from "./rows.ts";
 import { sketchValueSql } from "./sketch.ts";
+import { slotsOfPeriods } from "./slots.ts";
 import { chooseSource, cut } from "./source.ts";
 import { basesOf, type Parts } from "./stats.ts";
 
@@ -39,7 +39,7 @@ export interface Query {
   timezone: string;
   group_by?: string[] | undefined;
   filters?: Filter[] | undefined;
-  compare?: "previous_period" | "previous_year" | undefined;
+  compare?: Compare | undefined;
   order_by?: { measure: MeasureName; direction: "asc" | "desc" }[] | undefined;
   limit?: number | undefined;
   /** Of our own questions: the page of groups after this one, how many groups there are, and whole sketches of durations. */
@@ -57,9 +57,15 @@ const EARLIEST = Date.UTC(1900, 0, 1) * 1000;
 export interface Resolved {
   plan: Plan;
   range: TimeRange;
-  compared: TimeRange | undefined;
+  compared: ComparedRange | undefined;
   buckets: Bucket[];
+  /** Of each bucket: whether it is over and not cut by the range. */
+  complete: boolean[];
   comparedBuckets: Bucket[];
+  /** The moment of asking. */
+  now: EpochUs;
+  /** So many buckets, from the first on, have one of the compared range each; 0 where only totals can be compared. */
+  paired: number;
 }
 
 /** @throws AppError impossible for a name that is no time zone's */
@@ -91,29 +97,6 @@ function groupOf(name: string, field: Field): Group {
     throw impossible("group_by", "not_groupable", `"${name}" is a number; group by a dimension.`);
   if (field.kind !== "clock") return { name, of: (alias) => groupText(field, alias) };
   return { name, of: field.name === "hour_of_day" ? "hours" : "days" };
-}
-
-function matches(filter: Filter, value: number): boolean {
-  const operands = [filter.value].flat().map(Number);
-  const [first = Number.NaN] = operands;
-  switch (filter.op) {
-    case "eq":
-    case "in":
-      return operands.includes(value);
-    case "ne":
-    case "not_in":
-      return !operands.includes(value);
-    case "gt":
-      return value > first;
-    case "gte":
-      return value >= first;
-    case "lt":
-      return value < first;
-    case "lte":
-      return value <= first;
-    default:
-      throw impossible("filters", "not_applicable", `${filter.op} does not fit ${filter.field}.`);
-  }
 }
 
 /** @throws AppError impossible when the operand does not fit the field or the operator */
@@ -178,28 +161,36 @@ function orderColumns(query: Query, quantiles: readonly number[]): Order[] {
   });
 }
 
-/** One slot for each bucket; local hours (or days) inside it where a dimension of time needs them. */
-function slotsOf(
-  buckets: Bucket[],
-  period: 0 | 1,
-  clock: "hour" | "day" | undefined,
-  timezone: string,
-): Slot[] {
-  return buckets.flatMap((bucket, index) => {
-    const parts = clock ? bucketsOf(bucket, clock, timezone, "slots") : [bucket];
-    return parts.map(({ from, to, label }) => ({
-      from,
-      to,
-      bucket: index,
-      period,
-      ...clockOf(label),
-    }));
-  });
+/** The buckets of the range and of what it is compared with, and which of them say something already. */
+function periodsOf(query: Query, range: TimeRange, now: EpochUs) {
+  const { compare, granularity, timezone } = query;
+  const compared = compare && comparedRange(range, compare, timezone, now);
+  if (compared && compared.from < EARLIEST)
+    throw impossible("compare", "too_early", "The compared range must not begin before 1900.");
+  const cut = (of: TimeRange): Bucket[] =>
+    of.from === of.to
+      ? []
+      : granularity
+        ? bucketsOf(of, granularity, timezone)
+        : [{ ...of, label: "" }];
+  const buckets = cut(range);
+  const comparedBuckets = compared ? cut(compared) : [];
+  const begun = compared?.elapsed
+    ? buckets.filter((bucket) => bucket.from < now).length
+    : buckets.length;
+  return {
+    compared,
+    buckets,
+    comparedBuckets,
+    now,
+    complete: granularity ? completeOf(buckets, granularity, timezone, now) : [],
+    paired: comparedBuckets.length === begun ? begun : 0,
+  };
 }
 
 /**
  * Fixes the range, cuts it, and resolves every name against the catalogue.
- * @param now the moment that a timeframe ends
+ * @param now the moment of asking: a timeframe ends at it, and what ends later is not over
  * @throws AppError impossible for what cannot be asked
  */
 export function resolve(
@@ -210,13 +201,8 @@ export function resolve(
 ): Resolved {
   zoneOf(query.timezone);
   const range = rangeOf(query, now);
-  const compared = query.compare && comparedRange(range, query.compare, query.timezone);
-  if (compared && compared.from < EARLIEST)
-    throw impossible("compare", "too_early", "The compared range must not begin before 1900.");
-  const whole = (of: TimeRange): Bucket[] =>
-    query.granularity ? bucketsOf(of, query.granularity, query.timezone) : [{ ...of, label: "" }];
-  const buckets = whole(range);
-  const comparedBuckets = compared ? whole(compared) : [];
+  const periods = periodsOf(query, range, now);
+  const { buckets, comparedBuckets } = periods;
 
   const fields = (query.group_by ?? []).map((name) => ({ name, field: fieldOf(name, "group_by") }));
   const filters = (query.filters ?? []).map((filter, index) => ({
@@ -234,27 +220,19 @@ export function resolve(
     );
   }
   const clocks = used.flatMap((field) => (field.kind === "clock" ? [field.name] : []));
-  const clock = clocks.includes(CLOCK_DIMENSIONS[0])
-    ? "hour"
-    : clocks.length > 0
-      ? "day"
-      : undefined;
-  const units = (of: TimeRange) => (clock ? countBuckets(of, clock) : 0);
-  checkWork("slots", units(range) + (compared ? units(compared) : 0), "group_by");
+  const clock = CLOCK_DIMENSIONS.find((name) => clocks.includes(name));
   const clockFilters = filters.filter(({ field }) => field.kind === "clock");
-  const slots = [
-    ...slotsOf(comparedBuckets, 1, clock, query.timezone),
-    ...slotsOf(buckets, 0, clock, query.timezone),
-  ].filter((slot) =>
-    clockFilters.every(({ filter }) =>
-      matches(filter, filter.field === "hour_of_day" ? slot.hourOfDay : slot.dayOfWeek),
-    ),
+  const slots = slotsOfPeriods(
+    periods,
+    { name: clock, filters: clockFilters.map(({ filter }) => filter) },
+    query.timezone,
   );
-
-  const groups = fields.length > 0 ? (query.limit ?? DEFAULT_GROUPS) + 1 : 1;
-  const rows = (buckets.length + comparedBuckets.length) * groups;
-  checkWork("rows", rows, "limit");
-  checkWork("values", rows * query.measures.length, "limit");
+  checkSize(
+    buckets.length + comparedBuckets.length,
+    possibleGroups(fields, query.filters ?? [], slots),
+    fields.length > 0 ? (query.limit ?? DEFAULT_GROUPS) : Number.POSITIVE_INFINITY,
+    query.measures.length,
+  );
 
   if (query.rowsOnly && fields.length === 0 && !query.granularity)
     throw new Error("A question of rows only has buckets or groups");
@@ -305,5 +283,5 @@ export function resolve(
           }
         : undefined,
   };
-  return { plan, range, compared, buckets, comparedBuckets };
+  return { plan, range, ...periods };
 }

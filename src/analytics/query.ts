@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Context } from "../context.ts";
 import type { Db, Statement } from "../db/client.ts";
 import { type EpochUs, formatInstant, parseInstant } from "../lib/time.ts";
+import type { ComparedRange } from "./compared.ts";
 import { compile } from "./compile.ts";
 import {
   Finisher,
@@ -13,9 +14,10 @@ import {
 } from "./finish.ts";
 import type { MeasureName } from "./measures.ts";
 import { type Query, type Resolved, resolve } from "./plan.ts";
-import { formatLocal, type TimeRange } from "./range.ts";
+import type { TimeRange } from "./range.ts";
 import { RELATIVE_ERROR } from "./sketch.ts";
 import { answered, type Grain } from "./source.ts";
+import { formatLocal } from "./zones.ts";
 
 export interface Meta {
   from: string;
@@ -27,7 +29,9 @@ export interface Meta {
   exact: boolean;
   relative_error: number;
   relative_errors?: Partial<Record<MeasureName, number>>;
-  compared?: { from: string; to: string };
+  /** There while the range is not over: its numbers may still grow. */
+  complete?: false;
+  compared?: ComparedSpan;
   plan?: Record<string, unknown>;
 }
 
@@ -90,7 +94,7 @@ export async function together<const P extends readonly Prepared<unknown>[]>(
 }
 
 /**
- * @param now what a timeframe ends at (microseconds)
+ * @param now the moment of asking (microseconds): a timeframe ends at it, and what ends later is not over
  * @throws AppError impossible for what cannot be asked
  */
 export function prepare(
@@ -128,12 +132,37 @@ export function ask(
 
 const instant = (value: string) => formatInstant(parseInstant(value) ?? 0);
 
-/** `meta` of a statement that says of itself what `metaRow` has; exact unless somebody knows otherwise. */
-export function metaOf(range: TimeRange, timezone: string, about: z.output<typeof metaRow>): Meta {
+/** What a range was compared with. `elapsed`: it is not over, and this is the same part of the period before. */
+export interface ComparedSpan {
+  from: string;
+  to: string;
+  elapsed?: true;
+}
+
+export const comparedSpan = (
+  { from, to, elapsed }: ComparedRange,
+  timezone: string,
+): ComparedSpan => ({
+  from: formatLocal(from, timezone),
+  to: formatLocal(to, timezone),
+  ...(elapsed ? { elapsed } : {}),
+});
+
+/**
+ * `meta` of a statement that says of itself what `metaRow` has; exact unless somebody knows otherwise.
+ * @param now the moment of asking; default: that of the snapshot
+ */
+export function metaOf(
+  range: TimeRange,
+  timezone: string,
+  about: z.output<typeof metaRow>,
+  now: EpochUs = parseInstant(about.as_of) ?? 0,
+): Meta {
   return {
     from: formatLocal(range.from, timezone),
     to: formatLocal(range.to, timezone),
     timezone,
+    ...(range.to > now ? { complete: false } : {}),
     as_of: instant(about.as_of),
     complete_until: instant(about.complete_until),
     sources: {
@@ -204,7 +233,7 @@ function answerOf(
     ...answer,
     ...(about.groups === undefined ? {} : { groups: about.groups }),
     meta: {
-      ...metaOf(resolved.range, query.timezone, about),
+      ...metaOf(resolved.range, query.timezone, about, resolved.now),
       exact: inexact.length === 0,
       relative_error: inexact.length === 0 ? 0 : RELATIVE_ERROR,
       ...(inexact.length > 0 && inexact.length < query.measures.length
@@ -214,14 +243,7 @@ function answerOf(
             ),
           }
         : {}),
-      ...(compared
-        ? {
-            compared: {
-              from: formatLocal(compared.from, query.timezone),
-              to: formatLocal(compared.to, query.timezone),
-            },
-          }
-        : {}),
+      ...(compared ? { compared: comparedSpan(compared, query.timezone) } : {}),
       ...(explain ? { plan: explained(resolved, about) } : {}),
     },
   };

@@ -18,10 +18,15 @@ export const measureColumn = (name: MeasureName) => ({ name, kind: KINDS[measure
 export const isMeasure = (name: string): name is MeasureName =>
   (MEASURE_NAMES as readonly string[]).includes(name);
 
-/** The columns of a question's answer: bucket, groups, `other` for the groups past the limit, measures. */
+/** The columns of a question's answer: bucket and whether it is complete, groups, `other` for the groups past the limit, measures. */
 export function columnsOfQuery({ measures, group_by = [], granularity }: Query) {
   return [
-    ...(granularity ? [{ name: "bucket", kind: "timestamp" as const }] : []),
+    ...(granularity
+      ? [
+          { name: "bucket", kind: "timestamp" as const },
+          { name: "complete", kind: "boolean" as const },
+        ]
+      : []),
     ...group_by.map((name) => ({
       name,
       kind: CLOCK_DIMENSIONS.some((clock) => clock === name)
@@ -39,8 +44,8 @@ export function tableOf(
   answer: Answer,
 ): Record<string, unknown>[] {
   if (granularity === undefined && group_by.length === 0) return [{ ...answer.totals }];
-  return answer.rows.map(({ bucket, group, other, values }) => ({
-    ...(bucket ? { bucket } : {}),
+  return answer.rows.map(({ bucket, complete, group, other, values }) => ({
+    ...(bucket ? { bucket, complete } : {}),
     ...group,
     other: other ?? false,
     ...values,

@@ -77,6 +77,11 @@ export const orderBy = z
   .max(4);
 export const value = z.union([z.number(), z.string(), z.null()]);
 export const values = z.record(z.string(), value).openapi("MeasureValues");
+/** Values of a bucket that may be cut or not over. */
+export const bucketValues = z
+  .object({ bucket: z.string(), complete: z.boolean() })
+  .catchall(value)
+  .openapi("BucketValues");
 export const compared = z
   .record(
     z.string(),
@@ -103,7 +108,19 @@ export const meta = z
     exact: z.boolean(),
     relative_error: z.number(),
     relative_errors: z.record(z.string(), z.number()).optional(),
-    compared: z.object({ from: z.string(), to: z.string() }).optional(),
+    complete: z.literal(false).optional().openapi({
+      description: "There while the range is not over: its numbers may still grow.",
+    }),
+    compared: z
+      .object({
+        from: z.string(),
+        to: z.string(),
+        elapsed: z.literal(true).optional().openapi({
+          description:
+            "The range is not over: it is compared with the same elapsed part of the period before, up to the same local day and time (of a range that begins or ends within a day: of the same duration).",
+        }),
+      })
+      .optional(),
     plan: z.record(z.string(), z.unknown()).optional(),
     cached: z.boolean(),
     age_ms: z.number(),

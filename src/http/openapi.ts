@@ -1,5 +1,4 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { sha256Hex } from "../lib/digest.ts";
 import type { AppEnv } from "./router.ts";
 
 const INFO = {
@@ -27,13 +26,17 @@ export function describe(app: OpenAPIHono<AppEnv>): void {
     scheme: "bearer",
     bearerFormat: "JWT",
   });
-  let built: { json: string; html: string; etag: string } | undefined;
+  let built: Promise<{ json: string; html: string; etag: string }> | undefined;
   const build = async () => {
     const document = app.getOpenAPI31Document(INFO);
     const json = JSON.stringify(document);
-    const etag = `"${(await sha256Hex(json)).slice(0, 24)}"`;
-    const html = pageOf(document.paths as Record<string, Record<string, Operation>>);
-    return { json, html, etag };
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(json));
+    const etag = `"${[...new Uint8Array(digest).slice(0, 12)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}"`;
+    return {
+      json,
+      html: pageOf(document.paths as Record<string, Record<string, Operation>>),
+      etag,
+    };
   };
   const serve = (
     path: string,
@@ -41,9 +44,8 @@ export function describe(app: OpenAPIHono<AppEnv>): void {
     pick: (of: { json: string; html: string }) => string,
   ) =>
     app.get(path, async (c) => {
-      // Kept when it is there: a request must not wait for another's promise.
-      const document = built ?? (await build());
-      built = document;
+      built ??= build();
+      const document = await built;
       const headers = {
         "content-type": type,
         etag: document.etag,

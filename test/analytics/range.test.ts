@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bucketsOf, comparedRange, GRANULARITIES } from "../../src/analytics/range.ts";
+import { type Compare, comparedRange } from "../../src/analytics/compared.ts";
+import { bucketsOf, GRANULARITIES, type TimeRange } from "../../src/analytics/range.ts";
 import { chooseSource, cut } from "../../src/analytics/source.ts";
 import {
   DAY_US,
@@ -193,43 +194,48 @@ describe("times", () => {
   });
 
   it("compares with the range before, and with the same local dates a year earlier", () => {
+    const whole = (of: TimeRange, compare: Compare, zone: string) => {
+      const { elapsed, ...found } = comparedRange(of, compare, zone, of.to);
+      expect(elapsed).toBe(false);
+      return found;
+    };
     const asked = { from: at("2026-03-29T00:00:00+01:00"), to: at("2026-03-30T00:00:00+02:00") };
-    expect(comparedRange(asked, "previous_period", "Europe/Berlin")).toEqual({
+    expect(whole(asked, "previous_period", "Europe/Berlin")).toEqual({
       from: at("2026-03-28T00:00:00+01:00"),
       to: asked.from,
     });
     expect(
-      comparedRange({ from: asked.from + 1, to: asked.to }, "previous_period", "Europe/Berlin"),
+      whole({ from: asked.from + 1, to: asked.to }, "previous_period", "Europe/Berlin"),
     ).toEqual({
       from: asked.from + 2 - 23 * HOUR_US,
       to: asked.from + 1,
     });
     const march = { from: at("2026-03-01T00:00:00-05:00"), to: at("2026-04-01T00:00:00-04:00") };
-    expect(comparedRange(march, "previous_period", "America/New_York").from).toBe(
+    expect(whole(march, "previous_period", "America/New_York").from).toBe(
       at("2026-02-01T00:00:00-05:00"),
     );
     const autumn = { from: at("2026-10-27T00:00:00-04:00"), to: at("2026-11-03T00:00:00-05:00") };
-    expect(comparedRange(autumn, "previous_period", "America/New_York").from).toBe(
+    expect(whole(autumn, "previous_period", "America/New_York").from).toBe(
       at("2026-10-20T00:00:00-04:00"),
     );
     const leap = { from: at("2024-02-28T00:00:00Z"), to: at("2024-02-29T00:00:00Z") };
-    expect(comparedRange(leap, "previous_year", "UTC")).toEqual({
+    expect(whole(leap, "previous_year", "UTC")).toEqual({
       from: at("2023-02-28T00:00:00Z"),
       to: at("2023-03-01T00:00:00Z"),
     });
     const february = { from: at("2024-02-01T00:00:00Z"), to: at("2024-03-01T00:00:00Z") };
-    expect(comparedRange(february, "previous_year", "UTC")).toEqual({
+    expect(whole(february, "previous_year", "UTC")).toEqual({
       from: at("2023-02-01T00:00:00Z"),
       to: at("2023-03-01T00:00:00Z"),
     });
     expect(() =>
-      comparedRange(
+      whole(
         { from: at("2024-06-01T00:00:00Z"), to: at("2026-06-01T00:00:00Z") },
         "previous_year",
         "UTC",
       ),
     ).toThrow(/overlaps/);
-    expect(comparedRange(asked, "previous_year", "Europe/Berlin")).toEqual({
+    expect(whole(asked, "previous_year", "Europe/Berlin")).toEqual({
       from: at("2025-03-29T00:00:00+01:00"),
       to: at("2025-03-30T00:00:00+01:00"),
     });

@@ -7,7 +7,7 @@ import { directionOf } from "../../analytics/math/direction.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { metaTogether, prepare, together } from "../../analytics/query.ts";
-import { bucketsOf, countBuckets, isWhole, type TimeRange } from "../../analytics/range.ts";
+import { countBuckets } from "../../analytics/range.ts";
 import type { Context } from "../../context.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { HOUR_US } from "../../lib/time.ts";
@@ -67,22 +67,19 @@ function againstWorkspace(agent: Values, workspace: Values) {
   );
 }
 
-function trendOf(rows: readonly Row[], range: TimeRange, timezone: string, now: number) {
-  const buckets = bucketsOf(range, "day", timezone);
-  const days = rows.map(({ bucket = "", values }) => ({
+function trendOf(rows: readonly Row[]) {
+  const days = rows.map(({ bucket = "", complete = false, values }) => ({
     bucket,
+    complete,
     executions: number(values.executions),
     success_rate: nullable(values.success_rate),
     duration_p95: nullable(values.duration_p95),
     credits: String(values.credits ?? "0.000000"),
   }));
   // Days that the range cuts, or that are not over, would look like a fall.
-  const points = days.flatMap(({ executions }, place) => {
-    const bucket = buckets[place];
-    return bucket && bucket.to <= now && isWhole(bucket, "day", timezone)
-      ? [{ place, value: executions }]
-      : [];
-  });
+  const points = days.flatMap(({ executions, complete }, place) =>
+    complete ? [{ place, value: executions }] : [],
+  );
   return { days, direction: { measure: "executions", ...directionOf(points) } };
 }
 
@@ -152,7 +149,7 @@ export async function agentAnalytics(
         previous_period: own.totalsComparison ?? {},
         workspace: againstWorkspace(own.totals, workspace.totals),
       },
-      trend: trendOf(daily.rows, range, timezone, now),
+      trend: trendOf(daily.rows),
       suggestions: suggest(basis),
     },
     meta: metaTogether({

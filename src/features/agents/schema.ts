@@ -83,6 +83,7 @@ export const analytics = z
       days: z.array(
         z.object({
           bucket: z.string(),
+          complete: z.boolean(),
           executions: count,
           success_rate: ratio,
           duration_p95: ratio,

@@ -1,6 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { comparablePeriods } from "../../analytics/compared.ts";
+import { type Query, rangeOf, zoneOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { formatLocal } from "../../analytics/zones.ts";
 import { require, requireAny, workspaceOf } from "../../auth/middleware.ts";
 import type { Context } from "../../context.ts";
 import { cachedAnswer } from "../../http/answer.ts";
@@ -103,7 +105,7 @@ router.openapi(
   base(
     "/comparisons/periods",
     "Compare two periods",
-    `a against b, of the whole workspace or of one agent. ${TESTS}`,
+    `a against b, of the whole workspace or of one agent. One that is not over is compared with the same elapsed part of the other (\`elapsed\`, with the from and to that were taken). ${TESTS}`,
     schema.periodsBody,
     schema.comparison,
   ),
@@ -111,15 +113,29 @@ router.openapi(
     const { a, b, timezone = "UTC", agent_id } = c.req.valid("json");
     const filters =
       agent_id === undefined ? [] : [{ field: "agent", op: "eq" as const, value: agent_id }];
-    return cachedAnswer(c, "compare-periods", { a, b, timezone, agent_id }, (ctx, workspaceId) =>
-      askEach(
-        ctx,
-        Object.entries({ a, b }).map(([id, range]) => ({
-          workspaceId,
-          id,
-          query: { ...range, timezone, filters },
-        })),
-      ),
+    return cachedAnswer(
+      c,
+      "compare-periods",
+      { a, b, timezone, agent_id },
+      async (ctx, workspaceId) => {
+        const now = ctx.now() * 1000;
+        const [first, second] = [rangeOf(a, now), rangeOf(b, now)];
+        const periods = comparablePeriods(first, second, now, zoneOf(timezone));
+        const { data, meta } = await askEach(
+          ctx,
+          periods.map(({ from, to }, index) => ({
+            workspaceId,
+            id: index === 0 ? "a" : "b",
+            query: { from, to, timezone, filters },
+          })),
+        );
+        const entities = data.entities.map((entity, index) => {
+          const { from = 0, to = 0, elapsed = false } = periods[index] ?? {};
+          const span = { from: formatLocal(from, timezone), to: formatLocal(to, timezone) };
+          return { ...entity, ...span, complete: to <= now, elapsed };
+        });
+        return { data: { ...data, entities }, meta };
+      },
     );
   },
 );

@@ -67,7 +67,18 @@ const difference = z.object({
 const pair = z.object({ a: z.string(), b: z.string(), measure: z.string(), significance });
 export const comparison = z
   .object({
-    entities: z.array(z.object({ id: z.string(), totals: values })),
+    entities: z.array(
+      z.object({
+        id: z.string(),
+        totals: values,
+        from: z.string().optional().openapi({ description: "Of a period: what was taken of it." }),
+        to: z.string().optional(),
+        complete: z.boolean().optional(),
+        elapsed: z.boolean().optional().openapi({
+          description: "Only the part that has passed of the other period, which is not over.",
+        }),
+      }),
+    ),
     differences: z.array(difference),
     tests: z.array(pair),
     winner: z

@@ -1,8 +1,9 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { type Bucket, formatLocal, wholeBuckets } from "../../analytics/range.ts";
+import { type Bucket, wholeBuckets } from "../../analytics/range.ts";
 import { settingsOf } from "../../analytics/settings.ts";
+import { formatLocal } from "../../analytics/zones.ts";
 import { authorOf } from "../../auth/actor.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";

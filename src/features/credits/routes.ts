@@ -3,8 +3,9 @@ import { directionOf } from "../../analytics/math/direction.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { zoneOf } from "../../analytics/plan.ts";
 import { ask, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
+import { rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
 import { type Money, NO_PRICE, type Settings, settingsOf } from "../../analytics/settings.ts";
+import { formatLocal } from "../../analytics/zones.ts";
 import { require } from "../../auth/middleware.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
@@ -87,10 +88,11 @@ view(router, {
       change: whole.totalsComparison ?? {},
       by_status: by,
       not_successful: { credits: lost, share: ratioOf(lost, credits), cost: cost(lost) },
-      series: series.rows.map(({ bucket = "", values }) => {
+      series: series.rows.map(({ bucket = "", complete = false, values }) => {
         sum += toMicros(String(values.credits));
         return {
           bucket,
+          complete,
           credits: String(values.credits),
           cumulative: fromMicros(sum),
           executions: Number(values.executions),
@@ -151,8 +153,9 @@ view(router, {
       granularity: "day" as const,
     };
     const { rows, meta: about } = await ask(ctx, workspaceId, asked, query.explain);
-    const list = rows.map(({ bucket = "", values }) => ({
+    const list = rows.map(({ bucket = "", complete = false, values }) => ({
       day: bucket.slice(0, 10),
+      complete,
       credits: String(values.credits),
     }));
     const sum = (part: typeof list) => part.reduce((all, each) => all + toMicros(each.credits), 0n);

@@ -31,6 +31,7 @@ export const consumption = z
     series: z.array(
       z.object({
         bucket: z.string(),
+        complete: z.boolean(),
         credits: z.string(),
         cumulative: z.string(),
         executions: count,
@@ -66,7 +67,7 @@ export const burn = z
     last_30_days: window,
     change_ratio: ratio,
     direction: z.looseObject({ trend: z.enum(["up", "down", "none"]) }),
-    days: z.array(z.object({ day: z.string(), credits: z.string() })),
+    days: z.array(z.object({ day: z.string(), complete: z.boolean(), credits: z.string() })),
   })
   .openapi("CreditBurn");
 

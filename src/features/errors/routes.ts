@@ -8,7 +8,7 @@ import {
 import { errorOwners, errorTimeline } from "../../analytics/error-timeline.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import { ask, together } from "../../analytics/query.ts";
-import { bucketsOf } from "../../analytics/range.ts";
+import { bucketsOf, completeOf } from "../../analytics/range.ts";
 import { require } from "../../auth/middleware.ts";
 import { decodeCursor, encodeCursor, oneWay } from "../../db/keyset.ts";
 import { limitBody } from "../../http/body.ts";
@@ -98,10 +98,11 @@ view(router, {
       granularity: query.granularity ?? ("day" as const),
     };
     const { rows, meta } = await ask(ctx, workspaceId, asked, query.explain);
-    const data = rows.map(({ bucket = "", values }) => {
+    const data = rows.map(({ bucket = "", complete = false, values }) => {
       const [errors, executions] = [Number(values.errors), Number(values.executions)];
       return {
         bucket,
+        complete,
         errors,
         executions,
         error_rate: executions === 0 ? null : errors / executions,
@@ -124,12 +125,14 @@ view(router, {
     const now = ctx.now() * 1000;
     const range = rangeOf(rangeOr(query, "30d"), now);
     const ever = { from: FIRST, to: now + DAY_US };
-    const buckets = bucketsOf(range, query.granularity ?? "day", timezone);
+    const granularity = query.granularity ?? "day";
+    const buckets = bucketsOf(range, granularity, timezone);
+    const complete = completeOf(buckets, granularity, timezone, now);
     const [[group], agents, users, timeline, meta] = await together(ctx.db, [
       errorGroups(workspaceId, ever, { fingerprint: id, limit: 1 }),
       errorOwners(workspaceId, ever, id, "agent", OWNERS),
       errorOwners(workspaceId, ever, id, "user", OWNERS),
-      errorTimeline(workspaceId, buckets, { fingerprint: id }),
+      errorTimeline(workspaceId, buckets, complete, { fingerprint: id }),
       rawMeta(workspaceId, range, timezone),
     ]);
     if (!group) throw notFound("error");

@@ -59,13 +59,16 @@ export const detail = z
     decision: state.nullable(),
     top_agents: owners,
     top_users: owners,
-    timeline: z.array(z.object({ bucket: z.string(), errors: count, users: count })),
+    timeline: z.array(
+      z.object({ bucket: z.string(), complete: z.boolean(), errors: count, users: count }),
+    ),
   })
   .openapi("ErrorGroup");
 export const timeline = z
   .array(
     z.object({
       bucket: z.string(),
+      complete: z.boolean(),
       errors: count,
       executions: count,
       error_rate: z.number().nullable(),

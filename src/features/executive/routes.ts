@@ -1,20 +1,15 @@
 import { z } from "@hono/zod-openapi";
+import { comparedRange } from "../../analytics/compared.ts";
 import { comparedValue } from "../../analytics/finish.ts";
 import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
 import { directionOf } from "../../analytics/math/direction.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import {
-  bucketsOf,
-  comparedRange,
-  countBuckets,
-  isWhole,
-  wholeBuckets,
-} from "../../analytics/range.ts";
+import { countBuckets, wholeBuckets } from "../../analytics/range.ts";
 import { settingsOf } from "../../analytics/settings.ts";
 import type { Context } from "../../context.ts";
-import { compared, rangedQuery, span, value, values } from "../../http/numbers.ts";
+import { bucketValues, compared, rangedQuery, span, value } from "../../http/numbers.ts";
 import { createRouter } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
 import { checkWork } from "../../lib/budget.ts";
@@ -52,6 +47,9 @@ const cost = money.extend({
 const kpis = z.record(z.string(), figure);
 const users = z.object({
   day: z.string().nullable(),
+  complete: z.boolean().openapi({
+    description: "False while the first day of the range is not over: nothing is compared then.",
+  }),
   dau: figure,
   wau: figure,
   mau: figure,
@@ -62,7 +60,7 @@ const users = z.object({
 });
 const top = z.array(z.looseObject({ agent: z.string(), comparison: compared, query: z.string() }));
 const trends = z.object({
-  days: z.array(values),
+  days: z.array(bucketValues),
   directions: z.record(z.string(), z.looseObject({ trend: z.enum(["up", "down", "none"]) })),
   query: z.string(),
 });
@@ -117,6 +115,7 @@ function trendQuery({ workspaceId, base, now }: Parts, explain?: boolean) {
   const query = { ...base, measures: TREND, granularity: "day", rowsOnly: true } as const;
   return prepare(workspaceId, query, now, explain);
 }
+
 /**
  * Users of the period before and of the range, day by day. A range that begins within a day touches one day more than it is long, and
  * so does the period before it.
@@ -125,11 +124,8 @@ function usersQuery({ workspaceId, base }: Parts) {
   const { timezone } = base;
   const [first] = wholeBuckets(base, "day", timezone);
   const start = first?.from ?? base.from;
-  const before = wholeBuckets(
-    comparedRange(base, "previous_period", timezone),
-    "day",
-    timezone,
-  ).filter((day) => day.from < start).length;
+  const whole = comparedRange(base, "previous_period", timezone, base.to);
+  const before = wholeBuckets(whole, "day", timezone).filter((day) => day.from < start).length;
   const lead = before + (start === base.from ? 0 : 1);
   return lifecycle(workspaceId, wholeBuckets(base, "day", timezone, MONTH_DAYS + lead), timezone);
 }
@@ -144,12 +140,29 @@ const topOf = ({ rows }: Answer, parts: Parts) =>
 
 type Days = ReturnType<ReturnType<typeof lifecycle>["finish"]>["days"];
 
-/** Figures of the last day of the range that has begun against the last day before the range, and sums of its days against those of the period before. */
-function usersOf({ days }: { days: Days }, parts: Parts) {
-  const asked = wholeBuckets(parts.base, "day", parts.base.timezone);
-  const begun = asked.filter((day) => day.from <= parts.now).length;
+/**
+ * The days to be judged and those to compare them with: of the range those that are over, before it as many. Of a range that is not
+ * over they are the first days of the period before, else the ones right before it. A range whose first day is not over has nothing
+ * to compare with yet.
+ */
+function comparableDays(days: Days, { base, now }: Parts) {
+  const asked = wholeBuckets(base, "day", base.timezone);
   const start = days.length - asked.length;
-  const [now, before] = [days.slice(start, start + begun), days.slice(0, start)];
+  const over = asked.filter((day) => day.to <= now).length;
+  if (over === 0) {
+    const begun = asked.filter((day) => day.from <= now).length;
+    return { current: days.slice(start, start + begun), before: undefined };
+  }
+  const previous = days.slice(0, start);
+  return {
+    current: days.slice(start, start + over),
+    before: base.to > now ? previous.slice(0, over) : previous.slice(-over),
+  };
+}
+
+/** Figures of the last day against its like in the period before, and sums of the days against those of that period. */
+function usersOf({ days }: { days: Days }, parts: Parts) {
+  const { current, before } = comparableDays(days, parts);
   const query = usersLink(parts);
   const of = (value: number | null, previous: number | null, good: "up" | "down"): Figure => ({
     value,
@@ -158,13 +171,14 @@ function usersOf({ days }: { days: Days }, parts: Parts) {
     query,
   });
   const last = (name: "dau" | "wau" | "mau" | "stickiness") =>
-    of(now.at(-1)?.[name] ?? null, before.at(-1)?.[name] ?? null, "up");
+    of(current.at(-1)?.[name] ?? null, before?.at(-1)?.[name] ?? null, "up");
   const sum = (name: "new" | "resurrected" | "dormant", good: "up" | "down") => {
     const total = (list: Days) => list.reduce((all, day) => all + day[name], 0);
-    return of(total(now), total(before), good);
+    return of(total(current), before ? total(before) : null, good);
   };
   return {
-    day: now.at(-1)?.day ?? null,
+    day: current.at(-1)?.day ?? null,
+    complete: before !== undefined,
     dau: last("dau"),
     wau: last("wau"),
     mau: last("mau"),
@@ -176,14 +190,8 @@ function usersOf({ days }: { days: Days }, parts: Parts) {
 }
 
 function trendsOf({ rows }: Answer, parts: Parts) {
-  const buckets = bucketsOf(parts.base, "day", parts.base.timezone);
   // Days that the range cuts, or that are not over, are shown and not judged.
-  const judged = rows.filter((_, index) => {
-    const bucket = buckets[index];
-    return (
-      bucket !== undefined && bucket.to <= parts.now && isWhole(bucket, "day", parts.base.timezone)
-    );
-  });
+  const judged = rows.filter(({ complete }) => complete);
   const directions = Object.fromEntries(
     TREND.map((name) => {
       const points = judged.flatMap(({ values: of }, place) =>
@@ -193,14 +201,17 @@ function trendsOf({ rows }: Answer, parts: Parts) {
     }),
   );
   return {
-    days: rows.map((row) => ({ bucket: row.bucket ?? "", ...row.values })),
+    days: rows.map(({ bucket = "", complete = false, values: of }) => ({
+      ...{ bucket, complete },
+      ...of,
+    })),
     directions,
     query: seriesLink(parts),
   };
 }
 
 const FIGURES =
-  "Each figure has its value, that of the period before (as many whole local days before a range of whole local days), the change, and `query`: the question whose answer it is, with its plan. Default 30d.";
+  "Each figure has its value, that of the period before (as many whole local days before a range of whole local days; its same elapsed part when the range is not over), the change, and `query`: the question whose answer it is, with its plan. Default 30d.";
 const MONEY =
   "cost = credits x credit_price; null, with the reason, without a price. Revenue is not known and is null.";
 
@@ -233,7 +244,7 @@ view(router, {
   tag,
   permission,
   summary: "Key figures, users and the agents that ran most",
-  description: `${FIGURES} users: of the last day of the range that has begun against the last before the range; new, resurrected and dormant add up the days of each period (see /users/activity). ${MONEY}`,
+  description: `${FIGURES} users: of whole local days that are over; those of the last one against its like in the period before; new, resurrected and dormant add up the days of the range, and as many of the period before (see /users/activity). ${MONEY}`,
   query: params,
   data: z
     .object({ kpis, users, top_agents: top, cost, revenue: money })

@@ -52,7 +52,7 @@ async function groups(
       after,
       rowsOnly: true,
     };
-    const [answer] = await together(db, [prepare(question.workspaceId, query, question.range.to)]);
+    const [answer] = await together(db, [prepare(question.workspaceId, query, question.now)]);
     const found = answer.rows;
     for (const { group, values } of found)
       rows.push({ [`${dimension}_id`]: group?.[dimension], ...values });
@@ -105,7 +105,7 @@ function groupSource(dimension: "agent" | "user"): Source {
       void resolve(
         question.workspaceId,
         { ...base(question), measures: ["executions"] },
-        question.range.to,
+        question.now,
       ),
     open: async (db, question, columns) => {
       const wanted = columns.map((column) => column.name).filter(isMeasure);
@@ -175,11 +175,10 @@ function metricsQuery(question: Question): Query {
 export const metrics: Source = {
   columns: (question) => columnsOfQuery(metricsQuery(question)),
   totals: (question) => additive(metricsQuery(question).measures),
-  check: (question) =>
-    void resolve(question.workspaceId, metricsQuery(question), question.range.to),
+  check: (question) => void resolve(question.workspaceId, metricsQuery(question), question.now),
   open: async (db, question) => {
     const query = metricsQuery(question);
-    const [answer] = await together(db, [prepare(question.workspaceId, query, question.range.to)]);
+    const [answer] = await together(db, [prepare(question.workspaceId, query, question.now)]);
     return openRows(tableOf(query, answer));
   },
 };

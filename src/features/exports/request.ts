@@ -43,13 +43,15 @@ export function columnsOf(
   });
 }
 
-/** What a stored request asks. */
+/** What a stored request asks at a moment. */
 export function questionOf(
   workspaceId: string,
   { from, to, timezone, filters, query }: ExportRequest,
+  now: EpochUs,
 ): Question {
   return {
     workspaceId,
+    now,
     range: { from: parseInstant(from) ?? 0, to: parseInstant(to) ?? 0 },
     timezone,
     filters,
@@ -89,7 +91,8 @@ export async function checkRows(
 ): Promise<void> {
   const source: Source = SOURCES[request.source];
   if (most === Number.POSITIVE_INFINITY || !source.count) return;
-  if ((await source.count(db, questionOf(workspaceId, request), most + 1)) > most)
+  const question = questionOf(workspaceId, request, Number.POSITIVE_INFINITY);
+  if ((await source.count(db, question, most + 1)) > most)
     throw impossible(
       "format",
       "too_many_rows",
@@ -110,7 +113,7 @@ function checked(workspaceId: string, input: ExportInput, now: EpochUs): ExportR
   if (name !== "metrics" && query)
     throw impossible("query", "not_applicable", "Only the source metrics takes a query.");
   const source: Source = SOURCES[name];
-  const question: Question = { workspaceId, range, timezone, filters, query };
+  const question: Question = { workspaceId, range, timezone, filters, query, now };
   source.check(question);
   const columns = columnsOf(source, question, input.columns).map((column) => column.name);
   return {

@@ -5,6 +5,7 @@ import type { TimeRange } from "../../analytics/range.ts";
 import type { Db } from "../../db/client.ts";
 import type { Column, Row } from "../../formats/columns.ts";
 import type { Page } from "../../formats/format.ts";
+import type { EpochUs } from "../../lib/time.ts";
 
 /** What is exported: a fixed range and what narrows it. */
 export interface Question {
@@ -14,6 +15,8 @@ export interface Question {
   filters: Filter[];
   /** Of the source `metrics`. */
   query?: MetricsQuestion | undefined;
+  /** The moment of the snapshot: what ends later is not over. */
+  now: EpochUs;
 }
 
 export interface MetricsQuestion {

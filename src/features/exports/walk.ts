@@ -7,6 +7,7 @@ import { type Chunk, type Page, type Resume, START } from "../../formats/format.
 import { FORMATS } from "../../formats/table.ts";
 import { noTotals, plus, type Totals, written } from "../../formats/totals.ts";
 import { AppError } from "../../lib/errors.ts";
+import { parseInstant } from "../../lib/time.ts";
 import { type Claim, type Progress, renew, saveDone, saveProgress, saveStart } from "./queries.ts";
 import { columnsOf, questionOf } from "./request.ts";
 import type { ExportFile } from "./schema.ts";
@@ -40,9 +41,9 @@ const LAYOUT = 2;
 /** Where this attempt begins: behind the last stored part if the rows are still the same, else at the first row. */
 async function beginning(
   ctx: Context,
-  db: Db,
   claim: Claim,
   opened: Opened,
+  asOf: string,
   totalled: readonly Column[],
 ): Promise<Walk> {
   const key = fileKey(claim.workspaceId, claim.id, 0);
@@ -63,8 +64,6 @@ async function beginning(
     }
     await upload.abort();
   }
-  const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
-  const asOf = now?.at ?? "";
   await saveStart(ctx, claim, asOf, opened.rows);
   const upload = await Upload.begin(
     ctx,
@@ -146,7 +145,9 @@ export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Pr
   const { workspaceId, request } = claim;
   const source: Source = SOURCES[request.source];
   const format = FORMATS[request.format];
-  const question = questionOf(workspaceId, request);
+  const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
+  const at = now?.at ?? "";
+  const question = questionOf(workspaceId, request, parseInstant(at) ?? 0);
   const columns = columnsOf(source, question, request.columns);
   const opened = await source.open(db, question, columns);
   const most = Math.min(ctx.config.MAX_EXPORT_ROWS, format.maxRows);
@@ -158,7 +159,7 @@ export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Pr
     );
 
   const totalled = columns.filter((column) => source.totals(question).includes(column.name));
-  const begun = await beginning(ctx, db, claim, opened, totalled);
+  const begun = await beginning(ctx, claim, opened, at, totalled);
   const known = new Map<number, Totals>();
   const pages = summed(opened.pages(begun.from.after, format.pageRows), begun, known);
   const chunks = format.encode(

@@ -1,9 +1,9 @@
+import { type ComparedRange, comparedRange } from "../../analytics/compared.ts";
 import { OF_SOME_USER } from "../../analytics/dimensions.ts";
 import type { Values } from "../../analytics/finish.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
-import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { comparedRange, formatLocal } from "../../analytics/range.ts";
+import { comparedSpan, type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
 import { impossible } from "../../lib/errors.ts";
@@ -65,18 +65,18 @@ function boardOf(
 
 function periods(ctx: Context, base: Omit<Query, "measures">) {
   const { timeframe: _, from: __, to: ___, ...rest } = base;
-  const range = rangeOf(base, ctx.now() * 1000);
-  return { rest, range, before: comparedRange(range, "previous_period", base.timezone) };
+  const now = ctx.now() * 1000;
+  const range = rangeOf(base, now);
+  return { rest, range, before: comparedRange(range, "previous_period", base.timezone, now) };
 }
 
-const withCompared = (
-  meta: Meta,
-  before: { from: number; to: number },
-  timezone: string,
-): Meta => ({
+const withCompared = (meta: Meta, before: ComparedRange, timezone: string): Meta => ({
   ...meta,
-  compared: { from: formatLocal(before.from, timezone), to: formatLocal(before.to, timezone) },
+  compared: comparedSpan(before, timezone),
 });
+
+/** Of a range that has not begun nothing has passed, and the same part of the period before is nothing. */
+const isEmpty = ({ from, to }: ComparedRange) => from === to;
 
 /** The board of agents or users of one workspace, whole. */
 export async function rankGroups(
@@ -108,7 +108,10 @@ export async function rankGroups(
       now,
       explain,
     );
-  const [current, earlier] = await together(ctx.db, [ask(range), ask(before)]);
+  const [current, earlier] = await together(ctx.db, [
+    ask(range),
+    ...(isEmpty(before) ? [] : [ask(before)]),
+  ]);
   if (current.rows.length > MAX_CONTENDERS)
     throw impossible(
       "query.timeframe",
@@ -117,11 +120,14 @@ export async function rankGroups(
     );
   const groups = (rows: typeof current.rows) =>
     rows.map(({ group, values }) => ({ id: String(group[by]), values }));
-  const entries = boardOf(groups(current.rows), groups(earlier.rows), formula, least);
+  const entries = boardOf(groups(current.rows), groups(earlier?.rows ?? []), formula, least);
   return {
     entries,
     meta: withCompared(
-      metaTogether({ current: current.meta, previous: earlier.meta }),
+      metaTogether({
+        current: current.meta,
+        ...(earlier ? { previous: earlier.meta } : {}),
+      }),
       before,
       base.timezone,
     ),
@@ -143,7 +149,7 @@ export async function rankWorkspaces(
     prepare(id, { ...rest, ...of, measures: MEASURES }, now, explain);
   const answers = await together(ctx.db, [
     ...ids.map((id) => ask(id, range)),
-    ...ids.map((id) => ask(id, before)),
+    ...(isEmpty(before) ? [] : ids.map((id) => ask(id, before))),
   ]);
   const groups = (offset: number) =>
     ids.map((id, index): Group => ({ id, values: answers[offset + index]?.totals ?? {} }));

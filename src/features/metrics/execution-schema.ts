@@ -5,6 +5,7 @@ const count = z.int();
 const ratio = z.number().nullable();
 
 export const executionParams = z.strictObject(ranged);
+const started = z.object({ bucket: z.string(), complete: z.boolean(), executions: count });
 export const throughputShape = z
   .object({
     executions: count,
@@ -12,11 +13,11 @@ export const throughputShape = z
     per_minute: ratio,
     per_hour: ratio,
     per_day: ratio,
-    busiest_hour: z.object({ bucket: z.string(), executions: count }).nullable(),
+    busiest_hour: started.nullable(),
     granularity: z
       .enum(["hour", "day"])
       .openapi({ description: "Of the series: hours up to 7 days, then local days." }),
-    series: z.array(z.object({ bucket: z.string(), executions: count })),
+    series: z.array(started),
   })
   .openapi("Throughput");
 export const latencyShape = z

@@ -3,6 +3,7 @@ import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { bucketsOf, completeOf, type TimeRange } from "../../analytics/range.ts";
 import { runningNow } from "../../analytics/running.ts";
 import type { Context } from "../../context.ts";
 import { rangedQuery } from "../../http/numbers.ts";
@@ -29,7 +30,7 @@ const LATENCY: MeasureName[] = [
 type Base = Omit<Query, "measures">;
 
 /** The range is fixed once, so that all parts and the wall time are of one clock. */
-function fixed(ctx: Context, base: Base): Base & { from: number; to: number } {
+function fixed(ctx: Context, base: Base): Base & TimeRange {
   const { timeframe: _, ...rest } = base;
   return { ...rest, ...rangeOf(base, ctx.now() * 1000) };
 }
@@ -50,16 +51,43 @@ const patternsQuery = (base: Base): Query => ({
 /** Longer series are given by day. */
 const HOURLY_DAYS = 7;
 
-/** Executions over wall time: hours without any count too. */
-function throughputOf(answer: Answer, from: number, to: number, now: number) {
-  const series = answer.rows.map(({ bucket = "", values: each }) => ({
-    bucket,
-    executions: Number(each.executions),
+interface Started {
+  bucket: string;
+  complete: boolean;
+  executions: number;
+}
+
+/** Hours summed up by their local days; none lies in two. */
+function byDay(hours: readonly Started[], base: Base & TimeRange, now: number): Started[] {
+  const days = bucketsOf(base, "day", base.timezone);
+  const complete = completeOf(days, "day", base.timezone, now);
+  const starts = bucketsOf(base, "hour", base.timezone);
+  const sums = days.map(() => 0);
+  let day = 0;
+  for (const [index, { executions }] of hours.entries()) {
+    while ((starts[index]?.from ?? 0) >= (days[day]?.to ?? Number.POSITIVE_INFINITY)) day++;
+    sums[day] = (sums[day] ?? 0) + executions;
+  }
+  return days.map(({ label }, index) => ({
+    bucket: label.slice(0, 10),
+    complete: complete[index] ?? false,
+    executions: sums[index] ?? 0,
   }));
+}
+
+/** Executions over wall time: hours without any count too. */
+function throughputOf(answer: Answer, base: Base & TimeRange, now: number) {
+  const { from, to } = base;
+  const series = answer.rows.map(
+    ({ bucket = "", complete = false, values: each }): Started => ({
+      ...{ bucket, complete },
+      executions: Number(each.executions),
+    }),
+  );
   const executions = Number(answer.totals.executions);
   const hours = Math.max(0, (Math.min(to, now) - from) / HOUR_US);
   const per = (unit: number) => (hours === 0 ? null : (executions * unit) / hours);
-  const busiest = series.reduce<(typeof series)[number] | null>(
+  const busiest = series.reduce<Started | null>(
     (best, each) => (each.executions > (best?.executions ?? 0) ? each : best),
     null,
   );
@@ -72,14 +100,7 @@ function throughputOf(answer: Answer, from: number, to: number, now: number) {
     busiest_hour: busiest,
   };
   if (to - from <= HOURLY_DAYS * DAY_US) return { ...rates, granularity: "hour", series };
-  const days = new Map<string, number>();
-  for (const hour of series)
-    days.set(hour.bucket.slice(0, 10), (days.get(hour.bucket.slice(0, 10)) ?? 0) + hour.executions);
-  return {
-    ...rates,
-    granularity: "day",
-    series: [...days].map(([bucket, sum]) => ({ bucket, executions: sum })),
-  };
+  return { ...rates, granularity: "day", series: byDay(series, base, now) };
 }
 
 function latencyOf({ totals, totalsSketch = [] }: Answer) {
@@ -128,7 +149,7 @@ export function executionViews(router: Router): void {
       ]);
       const data = {
         realtime: running,
-        throughput: throughputOf(throughput, base.from, base.to, now),
+        throughput: throughputOf(throughput, base, now),
         latency: latencyOf(latency),
         patterns: patternsOf(patterns),
       };
@@ -156,7 +177,7 @@ export function executionViews(router: Router): void {
       const [answer] = await together(ctx.db, [
         prepare(workspaceId, throughputQuery(base), now, params.explain),
       ]);
-      return { data: throughputOf(answer, base.from, base.to, now), meta: answer.meta };
+      return { data: throughputOf(answer, base, now), meta: answer.meta };
     },
   });
   view(router, {

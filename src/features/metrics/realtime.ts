@@ -40,7 +40,10 @@ export async function realtimeMetrics(
         failures: rate(failures),
         credits: fromMicros(toMicros(String(credits ?? "0")) / 5n),
       },
-      minutes: minutes.rows.map(({ bucket, values }) => ({ bucket, ...values })),
+      minutes: minutes.rows.map(({ bucket, complete, values }) => ({
+        ...{ bucket, complete },
+        ...values,
+      })),
     },
     meta: metaTogether({ minutes: minutes.meta, recent: recent.meta, running: running.meta }),
   };

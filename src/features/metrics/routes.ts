@@ -23,9 +23,10 @@ const tags = ["Metrics"];
 const middleware = require("read:metrics");
 const router = createRouter();
 
-function rowOf({ bucket, group, other, values, comparison }: Row): Record<string, unknown> {
+function rowOf(row: Row): Record<string, unknown> {
+  const { bucket, complete, group, other, values, comparison } = row;
   return {
-    ...(bucket === undefined ? {} : { bucket }),
+    ...(bucket === undefined ? {} : { bucket, complete }),
     ...group,
     ...(other ? { other } : {}),
     ...values,

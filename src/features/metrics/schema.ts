@@ -63,6 +63,10 @@ export const queryBody = z
 const row = z
   .looseObject({
     bucket: z.string().optional(),
+    complete: z
+      .boolean()
+      .optional()
+      .openapi({ description: "Of a bucket: it is over, and the range does not cut it." }),
     other: z.boolean().optional(),
     comparison: compared.optional(),
   })
@@ -116,6 +120,7 @@ export const realtimeAnswer = z
       minutes: z.array(
         z.object({
           bucket: z.string(),
+          complete: z.boolean(),
           executions: count,
           successes: count,
           failures: count,

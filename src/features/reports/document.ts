@@ -1,3 +1,4 @@
+import { parseInstant } from "../../lib/time.ts";
 import type { Filled } from "./filled.ts";
 
 /** A report as it was filled: what every format shows, and what the format json is. */
@@ -11,4 +12,10 @@ export interface Document {
   /** The one moment that every figure is of. */
   as_of: string;
   sections: Filled[];
+}
+
+/** The line that says what a report is of. */
+export function aboutOf({ from, to, timezone, as_of }: Document): string {
+  const over = (parseInstant(to) ?? 0) <= (parseInstant(as_of) ?? 0);
+  return `${from} to ${to} (${timezone}), as of ${as_of}${over ? "" : ": not over yet"}`;
 }

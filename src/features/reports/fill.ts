@@ -90,7 +90,7 @@ async function funnelOf(
 
 /**
  * Fills sections one after the other from one snapshot, each through the kernel.
- * @param nowUs the snapshot's moment: a cohort's cell is complete when its bucket has ended by then
+ * @param nowUs the snapshot's moment: what ends later is not over
  * @param onSection told before each section: its place and how many there are
  */
 export async function fillSections(
@@ -122,7 +122,7 @@ export async function fillSections(
     const asked = askOf(section);
     const ask = asked && { ...asked, filters: [...(asked.filters ?? []), ...filters] };
     const [answer] = ask
-      ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone }, range.to)])
+      ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone }, nowUs)])
       : [];
     const query = ask
       ? {

@@ -5,6 +5,7 @@ import type { MeasureName } from "../../analytics/measures.ts";
 import type { Answer, Meta } from "../../analytics/query.ts";
 import type { Cohort, Mode } from "../../analytics/retention.ts";
 import { isMeasure } from "../../analytics/table.ts";
+import { parseInstant } from "../../lib/time.ts";
 import { PLACEHOLDER } from "./ask.ts";
 import type { Section } from "./schema.ts";
 import { written } from "./words.ts";
@@ -25,6 +26,8 @@ export type FilledData =
   | { kind: "text"; paragraphs: string[] }
   | {
       kind: "tiles";
+      /** The range is not over: compared is the same part of the period before. */
+      elapsed: boolean;
       tiles: { measure: MeasureName; value: unknown; comparison: Compared | null }[];
     }
   | {
@@ -32,6 +35,8 @@ export type FilledData =
       chart: "line" | "area";
       measure: MeasureName;
       buckets: string[];
+      /** Of each bucket: it is over, and the range does not cut it. Absent: all are. */
+      complete?: boolean[];
       series: { name: string | null; values: (number | null)[] }[];
     }
   | {
@@ -48,8 +53,16 @@ export type FilledData =
 
 const numberOf = (value: unknown) => (value === null || value === undefined ? null : Number(value));
 
-function seriesOf(section: Extract<Section, { type: "chart" }>, rows: readonly Row[]): FilledData {
-  const buckets = [...new Set(rows.map((row) => row.bucket ?? ""))];
+/** A bucket that has not begun has no value: its 0 would be a claim. */
+function seriesOf(
+  section: Extract<Section, { type: "chart" }>,
+  rows: readonly Row[],
+  asOf: string,
+): FilledData {
+  const now = parseInstant(asOf) ?? 0;
+  const begun = (bucket: string) => (parseInstant(bucket) ?? 0) < now;
+  const whole = new Map(rows.map((row) => [row.bucket ?? "", row.complete ?? false]));
+  const buckets = [...whole.keys()];
   const places = new Map(buckets.map((bucket, place) => [bucket, place]));
   const names = new Map<string, { name: string | null; values: (number | null)[] }>();
   for (const { bucket, group, other, values } of rows) {
@@ -58,11 +71,16 @@ function seriesOf(section: Extract<Section, { type: "chart" }>, rows: readonly R
       ? ((group?.[section.group_by] as string | null) ?? null)
       : section.measure;
     const series = names.get(JSON.stringify(name)) ?? { name, values: buckets.map(() => null) };
-    series.values[places.get(bucket ?? "") ?? 0] = numberOf(values[section.measure]);
+    if (begun(bucket ?? ""))
+      series.values[places.get(bucket ?? "") ?? 0] = numberOf(values[section.measure]);
     names.set(JSON.stringify(name), series);
   }
   const chart = section.chart === "area" ? "area" : "line";
-  return { kind: "series", chart, measure: section.measure, buckets, series: [...names.values()] };
+  return {
+    ...{ kind: "series", chart, measure: section.measure, buckets },
+    complete: [...whole.values()],
+    series: [...names.values()],
+  };
 }
 
 /** A section that one question of the kernel fills. */
@@ -85,6 +103,7 @@ export function dataOf(
     case "metrics":
       return {
         kind: "tiles",
+        elapsed: answer?.meta.compared?.elapsed ?? false,
         tiles: section.measures.map((measure) => ({
           measure,
           value: totals[measure] ?? null,
@@ -114,7 +133,7 @@ export function dataOf(
           cells: cellsOf(rows, (values) => ({ value: values[measure] ?? null })),
         };
       }
-      if (chart !== "bar") return seriesOf(section, rows);
+      if (chart !== "bar") return seriesOf(section, rows, answer?.meta.as_of ?? "");
       const bars = rows.map(({ group, other, values }) => ({
         name: (group?.[group_by] as string | null) ?? null,
         other: other ?? false,

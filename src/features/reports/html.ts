@@ -1,8 +1,9 @@
 import { isMeasure } from "../../analytics/table.ts";
 import type { Document } from "./document.ts";
+import { aboutOf } from "./document.ts";
 import type { Filled } from "./filled.ts";
 import { type Scene, type Shape, sceneOf } from "./scene.ts";
-import { changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "./words.ts";
+import { beforeOf, changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "./words.ts";
 
 const ESCAPES: Record<string, string> = {
   "&": "&amp;",
@@ -113,7 +114,7 @@ function dataOf({ data, title }: Filled): string {
           ? ` class="${comparison.direction}"`
           : "";
       const change = comparison
-        ? `<span>before: ${escaped(written(measure, comparison.previous))} <i${direction}>${escaped(changed(comparison.change_ratio))}</i></span>`
+        ? `<span>${beforeOf(data.elapsed)}${escaped(written(measure, comparison.previous))} <i${direction}>${escaped(changed(comparison.change_ratio))}</i></span>`
         : "";
       return `<div class="tile">${escaped(labelOf(measure))}<b>${escaped(written(measure, value))}</b>${change}</div>`;
     });
@@ -142,8 +143,8 @@ function checkOf({ query, meta }: Filled): string {
 
 /** A page that needs nothing else: styles and drawings are in it, and no script. */
 export function htmlOf(document: Document): string {
-  const { report, from, to, timezone, as_of, sections } = document;
-  const about = `${escaped(from)} to ${escaped(to)} (${escaped(timezone)}), as of ${escaped(as_of)}`;
+  const { report, sections } = document;
+  const about = escaped(aboutOf(document));
   const body = sections.map(
     (section) =>
       `<section>${section.title ? `<h2>${escaped(section.title)}</h2>` : ""}${dataOf(section)}${checkOf(section)}</section>`,

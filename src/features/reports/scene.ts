@@ -82,7 +82,17 @@ const label = (
   anchor,
 });
 
-function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "series" }>): Scene {
+/** A value of a bucket that is cut or not over: a mark of its own, which no line leads to. */
+const partMark = (x: number, y: number): Shape => ({
+  ...{ kind: "rect", x: x - 1.5, y: y - 1.5, width: 3, height: 3, color: QUIET },
+});
+
+function seriesScene({
+  buckets,
+  complete = [],
+  series,
+  chart,
+}: Extract<FilledData, { kind: "series" }>): Scene {
   const most = Math.max(0, ...series.flatMap((each) => each.values.map((value) => value ?? 0)));
   const steps = ticks(most);
   const top = steps.at(-1) ?? 1;
@@ -97,6 +107,8 @@ function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "se
     { kind: "line", x1: FRAME.left, y1: y(step), x2: right, y2: y(step), color: GRID, width: 0.5 },
     label(FRAME.left - 6, y(step) + 3, short(step), "end"),
   ]);
+  if (complete.includes(false))
+    shapes.push(label(right, FRAME.top - 3, "grey marks: cut by the range, or not over", "end"));
   const every = Math.max(1, Math.ceil(buckets.length / 8));
   buckets.forEach((bucket, place) => {
     if (place % every === 0)
@@ -130,8 +142,9 @@ function seriesScene({ buckets, series, chart }: Extract<FilledData, { kind: "se
       points = [];
     };
     values.forEach((value, place) => {
-      if (value === null) draw();
+      if (value === null || complete[place] === false) draw();
       else points.push([x(place), y(value)]);
+      if (value !== null && complete[place] === false) shapes.push(partMark(x(place), y(value)));
     });
     draw();
   });

@@ -9,7 +9,7 @@ import type { Filled, FilledData } from "./filled.ts";
 const text = (...names: string[]) => names.map((name): Column => ({ name, kind: "text" }));
 /** Names of columns, each once and none that of the time. */
 function unique(names: readonly string[]): string[] {
-  const taken = new Set(["bucket"]);
+  const taken = new Set(["bucket", "complete"]);
   return names.map((name) => {
     let free = name;
     for (let next = 2; taken.has(free); next++) free = `${name} (${next})`;
@@ -33,6 +33,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
             (name): Column => ({ name, kind: "decimal" }),
           ),
           { name: "change_ratio", kind: "float" },
+          { name: "elapsed", kind: "boolean" },
         ],
         rows: data.tiles.map(({ measure, value, comparison }) => ({
           measure,
@@ -40,6 +41,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
           previous: comparison?.previous ?? null,
           change: comparison?.change ?? null,
           change_ratio: comparison?.change_ratio ?? null,
+          elapsed: data.elapsed,
         })),
       };
     case "series": {
@@ -47,11 +49,16 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
       const rows = data.buckets.map((bucket, place) =>
         Object.fromEntries([
           ["bucket", bucket],
+          ["complete", data.complete?.[place] ?? true],
           ...data.series.map(({ values }, index) => [names[index], values[place] ?? null]),
         ]),
       );
       return {
-        columns: [...text("bucket"), ...names.map((name): Column => ({ name, kind: "float" }))],
+        columns: [
+          ...text("bucket"),
+          { name: "complete", kind: "boolean" },
+          ...names.map((name): Column => ({ name, kind: "float" })),
+        ],
         rows,
       };
     }

@@ -58,6 +58,9 @@ export function funnelRows(steps: readonly StepResult[]): string[][] {
   ]);
 }
 
+/** What stands before a compared value: of a range that is not over it is of as much of the period before. */
+export const beforeOf = (elapsed: boolean) => (elapsed ? "before, same part: " : "before: ");
+
 /** A change against the period before: `+12.5 %`. */
 export function changed(ratio: number | null): string {
   if (ratio === null) return "–";

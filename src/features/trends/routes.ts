@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import type { MeasureName } from "../../analytics/measures.ts";
-import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { rangeOf } from "../../analytics/plan.ts";
 import { ask } from "../../analytics/query.ts";
-import { bucketsOf, type Granularity, isWhole } from "../../analytics/range.ts";
+import { countBuckets, type Granularity } from "../../analytics/range.ts";
 import type { Context } from "../../context.ts";
 import { granularity, measure, ranged, rangedQuery, value } from "../../http/numbers.ts";
 import { whole } from "../../http/params.ts";
@@ -80,21 +80,18 @@ async function trend(
   const range = rangeOf(base, now);
   const days = (range.to - range.from) / DAY_US;
   const by: Granularity = query.granularity ?? (days <= 3 ? "hour" : days <= 400 ? "day" : "week");
-  const buckets = bucketsOf(range, by, zoneOf(base.timezone));
-  checkWork("series", buckets.length, "query.granularity");
-  // The range is fixed here: buckets and values must be of one clock.
+  checkWork("series", countBuckets(range, by), "query.granularity");
   const { rows, meta } = await ask(
     ctx,
     workspaceId,
     { ...base, timeframe: undefined, ...range, measures: [name], granularity: by },
     query.explain,
   );
-  const points = rows.map((row, index) => {
-    const bucket = buckets[index];
-    // A bucket that the range cuts, or that is not over, has less in it than the others.
-    const complete = bucket !== undefined && bucket.to <= now && isWhole(bucket, by, base.timezone);
-    return { bucket: row.bucket ?? "", value: row.values[name] ?? null, complete };
-  });
+  const points = rows.map(({ bucket = "", complete = false, values }) => ({
+    bucket,
+    value: values[name] ?? null,
+    complete,
+  }));
   const series = points.map((point) => ({
     ...point,
     value: point.value === null ? null : Number(point.value),

@@ -4,7 +4,7 @@ import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import type { Sign } from "../../analytics/presence.ts";
 import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
-import { type Bucket, formatLocal, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
+import { type Bucket, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
 import {
   type Cohort,
   type CurvePoint,
@@ -14,6 +14,7 @@ import {
 } from "../../analytics/retention.ts";
 import { featureUse, type Sessions, sessions } from "../../analytics/sessions.ts";
 import { RELATIVE_ERROR } from "../../analytics/sketch.ts";
+import { formatLocal } from "../../analytics/zones.ts";
 import type { Context } from "../../context.ts";
 import { type Ranged, rangeOr } from "../../http/numbers.ts";
 import { impossible } from "../../lib/errors.ts";

@@ -154,7 +154,8 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
   const rows = (answer: Answer, by: string) =>
     answer.rows.map((row) => ({ id: String(row.group[by]), ...row.values }));
   const credits = String(totals.totals.credits);
-  const length = Math.max(1, Math.floor((Math.min(fixed.to, now) - fixed.from) / DAY_US));
+  // Less than a day says nothing of what a day takes.
+  const passed = Math.max(DAY_US, Math.min(fixed.to, now) - fixed.from);
   const data = {
     id: workspaceId,
     health: healthOf(totals.totals, users, days, creditsOf(statuses)),
@@ -172,8 +173,13 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
     agents: { active: Number(totals.totals.active_agents), top: rows(agents, "agent") },
     consumption: {
       credits,
-      credits_per_day: fromMicros(divideRounded(toMicros(credits), BigInt(length))),
-      days: daily.rows.map((row) => ({ bucket: row.bucket ?? "", ...row.values })),
+      credits_per_day: fromMicros(
+        divideRounded(toMicros(credits) * BigInt(DAY_US), BigInt(passed)),
+      ),
+      days: daily.rows.map(({ bucket = "", complete = false, values }) => ({
+        ...{ bucket, complete },
+        ...values,
+      })),
     },
   };
   const metas = {

@@ -95,7 +95,7 @@ view(router, {
   tag,
   ofWorkspace: true,
   summary: "A workspace's members, agents and consumption",
-  description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the whole days of 24 hours in the range, at least one. members: of the whole local days that the range touches.`,
+  description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the time of the range that has passed, in days of 24 hours, at least one. members: of the whole local days that the range touches.`,
   query: schema.rangeParams,
   params: schema.workspacePath,
   data: schema.analytics,

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { ROLES } from "../../auth/actor.ts";
 import { textInput } from "../../http/fields.ts";
-import { compared, measure, span, values } from "../../http/numbers.ts";
+import { bucketValues, compared, measure, span, values } from "../../http/numbers.ts";
 import { idParam, pageParams } from "../../http/params.ts";
 
 const ratio = z.number().nullable();
@@ -108,7 +108,7 @@ export const analytics = z
     consumption: z.object({
       credits: z.string(),
       credits_per_day: z.string(),
-      days: z.array(values),
+      days: z.array(bucketValues),
     }),
   })
   .openapi("WorkspaceAnalytics");

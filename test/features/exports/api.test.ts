@@ -238,6 +238,7 @@ describe("sources", () => {
       range: { from: 0, to: 1 },
       timezone: "UTC",
       filters: [],
+      now: 1,
     };
     expect(new Set(agentSource.columns(question).map((column) => column.name)).size).toBe(
       agentSource.columns(question).length,

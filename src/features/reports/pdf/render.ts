@@ -1,8 +1,8 @@
 import { isMeasure } from "../../../analytics/table.ts";
-import type { Document } from "../document.ts";
+import { aboutOf, type Document } from "../document.ts";
 import type { Filled, FilledData } from "../filled.ts";
 import { type Scene, sceneOf } from "../scene.ts";
-import { changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "../words.ts";
+import { beforeOf, changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "../words.ts";
 import { addOutline, type Entry } from "./outline.ts";
 import { CONTENT, MARGIN, Sheet } from "./sheet.ts";
 
@@ -153,7 +153,7 @@ function matrixOf(
   drawTable(sheet, columns, rows, undefined);
 }
 
-function drawTiles(sheet: Sheet, { tiles }: Extract<FilledData, { kind: "tiles" }>): void {
+function drawTiles(sheet: Sheet, { tiles, elapsed }: Extract<FilledData, { kind: "tiles" }>): void {
   const [across, height] = [3, 54];
   const width = (CONTENT - (across - 1) * GAP) / across;
   tiles.forEach(({ measure, value, comparison }, index) => {
@@ -169,7 +169,7 @@ function drawTiles(sheet: Sheet, { tiles }: Extract<FilledData, { kind: "tiles" 
       INK,
     );
     if (comparison) {
-      const text = `before: ${written(measure, comparison.previous)} (${changed(comparison.change_ratio)})`;
+      const text = `${beforeOf(elapsed)}${written(measure, comparison.previous)} (${changed(comparison.change_ratio)})`;
       sheet.write(sheet.fitted(text, width - 16, 8), x + 8, sheet.y + 46, 8, QUIET);
     }
     if (index % across === across - 1 || index === tiles.length - 1) sheet.y += height + GAP;
@@ -214,7 +214,7 @@ function firstNeed({ data }: Filled): number {
 export async function pdfOf(document: Document): Promise<Uint8Array> {
   const { default: font } = await import("dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf");
   const sheet = await Sheet.begin(font);
-  const { report, from, to, timezone, as_of, sections } = document;
+  const { report, as_of, sections } = document;
   const made = new Date(as_of);
   sheet.document.setTitle(report.name, { showInWindowTitleBar: true });
   sheet.document.setLanguage("en");
@@ -223,7 +223,7 @@ export async function pdfOf(document: Document): Promise<Uint8Array> {
   sheet.document.setModificationDate(made);
   sheet.paragraph(report.name, 20, INK);
   if (report.description) sheet.paragraph(report.description, 10, INK);
-  sheet.paragraph(`${from} to ${to} (${timezone}), as of ${as_of}`, 8, QUIET);
+  sheet.paragraph(aboutOf(document), 8, QUIET);
   sheet.y += 10;
   const entries: Entry[] = [];
   for (const section of sections) {
