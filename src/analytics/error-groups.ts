@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
+import { boundedPage } from "../db/keyset.ts";
 import { inWorkspace } from "../db/scope.ts";
 import { formatInstant } from "../lib/time.ts";
 import { metaRow } from "./finish.ts";
@@ -45,6 +46,7 @@ const row = z.object({
   first_seen_at: z.string(),
   last_seen_at: z.string(),
   share: z.number(),
+  rows_found: z.number(),
 });
 
 export interface ErrorFilter {
@@ -117,21 +119,25 @@ function wanted(filter: Partial<ErrorFilter>): SQL[] {
 const where = (conditions: readonly SQL[]) =>
   conditions.length > 0 ? sql`where ${sql.join([...conditions], sql` and `)}` : sql``;
 
-/** Groups of errors, the most frequent first, ties by id. */
+/** Groups of errors, the most frequent first, ties by id, no more of them than a page may hold. `found`: how many there would be. */
 export function errorGroups(
   workspaceId: string,
   range: TimeRange,
   filter: ErrorFilter,
-): Prepared<ErrorGroup[]> {
+): Prepared<{ groups: ErrorGroup[]; found: number }> {
   const { after, skip = 0, limit } = filter;
   const behind = after
     ? [
         sql`(executions < ${after.executions}::bigint or (executions = ${after.executions}::bigint and id > ${after.id}::text))`,
       ]
     : [];
-  const statement = sql`${placed(workspaceId, range, filter)} select * from placed ${where([...wanted(filter), ...behind])}
+  const page = sql`select * from placed ${where([...wanted(filter), ...behind])}
     order by executions desc, id limit ${limit} offset ${skip}`;
-  return statementOf({ sql: statement, row }, (rows) => rows);
+  const statement = sql`${placed(workspaceId, range, filter)} ${boundedPage(page, sql`p.executions desc, p.id`)}`;
+  return statementOf({ sql: statement, row }, (rows) => ({
+    groups: rows.map(({ rows_found: _, ...group }) => group),
+    found: rows[0]?.rows_found ?? 0,
+  }));
 }
 
 /** How many groups there are, on all pages. */

@@ -79,10 +79,46 @@ export function oneWay({ cursor, skip }: Partial<Paging>): void {
 }
 
 const counted = z.object({ total: z.number() });
+const measured = z.looseObject({ rows_found: z.number() });
+/** Of a page's rows as text: what an isolate can hold several times over, for several callers. */
+const PAGE_BYTES = 2 * 1024 * 1024;
 
 /**
- * One page of a list by time: by keyset, so that rows that arrive meanwhile shift nothing, or by offset when `skip` is given.
- * @throws AppError impossible for a cursor of another list, or with `skip`
+ * As many rows of a page, which is asked with one row more than it shows, as are PAGE_BYTES together; the rest never leaves the
+ * database. At least one.
+ * @param order of the page, by the alias `p`
+ */
+export function boundedPage(page: SQL, order: SQL): SQL {
+  return sql`select * from (
+      select p.*, count(*) over () as rows_found,
+        coalesce(sum(octet_length(p::text)) over (order by ${order} rows between unbounded preceding and 1 preceding), 0) as bytes_before
+      from (${page}) p
+    ) p where p.bytes_before < ${PAGE_BYTES}::bigint order by ${order}`;
+}
+
+/**
+ * The rows to show of a bounded page, and whether there are others behind them.
+ * @throws AppError impossible for a page by offset that was cut: its caller counts on whole pages, and would step over the rest
+ */
+export function pageOf<T>(
+  rows: readonly T[],
+  found: number,
+  { limit, skip }: Pick<Paging, "limit" | "skip">,
+): { shown: T[]; hasMore: boolean } {
+  const shown = rows.slice(0, limit);
+  if (skip !== undefined && shown.length < Math.min(found, limit))
+    throw impossible(
+      "query.limit",
+      "page_too_large",
+      `Only ${shown.length} of these rows fit into a page of ${PAGE_BYTES} bytes; ask for so many, or page by cursor.`,
+    );
+  return { shown, hasMore: found > shown.length };
+}
+
+/**
+ * One page of a list by time: by keyset, so that rows that arrive meanwhile shift nothing, or by offset when `skip` is given. It has
+ * fewer rows than the limit where more would be too many bytes; the cursor goes on behind them.
+ * @throws AppError impossible for a cursor of another list, or with `skip`; for a page by offset that is too many bytes
  */
 export async function listByTime<T extends { id: string }>(
   db: Db,
@@ -99,14 +135,15 @@ export async function listByTime<T extends { id: string }>(
     // The first comparison alone lets the planner leave out newer partitions.
     conditions.push(sql`${at} <= ${last} and (${at}, e.id) < (${last}, ${id})`);
   }
+  const listed = sql`select ${columns} from ${from} where ${sql.join(conditions, sql` and `)}
+    order by ${at} desc, e.id desc limit ${query.limit + 1} offset ${query.skip ?? 0}`;
   const rows = await db.query({
-    sql: sql`select ${columns} from ${from} where ${sql.join(conditions, sql` and `)}
-      order by ${at} desc, e.id desc limit ${query.limit + 1} offset ${query.skip ?? 0}`,
-    row,
+    sql: boundedPage(listed, sql`p.${sql.identifier(time)} desc, p.id desc`),
+    row: measured,
   });
-  const data = rows.slice(0, query.limit);
+  const { shown, hasMore } = pageOf(rows, rows[0]?.rows_found ?? 0, query);
+  const data = shown.map((each) => row.parse(each));
   const last = data.at(-1);
-  const hasMore = rows.length > query.limit;
   const total = query.include_total
     ? await db.query({
         sql: sql`select count(*) as total from ${from} where ${sql.join(where, sql` and `)}`,

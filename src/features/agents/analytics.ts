@@ -1,5 +1,5 @@
 import { OF_SOME_USER } from "../../analytics/dimensions.ts";
-import { type ErrorGroup, errorGroups } from "../../analytics/error-groups.ts";
+import { errorGroups } from "../../analytics/error-groups.ts";
 import type { Row, Values } from "../../analytics/finish.ts";
 import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
 import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
@@ -130,7 +130,7 @@ export async function agentAnalytics(
     models: models.rows
       .filter((row) => !row.other)
       .map(({ group, values }) => ({ model: group.model as string | null, values })),
-    errors: errors as ErrorGroup[],
+    errors: errors.groups,
   };
   return {
     data: {
@@ -142,7 +142,7 @@ export async function agentAnalytics(
         distribution: distributionOf(cells),
       },
       resources: { models: groupsOf(models.rows), totals: models.totals },
-      errors,
+      errors: errors.groups,
       users: { active_users: number(own.totals.active_users), top: groupsOf(users.rows) },
       usage: cellsOf(heat.rows, ({ executions }) => ({ executions: number(executions) })),
       comparison: {

@@ -10,7 +10,7 @@ import { rangeOf, zoneOf } from "../../analytics/plan.ts";
 import { ask, together } from "../../analytics/query.ts";
 import { bucketsOf, completeOf } from "../../analytics/range.ts";
 import { require } from "../../auth/middleware.ts";
-import { decodeCursor, encodeCursor, oneWay } from "../../db/keyset.ts";
+import { decodeCursor, encodeCursor, oneWay, pageOf } from "../../db/keyset.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { rangedQuery, rangeOr } from "../../http/numbers.ts";
@@ -55,15 +55,14 @@ view(router, {
       status: query.status,
       search: query.q,
     };
-    const [groups, meta, ...totals] = await together(ctx.db, [
+    const [{ groups, found }, meta, ...totals] = await together(ctx.db, [
       errorGroups(workspaceId, range, { ...filter, after, skip, limit: limit + 1 }),
       rawMeta(workspaceId, range, timezone),
       ...(include_total ? [errorGroupCount(workspaceId, range, filter)] : []),
     ] as const);
     const [total] = totals;
-    const data = groups.slice(0, limit);
+    const { shown: data, hasMore: more } = pageOf(groups, found, { limit, skip });
     const last = data.at(-1);
-    const more = groups.length > limit;
     const page = {
       limit,
       next_cursor: more && last ? encodeCursor([String(last.executions), last.id]) : null,
@@ -128,13 +127,14 @@ view(router, {
     const granularity = query.granularity ?? "day";
     const buckets = bucketsOf(range, granularity, timezone);
     const complete = completeOf(buckets, granularity, timezone, now);
-    const [[group], agents, users, timeline, meta] = await together(ctx.db, [
+    const [{ groups }, agents, users, timeline, meta] = await together(ctx.db, [
       errorGroups(workspaceId, ever, { fingerprint: id, limit: 1 }),
       errorOwners(workspaceId, ever, id, "agent", OWNERS),
       errorOwners(workspaceId, ever, id, "user", OWNERS),
       errorTimeline(workspaceId, buckets, complete, { fingerprint: id }),
       rawMeta(workspaceId, range, timezone),
     ]);
+    const [group] = groups;
     if (!group) throw notFound("error");
     const decision = await decisionOf(ctx, workspaceId, id);
     const raw = { rows: group.executions };

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { OF_SOME_USER } from "../../analytics/dimensions.ts";
-import { errorGroups } from "../../analytics/error-groups.ts";
+import { type ErrorGroup, errorGroups } from "../../analytics/error-groups.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "../../analytics/measures.ts";
 import { type Query, resolve } from "../../analytics/plan.ts";
 import { prepare, together } from "../../analytics/query.ts";
@@ -15,6 +15,8 @@ import { openRows, type Question, type Source } from "./source.ts";
 /** Groups that are asked of the kernel at once, and how many an export of them may have: they are held in memory. */
 const GROUPS_AT_ONCE = 5_000;
 const MAX_GROUPS = 50_000;
+/** Of the messages of errors. */
+const MAX_GROUP_CHARS = 16 * 1024 * 1024;
 
 const additive = (names: readonly MeasureName[]) =>
   names.filter((name) => measureOf(name).additive);
@@ -158,9 +160,18 @@ export const errors: Source = {
   totals: () => ["executions", "credits_lost"],
   check: (question) => void errorFilter(question),
   open: async (db, question) => {
-    const filter = { ...errorFilter(question), limit: MAX_GROUPS + 1 };
-    const [rows] = await together(db, [errorGroups(question.workspaceId, question.range, filter)]);
-    if (rows.length > MAX_GROUPS) throw tooMany(MAX_GROUPS);
+    const rows: ErrorGroup[] = [];
+    let chars = 0;
+    for (let more = true; more; ) {
+      const filter = { ...errorFilter(question), after: rows.at(-1), limit: GROUPS_AT_ONCE };
+      const [page] = await together(db, [
+        errorGroups(question.workspaceId, question.range, filter),
+      ]);
+      rows.push(...page.groups);
+      for (const { sample_message } of page.groups) chars += sample_message?.length ?? 0;
+      if (rows.length > MAX_GROUPS || chars > MAX_GROUP_CHARS) throw tooMany(rows.length - 1);
+      more = page.found > page.groups.length || page.found === GROUPS_AT_ONCE;
+    }
     return openRows(rows.map((row) => ({ ...row })));
   },
 };
