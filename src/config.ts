@@ -30,6 +30,10 @@ const schema = z
     JWT_JWKS_URL: optional,
     JWT_ISSUER: optional,
     JWT_AUDIENCE: optional,
+    /** How far a token's clock may be from ours, for its `exp`, `nbf` and `iat`. */
+    JWT_LEEWAY_SECONDS: count
+      .default(60)
+      .refine((seconds) => seconds <= 300, "must be at most 300"),
     HOURLY_ROLLUP_ENABLED: flag.default(true),
     DAILY_ROLLUP_ENABLED: flag.default(true),
     RETENTION_MONTHS: count.default(0),

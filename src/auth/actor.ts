@@ -28,8 +28,8 @@ export interface User {
   kind: "user";
   id: string;
   email: string | undefined;
-  /** The workspaces of the token and the role in each. */
-  workspaces: ReadonlyMap<string, Role>;
+  /** The workspaces of the token and the role in each, if it is one of ours. */
+  workspaces: ReadonlyMap<string, Role | undefined>;
   /** The workspace when a request names none. */
   workspaceId: string | undefined;
   /** Permissions that the token grants beside those of the role. */
@@ -43,9 +43,10 @@ export type Actor = User | { kind: "system"; task: string } | { kind: "anonymous
 
 /** Whether a user may do this in that workspace: by role there, or by a permission of the token. */
 export function may(user: User, workspaceId: string, permission: Permission): boolean {
+  if (!user.workspaces.has(workspaceId)) return false;
   const role = user.workspaces.get(workspaceId);
   const roles: readonly Role[] = GRANTS[permission];
-  return role !== undefined && (roles.includes(role) || user.permissions.has(permission));
+  return (role !== undefined && roles.includes(role)) || user.permissions.has(permission);
 }
 
 /** Who is named as the author of what an actor makes. */

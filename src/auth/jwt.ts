@@ -1,66 +1,34 @@
 import {
-  createRemoteJWKSet,
   decodeProtectedHeader,
   errors,
   type JWTPayload,
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
-import { z } from "zod";
+import { BoundedStore, bytesOf } from "../cache/bounded-store.ts";
 import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
-import { ID_PATTERN } from "../lib/ids.ts";
-import { ROLES, type Role, type User } from "./actor.ts";
+import type { User } from "./actor.ts";
+import { userOf } from "./claims.ts";
+import { verifyByKeySet } from "./key-set.ts";
 
 const SYMMETRIC = ["HS256"];
 const ASYMMETRIC = ["RS256", "ES256", "EdDSA"];
-const MAX_REMEMBERED = 10_000;
+const MAX_REMEMBERED_BYTES = 4 * 1024 * 1024;
+/** A workspace's place in a user's map, beside its id. */
+const WORKSPACE_BYTES = 100;
 
-const workspaceId = z.string().regex(ID_PATTERN);
-const role = z.enum(ROLES);
-const claims = z.object({
-  sub: z.string().min(1).max(256),
-  email: z.string().optional(),
-  workspaceId: workspaceId.optional(),
-  workspaces: z.union([z.array(workspaceId), z.record(workspaceId, role)]).optional(),
-  role: role.optional(),
-  permissions: z.array(z.string()).default([]),
-  exp: z.number(),
-});
-
-const keySets = new Map<string, ReturnType<typeof createRemoteJWKSet>>();
 /** Verified tokens of this isolate: checking a signature again would cost half of a cached answer. */
-const remembered = new Map<string, { config: Config; user: User }>();
+const remembered = new BoundedStore<{ config: Config; user: User }>(MAX_REMEMBERED_BYTES);
 
 function refused(detail: string, cause?: unknown): AppError {
   return new AppError("unauthenticated", "invalid_token", detail, { cause });
 }
 
-function userOf(payload: JWTPayload): User {
-  const parsed = claims.safeParse(payload);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw refused(`The token's claim ${issue?.path.join(".") ?? ""} is missing or malformed.`);
-  }
-  const { sub, email, exp, permissions, role: global = "viewer", ...rest } = parsed.data;
-  const listed = rest.workspaces ?? (rest.workspaceId ? [rest.workspaceId] : []);
-  const workspaces = new Map<string, Role>(
-    Array.isArray(listed) ? listed.map((id) => [id, global]) : Object.entries(listed),
-  );
-  return {
-    kind: "user",
-    id: sub,
-    email,
-    workspaces,
-    workspaceId: rest.workspaceId,
-    permissions: new Set(permissions),
-    expiresAtMs: exp * 1000,
-  };
-}
-
 function algorithmOf(token: string): string {
   try {
-    return decodeProtectedHeader(token).alg ?? "";
+    const { alg }: { alg?: unknown } = decodeProtectedHeader(token);
+    return typeof alg === "string" ? alg : "";
   } catch (error) {
     throw refused("The token is not a JWT.", error);
   }
@@ -71,6 +39,7 @@ async function verify(config: Config, token: string): Promise<JWTPayload> {
   const alg = algorithmOf(token);
   const options = (algorithms: string[]): JWTVerifyOptions => ({
     algorithms,
+    clockTolerance: config.JWT_LEEWAY_SECONDS,
     requiredClaims: ["exp", "sub"],
     ...(config.JWT_ISSUER ? { issuer: config.JWT_ISSUER } : {}),
     ...(config.JWT_AUDIENCE ? { audience: config.JWT_AUDIENCE } : {}),
@@ -79,23 +48,22 @@ async function verify(config: Config, token: string): Promise<JWTPayload> {
     const key = new TextEncoder().encode(config.JWT_SECRET_KEY);
     return (await jwtVerify(token, key, options(SYMMETRIC))).payload;
   }
-  if (ASYMMETRIC.includes(alg) && config.JWT_JWKS_URL) {
-    const keys =
-      keySets.get(config.JWT_JWKS_URL) ?? createRemoteJWKSet(new URL(config.JWT_JWKS_URL));
-    keySets.set(config.JWT_JWKS_URL, keys);
-    return (await jwtVerify(token, keys, options(ASYMMETRIC))).payload;
-  }
+  if (ASYMMETRIC.includes(alg) && config.JWT_JWKS_URL)
+    return await verifyByKeySet(config.JWT_JWKS_URL, token, options(ASYMMETRIC));
   throw refused(`The algorithm ${alg.slice(0, 16) || "none"} is not accepted.`);
 }
 
-/** What jose does not know as a fault of the token is one of the key set: out of reach, or not a key set. */
-function isKeySetFault(error: unknown): boolean {
-  return (
-    !(error instanceof errors.JOSEError) ||
-    error instanceof errors.JWKSTimeout ||
-    error instanceof errors.JWKSInvalid ||
-    error.code === "ERR_JOSE_GENERIC"
-  );
+/** jose looks at `iat` only where an age is asked for. */
+function checkIssued({ iat }: JWTPayload, leewaySeconds: number, nowMs: number): void {
+  if (iat !== undefined && iat > nowMs / 1000 + leewaySeconds)
+    throw refused("The token's iat is not accepted.");
+}
+
+function remember(token: string, config: Config, user: User): void {
+  const ids = [...user.workspaces.keys()].reduce((sum, id) => sum + bytesOf(id), 0);
+  const granted = [...user.permissions].reduce((sum, name) => sum + bytesOf(name) + 50, 0);
+  const bytes = ids + granted + WORKSPACE_BYTES * user.workspaces.size;
+  remembered.set(token, { config, user }, { bytes, untilMs: user.expiresAtMs });
 }
 
 /**
@@ -107,27 +75,19 @@ export async function authenticateToken(
   token: string,
   nowMs: number,
 ): Promise<User> {
-  const known = remembered.get(token);
-  if (known && known.config === config) {
-    if (known.user.expiresAtMs > nowMs) return known.user;
-    remembered.delete(token);
-  }
+  const known = remembered.get(token, nowMs);
+  if (known && known.config === config) return known.user;
   try {
-    const user = userOf(await verify(config, token));
-    const [oldest] = remembered.size >= MAX_REMEMBERED ? remembered.keys() : [];
-    if (oldest !== undefined) remembered.delete(oldest);
-    remembered.set(token, { config, user });
+    const payload = await verify(config, token);
+    checkIssued(payload, config.JWT_LEEWAY_SECONDS, nowMs);
+    const user = userOf(payload, config.JWT_LEEWAY_SECONDS);
+    remember(token, config, user);
     return user;
   } catch (error) {
     if (error instanceof AppError) throw error;
     if (error instanceof errors.JWTExpired) throw refused("The token has expired.", error);
     if (error instanceof errors.JWTClaimValidationFailed)
       throw refused(`The token's ${error.claim} is not accepted.`, error);
-    if (isKeySetFault(error))
-      throw new AppError("unavailable", "keys_unavailable", "The key set cannot be reached.", {
-        retryAfterSeconds: 5,
-        cause: error,
-      });
     throw refused("The token is not valid.", error);
   }
 }

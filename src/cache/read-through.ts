@@ -1,7 +1,10 @@
 import type { z } from "zod";
-import { sleep } from "../lib/backoff.ts";
+import { sha256Hex } from "../lib/digest.ts";
 import type { Log } from "../lib/log.ts";
-import { CACHES, type CacheName, epochKey } from "./keys.ts";
+import { BoundedStore } from "./bounded-store.ts";
+import { beginEpoch, currentEpoch, heardEpoch } from "./epochs.ts";
+import { CACHES, type CacheName } from "./keys.ts";
+import { isLoading, loadOnce } from "./single-flight.ts";
 
 export interface Cached<T> {
   value: T;
@@ -26,7 +29,7 @@ export interface Cache {
     workspaceId: string,
     query: string,
   ): Cached<CacheValue<N>> | undefined;
-  /** The workspace's data changed: answers from before are not given again (elsewhere after at most `EPOCH_SECONDS`). */
+  /** The workspace's data changed: answers from before are not given again (elsewhere: while they are not too old). */
   advance(workspaceId: string): void;
 }
 
@@ -34,36 +37,26 @@ type CacheValue<N extends CacheName> = z.output<(typeof CACHES)[N]["value"]>;
 interface Entry {
   at: number;
   value: unknown;
-}
-interface Epoch {
-  value: string;
-  /** When this isolate last heard of it. */
-  at: number;
-  /** A write of it to KV is under way, and takes later values along. */
-  writing: boolean;
+  /** Length of the value as JSON. */
+  chars: number;
+  /** KV holds it, or is about to. */
+  isStored: boolean;
 }
 
-/** An isolate asks KV for a workspace's epoch at most this often. */
-const EPOCH_SECONDS = 10;
-const MAX_ENTRIES = 1_000;
-/** A larger answer is cheap to make compared with keeping it: it lives in KV only. */
-const MAX_REMEMBERED_CHARS = 64 * 1024;
-/** A load that has not ended by then belongs to a request that was killed. */
-const MAX_LOAD_MS = 30_000;
-const WRITE_INTERVAL_MS = 1_000;
+const MAX_BYTES = 16 * 1024 * 1024;
+/** A longer key is kept by its digest. */
+const MAX_KEY_CHARS = 512;
+/** Writes of answers to KV by one isolate in a minute: each is paid for, and without it an answer is only made anew. */
+const MAX_WRITES_PER_MINUTE = 60;
 
 // The isolate's memory, shared by all its requests: that is what makes it a cache.
-const memory = new Map<string, Entry>();
-const loading = new Map<string, { since: number; entry: Promise<Entry> }>();
-const epochs = new Map<string, Epoch>();
+const memory = new BoundedStore<Entry>(MAX_BYTES);
+let writes = { minute: 0, count: 0 };
 
-function remember(key: string, entry: Entry): void {
-  memory.delete(key);
-  memory.set(key, entry);
-  if (memory.size > MAX_ENTRIES) {
-    const [oldest] = memory.keys();
-    if (oldest !== undefined) memory.delete(oldest);
-  }
+function mayWrite(): boolean {
+  const minute = Math.floor(Date.now() / 60_000);
+  if (writes.minute !== minute) writes = { minute, count: 0 };
+  return writes.count++ < MAX_WRITES_PER_MINUTE;
 }
 
 export function createCache(
@@ -79,97 +72,96 @@ export function createCache(
       return null;
     }
   };
+  const remember = (key: string, entry: Entry, keptSeconds: number) =>
+    memory.set(key, entry, { bytes: 2 * entry.chars, untilMs: entry.at + keptSeconds * 1000 });
 
-  const epochOf = async (workspaceId: string): Promise<string> => {
-    const known = epochs.get(workspaceId);
-    if (known && Date.now() - known.at < EPOCH_SECONDS * 1000) return known.value;
-    const stored = await quietly("epoch", () => kv.get(epochKey(workspaceId)));
-    const now = epochs.get(workspaceId);
-    // What this isolate has made and KV may not show yet is the newer one.
-    const value = now?.writing ? now.value : (stored ?? now?.value ?? "0");
-    epochs.set(workspaceId, { value, at: Date.now(), writing: now?.writing ?? false });
-    return value;
-  };
-
-  const advance = (workspaceId: string) => {
-    const value = `${Date.now()}-${crypto.randomUUID().slice(0, 8)}`;
-    const writing = epochs.get(workspaceId)?.writing ?? false;
-    epochs.set(workspaceId, { value, at: Date.now(), writing: true });
-    if (writing) return;
-    // KV takes one write a second for a key: what comes within that second is written with the last of it.
-    const write = async () => {
-      await quietly("advance", () => kv.put(epochKey(workspaceId), value));
-      await sleep(WRITE_INTERVAL_MS);
-      const last = epochs.get(workspaceId);
-      if (last && last.value !== value)
-        await quietly("advance", () => kv.put(epochKey(workspaceId), last.value));
-      if (last) last.writing = false;
-    };
-    waitUntil(write());
+  /** An answer that is asked for again is worth a write to KV; most questions are asked once. */
+  const share = (key: string, entry: Entry, keptSeconds: number) => {
+    if (entry.isStored || !mayWrite()) return;
+    entry.isStored = true;
+    const text = JSON.stringify({ at: entry.at, value: entry.value });
+    const options = { expirationTtl: Math.max(60, keptSeconds) };
+    waitUntil(quietly("put", async () => kv.put(await kvKey(key), text, options)));
   };
 
   const read: Cache["read"] = async (name, workspaceId, query, load) => {
     const { freshSeconds, staleSeconds, value: schema } = CACHES[name];
-    const key = `${name}:${workspaceId}:${await epochOf(workspaceId)}:${query}`;
-    const ageOf = (entry: Entry) => Date.now() - entry.at;
+    const key = await memoryKey(name, workspaceId, await currentEpoch(kv, workspaceId, log), query);
+    const fresh = () =>
+      loadOnce(key, async () => {
+        const value = await load();
+        const chars = JSON.stringify(value).length;
+        const entry: Entry = { at: Date.now(), value, chars, isStored: false };
+        remember(key, entry, staleSeconds);
+        return entry;
+      });
+    const fromKv = async () => {
+      const text = await quietly("get", async () => kv.get(await kvKey(key)));
+      const stored = text ? parsed(text) : undefined;
+      const valid = schema.safeParse(stored?.value);
+      if (text === null || !stored || !valid.success) return undefined;
+      const entry: Entry = { ...stored, value: valid.data, chars: text.length, isStored: true };
+      remember(key, entry, staleSeconds);
+      return entry;
+    };
     const answer = (entry: Entry, cached: boolean) => ({
       value: entry.value as never,
       cached,
-      ageMs: cached ? ageOf(entry) : 0,
+      ageMs: cached ? Date.now() - entry.at : 0,
     });
 
-    const fresh = () => {
-      const running = loading.get(key);
-      if (running && Date.now() - running.since < MAX_LOAD_MS) return running.entry;
-      const started = (async () => {
-        const entry = { at: Date.now(), value: await load() };
-        const text = JSON.stringify(entry);
-        if (text.length <= MAX_REMEMBERED_CHARS) remember(key, entry);
-        waitUntil(
-          quietly("put", async () =>
-            kv.put(await kvKey(key), text, { expirationTtl: Math.max(60, staleSeconds) }),
-          ),
-        );
-        return entry;
-      })();
-      const mine = { since: Date.now(), entry: started };
-      loading.set(key, mine);
-      const done = () => void (loading.get(key) === mine && loading.delete(key));
-      // Others wait for this load too: it must end even if the request that began it is answered or gone.
-      waitUntil(started.then(done, done));
-      return started;
-    };
-
-    let entry = memory.get(key);
-    if (!entry) {
-      const stored = await quietly("get", async () => kv.get<Entry>(await kvKey(key), "json"));
-      const parsed = stored ? schema.safeParse(stored.value) : undefined;
-      if (stored && parsed?.success) {
-        entry = { at: stored.at, value: parsed.data };
-        remember(key, entry);
-      }
+    const held = memory.get(key, Date.now());
+    if (held) share(key, held, staleSeconds);
+    const entry = held ?? (isLoading(key) ? undefined : await fromKv());
+    if (!entry || Date.now() - entry.at > staleSeconds * 1000) {
+      const loaded = fresh();
+      // Others wait for this load too: it goes on even if the caller that began it has left.
+      waitUntil(loaded.catch(() => undefined));
+      return answer(await loaded, false);
     }
-    if (!entry || ageOf(entry) > staleSeconds * 1000) return answer(await fresh(), false);
-    if (ageOf(entry) > freshSeconds * 1000) waitUntil(quietly("refresh", fresh));
+    if (Date.now() - entry.at > freshSeconds * 1000 && !isLoading(key))
+      waitUntil(quietly("refresh", fresh));
     return answer(entry, true);
   };
 
   const peek: Cache["peek"] = (name, workspaceId, query) => {
-    const epoch = epochs.get(workspaceId);
-    if (!epoch || Date.now() - epoch.at >= EPOCH_SECONDS * 1000) return undefined;
-    const entry = memory.get(`${name}:${workspaceId}:${epoch.value}:${query}`);
+    const epoch = heardEpoch(workspaceId);
+    if (epoch === undefined) return undefined;
+    const { freshSeconds, staleSeconds } = CACHES[name];
+    const key = plainKey(name, workspaceId, epoch, query);
+    const entry = memory.get(key, Date.now());
     if (!entry) return undefined;
     const ageMs = Date.now() - entry.at;
-    return ageMs > CACHES[name].freshSeconds * 1000
-      ? undefined
-      : { value: entry.value as never, cached: true, ageMs };
+    if (ageMs > freshSeconds * 1000) return undefined;
+    share(key, entry, staleSeconds);
+    return { value: entry.value as never, cached: true, ageMs };
+  };
+
+  const advance: Cache["advance"] = (workspaceId) => {
+    const write = beginEpoch(kv, workspaceId, log);
+    if (write) waitUntil(write);
   };
 
   return { read, peek, advance };
 }
 
-/** KV keys have at most 512 bytes: the key's SHA-256. */
-async function kvKey(key: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const plainKey = (name: string, workspaceId: string, epoch: string, query: string) =>
+  `${name}:${workspaceId}:${epoch}:${query}`;
+
+async function memoryKey(...parts: Parameters<typeof plainKey>): Promise<string> {
+  const key = plainKey(...parts);
+  return key.length <= MAX_KEY_CHARS ? key : sha256Hex(key);
+}
+
+/** KV keys have at most 512 bytes: the key's digest. */
+const kvKey = sha256Hex;
+
+/** What KV holds under a key is read like any other input. */
+function parsed(text: string): { at: number; value: unknown } | undefined {
+  try {
+    const held = JSON.parse(text) as { at?: unknown; value?: unknown } | null;
+    return typeof held?.at === "number" ? { at: held.at, value: held.value } : undefined;
+  } catch {
+    return undefined;
+  }
 }

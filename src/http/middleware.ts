@@ -38,7 +38,34 @@ export function withContext(): MiddlewareHandler<AppEnv> {
   };
 }
 
-/** CORS for the configured origins only; a preflight is answered here. */
+/** What a browser may send, beside what it may always send. */
+const ALLOWED_HEADERS = [
+  "authorization",
+  "cache-control",
+  "content-encoding",
+  "content-type",
+  "idempotency-key",
+  "if-none-match",
+  "if-range",
+  "range",
+  "traceparent",
+  "x-request-id",
+].join(", ");
+/** What a browser's code may read of an answer, beside what it may always read. */
+const EXPOSED_HEADERS = [
+  "accept-ranges",
+  "allow",
+  "content-disposition",
+  "content-range",
+  "etag",
+  "link",
+  "location",
+  "retry-after",
+  "www-authenticate",
+  "x-request-id",
+].join(", ");
+
+/** CORS for the configured origins only; a preflight is answered here. Every answer varies by its origin, also one to none. */
 export function cors(): MiddlewareHandler<AppEnv> {
   return async function cors(c, next) {
     const origin = c.req.header("origin");
@@ -49,22 +76,18 @@ export function cors(): MiddlewareHandler<AppEnv> {
         headers: {
           "access-control-allow-origin": origin,
           "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-          "access-control-allow-headers":
-            "authorization, content-type, content-encoding, x-request-id, idempotency-key, traceparent",
+          "access-control-allow-headers": ALLOWED_HEADERS,
           "access-control-max-age": "86400",
           vary: "origin",
         },
       });
     }
     await next();
-    if (allowed && c.res.status !== 101) {
-      c.res.headers.set("access-control-allow-origin", origin);
-      c.res.headers.set(
-        "access-control-expose-headers",
-        "x-request-id, retry-after, location, etag",
-      );
-      c.res.headers.append("vary", "origin");
-    }
+    if (c.res.status === 101) return undefined;
+    c.res.headers.append("vary", "origin");
+    if (!allowed) return undefined;
+    c.res.headers.set("access-control-allow-origin", origin);
+    c.res.headers.set("access-control-expose-headers", EXPOSED_HEADERS);
     return undefined;
   };
 }

@@ -1,4 +1,5 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { sha256Hex } from "../lib/digest.ts";
 import type { AppEnv } from "./router.ts";
 
 const INFO = {
@@ -26,17 +27,13 @@ export function describe(app: OpenAPIHono<AppEnv>): void {
     scheme: "bearer",
     bearerFormat: "JWT",
   });
-  let built: Promise<{ json: string; html: string; etag: string }> | undefined;
+  let built: { json: string; html: string; etag: string } | undefined;
   const build = async () => {
     const document = app.getOpenAPI31Document(INFO);
     const json = JSON.stringify(document);
-    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(json));
-    const etag = `"${[...new Uint8Array(digest).slice(0, 12)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}"`;
-    return {
-      json,
-      html: pageOf(document.paths as Record<string, Record<string, Operation>>),
-      etag,
-    };
+    const etag = `"${(await sha256Hex(json)).slice(0, 24)}"`;
+    const html = pageOf(document.paths as Record<string, Record<string, Operation>>);
+    return { json, html, etag };
   };
   const serve = (
     path: string,
@@ -44,8 +41,9 @@ export function describe(app: OpenAPIHono<AppEnv>): void {
     pick: (of: { json: string; html: string }) => string,
   ) =>
     app.get(path, async (c) => {
-      built ??= build();
-      const document = await built;
+      // Kept when it is there: a request must not wait for another's promise.
+      const document = built ?? (await build());
+      built = document;
       const headers = {
         "content-type": type,
         etag: document.etag,

@@ -5,10 +5,8 @@ import { FRAME_EXECUTIONS, type Publication } from "./protocol.ts";
 /** Publications of a burst go together: one call a workspace for all that happens in this time. */
 const GATHER_MS = 25;
 
-/** A gathering that has not been sent by then belongs to a request that was killed. */
-const MAX_GATHER_MS = 5_000;
-
-const waiting = new Map<string, { since: number; list: Publication[] }>();
+/** What waits to be told, as data: a request that is killed leaves its publication to the next one. */
+const waiting = new Map<string, Publication[]>();
 
 /** Joins publications of one type: counts add up, executions are the first ones. */
 function joined(list: readonly Publication[]): Publication[] {
@@ -33,19 +31,21 @@ function joined(list: readonly Publication[]): Publication[] {
   return result;
 }
 
-/** Tells a workspace's feed, behind the answer: a feed that is down is logged and nothing else. */
+/**
+ * Tells a workspace's feed, behind the answer: a feed that is down is logged and nothing else. Each request sends what waits when
+ * its own time has come, its publication or others' too: none depends on another's request.
+ */
 export function publish(ctx: Context, workspaceId: string, publication: Publication): void {
-  const pending = waiting.get(workspaceId);
-  if (pending && Date.now() - pending.since < MAX_GATHER_MS) {
-    pending.list.push(publication);
-    return;
-  }
-  const mine = { since: Date.now(), list: [publication] };
-  waiting.set(workspaceId, mine);
+  const list = waiting.get(workspaceId) ?? [];
+  waiting.set(workspaceId, list);
+  list.push(publication);
   const send = async () => {
     await sleep(GATHER_MS);
-    if (waiting.get(workspaceId) === mine) waiting.delete(workspaceId);
-    await ctx.feed.get(ctx.feed.idFromName(workspaceId)).publish(workspaceId, joined(mine.list));
+    const gathered = waiting.get(workspaceId);
+    if (!gathered) return;
+    waiting.delete(workspaceId);
+    const feed = ctx.feed.get(ctx.feed.idFromName(workspaceId));
+    await feed.publish(workspaceId, joined(gathered));
   };
   ctx.waitUntil(send());
 }

@@ -21,6 +21,11 @@ const signed = (claims: Record<string, unknown>, expires: string | number = "1h"
     .setExpirationTime(expires)
     .sign(key());
 
+const statusWithClaims = async (claims: Record<string, unknown>) =>
+  statusWith(
+    await new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setSubject("s").sign(key()),
+  );
+
 describe("a token", () => {
   it("is needed", async () => {
     const answer = await clientOf("").send(SUMMARY, { headers: { authorization: "" } });
@@ -36,7 +41,7 @@ describe("a token", () => {
 
   it("is refused when it has expired, also if it was accepted before", async () => {
     expect(
-      await statusWith(await signed({ workspaces: [W] }, Math.floor(Date.now() / 1000) - 1)),
+      await statusWith(await signed({ workspaces: [W] }, Math.floor(Date.now() / 1000) - 61)),
     ).toEqual([401, "invalid_token"]);
     const config = readConfig(env);
     const token = await signed({ workspaces: [W] }, "1h");
@@ -79,10 +84,62 @@ describe("a token", () => {
       { sub: "s", workspaces: [W] },
       { exp, workspaces: [W] },
       { exp, sub: "s", workspaces: "all" },
-      { exp, sub: "s", workspaces: [W], role: "god" },
+      { exp, sub: "a\u0000b", workspaces: [W] },
+      { exp, sub: "ü".repeat(129), workspaces: [W] },
+      { exp, sub: 7, workspaces: [W] },
+      { exp, sub: "s", workspaces: ["../x"] },
     ]) {
       expect(await statusWith(await without(claims))).toEqual([401, "invalid_token"]);
     }
+  });
+
+  it("is not refused for what only concerns its reach: no e-mail, an unknown role, no workspace of its own", async () => {
+    const common = { workspaces: [W], workspaceId: W };
+    for (const claims of [
+      { email: null, workspaces: [W] },
+      { email: 7, ...common, permissions: [1, "read:metrics"] },
+      { workspaces: { [W]: "viewer", other: "god" }, workspaceId: W, email: [] },
+      { ...common, role: "god", permissions: ["read:metrics"] },
+      { ...common, permissions: null, role: null },
+    ])
+      expect(await statusWith(await signed(claims))).toEqual([200, undefined]);
+    expect(await statusWith(await signed({ ...common, role: "god" }))).toEqual([
+      403,
+      "permission_missing",
+    ]);
+    const inOther = await signed({ workspaces: { [W]: "viewer", other: "god" } });
+    expect(await statusWith(inOther, `${SUMMARY}&workspace_id=other`)).toEqual([
+      403,
+      "permission_missing",
+    ]);
+  });
+
+  it("may be of a clock that is a minute ahead or behind, and no more", async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const of = (claims: Record<string, unknown>) =>
+      statusWithClaims({ workspaces: [W], exp: now + 600, ...claims });
+    for (const claims of [{ nbf: now + 50 }, { iat: now + 50 }, { exp: now - 50 }])
+      expect(await of(claims)).toEqual([200, undefined]);
+    for (const claims of [{ nbf: now + 120 }, { iat: now + 120 }, { exp: now - 70 }])
+      expect(await of(claims)).toEqual([401, "invalid_token"]);
+  });
+
+  it("with a header of any other shape is refused, and nothing is out of reach", async () => {
+    const part = (value: unknown) =>
+      btoa(JSON.stringify(value)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const payload = part({ sub: "s", exp: 4_000_000_000, workspaces: [W] });
+    for (const header of [
+      { alg: 5 },
+      { alg: null },
+      { alg: ["HS256"] },
+      {},
+      [],
+      5,
+      null,
+      { alg: "HS256", crit: 1 },
+      { alg: "RS256", kid: {} },
+    ])
+      expect(await statusWith(`${part(header)}.${payload}.AAAA`)).toEqual([401, "invalid_token"]);
   });
 
   it("must be from the issuer and for the audience that are configured", async () => {
@@ -149,6 +206,51 @@ describe("a token", () => {
     ).rejects.toMatchObject({
       kind: "unavailable",
     });
+    fetched.mockRestore();
+  });
+
+  it("that names no key is tried with each, and one of a new key has the set fetched again", async () => {
+    const pairs = await Promise.all(
+      [0, 1, 2].map(() => generateKeyPair("RS256", { extractable: true })),
+    );
+    const published = await Promise.all(
+      pairs.map(async ({ publicKey }, index) => ({
+        ...(await exportJWK(publicKey)),
+        kid: `${index}`,
+        alg: "RS256",
+      })),
+    );
+    let keys = published.slice(0, 2);
+    const fetched = vi
+      .spyOn(globalThis, "fetch")
+      .mockImplementation(async () => Response.json({ keys }));
+    const config = { ...readConfig(env), JWT_JWKS_URL: "https://keys.example/two" };
+    const tokenOf = (index: number, header: object) => {
+      const pair = pairs[index];
+      if (!pair) throw new Error("no key");
+      return new SignJWT({ workspaces: [W] })
+        .setProtectedHeader({ alg: "RS256", ...header })
+        .setSubject(`s${index}`)
+        .setExpirationTime("3h")
+        .sign(pair.privateKey);
+    };
+    for (const index of [0, 1])
+      expect((await authenticateToken(config, await tokenOf(index, {}), Date.now())).id).toBe(
+        `s${index}`,
+      );
+    await expect(authenticateToken(config, await tokenOf(2, {}), Date.now())).rejects.toMatchObject(
+      { code: "invalid_token" },
+    );
+    expect(fetched).toHaveBeenCalledTimes(1);
+    keys = published.slice(1);
+    const rotated = await tokenOf(2, { kid: "2" });
+    await expect(authenticateToken(config, rotated, Date.now())).rejects.toMatchObject({
+      code: "invalid_token",
+    });
+    vi.useFakeTimers({ now: Date.now() + 31_000, toFake: ["Date"] });
+    expect((await authenticateToken(config, rotated, Date.now())).id).toBe("s2");
+    vi.useRealTimers();
+    expect(fetched).toHaveBeenCalledTimes(2);
     fetched.mockRestore();
   });
 });

@@ -81,3 +81,55 @@ describe("a read", () => {
     );
   });
 });
+
+describe("what is written to KV", () => {
+  const counting = () => {
+    const puts: string[] = [];
+    const kv = {
+      get: async () => null,
+      put: async (key: string) => void puts.push(key),
+    } as unknown as KVNamespace;
+    return { kv, puts };
+  };
+
+  it("is an answer that was asked for twice, once, and at most sixty a minute", async () => {
+    const { kv, puts } = counting();
+    const { cache, settled } = cacheOf(kv);
+    for (let index = 0; index < 100; index++)
+      await cache.read("answer", "writes", `once${index}`, () => body("a"));
+    await settled();
+    expect(puts).toEqual([]);
+    for (let round = 0; round < 3; round++)
+      for (let index = 0; index < 100; index++)
+        await cache.read("answer", "writes", `once${index}`, () => body("never"));
+    await settled();
+    expect(puts.length).toBeGreaterThan(0);
+    expect(puts.length).toBeLessThanOrEqual(120);
+    expect(new Set(puts).size).toBe(puts.length);
+  });
+
+  it("is one epoch of a workspace in ten seconds, and answers from before are not given again here", async () => {
+    const { kv, puts } = counting();
+    const { cache, settled } = cacheOf(kv);
+    for (let index = 0; index < 50; index++) {
+      cache.advance("busy");
+      const answer = await cache.read("answer", "busy", "q", () => body(`after ${index}`));
+      expect([answer.cached, answer.value.body]).toEqual([false, `after ${index}`]);
+    }
+    await settled();
+    expect(puts).toEqual(["epoch:busy"]);
+  });
+
+  it("does not bring an older epoch back when this isolate looks again", async () => {
+    const { cache, settled } = cacheOf();
+    const now = Date.now();
+    cache.advance("later");
+    await settled();
+    await cache.read("answer", "later", "q", () => body("old"));
+    cache.advance("later");
+    vi.spyOn(Date, "now").mockReturnValue(now + 12_000);
+    expect((await cache.read("answer", "later", "q", () => body("new"))).value.body).toBe("new");
+    vi.restoreAllMocks();
+    await settled();
+  });
+});
