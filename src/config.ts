@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DEADLINES } from "./db/deadlines.ts";
+import { isQuota, QUOTAS, type Quotas } from "./db/quotas.ts";
 
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const count = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
@@ -19,6 +20,15 @@ function isOrigin(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && `${url.search}${url.hash}` === "";
 }
+
+/** `name=number` pairs over the defaults. */
+const quotas = list.transform((items, ctx): Quotas => {
+  const given = items.map((item) => /^(\w+)=(\d{1,9})$/.exec(item)?.slice(1) ?? [item]);
+  for (const [name = "", number] of given)
+    if (number === undefined || !isQuota(name))
+      ctx.addIssue({ code: "custom", message: `does not know "${name}"` });
+  return { ...QUOTAS, ...Object.fromEntries(given.map(([name, n]) => [name, Number(n)])) };
+});
 
 const schema = z
   .object({
@@ -43,6 +53,8 @@ const schema = z
       .default(DEADLINES.request / 1000)
       .refine((seconds) => seconds >= 1 && seconds <= 60, "must be 1 to 60"),
     CORS_ORIGINS: list.default([]),
+    /** What a workspace may have at most, e.g. `funnels=500,exports_per_day=2000`. */
+    QUOTAS: quotas.default(QUOTAS),
     MAX_EXPORT_ROWS: count.default(1_000_000),
     EXPORT_RETENTION_DAYS: count.default(90),
     /** Connections to the feed of a workspace, by one user and by all. */

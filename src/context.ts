@@ -6,6 +6,8 @@ import { DEADLINES, type DeadlineName } from "./db/deadlines.ts";
 import { deadlined } from "./lib/deadline.ts";
 import { createLog, type Log } from "./lib/log.ts";
 
+export type QueueName = "jobs" | "deliveries" | "rollups";
+
 /** What every door (HTTP, cron, queue, Durable Object) gives to the code behind it. */
 export interface Context {
   config: Config;
@@ -13,7 +15,7 @@ export interface Context {
   cache: Cache;
   kv: KVNamespace;
   files: R2Bucket;
-  queue: Env["JOBS"];
+  queues: Record<QueueName, Pick<Queue, "send" | "metrics">>;
   feed: Env["FEED"];
   log: Log;
   /** Milliseconds since 1970. */
@@ -49,7 +51,11 @@ export function createContext(
     cache: createCache(kv, waitUntil, log),
     kv,
     files: deadlined(env.FILES, "The file store", CALLS.files),
-    queue: deadlined(env.JOBS, "The queue", CALLS.queue),
+    queues: {
+      jobs: deadlined(env.JOBS, "The queue", CALLS.queue),
+      deliveries: deadlined(env.DELIVERIES, "The queue", CALLS.queue),
+      rollups: deadlined(env.ROLLUPS, "The queue", CALLS.queue),
+    },
     feed: env.FEED,
     log,
     now: Date.now,

@@ -1,10 +1,11 @@
 import { z } from "zod";
-import type { Context } from "./context.ts";
+import type { Context, QueueName } from "./context.ts";
+import type { JobTable } from "./db/jobs.ts";
 
-/** `again`: also when it was given up. */
+/** `again`: it has failed, and an operator lets it begin anew. */
 const job = { workspaceId: z.string(), id: z.string(), again: z.boolean().optional() };
 
-/** Every message of the queue. */
+/** Every message of the queues. One of a job or a delivery says that there is one; what is begun, the database says (db/turns.ts). */
 export const message = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("rollup.run"),
@@ -17,6 +18,20 @@ export const message = z.discriminatedUnion("type", [
 ]);
 export type Message = z.output<typeof message>;
 
-export async function enqueue(ctx: Context, body: Message): Promise<void> {
-  await ctx.queue.send(body);
+export const JOB_MESSAGES = {
+  exports: "export.run",
+  report_runs: "report.run",
+} as const satisfies Record<JobTable, Message["type"]>;
+
+/** Work of one kind never waits behind that of another. */
+const QUEUES: Record<Message["type"], QueueName> = {
+  "rollup.run": "rollups",
+  "export.run": "jobs",
+  "report.run": "jobs",
+  "report.deliver": "deliveries",
+};
+
+/** @param delaySeconds before when it is not delivered */
+export async function enqueue(ctx: Context, body: Message, delaySeconds = 0): Promise<void> {
+  await ctx.queues[QUEUES[body.type]].send(body, delaySeconds > 0 ? { delaySeconds } : undefined);
 }

@@ -1,50 +1,93 @@
 import { type Context, createContext } from "./context.ts";
-import { giveUpJob } from "./db/jobs.ts";
-import { jobs as exportJobs } from "./features/exports/queries.ts";
+import { type Outcome, reopenJob, settleJob } from "./db/jobs.ts";
+import { takeJob, waitingJob } from "./db/turns.ts";
 import { runExport } from "./features/exports/run.ts";
 import { bury } from "./features/jobs/dead-letters.ts";
-import { deliver, giveUpDelivery } from "./features/reports/deliver.ts";
-import { jobs as reportJobs } from "./features/reports/queries.ts";
+import { deliverNext } from "./features/reports/deliver.ts";
+import { reopenDelivery } from "./features/reports/deliveries.ts";
 import { runReport } from "./features/reports/run.ts";
 import { areRollupsOn, runRollups } from "./features/rollups/run.ts";
 import { backoff } from "./lib/backoff.ts";
 import { createLog } from "./lib/log.ts";
-import { type Message, message } from "./messages.ts";
+import { enqueue, JOB_MESSAGES, type Message, message } from "./messages.ts";
 
-interface Consumer<M> {
-  run(ctx: Context, body: M): Promise<unknown>;
-  /** What is left to say when the message is given up. */
-  giveUp?(ctx: Context, body: M, reason: string): Promise<unknown>;
+/** What a message led to: a job or a delivery of anybody, whose turn it was. */
+interface Done {
+  body: Message;
+  attempts: number;
+  outcome: Outcome;
 }
 
-const GIVEN_UP = "It failed at every attempt; an operator can see why and start it again.";
+const RUNNERS = { exports: runExport, report_runs: runReport };
+
+async function runNext(ctx: Context): Promise<Done | undefined> {
+  const token = crypto.randomUUID();
+  const taken = await takeJob(ctx.db, ctx.config.QUOTAS.jobs_at_work, token);
+  if (!taken) return undefined;
+  const { kind, workspace_id: workspaceId, id, attempts } = taken;
+  const job = { workspaceId, id, token, attempts };
+  const outcome = await RUNNERS[kind](ctx, job).catch((error: unknown) =>
+    settleJob({ db: ctx.db, table: kind }, job, error),
+  );
+  // Messages that came while all of the workspace's places were taken are gone: whoever ends calls the next one.
+  const next = await waitingJob(ctx.db, workspaceId);
+  if (next) await enqueue(ctx, { type: JOB_MESSAGES[next.kind], workspaceId, id: next.id });
+  return { body: { type: JOB_MESSAGES[kind], workspaceId, id }, attempts, outcome };
+}
+
+async function sendNext(ctx: Context): Promise<Done | undefined> {
+  const done = await deliverNext(ctx);
+  return done && { ...done, body: { type: "report.deliver", ...done.job } };
+}
+
+interface Consumer<M> {
+  run(ctx: Context, body: M): Promise<Done | undefined>;
+  /** The row is the truth and is found again: its message need not be kept. */
+  isHint: boolean;
+}
+
 const CONSUMERS: { [T in Message["type"]]: Consumer<Extract<Message, { type: T }>> } = {
   "rollup.run": {
-    run: async (ctx, { unit, upTo }) =>
-      areRollupsOn(ctx, unit) && (await runRollups(ctx, unit, upTo)),
+    isHint: false,
+    run: async (ctx, { unit, upTo }) => {
+      if (areRollupsOn(ctx, unit)) await runRollups(ctx, unit, upTo);
+      return undefined;
+    },
   },
   "export.run": {
-    run: (ctx, { workspaceId, id, again }) => runExport(ctx, workspaceId, id, { again }),
-    giveUp: (ctx, job) => giveUpJob(exportJobs(ctx), job, GIVEN_UP),
+    isHint: true,
+    run: async (ctx, { again, ...job }) => {
+      if (again) await reopenJob({ db: ctx.db, table: "exports" }, job);
+      return runNext(ctx);
+    },
   },
   "report.run": {
-    run: (ctx, { workspaceId, id, again }) => runReport(ctx, workspaceId, id, again),
-    giveUp: (ctx, job) => giveUpJob(reportJobs(ctx), job, GIVEN_UP),
+    isHint: true,
+    run: async (ctx, { again, ...job }) => {
+      if (again) await reopenJob({ db: ctx.db, table: "report_runs" }, job);
+      return runNext(ctx);
+    },
   },
   "report.deliver": {
-    run: (ctx, { workspaceId, id, again }) => deliver(ctx, workspaceId, id, again),
-    giveUp: (ctx, { workspaceId, id }) => giveUpDelivery(ctx, workspaceId, id),
+    isHint: true,
+    run: async (ctx, { again, ...job }) => {
+      if (again) await reopenDelivery(ctx, job);
+      return sendNext(ctx);
+    },
   },
 };
 const BASE_SECONDS = 5;
 const CAP_SECONDS = 900;
 /** The first delivery and `max_retries` of wrangler.toml. */
-export const MAX_ATTEMPTS = 6;
+export const MAX_DELIVERIES = 6;
 const REASON = "Given up by the queue";
 const DEAD_QUEUE = "shadower-jobs-dead";
+const TOGETHER = "shadower-deliveries";
 
-const reasonOf = (error: unknown) =>
-  error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+const reasonOf = (error: unknown) => {
+  const { name, message: words, cause } = error instanceof Error ? error : new Error(String(error));
+  return `${name}: ${words}${cause instanceof Error ? ` (${cause.name}: ${cause.message})` : ""}`;
+};
 
 /** What the platform gave up, or what is no message of ours, is kept where somebody can look at it. */
 async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): Promise<void> {
@@ -53,15 +96,20 @@ async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): P
     try {
       const ctx = createContext(env, door, { kind: "system", task: "dead-letters" }, log);
       await bury(ctx, delivery.id, delivery.body, REASON, delivery.attempts);
-      const parsed = message.safeParse(delivery.body);
-      if (parsed.success)
-        await (CONSUMERS[parsed.data.type] as Consumer<Message>).giveUp?.(ctx, parsed.data, REASON);
       delivery.ack();
     } catch (error) {
       log.error("dead-letter", error);
       delivery.retry({ delaySeconds: CAP_SECONDS });
     }
   }
+}
+
+/** Says what came of an attempt: when the next one is, and to an operator what only an operator can mend. */
+async function follow(ctx: Context, id: string, { body, attempts, outcome }: Done): Promise<void> {
+  if (outcome.status === "done" || outcome.status === "lost") return;
+  ctx.log.error("job", outcome.error, { ...body, outcome: outcome.status });
+  if (outcome.status === "again") await enqueue(ctx, body, outcome.afterSeconds);
+  else if (!outcome.isKnown) await bury(ctx, id, body, reasonOf(outcome.error), attempts);
 }
 
 /**
@@ -79,23 +127,21 @@ async function consume(
       delaySeconds: Math.ceil(BASE_SECONDS + backoff(delivery.attempts, BASE_SECONDS, CAP_SECONDS)),
     });
   const parsed = message.safeParse(delivery.body);
-  const ctx = createContext(
-    env,
-    door,
-    { kind: "system", task: parsed.success ? parsed.data.type : "unknown" },
-    log,
-  );
+  const task = parsed.success ? parsed.data.type : "unknown";
+  const deadline = task === "rollup.run" ? "maintenance" : "request";
+  const ctx = createContext(env, door, { kind: "system", task }, log, deadline);
   const consumer = parsed.success ? (CONSUMERS[parsed.data.type] as Consumer<Message>) : undefined;
   try {
     if (!parsed.success || !consumer) throw new TypeError("Unknown message");
-    await consumer.run(ctx, parsed.data);
+    const done = await consumer.run(ctx, parsed.data);
+    if (done) await follow(ctx, delivery.id, done);
     delivery.ack();
   } catch (error) {
     log.error("message", error);
-    if (parsed.success && delivery.attempts < MAX_ATTEMPTS) return later();
+    if (parsed.success && delivery.attempts < MAX_DELIVERIES) return later();
+    if (consumer?.isHint) return delivery.ack();
     try {
       await bury(ctx, delivery.id, delivery.body, reasonOf(error), delivery.attempts);
-      if (parsed.success) await consumer?.giveUp?.(ctx, parsed.data, reasonOf(error));
       delivery.ack();
     } catch (failure) {
       log.error("dead-letter", failure);
@@ -106,5 +152,7 @@ async function consume(
 
 export async function queue(batch: MessageBatch, env: Env, door: ExecutionContext): Promise<void> {
   if (batch.queue === DEAD_QUEUE) return collect(batch, env, door);
-  for (const delivery of batch.messages) await consume(delivery, env, door);
+  const all = batch.messages.map((delivery) => () => consume(delivery, env, door));
+  if (batch.queue === TOGETHER) await Promise.all(all.map((each) => each()));
+  else for (const each of all) await each();
 }

@@ -1,10 +1,11 @@
 import { type Context, createContext } from "./context.ts";
-import { continueExports, expireFiles } from "./features/exports/maintenance.ts";
+import { expireFiles } from "./features/exports/maintenance.ts";
 import { startScheduledExports } from "./features/exports/start.ts";
+import { continueJobs } from "./features/jobs/sweep.ts";
 import { closeStale } from "./features/maintenance/close-stale.ts";
 import { dropExpired, ensurePartitions } from "./features/maintenance/partitions.ts";
 import { applyRetention } from "./features/maintenance/retention.ts";
-import { continueReports, expireReports } from "./features/reports/maintenance.ts";
+import { continueDeliveries, expireReports } from "./features/reports/maintenance.ts";
 import { startScheduledReports } from "./features/reports/start.ts";
 import { areRollupsOn, reconcile, runRollups } from "./features/rollups/run.ts";
 import { createLog } from "./lib/log.ts";
@@ -17,10 +18,10 @@ interface Task {
 
 const TASKS: readonly Task[] = [
   { cron: "*/5 * * * *", name: "close-stale", run: closeStale },
-  { cron: "*/5 * * * *", name: "continue-exports", run: continueExports },
-  { cron: "*/5 * * * *", name: "continue-reports", run: continueReports },
-  { cron: "*/5 * * * *", name: "start-reports", run: startScheduledReports },
-  { cron: "*/5 * * * *", name: "start-exports", run: startScheduledExports },
+  { cron: "* * * * *", name: "start-reports", run: startScheduledReports },
+  { cron: "* * * * *", name: "start-exports", run: startScheduledExports },
+  { cron: "* * * * *", name: "continue-jobs", run: continueJobs },
+  { cron: "* * * * *", name: "continue-deliveries", run: continueDeliveries },
   {
     cron: "5 * * * *",
     name: "rollup-hours",

@@ -5,6 +5,7 @@ import { dueRun, nextRun, type Recurrence } from "../lib/recurrence.ts";
 import { type EpochUs, formatInstant, isTimeZone, parseInstant } from "../lib/time.ts";
 import type { Db } from "./client.ts";
 import { listByTime, type Paging } from "./keyset.ts";
+import { insertWithin, type Quotas } from "./quotas.ts";
 import { inWorkspace } from "./scope.ts";
 
 export interface Schedules {
@@ -25,7 +26,7 @@ export const recurrence = z.union([
 ]);
 
 const COLUMNS = sql.raw(
-  "e.id, e.name, e.target_id, e.recurrence, e.timezone, e.enabled, e.next_run_at, e.last_run_at, e.created_at, e.created_by",
+  "e.id, e.name, e.target_id, e.recurrence, e.timezone, e.enabled, e.next_run_at, e.last_run_at, e.failures, e.paused, e.created_at, e.created_by",
 );
 export const scheduleRow = z.object({
   id: z.string(),
@@ -36,6 +37,10 @@ export const scheduleRow = z.object({
   enabled: z.boolean(),
   next_run_at: z.string(),
   last_run_at: z.string().nullable(),
+  /** Runs in a row that failed by their nature. */
+  failures: z.number(),
+  /** Why it was paused, when nobody asked for that. */
+  paused: z.object({ code: z.string(), message: z.string(), at: z.string() }).nullable(),
   created_at: z.string(),
   created_by: z.string(),
 });
@@ -76,27 +81,37 @@ export function listSchedules({ db, kind }: Schedules, workspaceId: string, quer
   );
 }
 
-/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible */
+/**
+ * The same id again (a request that was repeated) gives what is stored.
+ * @throws AppError impossible, `quota_exceeded` among them
+ */
 export async function createSchedule(
   { db, kind }: Schedules,
-  workspaceId: string,
-  id: string,
-  author: string,
+  quotas: Quotas,
+  { workspaceId, id, author }: { workspaceId: string; id: string; author: string },
   input: ScheduleInput,
   now: EpochUs,
 ): Promise<Schedule> {
   const { name, target_id, recurrence: of, timezone = "UTC", enabled = true } = input;
-  const [found] = await db.query({
-    sql: sql`insert into schedules as e (workspace_id, kind, id, name, target_id, recurrence, timezone, enabled, next_run_at, created_at, created_by)
-      values (${workspaceId}, ${kind}, ${id}, ${name}, ${target_id}, ${JSON.stringify(of)}::jsonb, ${timezone}, ${enabled}, ${firstRun(of, timezone, now)}::timestamptz, now(), ${author})
-      on conflict (workspace_id, kind, id) do update set id = excluded.id returning ${COLUMNS}`,
-    row: scheduleRow,
-  });
-  if (!found) throw new Error("The statement gave no row");
-  return found;
+  const first = firstRun(of, timezone, now);
+  return insertWithin(
+    db,
+    { quotas, workspaceId, id },
+    {
+      table: "schedules",
+      which: sql`e.kind = ${kind}`,
+      name: `${kind}_schedules`,
+      insert: (allowed) => sql`insert into schedules as e (workspace_id, kind, id, name, target_id,
+          recurrence, timezone, enabled, next_run_at, created_at, created_by)
+        select ${workspaceId}, ${kind}, ${id}, ${name}, ${target_id}, ${JSON.stringify(of)}::jsonb,
+          ${timezone}, ${enabled}, ${first}::timestamptz, now(), ${author} where ${allowed}
+        on conflict (workspace_id, kind, id) do update set id = excluded.id returning ${COLUMNS}`,
+      row: scheduleRow,
+    },
+  );
 }
 
-/** Puts another schedule in its place; it runs next when the new one says. @throws AppError not_found, impossible */
+/** Puts another schedule in its place; it runs next when the new one says, also if it was paused. @throws AppError not_found, impossible */
 export async function replaceSchedule(
   { db, kind }: Schedules,
   workspaceId: string,
@@ -107,7 +122,7 @@ export async function replaceSchedule(
   const { name, target_id, recurrence: of, timezone = "UTC", enabled = true } = input;
   const [found] = await db.query({
     sql: sql`update schedules e set name = ${name}, target_id = ${target_id}, recurrence = ${JSON.stringify(of)}::jsonb, timezone = ${timezone}, enabled = ${enabled},
-        next_run_at = ${firstRun(of, timezone, now)}::timestamptz where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning ${COLUMNS}`,
+        next_run_at = ${firstRun(of, timezone, now)}::timestamptz, failures = 0, paused = null where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning ${COLUMNS}`,
     row: scheduleRow,
   });
   if (!found) throw notFound("schedule");
@@ -126,6 +141,9 @@ export async function deleteSchedule(
   });
   if (rows.length === 0) throw notFound("schedule");
 }
+
+/** Started by one call at most; the next one goes on. */
+const MAX_DUE = 500;
 
 export interface DueRun extends Schedule {
   workspace_id: string;
@@ -146,8 +164,11 @@ export async function startDue(
   failed: (error: unknown, schedule: string) => void,
 ): Promise<number> {
   const due = await db.query({
-    sql: sql`select e.workspace_id, ${COLUMNS} from schedules e where e.kind = ${kind} and e.enabled and e.next_run_at <= ${formatInstant(now)}::timestamptz
-      order by e.next_run_at limit 500`,
+    // Workspaces take turns: many due schedules of one do not put off those of another.
+    sql: sql`select e.* from (select e.workspace_id, ${COLUMNS},
+          row_number() over (partition by e.workspace_id order by e.next_run_at, e.id) as turn
+        from schedules e where e.kind = ${kind} and e.enabled and e.next_run_at <= ${formatInstant(now)}::timestamptz) e
+      order by e.turn, e.next_run_at, e.workspace_id limit ${MAX_DUE}::int`,
     row: scheduleRow.extend({ workspace_id: z.string() }),
   });
   for (const schedule of due) {
@@ -170,7 +191,8 @@ export async function startDue(
       // What it runs is gone, or cannot be asked: it would fail again every time.
       if (error instanceof AppError && (error.kind === "not_found" || error.kind === "impossible"))
         await db.query({
-          sql: sql`update schedules e set enabled = false where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id}`,
+          sql: sql`update schedules e set enabled = false, paused = jsonb_build_object('code', ${error.code}::text, 'message', ${error.message}::text, 'at', now())
+            where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id}`,
           row: z.unknown(),
         });
     }

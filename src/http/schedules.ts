@@ -35,7 +35,7 @@ interface Of {
 }
 
 const DESCRIPTION =
-  "At a local time: one that a clock change leaves out is as much later as the change is long, one that comes twice is the first. Day 31 of a shorter month is its last day. Or a cron expression of five fields, whose time is the end of the change where the change leaves it out. Each run is done once, with the range of its own time; runs that were missed together are done once.";
+  "At a local time: one that a clock change leaves out is as much later as the change is long, one that comes twice is the first. Day 31 of a shorter month is its last day. Or a cron expression of five fields, whose time is the end of the change where the change leaves it out. Each run is done once, with the range of its own time; runs that were missed together are done once. Three runs in a row that fail by their nature pause it, with the reason in `paused`; replace it to begin anew.";
 
 /** The routes of the schedules of one kind: they are alike but for what is run. */
 export function scheduleRoutes({ kind, path, tag, target, read, write, check }: Of): Router {
@@ -66,7 +66,7 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
     { [target]: target_id, ...rest }: z.output<typeof input>,
   ) => {
     await check(ctx, workspaceId, String(target_id));
-    return { ...rest, target_id: String(target_id) } as Parameters<typeof createSchedule>[4];
+    return { ...rest, target_id: String(target_id) } as Parameters<typeof createSchedule>[3];
   };
 
   router.openapi(
@@ -109,9 +109,8 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
       const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
       const found = await createSchedule(
         of(ctx),
-        workspaceId,
-        made(0).id,
-        authorOf(ctx.actor),
+        ctx.config.QUOTAS,
+        { workspaceId, id: made(0).id, author: authorOf(ctx.actor) },
         asked,
         ctx.now() * 1000,
       );

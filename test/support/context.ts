@@ -2,6 +2,12 @@ import { env } from "cloudflare:workers";
 import { type Context, createContext } from "../../src/context.ts";
 import type { Log } from "../../src/lib/log.ts";
 
+/** Queues that hand what is sent to `take`, instead of to a consumer. */
+export function queuesTo(take: (body: unknown) => void = () => undefined): Context["queues"] {
+  const queue = { send: async (body: unknown) => take(body) } as unknown as typeof env.JOBS;
+  return { jobs: queue, deliveries: queue, rollups: queue };
+}
+
 const silent: Log = { info: () => undefined, error: () => undefined };
 
 /** A context as a door builds it, and `settled`: waits for what was left to run behind. */

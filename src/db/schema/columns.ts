@@ -23,9 +23,13 @@ export const job = () => ({
   errorCode: text("error_code"),
   errorMessage: text("error_message"),
   attempts: integer("attempts").notNull().default(0),
-  /** Who works on it, and until when nobody else may. */
+  /** Attempts in a row that ended without a word. */
+  cutOff: integer("cut_off").notNull().default(0),
+  /** Who works on it. */
   claim: text("claim"),
+  /** Until when nobody else may work on it; of a queued one: before when its next attempt does not begin. */
   leaseUntil: instant("lease_until"),
+  scheduleId: text("schedule_id"),
   createdAt: instant("created_at").notNull(),
   createdBy: text("created_by").notNull(),
   startedAt: instant("started_at"),

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
@@ -11,6 +12,8 @@ export const reportDeliveries = pgTable(
     recipient: jsonb("recipient").notNull(),
     status: text("status").notNull(),
     attempts: integer("attempts").notNull().default(0),
+    /** Before when no further attempt begins. */
+    notBefore: instant("not_before"),
     /** HTTP status and begin of the last answer, or why there was none. */
     answer: text("answer"),
     createdAt: instant("created_at").notNull(),
@@ -20,5 +23,8 @@ export const reportDeliveries = pgTable(
   (t) => [
     primaryKey({ columns: [t.workspaceId, t.id] }),
     index("report_deliveries_run").on(t.workspaceId, t.runId),
+    index("report_deliveries_unfinished")
+      .on(t.workspaceId)
+      .where(sql`status in ('waiting', 'sending')`),
   ],
 );

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant, job } from "./columns.ts";
 
@@ -14,12 +15,12 @@ export const exports = pgTable(
     files: jsonb("files").notNull().default([]),
     progress: jsonb("progress"),
     templateId: text("template_id"),
-    scheduleId: text("schedule_id"),
   },
   (t) => [
     primaryKey({ columns: [t.workspaceId, t.id] }),
     index("exports_time").on(t.workspaceId, t.createdAt, t.id),
     index("exports_open").on(t.status, t.leaseUntil),
+    index("exports_unfinished").on(t.workspaceId).where(sql`status in ('queued', 'running')`),
   ],
 );
 

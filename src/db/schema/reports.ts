@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant, job } from "./columns.ts";
 
@@ -34,6 +35,7 @@ export const reportRuns = pgTable(
     primaryKey({ columns: [t.workspaceId, t.id] }),
     index("report_runs_report").on(t.workspaceId, t.reportId, t.createdAt),
     index("report_runs_open").on(t.status, t.leaseUntil),
+    index("report_runs_unfinished").on(t.workspaceId).where(sql`status in ('queued', 'running')`),
   ],
 );
 

@@ -1,4 +1,4 @@
-import { boolean, index, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { boolean, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
 /** What runs again and again at a local time. `next_run_at` moves on only after its run was started. */
@@ -16,6 +16,10 @@ export const schedules = pgTable(
     enabled: boolean("enabled").notNull().default(true),
     nextRunAt: instant("next_run_at").notNull(),
     lastRunAt: instant("last_run_at"),
+    /** Runs in a row that failed by their nature. */
+    failures: integer("failures").notNull().default(0),
+    /** Why it was paused, if it was not somebody's wish: code, message, at. */
+    paused: jsonb("paused"),
     createdAt: instant("created_at").notNull(),
     createdBy: text("created_by").notNull(),
   },

@@ -12,6 +12,7 @@ import {
   lease,
 } from "../../db/jobs.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
+import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { parseInstant } from "../../lib/time.ts";
@@ -48,7 +49,10 @@ export interface Origin {
   author: string;
 }
 
-/** Stores a queued job. The same id again gives the one that is there: a request that was repeated makes one export. */
+/**
+ * Stores a queued job. The same id again gives the one that is there: a request that was repeated makes one export.
+ * @throws AppError limited, when too many are under way or were started today
+ */
 export async function createExport(
   ctx: Context,
   workspaceId: string,
@@ -56,14 +60,21 @@ export async function createExport(
   request: ExportRequest,
   origin: Origin,
 ): Promise<ExportJob> {
-  const [found] = await ctx.db.query({
-    sql: sql`insert into exports as e (workspace_id, id, source, format, request, status, template_id, schedule_id, created_at, created_by)
-      values (${workspaceId}, ${id}, ${request.source}, ${request.format}, ${JSON.stringify(request)}::jsonb, 'queued', ${origin.templateId ?? null},
-        ${origin.scheduleId ?? null}, now(), ${origin.author})
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  const found = await insertWithin(ctx.db, owner, {
+    table: "exports",
+    which: sql`e.status in ('queued', 'running')`,
+    name: "exports_under_way",
+    perDay: "exports_per_day",
+    passes: true,
+    insert: (
+      allowed,
+    ) => sql`insert into exports as e (workspace_id, id, source, format, request, status, template_id, schedule_id, created_at, created_by)
+      select ${workspaceId}, ${id}, ${request.source}, ${request.format}, ${JSON.stringify(request)}::jsonb, 'queued', ${origin.templateId ?? null},
+        ${origin.scheduleId ?? null}, now(), ${origin.author} where ${allowed}
       on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
     row,
   });
-  if (!found) throw new Error("The statement gave no row");
   return jobOf(found, ctx.now());
 }
 
@@ -142,8 +153,9 @@ const claimed = z.object({
 });
 export type Claim = z.output<typeof claimed> & Claimed;
 
-export const claimExport = (ctx: Context, job: JobId, again: boolean) =>
-  claimJob(jobs(ctx), job, again, sql`e.request, e.as_of, e.progress`, claimed);
+/** @param job with the token of a claim that was made already, if it was */
+export const claimExport = (ctx: Context, job: JobId & { token?: string | undefined }) =>
+  claimJob(jobs(ctx), job, sql`e.request, e.as_of, e.progress`, claimed);
 
 export const saveStart = (ctx: Context, claim: Claim, asOf: string, rows: number) =>
   changeJob(
@@ -160,7 +172,8 @@ export const saveProgress = (ctx: Context, claim: Claim, rowsDone: number, state
   changeJob(
     jobs(ctx),
     claim,
-    sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${lease}`,
+    // What comes further at every attempt is no job that ends its runtime.
+    sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${lease}, cut_off = 0`,
   );
 
 export const saveDone = (
@@ -175,14 +188,6 @@ export const saveDone = (
     claim,
     sql`rows_done = ${rows}, files = ${JSON.stringify(files)}::jsonb, progress = null`,
     retentionDays,
-  );
-
-/** Ends this attempt and leaves the job to the next one. @param anew it shall begin at the first row */
-export const releaseExport = (ctx: Context, claim: Claim, anew: boolean) =>
-  changeJob(
-    jobs(ctx),
-    claim,
-    sql`lease_until = now() - interval '1 second', progress = case when ${anew} then null else progress end`,
   );
 
 /** Where the last attempt of a job stood, if any. */

@@ -52,7 +52,7 @@ router.openapi(
     },
     responses: {
       202: json("The queued export.", one),
-      ...problems("malformed", "too_large", "unsupported", "impossible"),
+      ...problems("malformed", "too_large", "unsupported", "impossible", "limited"),
     },
   }),
   async (c) => {

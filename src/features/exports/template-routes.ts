@@ -95,7 +95,7 @@ router.openapi(
     request: { query, params },
     responses: {
       202: json("The queued export.", z.object({ data: schema.exportJob })),
-      ...problems("malformed", "not_found", "impossible"),
+      ...problems("malformed", "not_found", "impossible", "limited"),
     },
   }),
   async (c) => {

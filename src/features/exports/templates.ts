@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
+import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { notFound } from "../../lib/errors.ts";
 import { template, type templateInput } from "./schema.ts";
@@ -36,7 +37,7 @@ export async function getTemplate(
   return found;
 }
 
-/** The same id again (a request that was repeated) gives what is stored. */
+/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible, `quota_exceeded` */
 export async function createTemplate(
   ctx: Context,
   workspaceId: string,
@@ -44,14 +45,18 @@ export async function createTemplate(
   author: string,
   input: Input,
 ): Promise<Template> {
-  const [found] = await ctx.db.query({
-    sql: sql`insert into export_templates as e (workspace_id, id, name, description, request, created_at, created_by)
-      values (${workspaceId}, ${id}, ${input.name}, ${input.description ?? null}, ${JSON.stringify(input.request)}::jsonb, now(), ${author})
+  const { name, description = null, request } = input;
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  return insertWithin(ctx.db, owner, {
+    table: "export_templates",
+    name: "export_templates",
+    insert: (allowed) => sql`insert into export_templates as e
+        (workspace_id, id, name, description, request, created_at, created_by)
+      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(request)}::jsonb, now(),
+        ${author} where ${allowed}
       on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
     row: template,
   });
-  if (!found) throw new Error("The statement gave no row");
-  return found;
 }
 
 /** Also takes away its schedules. @throws AppError not_found */

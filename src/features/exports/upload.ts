@@ -1,4 +1,6 @@
 import type { Context } from "../../context.ts";
+import { AppError } from "../../lib/errors.ts";
+import { stored } from "../../storage/stored.ts";
 import type { Progress } from "./queries.ts";
 
 /** Parts of a multipart upload are of one size, the last one aside, and at least this large (R2). */
@@ -36,16 +38,16 @@ export class Part {
 }
 
 /** An upload that will never be complete: R2 keeps an unfinished one for a week, and a late attempt may have written over its parts. */
-export class UploadLost extends Error {
-  override readonly name = "UploadLost";
+export class UploadLost extends AppError {
+  constructor(cause: unknown) {
+    super("unavailable", "upload_lost", "The upload is lost.", { cause });
+  }
 }
 
 /** R2's errors NoSuchUpload, InvalidPart, and those of parts that are too small or of unequal size. */
 const LOST = /\((10024|10025|10011|10048)\)/;
 const asLost = (error: unknown): never => {
-  if (error instanceof Error && LOST.test(error.message))
-    throw new UploadLost("The upload is lost", { cause: error });
-  throw error;
+  throw error instanceof Error && LOST.test(error.message) ? new UploadLost(error) : error;
 };
 
 /** An object that grows part by part, and can be gone on with by another attempt. */
@@ -66,7 +68,7 @@ export class Upload {
     asOf: string,
   ): Promise<Upload> {
     const options = { httpMetadata: { contentType }, customMetadata: { as_of: asOf } };
-    return new Upload(await ctx.files.createMultipartUpload(key, options), []);
+    return new Upload(await stored(ctx.files.createMultipartUpload(key, options)), []);
   }
 
   static resume(ctx: Context, key: string, { uploadId, uploaded }: Progress): Upload {
@@ -80,8 +82,8 @@ export class Upload {
   /** @param rows those that the part brings to their end @throws UploadLost */
   async add(bytes: Uint8Array, rows: number): Promise<void> {
     const partNumber = this.done.length + 1;
-    const stored = this.#upload.uploadPart(partNumber, bytes).catch(asLost);
-    const [{ etag }, digest] = await Promise.all([stored, crypto.subtle.digest("SHA-256", bytes)]);
+    const part = stored(this.#upload.uploadPart(partNumber, bytes).catch(asLost));
+    const [{ etag }, digest] = await Promise.all([part, crypto.subtle.digest("SHA-256", bytes)]);
     this.done.push({
       partNumber,
       etag,
@@ -93,13 +95,12 @@ export class Upload {
 
   /** @throws UploadLost */
   async complete(): Promise<void> {
-    await this.#upload
-      .complete(this.done.map(({ partNumber, etag }) => ({ partNumber, etag })))
-      .catch(asLost);
+    const parts = this.done.map(({ partNumber, etag }) => ({ partNumber, etag }));
+    await stored(this.#upload.complete(parts).catch(asLost));
   }
 
   /** Takes away what was uploaded; an upload that is gone already is no failure. */
   async abort(): Promise<void> {
-    await this.#upload.abort().catch(() => undefined);
+    await stored(this.#upload.abort()).catch(() => undefined);
   }
 }

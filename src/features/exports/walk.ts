@@ -8,6 +8,7 @@ import { FORMATS } from "../../formats/table.ts";
 import { noTotals, plus, type Totals, written } from "../../formats/totals.ts";
 import { AppError } from "../../lib/errors.ts";
 import { parseInstant } from "../../lib/time.ts";
+import { stored } from "../../storage/stored.ts";
 import { type Claim, type Progress, renew, saveDone, saveProgress, saveStart } from "./queries.ts";
 import { columnsOf, questionOf } from "./request.ts";
 import type { ExportFile } from "./schema.ts";
@@ -178,7 +179,7 @@ async function complete(ctx: Context, key: string, { upload, asOf }: Walk): Prom
   try {
     await upload.complete();
   } catch (error) {
-    const found = await ctx.files.head(key);
+    const found = await stored(ctx.files.head(key));
     if (found?.size !== bytes || found.customMetadata?.as_of !== asOf) throw error;
   }
 }
@@ -218,8 +219,11 @@ async function finish(
     totals: { rows, ...totals },
     files: [file],
   };
-  await ctx.files.put(manifestKey(workspaceId, id), `${JSON.stringify(manifest, null, 2)}\n`, {
-    httpMetadata: { contentType: "application/json" },
-  });
+  const put = ctx.files.put(
+    manifestKey(workspaceId, id),
+    `${JSON.stringify(manifest, null, 2)}\n`,
+    { httpMetadata: { contentType: "application/json" } },
+  );
+  await stored(put);
   await saveDone(ctx, claim, rows, [file], ctx.config.EXPORT_RETENTION_DAYS);
 }

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
+import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { notFound } from "../../lib/errors.ts";
 import { type Definition, funnel } from "./schema.ts";
@@ -39,7 +40,10 @@ export async function getFunnel(ctx: Context, workspaceId: string, id: string): 
   return found;
 }
 
-/** Saves a funnel under an id. The same id again (a request that was repeated) gives what is stored. */
+/**
+ * Saves a funnel under an id. The same id again (a request that was repeated) gives what is stored.
+ * @throws AppError impossible, `quota_exceeded`
+ */
 export async function createFunnel(
   ctx: Context,
   workspaceId: string,
@@ -47,13 +51,18 @@ export async function createFunnel(
   author: string,
   input: FunnelInput,
 ): Promise<Funnel> {
-  const [row] = await ctx.db.query({
-    sql: sql`insert into funnels as e (workspace_id, id, name, description, definition, created_by)
-      values (${workspaceId}, ${id}, ${input.name}, ${input.description ?? null}, ${JSON.stringify(input.definition)}::jsonb, ${author}) on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
+  const { name, description = null, definition } = input;
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  return insertWithin(ctx.db, owner, {
+    table: "funnels",
+    name: "funnels",
+    insert: (allowed) => sql`insert into funnels as e
+        (workspace_id, id, name, description, definition, created_by)
+      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(definition)}::jsonb,
+        ${author} where ${allowed}
+      on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
     row: funnel,
   });
-  if (!row) throw new Error("The statement gave no row");
-  return row;
 }
 
 /** Puts another definition in the place of a saved one. @throws AppError not_found */

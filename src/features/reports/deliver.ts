@@ -1,65 +1,30 @@
-import { sql } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
-import { z } from "zod";
 import type { Config } from "../../config.ts";
 import type { Context } from "../../context.ts";
-import { inWorkspace } from "../../db/scope.ts";
+import type { JobId, Outcome } from "../../db/jobs.ts";
 import { AppError } from "../../lib/errors.ts";
 import { post, type Sent } from "../../lib/outgoing.ts";
 import { derivedKey } from "../../storage/keys.ts";
+import {
+  claimDelivery,
+  type Delivery,
+  noteDelivery,
+  retryDelivery,
+  takeDelivery,
+} from "./deliveries.ts";
 import { mailerOf } from "./mail.ts";
 import { getRun } from "./queries.ts";
-import { maskedRecipient, withoutSecrets } from "./recipients.ts";
-import { delivery, type ReportRun, type StoredRecipient, storedRecipient } from "./schema.ts";
+import { withoutSecrets } from "./recipients.ts";
+import type { ReportRun, StoredRecipient } from "./schema.ts";
 import { createShare } from "./shares.ts";
 
 /** How long the link in a message leads to the file. */
 const LINK_DAYS = 30;
 
-const COLUMNS = sql.raw(
-  "e.id, e.run_id, e.recipient, e.status, e.attempts, e.answer, e.created_at, e.attempted_at, e.delivered_at",
-);
 /** A workspace's own secret for the signatures of its webhooks (Standard Webhooks): derived, not stored. */
 export async function webhookSecret(config: Config, workspaceId: string): Promise<string> {
   const key = await derivedKey(config, `webhooks:${workspaceId}`);
   return `whsec_${key.toBase64()}`;
-}
-
-/** Plans the deliveries of a run, before it is done; the same run again plans nothing new. @returns their ids */
-export async function planDeliveries(
-  ctx: Context,
-  workspaceId: string,
-  runId: string,
-  recipients: readonly StoredRecipient[],
-): Promise<string[]> {
-  const ids = recipients.map((_, place) => `${runId}-${place}`);
-  for (const [place, to] of recipients.entries()) {
-    await ctx.db.query({
-      sql: sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, created_at)
-        values (${workspaceId}, ${ids[place]}, ${runId}, ${JSON.stringify(to)}::jsonb, 'waiting', now()) on conflict (workspace_id, id) do nothing`,
-      row: z.unknown(),
-    });
-  }
-  return ids;
-}
-
-/** Deliveries that wait for so long that their message must be lost. */
-export function lostDeliveries(ctx: Context) {
-  return ctx.db.query({
-    sql: sql`select e.workspace_id, e.id from report_deliveries e where e.status in ('waiting', 'sending') and coalesce(e.attempted_at, e.created_at) < now() - interval '1 hour' order by e.created_at limit 1000`,
-    row: z.object({ workspace_id: z.string(), id: z.string() }),
-  });
-}
-
-const row = delivery.extend({ recipient: storedRecipient });
-
-/** The log of a run's deliveries, in the order of its recipients, without their secrets. */
-export async function listDeliveries(ctx: Context, workspaceId: string, runId: string) {
-  const found = await ctx.db.query({
-    sql: sql`select ${COLUMNS} from report_deliveries e where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} order by length(e.id), e.id`,
-    row,
-  });
-  return found.map((each) => ({ ...each, recipient: maskedRecipient(each.recipient) }));
 }
 
 interface Letter {
@@ -116,64 +81,62 @@ async function send(ctx: Context, to: StoredRecipient, letter: Letter): Promise<
   return post(to.url, { "content-type": "application/json", ...headers }, body);
 }
 
-/**
- * Sends one delivery, if it is still waiting. An answer of 2xx delivers it.
- * @param again also one that has failed
- * @throws when another attempt may do better; what a server refuses for good (4xx but 408, 425 and 429) fails at once
- */
-export async function deliver(
-  ctx: Context,
-  workspaceId: string,
-  id: string,
-  again = false,
-): Promise<void> {
-  const [found] = await ctx.db.query({
-    sql: sql`update report_deliveries e set attempts = e.attempts + 1, attempted_at = now(), status = 'sending'
-      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (e.status = 'sending' and e.attempted_at < now() - interval '2 minutes')
-          or (${again} and e.status = 'failed')) returning ${COLUMNS}`,
-    row,
+/** What a server answered, without what is secret. @throws AppError when that is no 2xx */
+async function attempt(ctx: Context, { workspaceId, id, ...found }: Delivery): Promise<string> {
+  const run = await getRun(ctx, workspaceId, found.run_id);
+  if (run.status !== "done") {
+    const kind = ["queued", "running"].includes(run.status) ? "unavailable" : "conflict";
+    throw new AppError(kind, "run_not_done", `The run is ${run.status}.`);
+  }
+  // The same link in every attempt: of a message that arrives twice, either may be kept.
+  const key = await derivedKey(ctx.config, `delivery:${workspaceId}:${id}`);
+  const token = key.toBase64({ alphabet: "base64url", omitPadding: true });
+  await createShare(ctx, workspaceId, run.id, { author: "delivery", days: LINK_DAYS, token });
+  const { status, body } = await send(ctx, found.recipient, {
+    run,
+    workspaceId,
+    id,
+    url: `${ctx.config.PUBLIC_URL}/api/v1/shared/${token}`,
   });
-  if (!found) return;
-  const note = (status: string, answer: string) =>
-    ctx.db.query({
-      sql: sql`update report_deliveries e set status = ${status}, answer = ${answer.slice(0, 500)}, delivered_at = case when ${status} = 'delivered' then now() end
-        where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and e.status = 'sending'`,
-      row: z.unknown(),
-    });
+  // A server may repeat what it was sent: neither the log nor a dead letter is a place for it.
+  const answer = withoutSecrets(`${status} ${body}`.trim(), found.recipient, token);
+  if (status >= 200 && status < 300) return answer;
+  const isFinal = status >= 300 && status < 500 && ![408, 425, 429].includes(status);
+  throw new AppError(isFinal ? "conflict" : "unavailable", "delivery_refused", answer);
+}
+
+/** @returns `failed` as known: the delivery's log says why */
+async function sendTaken(ctx: Context, found: Delivery): Promise<Outcome> {
   try {
-    const run = await getRun(ctx, workspaceId, found.run_id);
-    if (run.status !== "done")
-      throw new AppError("unavailable", "run_not_done", `The run is ${run.status}.`);
-    // The same link in every attempt: of a message that arrives twice, either may be kept.
-    const key = await derivedKey(ctx.config, `delivery:${workspaceId}:${id}`);
-    const token = key.toBase64({ alphabet: "base64url", omitPadding: true });
-    await createShare(ctx, workspaceId, run.id, { author: "delivery", days: LINK_DAYS, token });
-    const { status, body } = await send(ctx, found.recipient, {
-      run,
-      workspaceId,
-      id,
-      url: `${ctx.config.PUBLIC_URL}/api/v1/shared/${token}`,
-    });
-    // A server may repeat what it was sent: neither the log nor a dead letter is a place for it.
-    const answer = withoutSecrets(`${status} ${body}`.trim(), found.recipient, token);
-    if (status >= 200 && status < 300) return void (await note("delivered", answer));
-    if (status >= 300 && status < 500 && ![408, 425, 429].includes(status))
-      return void (await note("failed", answer));
-    throw new AppError("unavailable", "delivery_refused", answer);
+    await noteDelivery(ctx, found, "delivered", await attempt(ctx, found));
+    return { status: "done" };
   } catch (error) {
     if (!(error instanceof AppError)) {
-      await note("waiting", "It could not be sent.");
-      throw error;
+      await noteDelivery(ctx, found, "failed", "It could not be sent.");
+      return { status: "failed", error, isKnown: false };
     }
-    await note(error.kind === "unavailable" ? "waiting" : "failed", error.message);
-    if (error.kind === "unavailable") throw error;
+    if (error.kind === "unavailable" || error.kind === "timeout")
+      return retryDelivery(ctx, found, error);
+    await noteDelivery(ctx, found, "failed", error.message);
+    return { status: "failed", error, isKnown: true };
   }
 }
 
-/** Marks a delivery whose message was given up. */
-export async function giveUpDelivery(ctx: Context, workspaceId: string, id: string): Promise<void> {
-  await ctx.db.query({
-    sql: sql`update report_deliveries e set status = 'failed' where ${inWorkspace(workspaceId, "e")} and e.id = ${id} and (e.status = 'waiting' or (e.status = 'sending' and e.attempted_at < now() - interval '2 minutes'))`,
-    row: z.unknown(),
-  });
+/**
+ * Sends one delivery, if its next attempt may begin. An answer of 2xx delivers it; what a server refuses for good (4xx but
+ * 408, 425 and 429) has failed at once, all else is tried again.
+ */
+export async function deliver(ctx: Context, job: JobId): Promise<Outcome> {
+  const found = await claimDelivery(ctx, job);
+  return found ? sendTaken(ctx, found) : { status: "lost" };
+}
+
+/** Sends the delivery whose workspace has its turn. @returns undefined when none waits */
+export async function deliverNext(
+  ctx: Context,
+): Promise<{ job: JobId; attempts: number; outcome: Outcome } | undefined> {
+  const found = await takeDelivery(ctx);
+  if (!found) return undefined;
+  const { workspaceId, id, attempts } = found;
+  return { job: { workspaceId, id }, attempts, outcome: await sendTaken(ctx, found) };
 }

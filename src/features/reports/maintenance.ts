@@ -1,19 +1,18 @@
 import type { Context } from "../../context.ts";
-import { expiredJobs, lostJobs, markExpired } from "../../db/jobs.ts";
+import { expiredJobs, markExpired } from "../../db/jobs.ts";
 import { enqueue } from "../../messages.ts";
-import { lostDeliveries } from "./deliver.ts";
+import { overdueDeliveries } from "./deliveries.ts";
 import { fileKey } from "./file.ts";
 import { jobs } from "./queries.ts";
 
-/** Sends the messages of runs and deliveries that nobody works on again. */
-export async function continueReports(ctx: Context): Promise<number> {
-  const lost = await lostJobs(jobs(ctx));
-  for (const { workspace_id, id } of lost)
-    await enqueue(ctx, { type: "report.run", workspaceId: workspace_id, id });
-  const waiting = await lostDeliveries(ctx);
-  for (const { workspace_id, id } of waiting)
-    await enqueue(ctx, { type: "report.deliver", workspaceId: workspace_id, id });
-  return lost.length + waiting.length;
+const MAX_MESSAGES = 100;
+
+/** Sends the messages of deliveries that should have begun. */
+export async function continueDeliveries(ctx: Context): Promise<number> {
+  const overdue = await overdueDeliveries(ctx, MAX_MESSAGES);
+  for (const { workspace_id: workspaceId, id } of overdue)
+    await enqueue(ctx, { type: "report.deliver", workspaceId, id });
+  return overdue.length;
 }
 
 /** Removes files that have been kept long enough; their runs stay, as expired. */

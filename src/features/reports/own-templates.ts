@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { notFound } from "../../lib/errors.ts";
 import { section, type Template, type templateInput } from "./schema.ts";
@@ -40,7 +41,7 @@ export async function getTemplate(
   return own(found);
 }
 
-/** The same id again (a request that was repeated) gives what is stored. */
+/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible, `quota_exceeded` */
 export async function createTemplate(
   ctx: Context,
   workspaceId: string,
@@ -48,13 +49,18 @@ export async function createTemplate(
   author: string,
   input: z.output<typeof templateInput>,
 ): Promise<Template> {
-  const [found] = await ctx.db.query({
-    sql: sql`insert into report_templates as e (workspace_id, id, name, description, sections, created_at, created_by)
-      values (${workspaceId}, ${id}, ${input.name}, ${input.description ?? ""}, ${JSON.stringify(input.sections)}::jsonb, now(), ${author})
+  const { name, description = "", sections } = input;
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  const found = await insertWithin(ctx.db, owner, {
+    table: "report_templates",
+    name: "report_templates",
+    insert: (allowed) => sql`insert into report_templates as e
+        (workspace_id, id, name, description, sections, created_at, created_by)
+      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(sections)}::jsonb, now(),
+        ${author} where ${allowed}
       on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
     row,
   });
-  if (!found) throw new Error("The statement gave no row");
   return own(found);
 }
 

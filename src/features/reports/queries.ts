@@ -12,6 +12,7 @@ import {
   lease,
 } from "../../db/jobs.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
+import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
@@ -93,7 +94,10 @@ interface Saved {
   definition: Definition;
 }
 
-/** The same id again (a request that was repeated) gives what is stored. */
+/**
+ * The same id again (a request that was repeated) gives what is stored.
+ * @throws AppError impossible, `quota_exceeded`
+ */
 export async function createReport(
   ctx: Context,
   workspaceId: string,
@@ -101,14 +105,17 @@ export async function createReport(
   author: string,
   { name, description, definition: of }: Saved,
 ): Promise<Stored> {
-  const [found] = await ctx.db.query({
-    sql: sql`insert into reports as e (workspace_id, id, name, description, definition, created_at, updated_at, created_by)
-      values (${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(of)}::jsonb, now(), now(), ${author})
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  return insertWithin(ctx.db, owner, {
+    table: "reports",
+    name: "reports",
+    insert: (allowed) => sql`insert into reports as e
+        (workspace_id, id, name, description, definition, created_at, updated_at, created_by)
+      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(of)}::jsonb, now(), now(),
+        ${author} where ${allowed}
       on conflict (workspace_id, id) do update set id = excluded.id returning ${REPORT}`,
     row: reportRow,
   });
-  if (!found) throw new Error("The statement gave no row");
-  return found;
 }
 
 /** @throws AppError not_found */
@@ -166,22 +173,37 @@ const runOf = ({
   error: error_code === null ? null : { code: error_code, message: error_message ?? "" },
 });
 
-/** Stores a queued run. The same id again gives the one that is there. */
+export interface Origin {
+  author: string;
+  scheduleId?: string | undefined;
+}
+
+/**
+ * Stores a queued run. The same id again gives the one that is there.
+ * @throws AppError limited, when too many are under way or were started today
+ */
 export async function createRun(
   ctx: Context,
   workspaceId: string,
   id: string,
   reportId: string,
-  author: string,
   request: StoredRequest,
+  { author, scheduleId }: Origin,
 ): Promise<ReportRun> {
-  const [found] = await ctx.db.query({
-    sql: sql`insert into report_runs as e (workspace_id, id, report_id, request, status, created_at, created_by)
-      values (${workspaceId}, ${id}, ${reportId}, ${JSON.stringify(request)}::jsonb, 'queued', now(), ${author})
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  const found = await insertWithin(ctx.db, owner, {
+    table: "report_runs",
+    which: sql`e.status in ('queued', 'running')`,
+    name: "report_runs_under_way",
+    perDay: "report_runs_per_day",
+    passes: true,
+    insert: (allowed) => sql`insert into report_runs as e
+        (workspace_id, id, report_id, request, status, created_at, created_by, schedule_id)
+      select ${workspaceId}, ${id}, ${reportId}, ${JSON.stringify(request)}::jsonb, 'queued', now(),
+        ${author}, ${scheduleId ?? null} where ${allowed}
       on conflict (workspace_id, id) do update set id = excluded.id returning ${RUN}`,
     row: runRow,
   });
-  if (!found) throw new Error("The statement gave no row");
   return runOf(found);
 }
 
@@ -225,8 +247,9 @@ export async function cancelRun(ctx: Context, workspaceId: string, id: string): 
 
 const claimed = z.object({ request: storedRequest, report_id: z.string() });
 export type Claim = z.output<typeof claimed> & Claimed;
-export const claimRun = (ctx: Context, job: JobId, again: boolean) =>
-  claimJob(jobs(ctx), job, again, sql`e.request, e.report_id`, claimed);
+/** @param job with the token of a claim that was made already, if it was */
+export const claimRun = (ctx: Context, job: JobId & { token?: string | undefined }) =>
+  claimJob(jobs(ctx), job, sql`e.request, e.report_id`, claimed);
 
 export const saveSection = (ctx: Context, claim: Claim, progress: number, section: string) =>
   changeJob(

@@ -140,14 +140,16 @@ router.openapi(
     request: { query, params },
     responses: {
       202: json("The queued run.", z.object({ data: schema.reportRun })),
-      ...problems("malformed", "not_found", "impossible"),
+      ...problems("malformed", "not_found", "impossible", "limited"),
     },
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
     const report = await getReport(ctx, workspaceId, c.req.valid("param").id);
     const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
-    const data = await startReport(ctx, workspaceId, made(0).id, report, authorOf(ctx.actor));
+    const data = await startReport(ctx, workspaceId, made(0).id, report, {
+      author: authorOf(ctx.actor),
+    });
     return c.json({ data }, 202, { location: `/api/v1/reports/runs/${data.id}` });
   },
 );

@@ -2,13 +2,14 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import type { Db } from "../../db/client.ts";
-import { ClaimLost, failJob, isGone, releaseJob } from "../../db/jobs.ts";
+import { ClaimLost, isGone, type JobId, type Outcome, settleJob } from "../../db/jobs.ts";
 import { withSnapshot } from "../../db/session.ts";
 import { workbookOf } from "../../formats/xlsx.ts";
 import { AppError } from "../../lib/errors.ts";
 import { parseInstant } from "../../lib/time.ts";
 import { enqueue } from "../../messages.ts";
-import { planDeliveries } from "./deliver.ts";
+import { stored } from "../../storage/stored.ts";
+import { planDeliveries } from "./deliveries.ts";
 import type { Document } from "./document.ts";
 import { fileKey } from "./file.ts";
 import { fillSections } from "./fill.ts";
@@ -77,11 +78,12 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
     as_of,
     sections,
   };
-  const { extension, contentType, render } = RENDERERS[request.format];
-  const bytes = await render(document);
+  const { extension, contentType } = RENDERERS[request.format];
+  const bytes = await rendered(claim, document);
   // The lease is renewed, or found lost, before anything is written over.
   await saveSection(ctx, claim, 96, "file");
-  await ctx.files.put(fileKey(workspaceId, id), bytes, { httpMetadata: { contentType } });
+  const put = ctx.files.put(fileKey(workspaceId, id), bytes, { httpMetadata: { contentType } });
+  await stored(put);
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   const file = {
     name: `${name.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}-${from.slice(0, 10)}.${extension}`,
@@ -94,36 +96,38 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   for (const each of planned) await enqueue(ctx, { type: "report.deliver", workspaceId, id: each });
 }
 
+/** @throws AppError impossible: what cannot be rendered now cannot be rendered later */
+async function rendered(claim: Claim, document: Document): Promise<Uint8Array> {
+  const { format } = claim.request;
+  try {
+    return await RENDERERS[format].render(document);
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    const message = `The report cannot be rendered as ${format}.`;
+    throw new AppError("impossible", "render_failed", message, { cause });
+  }
+}
+
 /**
- * Makes a queued run, or one whose worker was lost. Safe to call twice, late, and for a run that is over.
- * @param again also one that was given up
- * @throws what made the attempt fail
+ * Makes a run that waits, or one whose worker was lost. Safe to call twice, late, and for a run that is over.
+ * @param job with the token of a claim that was made already, if it was
  */
-export async function runReport(
-  ctx: Context,
-  workspaceId: string,
-  id: string,
-  again = false,
-): Promise<void> {
-  const claim = await claimRun(ctx, { workspaceId, id }, again);
-  if (!claim) return;
+export async function runReport(ctx: Context, job: JobId & { token?: string }): Promise<Outcome> {
+  const claim = await claimRun(ctx, job);
+  if (!claim) return { status: "lost" };
   const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;
   try {
     try {
       await withSnapshot(DATABASE_URL, NEON_ENDPOINT, (db) => make(ctx, db, claim));
+      return { status: "done" };
     } catch (error) {
-      if (error instanceof AppError && error.kind === "impossible")
-        await failJob(jobs(ctx), claim, error.code, error.message);
-      else if (error instanceof ClaimLost) throw error;
-      else {
-        await releaseJob(jobs(ctx), claim);
-        throw error;
-      }
+      return await settleJob(jobs(ctx), claim, error);
     }
   } catch (error) {
     if (!(error instanceof ClaimLost)) throw error;
     // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
-    if (await isGone(jobs(ctx), { workspaceId, id }))
-      await ctx.files.delete(fileKey(workspaceId, id));
+    if (await isGone(jobs(ctx), job))
+      await stored(ctx.files.delete(fileKey(job.workspaceId, job.id)));
+    return { status: "lost" };
   }
 }

@@ -34,7 +34,15 @@ router.openapi(
     },
     responses: {
       201: json("The link.", z.object({ data: schema.share.extend({ url: z.string() }) })),
-      ...problems("malformed", "not_found", "conflict", "gone", "too_large", "unsupported"),
+      ...problems(
+        "malformed",
+        "not_found",
+        "conflict",
+        "gone",
+        "too_large",
+        "unsupported",
+        "impossible",
+      ),
     },
   }),
   async (c) => {

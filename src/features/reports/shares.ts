@@ -1,6 +1,7 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { randomToken } from "../../lib/ids.ts";
@@ -59,24 +60,38 @@ interface NewShare {
 
 /**
  * Makes a link to a run. The token is given once: only its hash is kept.
- * @throws AppError gone when the link of this token was revoked
+ * @throws AppError gone when the link of this token was revoked; impossible, `quota_exceeded`, for one without a token of its own
  */
 export async function createShare(
   ctx: Context,
   workspaceId: string,
   runId: string,
-  { author, days, password, token = randomToken(32) }: NewShare,
+  { author, days, password, ...own }: NewShare,
 ): Promise<{ share: Share; token: string }> {
+  const { token = randomToken(32) } = own;
   const salt = password === undefined ? null : randomToken(16);
   const hash =
     password === undefined || salt === null ? null : (await passwordHash(password, salt)).toHex();
-  const [found] = await ctx.db.query({
-    sql: sql`insert into report_shares as e (token_hash, id, workspace_id, run_id, password_salt, password_hash, created_at, created_by, expires_at)
-      values (${await hashOf(token)}, ${crypto.randomUUID()}, ${workspaceId}, ${runId}, ${salt}, ${hash}, now(), ${author}, now() + make_interval(days => ${days}::int))
-      on conflict (token_hash) do update set expires_at = excluded.expires_at where e.revoked_at is null
-      returning ${COLUMNS}`,
-    row: shareRow,
-  });
+  const [tokenHash, id] = [await hashOf(token), crypto.randomUUID()];
+  const insert = (allowed: SQL) => sql`insert into report_shares as e (token_hash, id, workspace_id,
+      run_id, password_salt, password_hash, created_at, created_by, expires_at)
+    select ${tokenHash}, ${id}, ${workspaceId}, ${runId}, ${salt}, ${hash}, now(), ${author},
+      now() + make_interval(days => ${days}::int) where ${allowed}
+    on conflict (token_hash) do update set expires_at = excluded.expires_at where e.revoked_at is null
+    returning ${COLUMNS}`;
+  if (own.token === undefined) {
+    const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+    const which = sql`e.run_id = ${runId} and e.revoked_at is null and e.expires_at > now()`;
+    const kept = {
+      table: "report_shares",
+      which,
+      name: "shares_per_run",
+      insert,
+      row: shareRow,
+    } as const;
+    return { share: await insertWithin(ctx.db, owner, kept), token };
+  }
+  const [found] = await ctx.db.query({ sql: insert(sql`true`), row: shareRow });
   if (!found) throw new AppError("gone", "link_revoked", "The link was revoked.");
   return { share: found, token };
 }

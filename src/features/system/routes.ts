@@ -80,7 +80,7 @@ const PROBES: { name: string; run(ctx: Context): Promise<unknown> }[] = [
   { name: "database", run: probeDatabase },
   { name: "kv", run: (ctx) => ctx.kv.get("probe") },
   { name: "r2", run: (ctx) => ctx.files.head("probe") },
-  { name: "queue", run: (ctx) => ctx.queue.metrics() },
+  { name: "queue", run: (ctx) => ctx.queues.jobs.metrics() },
 ];
 
 async function probe(ctx: Context, { name, run }: (typeof PROBES)[number]) {

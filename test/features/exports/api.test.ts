@@ -7,21 +7,19 @@ import { z } from "zod";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { agents as agentSource } from "../../../src/features/exports/computed-sources.ts";
-import { continueExports, expireFiles } from "../../../src/features/exports/maintenance.ts";
+import { expireFiles } from "../../../src/features/exports/maintenance.ts";
 import { runExport } from "../../../src/features/exports/run.ts";
 import { startScheduledExports as startDue } from "../../../src/features/exports/start.ts";
-import { MAX_ATTEMPTS, queue } from "../../../src/queue.ts";
+import { queue } from "../../../src/queue.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
-import { testContext } from "../../support/context.ts";
+import { queuesTo, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { store } from "../../support/store.ts";
 
 await useOwnDatabase();
 const [WORKSPACE, OTHER] = ["exports-api", "exports-other"];
 const sent: unknown[] = [];
-const ctx = testContext({
-  queue: { send: async (body: unknown) => void sent.push(body) } as unknown as typeof env.JOBS,
-});
+const ctx = testContext({ queues: queuesTo((body) => void sent.push(body)) });
 const client = clientOf(await tokenFor(WORKSPACE));
 const stranger = clientOf(await tokenFor(OTHER));
 const FROM = "2026-03-01T00:00:00.000Z";
@@ -62,7 +60,7 @@ const jobOf = async (id: string) => (await client.get(`/api/v1/exports/${id}`)).
 /** The real queue has a real consumer here: whoever claims the job first, it ends. */
 async function finished(body: Record<string, unknown> = {}) {
   const id = await start(body);
-  await runExport(ctx, WORKSPACE, id);
+  await runExport(ctx, { workspaceId: WORKSPACE, id });
   await vi.waitUntil(async () => !["queued", "running"].includes((await jobOf(id)).status), {
     timeout: 20_000,
   });
@@ -525,91 +523,6 @@ describe("schedules", () => {
 });
 
 describe("lost and given up", () => {
-  it("a job whose consumer was lost is found and continued, and one that waits too long is sent again", async () => {
-    const ids = [await start(), await start()];
-    await vi.waitUntil(
-      async () => (await Promise.all(ids.map(jobOf))).every((job) => job.status === "done"),
-      { timeout: 20_000 },
-    );
-    const [lost, waiting] = ids;
-    await ctx.db.query({
-      sql: sql`update exports set status = 'running', claim = 'somebody', lease_until = now() - interval '1 second' where id = ${lost}`,
-      row: z.unknown(),
-    });
-    await ctx.db.query({
-      sql: sql`update exports set status = 'queued', created_at = now() - interval '1 hour' where id = ${waiting}`,
-      row: z.unknown(),
-    });
-    sent.length = 0;
-    await continueExports(ctx);
-    expect(sent).toHaveLength(2);
-    expect(sent).toEqual(
-      expect.arrayContaining(ids.map((id) => ({ type: "export.run", workspaceId: WORKSPACE, id }))),
-    );
-    await runExport(ctx, WORKSPACE, lost ?? "");
-    expect(await jobOf(lost ?? "")).toMatchObject({ status: "done", rows_done: 600 });
-  });
-
-  it("a job whose attempts all end without a word is given up", async () => {
-    const id = await start();
-    await vi.waitUntil(async () => (await jobOf(id)).status === "done", { timeout: 20_000 });
-    const cut = sql`update exports set status = 'running', claim = 'x', lease_until = now() - interval '1 second', attempts = 20 where id = ${id}`;
-    await ctx.db.query({ sql: cut, row: z.unknown() });
-    sent.length = 0;
-    await continueExports(ctx);
-    expect(sent.filter((each) => (each as { id: string }).id === id)).toEqual([]);
-    expect(await jobOf(id)).toMatchObject({ status: "failed", error: { code: "given_up" } });
-  });
-
-  it("a message that fails at every attempt becomes a dead letter with the reason, and an operator sends it again", async () => {
-    const id = await start();
-    await vi.waitUntil(async () => (await jobOf(id)).status === "done", { timeout: 20_000 });
-    await ctx.db.query({
-      sql: sql`update exports set status = 'queued', request = jsonb_set(request, '{source}', '"executions"') where id = ${id}`,
-      row: z.unknown(),
-    });
-    // The database that a session would use is not there.
-    const broken = {
-      ...env,
-      NEON_ENDPOINT: env.NEON_ENDPOINT,
-      FILES: {
-        createMultipartUpload: () => Promise.reject(new Error("no storage")),
-        list: () => Promise.resolve({ objects: [] }),
-      },
-    } as unknown as Env;
-    const body = { type: "export.run", workspaceId: WORKSPACE, id };
-    const deliver = async (attempts: number) => {
-      const batch = createMessageBatch("shadower-jobs", [
-        { id: `dead-${id}`, timestamp: new Date(), attempts, body },
-      ]);
-      const door = createExecutionContext();
-      await queue(batch, broken, door);
-      return getQueueResult(batch, door);
-    };
-    expect((await deliver(1)).retryMessages).toHaveLength(1);
-    expect(await jobOf(id)).toMatchObject({ status: "running" });
-    expect((await deliver(MAX_ATTEMPTS)).explicitAcks).toEqual([`dead-${id}`]);
-    expect(await jobOf(id)).toMatchObject({ status: "failed", error: { code: "given_up" } });
-    const letters = await client.get("/api/v1/jobs/dead-letters");
-    expect(letters.body.data).toMatchObject([
-      {
-        id: `dead-${id}`,
-        type: "export.run",
-        body,
-        reason: "Error: no storage",
-        attempts: MAX_ATTEMPTS,
-        replayed_at: null,
-      },
-    ]);
-    expect((await stranger.get("/api/v1/jobs/dead-letters")).body.data).toEqual([]);
-    expect((await stranger.post(`/api/v1/jobs/dead-letters/dead-${id}/replay`, {})).status).toBe(
-      404,
-    );
-    expect((await client.post(`/api/v1/jobs/dead-letters/dead-${id}/replay`, {})).status).toBe(202);
-    expect((await client.post(`/api/v1/jobs/dead-letters/dead-${id}/replay`, {})).status).toBe(409);
-    await vi.waitUntil(async () => (await jobOf(id)).status === "done", { timeout: 20_000 });
-  });
-
   it("what the queue itself gave up, or nobody knows, is kept too", async () => {
     const door = createExecutionContext();
     const dead = createMessageBatch("shadower-jobs-dead", [

@@ -10,15 +10,16 @@ import { runExport } from "../../../src/features/exports/run.ts";
 import { type ExportJob, exportInput } from "../../../src/features/exports/schema.ts";
 import { startExport } from "../../../src/features/exports/start.ts";
 import { PART_BYTES } from "../../../src/features/exports/upload.ts";
-import { fileKey } from "../../../src/features/exports/walk.ts";
+import { fileKey, type Hooks } from "../../../src/features/exports/walk.ts";
+import { AppError } from "../../../src/lib/errors.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
-import { testContext } from "../../support/context.ts";
+import { queuesTo, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { rawRows } from "../../support/oracle.ts";
 
 await useOwnDatabase();
 const WORKSPACE = "exports";
-const ctx = testContext({ queue: { send: async () => undefined } as unknown as typeof env.JOBS });
+const ctx = testContext({ queues: queuesTo() });
 const client = clientOf(await tokenFor(WORKSPACE));
 const FROM = "2026-03-01T00:00:00.000Z";
 const TO = "2026-03-11T00:00:00.000Z";
@@ -54,13 +55,27 @@ function queued(body: Record<string, unknown> = {}): Promise<ExportJob> {
   return startExport(ctx, WORKSPACE, `job-${next++}`, input, { author: "tester" });
 }
 
+/** An attempt at a job, as the consumer makes it. */
+const work = (id: string, hooks: Hooks = {}) =>
+  runExport(ctx, { workspaceId: WORKSPACE, id }, hooks);
+/** An attempt that something ends after a part; the next one may begin at once. */
+async function fails(id: string, hooks: Hooks = { afterPart: away }): Promise<void> {
+  expect(await work(id, hooks)).toMatchObject({ status: "again" });
+  expect(await jobOf(id)).toMatchObject({ status: "queued", error: null });
+  expect(await work(id)).toEqual({ status: "lost" });
+  await run(sql`update exports set lease_until = now() where id = ${id}`);
+}
+const away = (): never => {
+  throw new AppError("unavailable", "away", "Something is away.");
+};
+
 async function jobOf(id: string): Promise<ExportJob> {
   return (await client.get(`/api/v1/exports/${id}`)).body.data;
 }
 
 async function done(body: Record<string, unknown> = {}): Promise<ExportJob> {
   const { id } = await queued(body);
-  await runExport(ctx, WORKSPACE, id);
+  await work(id);
   const job = await jobOf(id);
   expect(job).toMatchObject({ status: "done", error: null });
   return job;
@@ -285,18 +300,10 @@ it("Parquet and XLSX hold groups by the clock", async () => {
 /** Runs a job that dies after every part it stores, until it is done. @returns how often it died */
 async function runAndDie(id: string): Promise<number> {
   for (let deaths = 0; ; deaths++) {
-    let parts = 0;
-    try {
-      await runExport(ctx, WORKSPACE, id, {
-        afterPart: () => {
-          if (++parts === 1) throw new Error("killed");
-        },
-      });
-      return deaths;
-    } catch (error) {
-      expect(String(error)).toContain("killed");
-      expect(await jobOf(id)).toMatchObject({ status: "running" });
-    }
+    const { status } = await work(id, { afterPart: away });
+    if (status === "done") return deaths;
+    expect(status).toBe("again");
+    await run(sql`update exports set lease_until = now() where id = ${id}`);
   }
 }
 
@@ -326,30 +333,22 @@ describe("an attempt that dies after a part", () => {
   it("and whose upload was dropped meanwhile begins again, with the same bytes", async () => {
     const whole = await done({});
     const { id } = await queued();
-    const killed = () => Promise.reject(new Error("killed"));
-    await expect(runExport(ctx, WORKSPACE, id, { afterPart: killed })).rejects.toThrow("killed");
+    await fails(id);
     const { uploadId = "" } = (await getProgress(ctx, WORKSPACE, id)) ?? {};
     await ctx.files.resumeMultipartUpload(fileKey(WORKSPACE, id, 0), uploadId).abort();
-    await expect(runExport(ctx, WORKSPACE, id)).rejects.toThrow("The upload is lost");
-    await runExport(ctx, WORKSPACE, id);
+    expect(await work(id)).toMatchObject({ status: "again", error: { code: "upload_lost" } });
+    await run(sql`update exports set lease_until = now() where id = ${id}`);
+    await work(id);
     expect(await jobOf(id)).toMatchObject({ status: "done", attempts: 3, rows_done: ROWS });
     expect(await hex(await bytesOf({ id }))).toBe(await hex(await bytesOf(whole)));
   });
 
   it("begins again when the rows have changed meanwhile: the file is of one moment", async () => {
     const { id } = await queued();
-    let died = false;
-    const dying = runExport(ctx, WORKSPACE, id, {
-      afterPart: () => {
-        died = true;
-        throw new Error("killed");
-      },
-    });
-    await expect(dying).rejects.toThrow("killed");
-    expect(died).toBe(true);
+    await fails(id);
     const before = await jobOf(id);
     await client.patch(`/api/v1/executions/x1?workspace_id=${WORKSPACE}`, { credits: "77.5" });
-    await runExport(ctx, WORKSPACE, id);
+    await work(id);
     const after = await jobOf(id);
     expect(Date.parse(after.as_of ?? "")).toBeGreaterThan(Date.parse(before.as_of ?? ""));
     const rows = await linesOf({ id });
@@ -370,15 +369,14 @@ describe("an attempt that dies after a part", () => {
 
 it("sees the change of a run that was closed because it fell silent", async () => {
   const { id } = await queued();
-  const killed = () => Promise.reject(new Error("killed"));
-  await expect(runExport(ctx, WORKSPACE, id, { afterPart: killed })).rejects.toThrow("killed");
+  await fails(id);
   const first = await jobOf(id);
   // As the maintenance task closes it: nothing was heard of the run.
   await ctx.db.query({
     sql: sql`update executions set status = 'timeout', stale = true where workspace_id = ${WORKSPACE} and id = 'x2'`,
     row: z.unknown(),
   });
-  await runExport(ctx, WORKSPACE, id);
+  await work(id);
   const job = await jobOf(id);
   expect(Date.parse(job.as_of ?? "")).toBeGreaterThan(Date.parse(first.as_of ?? ""));
   const rows = await linesOf({ id });
@@ -410,7 +408,8 @@ describe("a limit", () => {
 
   it("ends a job at once, with the number of rows it would have had", async () => {
     const { id } = await queued({ filters: AGENT });
-    await runExport({ ...ctx, config: { ...ctx.config, MAX_EXPORT_ROWS: 4_285 } }, WORKSPACE, id);
+    const small = { ...ctx, config: { ...ctx.config, MAX_EXPORT_ROWS: 4_285 } };
+    await runExport(small, { workspaceId: WORKSPACE, id });
     expect(await jobOf(id)).toMatchObject({
       status: "failed",
       rows_done: 0,
@@ -425,15 +424,11 @@ describe("a limit", () => {
 describe("messages", () => {
   it("that come twice, at once and afterwards, make one file", async () => {
     const { id } = await queued({ filters: AGENT });
-    await Promise.all([
-      runExport(ctx, WORKSPACE, id),
-      runExport(ctx, WORKSPACE, id),
-      runExport(ctx, WORKSPACE, id),
-    ]);
+    await Promise.all([work(id), work(id), work(id)]);
     const job = await jobOf(id);
     expect(job).toMatchObject({ status: "done", attempts: 1 });
-    await runExport(ctx, WORKSPACE, id);
-    await runExport(ctx, WORKSPACE, "of-nothing");
+    await work(id);
+    await work("of-nothing");
     expect(await jobOf(id)).toEqual(job);
   });
 
@@ -442,13 +437,13 @@ describe("messages", () => {
     expect((await client.post(`/api/v1/exports/${early.id}/cancel`, {})).body.data.status).toBe(
       "cancelled",
     );
-    await runExport(ctx, WORKSPACE, early.id);
+    await work(early.id);
     expect(await jobOf(early.id)).toMatchObject({ status: "cancelled", attempts: 0 });
     expect((await client.post(`/api/v1/exports/${early.id}/cancel`, {})).status).toBe(409);
 
     const { id } = await queued();
     let cancelling: Promise<unknown> = Promise.resolve();
-    await runExport(ctx, WORKSPACE, id, {
+    await work(id, {
       afterPart: (parts) => {
         if (parts === 1)
           cancelling = ctx.db.query({

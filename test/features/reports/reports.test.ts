@@ -10,13 +10,13 @@ import { sceneOf, ticks } from "../../../src/features/reports/scene.ts";
 import { startScheduledReports } from "../../../src/features/reports/start.ts";
 import { SYSTEM_TEMPLATES } from "../../../src/features/reports/templates.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
-import { testContext } from "../../support/context.ts";
+import { queuesTo, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { store } from "../../support/store.ts";
 
 await useOwnDatabase();
 const [WORKSPACE, OTHER, EMPTY] = ["reports", "reports-other", "reports-empty"];
-const ctx = testContext({ queue: { send: async () => undefined } as unknown as typeof env.JOBS });
+const ctx = testContext({ queues: queuesTo() });
 const client = clientOf(await tokenFor(WORKSPACE));
 const stranger = clientOf(await tokenFor(OTHER));
 const FROM = "2026-03-02T00:00:00.000Z";
@@ -78,7 +78,7 @@ async function made(change: Record<string, unknown> = {}, by = client, workspace
   const run = await by.post(`/api/v1/reports/${report.body.data.id}/run`, {});
   expect(run.status).toBe(202);
   expect(run.headers.get("location")).toBe(`/api/v1/reports/runs/${run.body.data.id}`);
-  await runReport(ctx, workspace, run.body.data.id);
+  await runReport(ctx, { workspaceId: workspace, id: run.body.data.id });
   await vi.waitUntil(
     async () =>
       !["queued", "running"].includes(
@@ -565,7 +565,8 @@ it("a funnel has the numbers of its analysis, in every format", async () => {
 describe("runs", () => {
   it("that are asked for twice, at once and afterwards, are made once", async () => {
     const run = await made();
-    await Promise.all([runReport(ctx, WORKSPACE, run.id), runReport(ctx, WORKSPACE, run.id)]);
+    const job = { workspaceId: WORKSPACE, id: run.id };
+    await Promise.all([runReport(ctx, job), runReport(ctx, job)]);
     expect((await client.get(`/api/v1/reports/runs/${run.id}`)).body.data).toEqual(run);
   });
 

@@ -12,7 +12,7 @@ import { differences } from "../../../src/features/rollups/recompute.ts";
 import { rebuild, recompute, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
 import { storeChecked } from "../../../src/http/intake.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../../src/lib/time.ts";
-import { testContext } from "../../support/context.ts";
+import { queuesTo, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { agrees, measured, type RawRow, rawRows, startOf } from "../../support/oracle.ts";
 
@@ -314,8 +314,8 @@ it("stays exact when the cron stops for good", async () => {
 it("hands the rest to the queue when its time is up, up to the mark it started with", async () => {
   let clock = Date.now();
   const sent: unknown[] = [];
-  const queue = { send: async (body: unknown) => void sent.push(body) } as unknown as Env["JOBS"];
-  const ctx = testContext({ queue, now: () => (clock += 30_000) });
+  const queues = queuesTo((body) => void sent.push(body));
+  const ctx = testContext({ queues, now: () => (clock += 30_000) });
   await rebuild(ctx);
   expect(await runRollups(ctx, "hour")).toBeGreaterThan(0);
   expect(sent).toEqual([{ type: "rollup.run", unit: "hour", upTo: expect.any(Number) }]);

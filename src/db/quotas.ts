@@ -1,0 +1,135 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import { AppError } from "../lib/errors.ts";
+import type { Db } from "./client.ts";
+import { inWorkspace } from "./scope.ts";
+
+/** What a workspace may have at most (docs/limits.md); `QUOTAS` changes it. */
+export const QUOTAS = {
+  funnels: 200,
+  reports: 200,
+  report_templates: 100,
+  export_templates: 200,
+  report_schedules: 100,
+  export_schedules: 100,
+  /** Links of one run that are neither revoked nor over. */
+  shares_per_run: 100,
+  /** Queued or at work. */
+  exports_under_way: 50,
+  report_runs_under_way: 50,
+  exports_per_day: 500,
+  report_runs_per_day: 500,
+  deliveries_per_day: 2_000,
+  /** At work at once, exports and reports together; the others wait for their turn. */
+  jobs_at_work: 2,
+  deliveries_at_work: 4,
+};
+export type QuotaName = keyof typeof QUOTAS;
+export type Quotas = Record<QuotaName, number>;
+
+export const isQuota = (name: string): name is QuotaName => Object.hasOwn(QUOTAS, name);
+
+/** 422 for what somebody has to delete first. */
+const tooMany = (name: QuotaName, limit: number) =>
+  new AppError(
+    "impossible",
+    "quota_exceeded",
+    `A workspace has at most ${limit} ${name.replaceAll("_", " ")}; delete one first.`,
+  );
+
+/** 429 for what ends by itself. */
+const tooManyNow = (name: QuotaName, limit: number) =>
+  new AppError(
+    "limited",
+    "quota_exceeded",
+    `At most ${limit} ${name.replaceAll("_", " ")} are allowed; try again when some have ended.`,
+    { retryAfterSeconds: 60 },
+  );
+
+const DAY_SECONDS = 86_400;
+const tooManyToday = (name: QuotaName, limit: number) =>
+  new AppError(
+    "limited",
+    "quota_exceeded",
+    `At most ${limit} ${name.replaceAll("_", " ")} are allowed; the day is that of UTC.`,
+    { retryAfterSeconds: DAY_SECONDS - (Math.floor(Date.now() / 1000) % DAY_SECONDS) },
+  );
+
+interface Owner {
+  quotas: Quotas;
+  workspaceId: string;
+  /** Of the row: one that is there already is given back, whatever the limit. */
+  id: string;
+}
+
+interface Kept<T> {
+  /** Table of the rows, as `e`. */
+  table: string;
+  /** Which rows of the workspace count; all without. */
+  which?: SQL;
+  name: QuotaName;
+  /** What is limited by the day as well. */
+  perDay?: QuotaName;
+  /** Ends by itself: 429 and not 422. */
+  passes?: boolean;
+  /** `insert … select … where <allowed> on conflict … do update … returning …` */
+  insert(allowed: SQL): SQL;
+  row: z.ZodType<T>;
+}
+
+/** A use of today, if the limit allows one more: `used` then has a row. */
+const usedToday = (name: QuotaName, limit: number, workspaceId: string, where: SQL) =>
+  sql`used as (insert into daily_uses as u (workspace_id, name, day, uses)
+    select ${workspaceId}, ${name}, (now() at time zone 'UTC')::date, 1 where ${where} and ${limit}::int > 0
+    on conflict (workspace_id, name) do update set day = excluded.day,
+      uses = case when u.day = excluded.day then u.uses + 1 else 1 end
+      where u.day <> excluded.day or u.uses < ${limit}::int returning 1)`;
+
+/**
+ * Inserts a row if the workspace has room for it, exactly, however many ask at once: those of one workspace and quota take
+ * turns. The same id again gives what is stored.
+ * @throws AppError impossible or limited, `quota_exceeded`
+ */
+export async function insertWithin<T>(
+  db: Db,
+  { quotas, workspaceId, id }: Owner,
+  { table, which = sql`true`, name, perDay, passes = false, insert, row }: Kept<T>,
+): Promise<T> {
+  const limit = quotas[name];
+  const mine = sql`from ${sql.identifier(table)} e where ${inWorkspace(workspaceId, "e")}`;
+  const isThere = sql`exists (select 1 ${mine} and e.id = ${id})`;
+  const hasRoom = sql`(select count(*) ${mine} and ${which}) < ${limit}::int`;
+  const statement = perDay
+    ? sql`with ${usedToday(perDay, quotas[perDay], workspaceId, sql`not ${isThere} and ${hasRoom}`)}
+        ${insert(sql`(${isThere} or exists (select 1 from used))`)}`
+    : insert(sql`(${isThere} or ${hasRoom})`);
+  const [, rows, room] = await db.transaction(
+    [
+      {
+        sql: sql`select pg_advisory_xact_lock(hashtext(${`quota:${name}:${workspaceId}`}))::text`,
+        row: z.unknown(),
+      },
+      { sql: statement, row },
+      { sql: sql`select ${hasRoom} as has_room`, row: z.object({ has_room: z.boolean() }) },
+    ],
+    { isolation: "ReadCommitted" },
+  );
+  const found = rows?.[0] as T | undefined;
+  if (found !== undefined) return found;
+  const [{ has_room } = { has_room: false }] = (room ?? []) as { has_room: boolean }[];
+  if (perDay && has_room) throw tooManyToday(perDay, quotas[perDay]);
+  throw passes ? tooManyNow(name, limit) : tooMany(name, limit);
+}
+
+/** Counts a use of today. @returns whether the limit allowed it */
+export async function countUse(
+  db: Db,
+  { quotas, workspaceId }: Omit<Owner, "id">,
+  name: QuotaName,
+): Promise<boolean> {
+  const rows = await db.query({
+    sql: sql`with ${usedToday(name, quotas[name], workspaceId, sql`true`)} select 1 as one from used`,
+    row: z.unknown(),
+  });
+  return rows.length > 0;
+}
