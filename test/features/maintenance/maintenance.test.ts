@@ -23,7 +23,7 @@ const nothing = z.unknown();
 const marks = async () =>
   (
     await testContext().db.query({
-      sql: sql`select unit, count(*) as n from rollup_marks group by unit`,
+      sql: sql`select unit, count(*) as n from rollup_marks group by unit order by unit`,
       row: z.object({ unit: z.string(), n: z.number() }),
     })
   ).map((row) => [row.unit, row.n]);
