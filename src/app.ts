@@ -29,6 +29,7 @@ import { allowOnly, notFoundAnswer } from "./http/methods.ts";
 import { cors, withContext } from "./http/middleware.ts";
 import { describe } from "./http/openapi.ts";
 import { pathIds, routedPath } from "./http/path-id.ts";
+import { limitQuery } from "./http/query-limits.ts";
 import { createRouter } from "./http/router.ts";
 import realtime from "./realtime/routes.ts";
 
@@ -62,7 +63,7 @@ const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter({ getPath: routedPath });
 app.onError(renderError);
-app.use(withContext(), cors(), pathIds());
+app.use(withContext(), cors(), pathIds(), limitQuery());
 app.route("/", system);
 // The feed authenticates before its upgrade, and downloads by their links.
 app.route(API, realtime);

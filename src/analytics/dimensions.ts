@@ -73,10 +73,21 @@ export function fieldOf(name: string, path: string): Field {
   throw impossible(path, "unknown_field", `There is no field "${name}".`);
 }
 
+/** Bytes of a value that is a group's name as it is. */
+const MAX_NAME_BYTES = 256;
+
+/**
+ * A value of free text as the name of a group, which stands in an answer once for each bucket: a long one is shown by its
+ * beginning and a digest, so that different values stay different groups.
+ */
+export function nameText(value: SQL): SQL {
+  return sql`case when octet_length(${value}) > ${sql.raw(String(MAX_NAME_BYTES))} then left(${value}, 48) || '…' || md5(${value}) else ${value} end`;
+}
+
 /** Text of a dimension for grouping; absent is the empty string. `alias` is a rollup row or a raw row. */
 export function groupText(field: Field, alias: string): SQL {
   if (field.kind === "metadata")
-    return sql`coalesce(${sql.identifier(alias)}.metadata ->> ${field.key}, '')`;
+    return sql`coalesce(${nameText(sql`${sql.identifier(alias)}.metadata ->> ${field.key}`)}, '')`;
   if (field.kind !== "dimension") throw new Error(`${field.name} is not a column`);
   return sql`coalesce(${sql.identifier(alias)}.${sql.identifier(DIMENSIONS[field.name])}, '')`;
 }

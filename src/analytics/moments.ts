@@ -3,7 +3,15 @@ import { z } from "zod";
 import { inWorkspace } from "../db/scope.ts";
 import { impossible } from "../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../lib/time.ts";
-import { compare, type Field, type Filter, fieldOf, groupText, predicate } from "./dimensions.ts";
+import {
+  compare,
+  type Field,
+  type Filter,
+  fieldOf,
+  groupText,
+  nameText,
+  predicate,
+} from "./dimensions.ts";
 import { checkOperand } from "./plan.ts";
 import { type Prepared, statementOf } from "./query.ts";
 import type { TimeRange } from "./range.ts";
@@ -87,7 +95,8 @@ function conditionOf(wanted: Wanted, path: string): SQL {
 }
 
 function propertyOf(wanted: Wanted, property: string): SQL {
-  if (wanted.kind === "event") return sql`(${eventValue(property, "breakdown").value})::text`;
+  if (wanted.kind === "event")
+    return sql`(${nameText(eventValue(property, "breakdown").value)})::text`;
   const field = fieldOf(property, "breakdown");
   if (field.kind === "clock" || field.kind === "number")
     throw impossible(

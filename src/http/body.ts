@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { AppError } from "../lib/errors.ts";
+import { unpackGzip } from "./gzip.ts";
 
 /** Of a batch; every other body has a limit of its route. */
 const MAX_BATCH_BYTES = 10 * 1024 * 1024;
@@ -50,8 +51,7 @@ export function decodedBody(request: Request): ReadableStream<Uint8Array> {
   const body = request.body ?? new ReadableStream({ start: (controller) => controller.close() });
   const coding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (coding === "identity") return body;
-  if (coding === "gzip" || coding === "x-gzip")
-    return body.pipeThrough(new DecompressionStream("gzip"));
+  if (coding === "gzip" || coding === "x-gzip") return unpackGzip(body);
   throw new AppError("unsupported", "content_coding", "Content-Encoding may be gzip or nothing.");
 }
 

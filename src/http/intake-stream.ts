@@ -170,21 +170,36 @@ export async function takeInStream<M>(
     await store(items, true).catch(failed(items));
   }
   if (failure)
-    throw interrupted({ ...failure, line: Math.min(failure.line, left[0]?.line ?? failure.line) });
+    throw interrupted(
+      { ...failure, line: Math.min(failure.line, left[0]?.line ?? failure.line) },
+      tally.counts,
+    );
   if (broken)
-    throw interrupted({
-      error: new AppError("malformed", "broken_body", "The body breaks off.", { cause: broken }),
-      line: lastLine + 1,
-    });
+    throw interrupted(
+      {
+        error:
+          broken instanceof AppError
+            ? broken
+            : new AppError("malformed", "broken_body", "The body breaks off.", { cause: broken }),
+        line: lastLine + 1,
+      },
+      tally.counts,
+    );
   return { results: tally.results(), counts: tally.counts };
 }
 
-function interrupted({ error, line }: { error: unknown; line: number }): unknown {
+function interrupted(
+  { error, line }: { error: unknown; line: number },
+  counts: IntakeResult["counts"],
+): unknown {
   if (!(error instanceof AppError)) return error;
+  const so = Object.entries(counts)
+    .map(([outcome, count]) => `${count} ${outcome}`)
+    .join(", ");
   return new AppError(
     error.kind,
     error.code,
-    `${error.message} All lines before line ${line} are stored; sending them again is harmless.`,
+    `${error.message} All lines before line ${line} are stored (so far: ${so}); sending them again is harmless.`,
     {
       cause: error,
       ...(error.retryAfterSeconds === undefined

@@ -19,6 +19,8 @@ export const BUDGETS = {
   series: { limit: 2_000, code: "too_many_buckets", of: "buckets to compare with each other" },
   trend: { limit: 400, code: "too_many_buckets", of: "buckets of a funnel's trend" },
   filters: { limit: 20, code: "too_many_filters", of: "filters" },
+  queryChars: { limit: 16_384, code: "query_too_long", of: "characters of a query string" },
+  parameters: { limit: 100, code: "too_many_parameters", of: "query parameters" },
 } as const satisfies Record<string, Budget>;
 export type BudgetName = keyof typeof BUDGETS;
 

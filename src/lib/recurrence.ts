@@ -1,6 +1,6 @@
 import { Cron } from "croner";
 import { Temporal } from "temporal-polyfill";
-import { type EpochUs, MINUTE_US } from "./time.ts";
+import type { EpochUs } from "./time.ts";
 
 /**
  * When something runs again and again, in local time. Days of a month past its end are its last day; a quarter's day is that of
@@ -76,10 +76,10 @@ export function nextRun(
   return undefined;
 }
 
-/** More runs than this are not counted one by one: after a long outage the last of them is found from near its end. */
-const MAX_MISSED = 5_000;
-
-/** The last run that is due, if it or an earlier one has not been done, and the one to come. */
+/**
+ * The last run that is due, if it or an earlier one has not been done, and the one to come. By halves: an outage of years costs
+ * as little as one of minutes.
+ */
 export function dueRun(
   recurrence: Recurrence,
   timezone: string,
@@ -87,14 +87,18 @@ export function dueRun(
   now: EpochUs,
 ): { due: EpochUs; next: EpochUs | undefined } | undefined {
   if (planned > now) return undefined;
-  let due =
-    Math.max(planned, now - MAX_MISSED * MINUTE_US) === planned
-      ? planned
-      : (nextRun(recurrence, timezone, now - MAX_MISSED * MINUTE_US) ?? planned);
-  if (due > now) due = planned;
-  for (;;) {
-    const next = nextRun(recurrence, timezone, due);
-    if (next === undefined || next > now) return { due, next };
+  let due = planned;
+  let next = nextRun(recurrence, timezone, due);
+  // Behind `due` comes the next run by `now`; from `none` on there is no run up to `now`.
+  for (let none = now; next !== undefined && next <= now; ) {
     due = next;
+    const middle = Math.floor((due + none) / 2);
+    const later = nextRun(recurrence, timezone, middle);
+    if (later !== undefined && later <= now) next = later;
+    else {
+      none = middle;
+      next = nextRun(recurrence, timezone, due);
+    }
   }
+  return { due, next };
 }
