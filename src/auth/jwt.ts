@@ -7,6 +7,7 @@ import {
 } from "jose";
 import { BoundedStore, bytesOf } from "../cache/bounded-store.ts";
 import type { Config } from "../config.ts";
+import { sha256Hex } from "../lib/digest.ts";
 import { AppError } from "../lib/errors.ts";
 import type { User } from "./actor.ts";
 import { userOf } from "./claims.ts";
@@ -15,8 +16,8 @@ import { verifyByKeySet } from "./key-set.ts";
 const SYMMETRIC = ["HS256"];
 const ASYMMETRIC = ["RS256", "ES256", "EdDSA"];
 const MAX_REMEMBERED_BYTES = 4 * 1024 * 1024;
-/** A workspace's place in a user's map, beside its id. */
-const WORKSPACE_BYTES = 100;
+/** A text's place in a map or a set, beside its characters. */
+const ENTRY_BYTES = 100;
 
 /** Verified tokens of this isolate: checking a signature again would cost half of a cached answer. */
 const remembered = new BoundedStore<{ config: Config; user: User }>(MAX_REMEMBERED_BYTES);
@@ -59,11 +60,10 @@ function checkIssued({ iat }: JWTPayload, leewaySeconds: number, nowMs: number):
     throw refused("The token's iat is not accepted.");
 }
 
-function remember(token: string, config: Config, user: User): void {
-  const ids = [...user.workspaces.keys()].reduce((sum, id) => sum + bytesOf(id), 0);
-  const granted = [...user.permissions].reduce((sum, name) => sum + bytesOf(name) + 50, 0);
-  const bytes = ids + granted + WORKSPACE_BYTES * user.workspaces.size;
-  remembered.set(token, { config, user }, { bytes, untilMs: user.expiresAtMs });
+function remember(key: string, config: Config, user: User): void {
+  const texts = [user.id, user.email ?? "", ...user.workspaces.keys(), ...user.permissions];
+  const bytes = texts.reduce((sum, text) => sum + bytesOf(text) + ENTRY_BYTES, 0);
+  remembered.set(key, { config, user }, { bytes, untilMs: user.expiresAtMs });
 }
 
 /**
@@ -75,13 +75,14 @@ export async function authenticateToken(
   token: string,
   nowMs: number,
 ): Promise<User> {
-  const known = remembered.get(token, nowMs);
+  const key = await sha256Hex(token);
+  const known = remembered.get(key, nowMs);
   if (known && known.config === config) return known.user;
   try {
     const payload = await verify(config, token);
     checkIssued(payload, config.JWT_LEEWAY_SECONDS, nowMs);
     const user = userOf(payload, config.JWT_LEEWAY_SECONDS);
-    remember(token, config, user);
+    remember(key, config, user);
     return user;
   } catch (error) {
     if (error instanceof AppError) throw error;

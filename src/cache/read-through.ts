@@ -35,6 +35,7 @@ export interface Cache {
 
 type CacheValue<N extends CacheName> = z.output<(typeof CACHES)[N]["value"]>;
 interface Entry {
+  /** When its load began. */
   at: number;
   value: unknown;
   /** Length of the value as JSON. */
@@ -43,9 +44,16 @@ interface Entry {
   isStored: boolean;
 }
 
+interface Found {
+  entry: Entry;
+  cached: boolean;
+}
+
 const MAX_BYTES = 16 * 1024 * 1024;
 /** A longer key is kept by its digest. */
 const MAX_KEY_CHARS = 512;
+/** An answer that took so long to make is worth a write to KV at once. */
+const COSTLY_MS = 250;
 /** Writes of answers to KV by one isolate in a minute: each is paid for, and without it an answer is only made anew. */
 const MAX_WRITES_PER_MINUTE = 60;
 
@@ -87,41 +95,42 @@ export function createCache(
   const read: Cache["read"] = async (name, workspaceId, query, load) => {
     const { freshSeconds, staleSeconds, value: schema } = CACHES[name];
     const key = await memoryKey(name, workspaceId, await currentEpoch(kv, workspaceId, log), query);
-    const fresh = () =>
-      loadOnce(key, async () => {
-        const value = await load();
-        const chars = JSON.stringify(value).length;
-        const entry: Entry = { at: Date.now(), value, chars, isStored: false };
-        remember(key, entry, staleSeconds);
-        return entry;
-      });
-    const fromKv = async () => {
+    const isOver = ({ at }: { at: number }) => Date.now() - at > staleSeconds * 1000;
+    const loadAnew = async (): Promise<Found> => {
+      // The answer is as old as its question: what changes while it is made is not in it.
+      const at = Date.now();
+      const value = await load();
+      const chars = JSON.stringify(value).length;
+      const entry: Entry = { at, value, chars, isStored: false };
+      remember(key, entry, staleSeconds);
+      if (Date.now() - at >= COSTLY_MS) share(key, entry, staleSeconds);
+      return { entry, cached: false };
+    };
+    const fromKv = async (): Promise<Found | undefined> => {
       const text = await quietly("get", async () => kv.get(await kvKey(key)));
       const stored = text ? parsed(text) : undefined;
       const valid = schema.safeParse(stored?.value);
-      if (text === null || !stored || !valid.success) return undefined;
+      if (text === null || !stored || !valid.success || isOver(stored)) return undefined;
       const entry: Entry = { ...stored, value: valid.data, chars: text.length, isStored: true };
       remember(key, entry, staleSeconds);
-      return entry;
+      return { entry, cached: true };
     };
-    const answer = (entry: Entry, cached: boolean) => ({
-      value: entry.value as never,
-      cached,
-      ageMs: cached ? Date.now() - entry.at : 0,
-    });
+    const together = (work: () => Promise<Found>): Promise<Found> => {
+      const found = loadOnce(key, work);
+      // Others wait for this too: it goes on even if the caller that began it has left.
+      waitUntil(found.catch(() => undefined));
+      return found;
+    };
 
     const held = memory.get(key, Date.now());
     if (held) share(key, held, staleSeconds);
-    const entry = held ?? (isLoading(key) ? undefined : await fromKv());
-    if (!entry || Date.now() - entry.at > staleSeconds * 1000) {
-      const loaded = fresh();
-      // Others wait for this load too: it goes on even if the caller that began it has left.
-      waitUntil(loaded.catch(() => undefined));
-      return answer(await loaded, false);
-    }
-    if (Date.now() - entry.at > freshSeconds * 1000 && !isLoading(key))
-      waitUntil(quietly("refresh", fresh));
-    return answer(entry, true);
+    const { entry, cached } = held
+      ? { entry: held, cached: true }
+      : await together(async () => (await fromKv()) ?? (await loadAnew()));
+    const ageMs = Date.now() - entry.at;
+    if (cached && ageMs > freshSeconds * 1000 && !isLoading(key))
+      waitUntil(quietly("refresh", () => together(loadAnew)));
+    return { value: entry.value as never, cached, ageMs: cached ? ageMs : 0 };
   };
 
   const peek: Cache["peek"] = (name, workspaceId, query) => {

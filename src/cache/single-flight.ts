@@ -1,61 +1,92 @@
 import { sleep } from "../lib/backoff.ts";
+import { AppError } from "../lib/errors.ts";
 
-interface Flight<T> {
-  sinceMs: number;
+/**
+ * A piece of work that several requests want at once and one does. Only data is shared: on Workers a request may wait for its own
+ * I/O only, timers included.
+ */
+export interface Flight<T> {
+  /** When the one that does it last showed that it lives; 0: nobody has begun. */
+  beatMs: number;
   outcome?: { value: T } | { error: unknown };
 }
 
-/** A load that has said nothing by then belongs to a request that was killed; a statement has ten seconds. */
-const MAX_FLIGHT_MS = 12_000;
-const FIRST_WAIT_MS = 2;
-const MAX_WAIT_MS = 25;
+const BEAT_MS = 200;
+/** One that has been silent for so long was killed with its request. */
+const LOST_MS = 1_500;
+/** Nobody waits longer for somebody else. */
+const LONGEST_WAIT_MS = 30_000;
+const FIRST_PAUSE_MS = 2;
+const LONGEST_PAUSE_MS = 25;
 
-/** Loads under way in this isolate. Only data is shared: on Workers a request may wait for its own I/O only, timers included. */
-const flights = new Map<string, Flight<unknown>>();
+export const newFlight = <T>(): Flight<T> => ({ beatMs: 0 });
 
-async function outcomeOf<T>(flight: Flight<T>): Promise<Flight<T>["outcome"]> {
-  for (let ms = FIRST_WAIT_MS; ; ms = Math.min(2 * ms, MAX_WAIT_MS)) {
-    if (flight.outcome || Date.now() - flight.sinceMs > MAX_FLIGHT_MS) return flight.outcome;
-    await sleep(ms);
-  }
-}
-
-/** Loads now, for all who ask meanwhile. */
-async function fly<T>(key: string, load: () => Promise<T>): Promise<T> {
-  const flight: Flight<T> = { sinceMs: Date.now() };
-  flights.set(key, flight);
+async function fly<T>(flight: Flight<T>, work: () => Promise<T>): Promise<T> {
+  const beat = () => {
+    flight.beatMs = Date.now();
+  };
+  beat();
+  const beating = setInterval(beat, BEAT_MS);
   try {
-    const value = await load();
+    const value = await work();
     flight.outcome = { value };
     return value;
   } catch (error) {
     flight.outcome = { error };
     throw error;
   } finally {
-    if (flights.get(key) === flight) flights.delete(key);
+    clearInterval(beating);
   }
+}
+
+/**
+ * What the work gives, done by this request or by another one, which is waited for by own timers. When the one that does it is
+ * killed, one of those who wait takes over. A failure that callers may be told about is everybody's; after any other, which may be
+ * of one request alone, each tries for itself.
+ */
+export async function joinFlight<T>(flight: Flight<T>, work: () => Promise<T>): Promise<T> {
+  const untilMs = Date.now() + LONGEST_WAIT_MS;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(LONGEST_PAUSE_MS, 2 * pause)) {
+    const { outcome, beatMs } = flight;
+    if (outcome && "value" in outcome) return outcome.value;
+    if (outcome?.error instanceof AppError) throw outcome.error;
+    if (outcome) return work();
+    const nowMs = Date.now();
+    if (nowMs - beatMs > LOST_MS || nowMs > untilMs) return fly(flight, work);
+    await sleep(pause);
+  }
+}
+
+/** Loads under way in this isolate, each until one of its requests has the outcome. */
+const flights = new Map<string, Flight<unknown>>();
+let sweptMs = 0;
+
+/** Marks that all their requests have left with them, once in a while. */
+function dropLost(): void {
+  const nowMs = Date.now();
+  if (nowMs - sweptMs < LONGEST_WAIT_MS) return;
+  sweptMs = nowMs;
+  for (const [key, { beatMs }] of flights)
+    if (nowMs - beatMs > LONGEST_WAIT_MS) flights.delete(key);
 }
 
 /** Whether somebody loads this now. */
 export function isLoading(key: string): boolean {
   const flight = flights.get(key);
-  return flight !== undefined && Date.now() - flight.sinceMs <= MAX_FLIGHT_MS;
+  return flight !== undefined && Date.now() - flight.beatMs <= LOST_MS;
 }
 
 /**
- * The value of `load`, or of the load of the same key that another request has under way: it is waited for by own timers. A load
- * that fails, fails for all who wait; one that is killed is taken over by the next who asks.
+ * The value of `load`, or of the load of the same key that another request has under way.
  * @param value plain data: no stream, no binding, no promise
  */
 export async function loadOnce<T>(key: string, load: () => Promise<T>): Promise<T> {
-  const flight = flights.get(key) as Flight<T> | undefined;
-  const outcome = flight && (await outcomeOf(flight));
-  if (!outcome) {
-    // Of those who waited for a killed load the first takes over, and the others wait for that one.
-    return flight && flights.get(key) !== flight && flights.has(key)
-      ? loadOnce(key, load)
-      : fly(key, load);
+  dropLost();
+  const flight = (flights.get(key) as Flight<T> | undefined) ?? newFlight<T>();
+  flights.set(key, flight);
+  try {
+    return await joinFlight(flight, load);
+  } finally {
+    if (flights.get(key) === flight) flights.delete(key);
   }
-  if ("error" in outcome) throw outcome.error;
-  return outcome.value;
 }

@@ -1,12 +1,22 @@
+import { type Flight, joinFlight, newFlight } from "../cache/single-flight.ts";
 import type { Context } from "../context.ts";
 import { sleep } from "../lib/backoff.ts";
+import { answered } from "../lib/deadline.ts";
 import { FRAME_EXECUTIONS, type Publication } from "./protocol.ts";
 
 /** Publications of a burst go together: one call a workspace for all that happens in this time. */
 const GATHER_MS = 25;
 
-/** What waits to be told, as data: a request that is killed leaves its publication to the next one. */
-const waiting = new Map<string, Publication[]>();
+/** How long a feed may take to hear of them. */
+const LIMIT_MS = 5_000;
+
+interface Gathering {
+  list: Publication[];
+  telling: Flight<void>;
+}
+
+/** What waits to be told, as data: a request that is killed leaves its publication to the others. */
+const waiting = new Map<string, Gathering>();
 
 /** Joins publications of one type: counts add up, executions are the first ones. */
 function joined(list: readonly Publication[]): Publication[] {
@@ -32,20 +42,25 @@ function joined(list: readonly Publication[]): Publication[] {
 }
 
 /**
- * Tells a workspace's feed, behind the answer: a feed that is down is logged and nothing else. Each request sends what waits when
- * its own time has come, its publication or others' too: none depends on another's request.
+ * Tells a workspace's feed, behind the answer: a feed that is down is logged and nothing else. Each request of a burst waits by its
+ * own timer; the first to wake tells for all, and when it is killed before it has, another one does.
  */
 export function publish(ctx: Context, workspaceId: string, publication: Publication): void {
-  const list = waiting.get(workspaceId) ?? [];
-  waiting.set(workspaceId, list);
-  list.push(publication);
+  const gathering = waiting.get(workspaceId) ?? { list: [], telling: newFlight<void>() };
+  waiting.set(workspaceId, gathering);
+  gathering.list.push(publication);
+  const tell = async () => {
+    const feed = ctx.feed.get(ctx.feed.idFromName(workspaceId));
+    try {
+      await answered("The feed", LIMIT_MS, feed.publish(workspaceId, joined(gathering.list)));
+    } catch (error) {
+      ctx.log.error("publish", error);
+    }
+  };
   const send = async () => {
     await sleep(GATHER_MS);
-    const gathered = waiting.get(workspaceId);
-    if (!gathered) return;
-    waiting.delete(workspaceId);
-    const feed = ctx.feed.get(ctx.feed.idFromName(workspaceId));
-    await feed.publish(workspaceId, joined(gathered));
+    if (waiting.get(workspaceId) === gathering) waiting.delete(workspaceId);
+    await joinFlight(gathering.telling, tell);
   };
   ctx.waitUntil(send());
 }

@@ -87,7 +87,9 @@ describe("a token", () => {
       { exp, sub: "a\u0000b", workspaces: [W] },
       { exp, sub: "ü".repeat(129), workspaces: [W] },
       { exp, sub: 7, workspaces: [W] },
-      { exp, sub: "s", workspaces: ["../x"] },
+      { exp, sub: "\ud800", workspaces: [W] },
+      { exp, sub: "", workspaces: [W] },
+      { exp: "soon", sub: "s", workspaces: [W] },
     ]) {
       expect(await statusWith(await without(claims))).toEqual([401, "invalid_token"]);
     }
@@ -101,6 +103,13 @@ describe("a token", () => {
       { workspaces: { [W]: "viewer", other: "god" }, workspaceId: W, email: [] },
       { ...common, role: "god", permissions: ["read:metrics"] },
       { ...common, permissions: null, role: null },
+      { ...common, permissions: "read:metrics" },
+      { workspaces: ["../x", 7, null, W] },
+      { workspaces: { "../x": "admin", [W]: "viewer" } },
+      { ...common, workspaceId: null },
+      { ...common, workspaceId: 7 },
+      { workspaces: null, workspaceId: W },
+      { ...common, aud: ["a", "b"], jti: 7, iss: 7, scope: null, amr: {} },
     ])
       expect(await statusWith(await signed(claims))).toEqual([200, undefined]);
     expect(await statusWith(await signed({ ...common, role: "god" }))).toEqual([
@@ -112,6 +121,23 @@ describe("a token", () => {
       403,
       "permission_missing",
     ]);
+  });
+
+  it("with a workspace that is no id has none, and with an end that no clock can hold is good", async () => {
+    expect(await statusWith(await signed({ workspaces: ["../x"] }))).toEqual([
+      400,
+      "workspace_missing",
+    ]);
+    for (const exp of [1e15, 1e300]) {
+      const token = await new SignJWT({ workspaces: [W], exp })
+        .setProtectedHeader({ alg: "HS256" })
+        .setSubject("s")
+        .sign(key());
+      const user = await authenticateToken(readConfig(env), token, Date.now());
+      expect(new Date(user.expiresAtMs).getUTCFullYear()).toBe(9999);
+      const { status, body } = await clientOf(token).post("/api/v1/realtime/tickets", {});
+      expect([status, body.data?.workspace_id]).toEqual([201, W]);
+    }
   });
 
   it("may be of a clock that is a minute ahead or behind, and no more", async () => {
@@ -251,6 +277,83 @@ describe("a token", () => {
     expect((await authenticateToken(config, rotated, Date.now())).id).toBe("s2");
     vi.useRealTimers();
     expect(fetched).toHaveBeenCalledTimes(2);
+    fetched.mockRestore();
+  });
+});
+
+describe("a key set", () => {
+  const setOf = async (count: number) => {
+    const pairs = await Promise.all(
+      Array.from({ length: count }, () => generateKeyPair("RS256", { extractable: true })),
+    );
+    const keys = await Promise.all(pairs.map(({ publicKey }) => exportJWK(publicKey)));
+    const tokenOf = (index: number, claims: Record<string, unknown> = {}) =>
+      new SignJWT({ workspaces: [W], jti: crypto.randomUUID(), ...claims })
+        .setProtectedHeader({ alg: "RS256" })
+        .setSubject("s")
+        .setExpirationTime("9h")
+        .sign((pairs[index] as CryptoKeyPair).privateKey);
+    return { keys, tokenOf };
+  };
+  const config = (name: string) => ({
+    ...readConfig(env),
+    JWT_JWKS_URL: `https://sets.example/${name}`,
+  });
+  const outcome = async (name: string, token: string) => {
+    try {
+      return (await authenticateToken(config(name), token, Date.now())).kind;
+    } catch (error) {
+      return (error as { code?: string }).code;
+    }
+  };
+
+  it("that cannot be fetched again stays good for an hour, and is not asked for at once", async () => {
+    const { keys, tokenOf } = await setOf(1);
+    const fetched = vi
+      .spyOn(globalThis, "fetch")
+      .mockImplementation(async () => Response.json({ keys }));
+    expect(await outcome("away", await tokenOf(0))).toBe("user");
+    const start = Date.now();
+    fetched.mockImplementation(() => Promise.reject(new TypeError("connection refused")));
+    vi.useFakeTimers({ now: start + 20 * 60_000, toFake: ["Date"] });
+    for (let each = 0; each < 5; each++)
+      expect(await outcome("away", await tokenOf(0))).toBe("user");
+    expect(fetched).toHaveBeenCalledTimes(2);
+    vi.setSystemTime(start + 61 * 60_000);
+    for (let each = 0; each < 5; each++)
+      expect(await outcome("away", await tokenOf(0))).toBe("keys_unavailable");
+    expect(fetched).toHaveBeenCalledTimes(3);
+    fetched.mockImplementation(async () => Response.json({ keys }));
+    vi.setSystemTime(start + 62 * 60_000);
+    expect(await outcome("away", await tokenOf(0))).toBe("user");
+    vi.useRealTimers();
+    fetched.mockRestore();
+  });
+
+  it("that is none, or too large, or elsewhere, is out of reach", async () => {
+    const { keys, tokenOf } = await setOf(1);
+    const answers: Record<string, () => Response> = {
+      text: () => new Response("<html>"),
+      list: () => Response.json(keys),
+      large: () => Response.json({ keys, more: "x".repeat(100_000) }),
+      moved: () => new Response(null, { status: 302, headers: { location: "https://x.example" } }),
+    };
+    for (const [name, answer] of Object.entries(answers)) {
+      const fetched = vi.spyOn(globalThis, "fetch").mockImplementation(async () => answer());
+      expect([name, await outcome(name, await tokenOf(0))]).toEqual([name, "keys_unavailable"]);
+      fetched.mockRestore();
+    }
+  });
+
+  it("with a key that is broken is good for the others, and claims are told of as with one key", async () => {
+    const { keys, tokenOf } = await setOf(2);
+    const broken = { kty: "RSA", n: "AQAB", e: "AQAB" };
+    const fetched = vi
+      .spyOn(globalThis, "fetch")
+      .mockImplementation(async () => Response.json({ keys: [broken, ...keys] }));
+    expect(await outcome("broken", await tokenOf(1))).toBe("user");
+    const early = await tokenOf(1, { nbf: Math.floor(Date.now() / 1000) + 600 });
+    await expect(authenticateToken(config("broken"), early, Date.now())).rejects.toThrow("nbf");
     fetched.mockRestore();
   });
 });

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { createCache } from "../../src/cache/read-through.ts";
+import { sleep } from "../../src/lib/backoff.ts";
 import { createLog } from "../../src/lib/log.ts";
 
 const quiet = { ...createLog(), error: () => undefined };
@@ -79,6 +80,68 @@ describe("a read", () => {
     expect((await cache.read("answer", "strange", "q", () => body("right"))).value.body).toBe(
       "right",
     );
+  });
+});
+
+describe("an answer", () => {
+  it("is as old as its question, however long it took to make", async () => {
+    const { cache, settled } = cacheOf();
+    const clock = vi.spyOn(Date, "now");
+    const start = 2_000_000_000_000;
+    clock.mockReturnValue(start);
+    await cache.read("answer", "old", "q", async () => {
+      clock.mockReturnValue(start + 4_000);
+      return { body: "x" };
+    });
+    const again = await cache.read("answer", "old", "q", () => body("y"));
+    expect([again.value.body, again.ageMs]).toEqual(["x", 4_000]);
+    clock.mockRestore();
+    await settled();
+  });
+
+  it("that many ask for at once is looked for in KV once", async () => {
+    const gets: string[] = [];
+    const kv = {
+      get: async (key: string) => {
+        gets.push(key);
+        await sleep(10);
+        return null;
+      },
+      put: async () => undefined,
+    } as unknown as KVNamespace;
+    const { cache, settled } = cacheOf(kv);
+    await cache.read("answer", "once", "first", () => body("x"));
+    gets.length = 0;
+    await Promise.all(
+      Array.from({ length: 10 }, () => cache.read("answer", "once", "q", () => body("x"))),
+    );
+    expect(gets).toHaveLength(1);
+    await settled();
+  });
+
+  it("that cost much is written to KV at once", async () => {
+    const puts: string[] = [];
+    const put = async (key: string) => void puts.push(key);
+    const { cache, settled } = cacheOf({ get: async () => null, put } as unknown as KVNamespace);
+    await cache.read("answer", "costly", "cheap", () => body("x"));
+    expect(puts).toEqual([]);
+    await cache.read("answer", "costly", "q", async () => {
+      await sleep(300);
+      return { body: "x" };
+    });
+    await settled();
+    expect(puts).toHaveLength(1);
+  });
+
+  it("has a question of any size, and two that differ in their last letter are two", async () => {
+    const { cache, settled } = cacheOf();
+    const long = "q".repeat(250_000);
+    await cache.read("answer", "long", `${long}a`, () => body("a"));
+    const [a, b] = await Promise.all(
+      ["a", "b"].map((end) => cache.read("answer", "long", long + end, () => body("new"))),
+    );
+    expect([a?.value.body, b?.value.body]).toEqual(["a", "new"]);
+    await settled();
   });
 });
 

@@ -1,49 +1,99 @@
-import { expect, it, vi } from "vitest";
-import { isLoading, loadOnce } from "../../src/cache/single-flight.ts";
+import { describe, expect, it } from "vitest";
+import {
+  type Flight,
+  isLoading,
+  joinFlight,
+  loadOnce,
+  newFlight,
+} from "../../src/cache/single-flight.ts";
+import { sleep } from "../../src/lib/backoff.ts";
+import { AppError } from "../../src/lib/errors.ts";
 
-it("Many at once share one load, its value and its failure", async () => {
-  let loads = 0;
-  const gate = Promise.withResolvers<void>();
-  const load = async () => {
-    loads++;
-    await gate.promise;
-    return { loads };
-  };
-  const asked = Array.from({ length: 20 }, () => loadOnce("shared", load));
-  gate.resolve();
-  expect(new Set((await Promise.all(asked)).map((value) => value.loads))).toEqual(new Set([1]));
-  expect(isLoading("shared")).toBe(false);
+/** As a request leaves it that was killed in the middle. */
+const abandoned = (silentMs: number): Flight<string> => ({ beatMs: Date.now() - silentMs });
 
-  const failing = Array.from({ length: 5 }, () =>
-    loadOnce("failing", async () => {
-      loads++;
-      await Promise.resolve();
-      throw new Error("no");
-    }),
-  );
-  const outcomes = await Promise.allSettled(failing);
-  expect(outcomes.map((outcome) => outcome.status)).toEqual(Array(5).fill("rejected"));
-  expect(loads).toBe(2);
-  expect(await loadOnce("failing", async () => "yes")).toBe("yes");
+describe("shared work", () => {
+  it("is done once for many, however large what it gives", async () => {
+    const shared = newFlight<string>();
+    let done = 0;
+    const work = async () => {
+      done++;
+      await sleep(30);
+      return "x".repeat(1_000_000);
+    };
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => joinFlight(shared, work)));
+    expect(done).toBe(1);
+    expect(outcomes.every((each) => each.length === 1_000_000)).toBe(true);
+  });
+
+  it("whose doer was killed is taken over, by one of those who wait", async () => {
+    let done = 0;
+    const work = async () => {
+      done++;
+      await sleep(20);
+      return "mine";
+    };
+    const shared = abandoned(1_400);
+    expect(await Promise.all(Array.from({ length: 20 }, () => joinFlight(shared, work)))).toEqual(
+      Array(20).fill("mine"),
+    );
+    expect(done).toBe(1);
+  });
+
+  it("that takes long is not taken over while its doer lives", async () => {
+    const shared = newFlight<string>();
+    let done = 0;
+    const work = async () => {
+      done++;
+      await sleep(2_000);
+      return "slow";
+    };
+    expect(await Promise.all([joinFlight(shared, work), joinFlight(shared, work)])).toEqual([
+      "slow",
+      "slow",
+    ]);
+    expect(done).toBe(1);
+  });
+
+  it("fails for all by what callers may be told, and is tried by each after any other failure", async () => {
+    const outcomes = async (failure: Error) => {
+      const shared = newFlight<string>();
+      let done = 0;
+      const work = async () => {
+        done++;
+        await sleep(20);
+        if (done === 1) throw failure;
+        return "well";
+      };
+      const settled = await Promise.allSettled(
+        Array.from({ length: 3 }, () => joinFlight(shared, work)),
+      );
+      return [done, ...settled.map(({ status }) => status)];
+    };
+    const known = new AppError("unavailable", "away", "Away.");
+    expect(await outcomes(known)).toEqual([1, "rejected", "rejected", "rejected"]);
+    expect(await outcomes(new TypeError("of the doer's request"))).toEqual([
+      3,
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+    ]);
+  });
 });
 
-it("A load that was killed is taken over by one of those who waited, and the others wait for that one", async () => {
-  const dead = Promise.withResolvers<string>();
-  const killed = loadOnce("killed", () => dead.promise);
-  let loads = 0;
-  const gate = Promise.withResolvers<void>();
-  const load = async () => {
-    const mine = ++loads;
-    await gate.promise;
-    return `load ${mine}`;
-  };
-  const waiting = Array.from({ length: 8 }, () => loadOnce("killed", load));
-  vi.spyOn(Date, "now").mockReturnValue(Date.now() + 13_000);
-  await vi.waitUntil(() => loads > 0);
-  vi.restoreAllMocks();
-  gate.resolve();
-  const values = await Promise.all(waiting);
-  expect(new Set(values)).toEqual(new Set(["load 1"]));
-  dead.resolve("late");
-  expect(await killed).toBe("late");
+describe("a load", () => {
+  it("is one for all who ask for its key meanwhile, and a new one afterwards", async () => {
+    let loads = 0;
+    const load = async () => {
+      loads++;
+      await sleep(20);
+      return loads;
+    };
+    const asked = Array.from({ length: 20 }, () => loadOnce("shared", load));
+    expect(isLoading("shared")).toBe(true);
+    expect(await loadOnce("other", async () => "at once")).toBe("at once");
+    expect(await Promise.all(asked)).toEqual(Array(20).fill(1));
+    expect(isLoading("shared")).toBe(false);
+    expect(await loadOnce("shared", load)).toBe(2);
+  });
 });
