@@ -1,3 +1,5 @@
+import { isExactNumber, type JsonFault, parseJson } from "../src/lib/json.ts";
+
 /** A row of the file: column name -> text (CSV) or value (NDJSON). */
 export type Row = Record<string, unknown>;
 /** Makes an execution or event, as its intake takes it, of a row; `number` counts rows from 1. */
@@ -72,10 +74,23 @@ function put(target: Record<string, unknown>, field: string, value: unknown): vo
     const nested = (target[outer] as Record<string, unknown> | undefined) ?? {};
     nested[inner] = value;
     target[outer] = nested;
-  } else if (NUMBERS.has(field))
-    target[field] = Number.isNaN(Number(value)) ? value : Number(value);
-  else if (field.endsWith("_at")) target[field] = utc(String(value));
-  else target[field] = typeof value === "number" && field === "credits" ? value : String(value);
+  } else if (NUMBERS.has(field)) target[field] = numberOf(value);
+  else if (field.endsWith("_at")) target[field] = utc(textOf(value));
+  else target[field] = typeof value === "number" && field === "credits" ? value : textOf(value);
+}
+
+const textOf = (value: unknown) => (isExactNumber(value) ? value.rawJSON : String(value));
+
+/** The number that a cell's text is, with all its digits; what is none stays as it is, for the server to refuse. */
+function numberOf(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const text = value
+    .trim()
+    .replace(/^\+/, "")
+    .replace(/^(-?)0+(?=\d)/, "$1");
+  const faults: JsonFault[] = [];
+  const number = /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/.test(text) ? parseJson(text, faults) : value;
+  return faults.length > 0 ? value : number;
 }
 
 /** A column's value; of NDJSON also one that lies deeper, by the names on the way to it. */

@@ -1,7 +1,10 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse } from "csv-parse";
+import { linesOf } from "../src/http/lines.ts";
+import { type JsonFault, parseJson } from "../src/lib/json.ts";
 import type { Row } from "./import-mapping.ts";
 
 /** One row of the file, or why what stands in its place is none. */
@@ -17,9 +20,17 @@ export interface Layout {
 const NDJSON = /\.(ndjson|jsonl|json)(\.gz)?$/i;
 const TABS = /\.tsv(\.gz)?$/i;
 
+const BROKEN = { line_too_long: "is too long", invalid_utf8: "is not UTF-8" };
+
+/** Text that came through another decoder: what was no UTF-8 is U+FFFD in it, and cannot be told from a real one. */
+const isDamaged = (cells: readonly string[]) => cells.some((cell) => cell.includes("\ufffd"));
+
 function objectOf(line: string): Read {
   try {
-    const row: unknown = JSON.parse(line);
+    const faults: JsonFault[] = [];
+    const row = parseJson(line, faults);
+    const [fault] = faults;
+    if (fault) return { broken: `${fault.path} ${fault.message}` };
     if (typeof row === "object" && row !== null && !Array.isArray(row)) return { row: row as Row };
     return { broken: "is no JSON object" };
   } catch (error) {
@@ -47,8 +58,8 @@ export async function* readRows(
     return;
   }
   if (NDJSON.test(file)) {
-    for await (const line of createInterface({ input: plain }))
-      if (line.trim() !== "") yield objectOf(line);
+    for await (const { text } of linesOf(Readable.toWeb(plain) as ReadableStream<Uint8Array>))
+      yield typeof text === "string" ? objectOf(text) : { broken: BROKEN[text.fault] };
     return;
   }
   const between = delimiter ?? (TABS.test(file) ? "\t" : ",");
@@ -62,6 +73,7 @@ export async function* readRows(
   let header: string[] | undefined;
   for await (const cells of plain.pipe(parse(options)) as AsyncIterable<string[]>) {
     if (!header) header = cells;
+    else if (isDamaged(cells)) yield { broken: `${BROKEN.invalid_utf8}, or has U+FFFD` };
     else if (cells.length === header.length)
       yield { row: Object.fromEntries(header.map((name, index) => [name, cells[index]])) };
     else yield { broken: `has ${cells.length} cells, and the header ${header.length}` };

@@ -4,6 +4,7 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import type { z } from "zod";
 import { backoff, sleep } from "../lib/backoff.ts";
 import { within } from "../lib/deadline.ts";
+import { parseStored } from "../lib/json.ts";
 import { fromPostgres } from "../lib/time.ts";
 import { DEADLINES, GRACE_MS } from "./deadlines.ts";
 import { faultOf, isLostRace, noAnswer } from "./faults.ts";
@@ -27,11 +28,13 @@ export interface Db {
 
 const INT8 = 20;
 const TIMESTAMPTZ = 1184;
+const JSONB = 3802;
 const dialect = new PgDialect();
 export const parsers = {
   getTypeParser: (oid: number, format?: "text" | "binary") => {
     if (oid === INT8) return Number;
     if (oid === TIMESTAMPTZ) return fromPostgres;
+    if (oid === JSONB) return parseStored;
     return types.getTypeParser(oid, format as "text");
   },
 } as typeof types;

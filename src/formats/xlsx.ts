@@ -1,4 +1,5 @@
 import type { CellValue } from "hucre";
+import { UNWRITABLE, writable } from "../lib/markup.ts";
 import { parseInstant } from "../lib/time.ts";
 import type { Column, Kind, Row } from "./columns.ts";
 import { type Format, fromStart, type Page } from "./format.ts";
@@ -22,14 +23,32 @@ const FORMATS: Partial<Record<Kind, string>> = {
   timestamp: "yyyy-mm-dd hh:mm:ss.000",
 };
 
+const escaped = (char: string) =>
+  `_x${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}_`;
+
+/**
+ * Text of a cell: what XML cannot hold is written as `_xHHHH_`, which spreadsheets read as that character, and text that looks like
+ * one is escaped in the same way (ECMA-376, ST_Xstring).
+ */
+export const cellText = (text: string): string =>
+  text.replaceAll(/_(?=x[0-9A-Fa-f]{4}_)/g, "_x005F_").replaceAll(UNWRITABLE, escaped);
+
+/** At most what a cell may hold once it is escaped; cut at a whole character. */
+function limitedText(text: string): string {
+  const whole = cellText(text);
+  if (whole.length <= MAX_CELL) return whole;
+  // An escape is seven characters, and is not cut in its middle.
+  return whole.slice(0, MAX_CELL).replace(/_(x[0-9A-Fa-f]{0,4})?$|[\ud800-\udbff]$/, "");
+}
+
 function cellOf(value: unknown, { kind }: Column): CellValue {
   if (value === null || value === undefined) return null;
   if (kind === "timestamp") return new Date(Math.floor((parseInstant(String(value)) ?? 0) / 1000));
   if (kind === "decimal") return Number(value);
-  if (kind === "json") return JSON.stringify(value).slice(0, MAX_CELL);
+  if (kind === "json") return limitedText(JSON.stringify(value));
   return typeof value === "number" || typeof value === "boolean"
     ? value
-    : String(value).slice(0, MAX_CELL);
+    : limitedText(String(value));
 }
 
 function columnOf({ name, kind }: Column) {
@@ -49,10 +68,11 @@ export async function workbookOf(sheets: readonly Sheet[]): Promise<Uint8Array> 
   const { writeXlsx } = await import("hucre/xlsx");
   return writeXlsx({
     sheets: sheets.map(({ name, columns, rows }) => ({
-      name,
+      // An attribute, where no escape is read.
+      name: writable(name),
       columns: columns.map(columnOf),
       rows: [
-        columns.map((column) => column.name),
+        columns.map((column) => cellText(column.name)),
         ...rows.map((row) => columns.map((column) => cellOf(row[column.name], column))),
       ],
       freezePane: { rows: 1 },
@@ -79,7 +99,7 @@ export const xlsx: Format = {
     }
     const stream = writeXlsxStream(rowsOf(pages), {
       name: "Export",
-      columns: columns.map((column) => ({ header: column.name, ...columnOf(column) })),
+      columns: columns.map((column) => ({ header: cellText(column.name), ...columnOf(column) })),
       freezePane: { rows: 1 },
     });
     yield* fromStart(stream, () => done);

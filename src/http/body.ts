@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { AppError } from "../lib/errors.ts";
+import { AppError, type FieldError } from "../lib/errors.ts";
+import { type JsonFault, parseJson } from "../lib/json.ts";
 import { unpackGzip } from "./gzip.ts";
 
 /** Of a batch; every other body has a limit of its route. */
@@ -74,13 +75,14 @@ async function bytesOf(request: Request, maxBytes: number): Promise<Uint8Array> 
 
 /**
  * A whole JSON body of a batch.
+ * @param faults gets what of it cannot be kept; items that have one must be refused
  * @throws AppError too_large, malformed
  */
-export async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request, faults: JsonFault[]): Promise<unknown> {
   try {
     const text = textOf(await bytesOf(request, MAX_BATCH_BYTES));
     checkParts(text, MAX_BATCH_PARTS);
-    return JSON.parse(text);
+    return parseJson(text, faults);
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw error instanceof SyntaxError
@@ -94,6 +96,38 @@ export function mediaType(request: Request): string {
   return (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
+/** Members called __proto__, which a schema would drop without a word: only free documents may have them. */
+function protoPath(value: unknown, path: string): string | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [key, part] of Object.entries(value)) {
+    const place = `${path}.${key}`;
+    if (key === "__proto__") return place;
+    const found = key === "metadata" ? undefined : protoPath(part, place);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** A body for the validator, with all that it says. @throws AppError malformed */
+function checkedBody(text: string): unknown {
+  const faults: JsonFault[] = [];
+  let value: unknown;
+  try {
+    value = parseJson(text, faults);
+  } catch (error) {
+    throw unreadable(`The body is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  const [fault] = faults.map(({ path, ...rest }) => ({ path: `json.${path}`, ...rest }));
+  const proto = fault ? undefined : protoPath(value, "json");
+  const error: FieldError | undefined =
+    fault ??
+    (proto === undefined
+      ? undefined
+      : { path: proto, code: "unknown_field", message: 'There is no "__proto__" here.' });
+  if (error) throw new AppError("malformed", "invalid_request", error.message, { errors: [error] });
+  return value;
+}
+
 /** Refuses a body of more bytes or values before it is parsed, on routes whose body the validator reads. */
 export function limitBody(maxBytes: number): MiddlewareHandler {
   const limited = bodyLimit({
@@ -104,9 +138,15 @@ export function limitBody(maxBytes: number): MiddlewareHandler {
   });
   return (c, next) =>
     limited(c, async () => {
-      // The request keeps the bytes for the validator.
-      if (mediaType(c.req.raw) === "application/json")
-        checkParts(textOf(await c.req.arrayBuffer()), MAX_PARTS);
+      if (mediaType(c.req.raw) === "application/json") {
+        const text = textOf(await c.req.arrayBuffer());
+        checkParts(text, MAX_PARTS);
+        // The validator takes the value from here: its own way would round numbers.
+        if (text !== "") {
+          const value = checkedBody(text);
+          c.req.json = <T>() => Promise.resolve(value as T);
+        }
+      }
       await next();
     });
 }

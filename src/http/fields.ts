@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { FieldError } from "../lib/errors.ts";
 import { isCallerId, MAX_ID_BYTES } from "../lib/ids.ts";
+import { isExactNumber } from "../lib/json.ts";
 import { DAY_US, type EpochUs, parseInstant } from "../lib/time.ts";
 
 /** Fields that items of several kinds have, and their limits. */
@@ -43,12 +44,30 @@ export function timeOf(
   return at;
 }
 
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !isExactNumber(value);
+
+/** A free JSON object as it is: a record of Zod's would drop a member that is called __proto__. */
+export const documentOutput = z.custom<Record<string, unknown>>(isObject).openapi({
+  type: "object",
+  additionalProperties: true,
+});
+export const MAX_KEY_CHARS = 256;
+export const isDocument = (value: unknown): value is Record<string, unknown> =>
+  isObject(value) && Object.keys(value).every((key) => key.length <= MAX_KEY_CHARS);
+/** The same from a caller; `documentError` has its other limits. */
+export const documentInput = z
+  .custom<Record<string, unknown>>(isDocument, {
+    error: `must be an object with keys of at most ${MAX_KEY_CHARS} characters`,
+  })
+  .openapi({ type: "object", additionalProperties: true });
+
 /** Whether a value is nested deeper than MAX_DEPTH, level by level: recursion is what such a value would exhaust. */
 function isTooDeep(value: unknown): boolean {
   let level = [value];
   for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
     level = level.flatMap((each) =>
-      typeof each === "object" && each !== null ? Object.values(each) : [],
+      typeof each === "object" && each !== null && !isExactNumber(each) ? Object.values(each) : [],
     );
   }
   return level.length > 0;

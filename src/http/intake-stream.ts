@@ -1,7 +1,9 @@
-import { AppError } from "../lib/errors.ts";
+import { AppError, type FieldError } from "../lib/errors.ts";
+import { type JsonFault, parseJson } from "../lib/json.ts";
 import {
   type Checked,
   emptyCounts,
+  givenId,
   type IntakeKind,
   type IntakeResult,
   type ItemResult,
@@ -9,7 +11,7 @@ import {
   storeChecked,
   UNKNOWN_START,
 } from "./intake.ts";
-import type { Line } from "./lines.ts";
+import type { FaultyLine, Line } from "./lines.ts";
 
 const CHUNK_ITEMS = 500;
 const CHUNK_CHARS = 1024 * 1024;
@@ -77,22 +79,28 @@ function parse<M>(
   check: IntakeKind<M>["check"],
   made: MadeId,
 ): Checked<M> {
-  if (line.text === undefined)
-    return {
-      ok: false,
-      id: null,
-      error: { path: "", code: "line_too_long", message: "The line is too long." },
-    };
+  const refuse = (error: FieldError, id: string | null = null) => ({
+    ok: false as const,
+    id,
+    error,
+  });
+  if (typeof line.text !== "string")
+    return refuse({ path: "", code: line.text.fault, message: FAULTS[line.text.fault] });
+  const faults: JsonFault[] = [];
+  let item: unknown;
   try {
-    return check(JSON.parse(line.text), nowMs, made);
+    item = parseJson(line.text, faults);
   } catch {
-    return {
-      ok: false,
-      id: null,
-      error: { path: "", code: "invalid_json", message: "The line is not JSON." },
-    };
+    return refuse({ path: "", code: "invalid_json", message: "The line is not JSON." });
   }
+  const [fault] = faults;
+  return fault ? refuse(fault, givenId(item)) : check(item, nowMs, made);
 }
+
+const FAULTS = {
+  line_too_long: "The line is too long.",
+  invalid_utf8: "The line is not UTF-8.",
+} as const satisfies Record<FaultyLine["fault"], string>;
 
 /**
  * Stores a stream of lines in chunks while it is read. Chunks that share an id, or lean on an earlier one, wait for each
@@ -146,7 +154,7 @@ export async function takeInStream<M>(
     for await (const line of lines) {
       const checked = parse(line, now(), kind.check, made(line.number - 1));
       lastLine = line.number;
-      const chars = line.text?.length ?? 0;
+      const chars = typeof line.text === "string" ? line.text.length : 0;
       chunk.items.push({ index: index++, line: line.number, chars, checked });
       chunk.chars += chars;
       if (checked.ok) {

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { AppError, type FieldError } from "../lib/errors.ts";
 import { MAX_ID_BYTES, uuidv7 } from "../lib/ids.ts";
+import type { JsonFault } from "../lib/json.ts";
 import { decodedBody, mediaType, readJson } from "./body.ts";
 import { takeInStream } from "./intake-stream.ts";
 import { linesOf } from "./lines.ts";
@@ -135,6 +136,20 @@ export function fieldErrorOf(error: z.ZodError): FieldError {
   return { path: issue.path.join("."), code: issue.code, message: issue.message };
 }
 
+/** A field called `__proto__` of an item, or of its part `within`: a schema drops it without a word. */
+export function hiddenField(item: unknown, within?: string): FieldError | undefined {
+  const has = (value: unknown) =>
+    typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__");
+  const error = (path: string) => ({
+    path,
+    code: "unknown_field",
+    message: `There is no field "${path}".`,
+  });
+  if (has(item)) return error("__proto__");
+  if (within === undefined || typeof item !== "object" || item === null) return undefined;
+  return has((item as Record<string, unknown>)[within]) ? error(`${within}.__proto__`) : undefined;
+}
+
 /** The `id` that an item gives, even if nothing else of it is right. */
 export function givenId(item: unknown): string | null {
   return typeof item === "object" && item !== null && "id" in item && typeof item.id === "string"
@@ -183,6 +198,26 @@ function itemsOf(body: unknown, key: string): { items: unknown[]; single: boolea
 }
 
 /**
+ * The first fault of each item, with its path inside of it.
+ * @throws AppError malformed for one that is in no item
+ */
+function faultsByItem(
+  faults: readonly JsonFault[],
+  key: string | undefined,
+): Map<number, FieldError> {
+  const found = new Map<number, FieldError>();
+  for (const fault of faults) {
+    const [first, place, ...rest] = fault.path.split(".");
+    const item = key === undefined ? 0 : Number(place);
+    if (key !== undefined && (first !== key || !(item >= 0)))
+      throw new AppError("malformed", "invalid_request", fault.message, { errors: [fault] });
+    if (!found.has(item))
+      found.set(item, key === undefined ? fault : { ...fault, path: rest.join(".") });
+  }
+  return found;
+}
+
+/**
  * Takes in a request's body: one object, a list of at most 1,000, or NDJSON of any length; gzip or not.
  * @returns the answer's `data` and its status
  * @throws AppError malformed, too_large, unsupported (nothing is stored then), unavailable
@@ -206,10 +241,15 @@ export async function takeIn<M>(
     const data = await takeInStream(kind, linesOf(decodedBody(request)), now, made);
     return { data, status: 207 };
   }
-  const { items, single } = itemsOf(await readJson(request), kind.key);
+  const faults: JsonFault[] = [];
+  const { items, single } = itemsOf(await readJson(request, faults), kind.key);
+  const faulty = faultsByItem(faults, single ? undefined : kind.key);
   const results = await storeChecked(
     kind,
-    items.map((item, index) => kind.check(item, nowMs, made(index))),
+    items.map((item, index): Checked<M> => {
+      const error = faulty.get(index);
+      return error ? { ok: false, id: givenId(item), error } : kind.check(item, nowMs, made(index));
+    }),
   );
   const counts = emptyCounts();
   for (const { result } of results) counts[result]++;

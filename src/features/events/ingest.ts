@@ -7,6 +7,7 @@ import {
   type Checked,
   fieldErrorOf,
   givenId,
+  hiddenField,
   type IntakeKind,
   type MadeId,
   type Verdict,
@@ -31,6 +32,8 @@ interface Message {
 function checkEvent(item: unknown, nowMs: number, made: MadeId): Checked<Message> {
   const id = givenId(item);
   const refuse = (error: FieldError): Checked<Message> => ({ ok: false, id, error });
+  const hidden = hiddenField(item);
+  if (hidden) return refuse(hidden);
   const parsed = eventInput.safeParse(item);
   if (!parsed.success) return refuse(fieldErrorOf(parsed.error));
   const { occurred_at, properties = null, ...rest } = parsed.data;

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { idInput, textInput, timeInput } from "../../http/fields.ts";
+import { documentInput, documentOutput, idInput, textInput, timeInput } from "../../http/fields.ts";
 
 export const eventInput = z
   .strictObject({
@@ -9,7 +9,7 @@ export const eventInput = z
     user_id: idInput,
     session_id: idInput.nullish(),
     occurred_at: timeInput.optional(),
-    properties: z.record(z.string().max(256), z.unknown()).nullish(),
+    properties: documentInput.nullish(),
   })
   .openapi("EventInput");
 
@@ -21,6 +21,6 @@ export const event = z
     user_id: z.string(),
     session_id: z.string().nullable(),
     occurred_at: z.string(),
-    properties: z.record(z.string(), z.unknown()).nullable(),
+    properties: documentOutput.nullable(),
   })
   .openapi("Event");

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Context } from "../../context.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { AppError } from "../../lib/errors.ts";
+import { isExactNumber } from "../../lib/json.ts";
 import { ingestMessages, supersede } from "./ingest.ts";
 import { checkMessage, type Message } from "./message.ts";
 import { getStored, type Stored } from "./queries.ts";
@@ -34,7 +35,7 @@ function statedBy({ execution, durationGivenMs }: Stored): Record<string, unknow
 function canonical(column: keyof Message, value: unknown): string | undefined {
   if (column === "credits" && typeof value === "string") return fromMicros(toMicros(value));
   return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
+    typeof part === "object" && part !== null && !Array.isArray(part) && !isExactNumber(part)
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
       : part,
   );

@@ -1,9 +1,15 @@
 import { documentError, timeOf } from "../../http/fields.ts";
-import { type Checked, fieldErrorOf, givenId, type MadeId } from "../../http/intake.ts";
+import {
+  type Checked,
+  fieldErrorOf,
+  givenId,
+  hiddenField,
+  type MadeId,
+} from "../../http/intake.ts";
 import type { FieldError } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { plainInput } from "./plain.ts";
-import { type ExecutionInput, executionInput } from "./schema.ts";
+import { creditsText, type ExecutionInput, executionInput } from "./schema.ts";
 
 /**
  * What one caller said about one execution, checked: columns of `executions` as the intake statement takes them. What was not
@@ -52,9 +58,6 @@ export const MERGED = [
 /** Set by every final message: the status itself. */
 export const FINAL_BIT = 2048;
 
-/** Exact for decimal strings; a number is rounded to 6 decimals. */
-const decimal = (value: string | number) => (typeof value === "number" ? value.toFixed(6) : value);
-
 /**
  * Checks one item of an intake body and makes it a message; never throws.
  * @param nowMs the server's clock: start of an item without one, and the border of "the far future"
@@ -63,6 +66,8 @@ const decimal = (value: string | number) => (typeof value === "number" ? value.t
 export function checkMessage(item: unknown, nowMs: number, made: MadeId): Checked<Message> {
   const given = givenId(item);
   const plain = plainInput(item);
+  const hidden = plain ? undefined : hiddenField(item, "error");
+  if (hidden) return { ok: false, id: given, error: hidden };
   const parsed = plain ? undefined : executionInput.safeParse(item);
   if (parsed && !parsed.success) return { ok: false, id: given, error: fieldErrorOf(parsed.error) };
   const input = plain ?? parsed?.data;
@@ -115,7 +120,7 @@ function messageOf(
     started_at: started === undefined ? undefined : formatInstant(started),
     ended_at: ended === undefined ? undefined : formatInstant(ended),
     duration_given_ms: input.duration_ms ?? undefined,
-    credits: input.credits == null ? undefined : decimal(input.credits),
+    credits: creditsText(input.credits),
     tokens_in: input.tokens_in ?? undefined,
     tokens_out: input.tokens_out ?? undefined,
     model: input.model ?? undefined,

@@ -1,5 +1,6 @@
+import { isDocument } from "../../http/fields.ts";
 import { isCallerId } from "../../lib/ids.ts";
-import { type ExecutionInput, MAX_COUNT, STATUSES } from "./schema.ts";
+import { creditsText, type ExecutionInput, MAX_COUNT, STATUSES } from "./schema.ts";
 
 /**
  * The schema's answer for the usual item, at a tenth of its cost: a chunk of an intake stream is mostly such items. Whatever is
@@ -17,14 +18,7 @@ const isLabel = (max: number) => (value: unknown) =>
   value.length <= max &&
   /^[\x20-\x7e]+$/.test(value);
 const isTime = (value: unknown) => typeof value === "string";
-const isCredits = (value: unknown) =>
-  typeof value === "number"
-    ? value >= 0 && value <= MAX_COUNT
-    : typeof value === "string" && /^\d{1,13}(\.\d{1,6})?$/.test(value);
-const isMetadata = (value: unknown) =>
-  typeof value === "object" &&
-  !Array.isArray(value) &&
-  Object.keys(value as object).every((key) => key.length <= 256 && key !== "__proto__");
+const isCredits = (value: unknown) => creditsText(value) !== undefined;
 const or = (check: (value: unknown) => boolean) => (value: unknown) =>
   absent(value) || check(value);
 
@@ -45,7 +39,7 @@ const CHECKS = new Map<string, (value: unknown) => boolean>(
     environment: or(isLabel(128)),
     version: or(isLabel(128)),
     error: absent,
-    metadata: or(isMetadata),
+    metadata: or(isDocument),
     revision: (value) => isCount(value) && (value as number) <= 1_000_000_000,
   } satisfies Record<keyof ExecutionInput, (value: unknown) => boolean>),
 );

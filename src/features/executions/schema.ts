@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
-import { idInput, textInput, timeInput } from "../../http/fields.ts";
+import { documentInput, documentOutput, idInput, textInput, timeInput } from "../../http/fields.ts";
+import { decimalText, type ExactNumber, isExactNumber } from "../../lib/json.ts";
 
 export const FINAL_STATUSES = ["success", "failure", "timeout", "cancelled"] as const;
 export const STATUSES = ["running", ...FINAL_STATUSES] as const;
@@ -9,13 +10,21 @@ const id = idInput;
 const label = (max: number) => textInput(max).min(1);
 const time = timeInput;
 const count = z.number().int().min(0).max(MAX_COUNT);
+/** Zeros at the end say nothing, however many there are. */
+const DECIMAL = /^\d{1,13}(\.\d{1,6}0*)?$/;
+/** Credits as the text that is stored: what a number says in digits, or the text itself; undefined for more than can be kept. */
+export function creditsText(value: unknown): string | undefined {
+  const text = typeof value === "number" || isExactNumber(value) ? decimalText(value) : value;
+  return typeof text === "string" && DECIMAL.test(text) ? text : undefined;
+}
 const decimal = z
-  .union([
-    z.number().min(0).max(MAX_COUNT),
-    z.string().regex(/^\d{1,13}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals"),
-  ])
+  .custom<number | string | ExactNumber>((value) => creditsText(value) !== undefined, {
+    error: "must be a number or a text of at most 13 digits and 6 decimals",
+  })
   .openapi({
-    description: "A number or a decimal string; 6 decimals are kept.",
+    type: ["number", "string"],
+    minimum: 0,
+    description: "A number or a decimal string; 6 decimals are kept, and more are refused.",
     example: "0.125000",
   });
 
@@ -30,7 +39,7 @@ const optional = {
   environment: label(128).nullish(),
   version: label(128).nullish(),
   error: z.strictObject({ type: label(256), message: textInput(8192).nullish() }).nullish(),
-  metadata: z.record(z.string().max(256), z.unknown()).nullish(),
+  metadata: documentInput.nullish(),
 };
 
 export const executionInput = z
@@ -73,7 +82,7 @@ export const execution = z
     environment: z.string().nullable(),
     version: z.string().nullable(),
     error: z.object({ type: z.string(), message: z.string().nullable() }).nullable(),
-    metadata: z.record(z.string(), z.unknown()).nullable(),
+    metadata: documentOutput.nullable(),
     revision: z.number(),
     stale: z.boolean().openapi({ description: "Closed as timeout because it fell silent." }),
   })

@@ -1,4 +1,5 @@
 import { isMeasure } from "../../analytics/table.ts";
+import { writable } from "../../lib/markup.ts";
 import type { Document } from "./document.ts";
 import { aboutOf } from "./document.ts";
 import type { Filled } from "./filled.ts";
@@ -13,7 +14,7 @@ const ESCAPES: Record<string, string> = {
   "'": "&#39;",
 };
 export const escaped = (text: unknown) =>
-  String(text).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
+  writable(String(text)).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
 
 const STYLE = `
 body { font: 14px/1.5 system-ui, sans-serif; color: #222; max-width: 820px; margin: 2rem auto; padding: 0 1rem; }

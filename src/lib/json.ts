@@ -1,0 +1,227 @@
+/**
+ * JSON without loss. JSON.parse rounds numbers to doubles (1546130668394913822 becomes …800, 1e400 Infinity, which is then written as
+ * null) and keeps the last of two equal keys. Here a number that a double would alter stays its own digits, as an ExactNumber that
+ * JSON.stringify writes out again, and equal keys are refused.
+ */
+
+/** A number by its decimal digits, without an exponent (the proposal "JSON.parse source text access"). */
+export interface ExactNumber {
+  readonly rawJSON: string;
+}
+interface Json {
+  rawJSON(text: string): ExactNumber;
+  isRawJSON(value: unknown): value is ExactNumber;
+}
+const platform = JSON as unknown as Json;
+export const isExactNumber = (value: unknown): value is ExactNumber => platform.isRawJSON(value);
+
+/** What JSON's syntax allows and we cannot keep; `path` names the place with dots. */
+export interface JsonFault {
+  path: string;
+  code: "duplicate_key" | "number_out_of_range" | "too_deep";
+  message: string;
+}
+/** One is enough for each item of a batch. */
+const MAX_FAULTS = 1_000;
+
+const NUMBER = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
+
+/** The digits of a number's text and the power of ten of the last one; the same for all texts of one value. */
+function digitsOf(text: string): { sign: string; digits: string; power: number } {
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] = NUMBER.exec(text) ?? [];
+  const all = `${whole}${fraction}`.replace(/^0+/, "");
+  const digits = all.replace(/0+$/, "");
+  if (digits === "") return { sign: "", digits: "0", power: 0 };
+  return { sign, digits, power: Number(exponent) - fraction.length + all.length - digits.length };
+}
+
+/** A number's text written out: no exponent, no zeros that say nothing. Only for numbers that a double can be near. */
+function writtenOut({ sign, digits, power }: ReturnType<typeof digitsOf>): string {
+  if (power >= 0) return `${sign}${digits}${"0".repeat(power)}`;
+  const padded = digits.padStart(1 - power, "0");
+  return `${sign}${padded.slice(0, power)}.${padded.slice(power)}`;
+}
+
+/** The decimal text of a number, without an exponent. */
+export const decimalText = (value: number | ExactNumber): string =>
+  typeof value === "number" ? writtenOut(digitsOf(String(value))) : value.rawJSON;
+
+/**
+ * The number that a JSON text means: a double when that is the same value and is written without an exponent, else its digits.
+ * Undefined beyond a double's range: written out it could be hundreds of thousands of digits.
+ */
+function numberOf(source: string): number | ExactNumber | undefined {
+  const double = Number(source);
+  const exact = digitsOf(source);
+  if (!Number.isFinite(double) || (double === 0 && exact.digits !== "0")) return undefined;
+  const text = writtenOut(exact);
+  // -0 is 0: a decimal has one zero.
+  return String(double + 0) === text ? double + 0 : platform.rawJSON(text);
+}
+
+/** Nested deeper than what could ever be stored; the walk below is recursive. */
+const MAX_DEPTH = 256;
+
+interface Shape {
+  /** Members of all objects. */
+  members: number;
+  /** Whether some number is not written as the double that JSON.parse makes of it, or has an exponent. */
+  odd: boolean;
+  depth: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const isNumeric = (code: number) =>
+  (code >= 0x30 && code <= 0x39) ||
+  code === 0x2d ||
+  code === 0x2e ||
+  code === 0x2b ||
+  code === 0x65 ||
+  code === 0x45;
+
+/** Where the string that begins at `start` ends: the place of its closing quote. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let before = end - 1;
+    while (text.charCodeAt(before) === BACKSLASH) before--;
+    if ((end - before) % 2 === 1) return end;
+  }
+  return text.length;
+}
+
+/** One pass over a valid JSON text. */
+function shapeOf(text: string): Shape {
+  const shape = { members: 0, odd: false, depth: 0 };
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at);
+    else if (code === 0x3a) shape.members++;
+    else if (code === 0x7b || code === 0x5b) shape.depth = Math.max(shape.depth, ++depth);
+    else if (code === 0x7d || code === 0x5d) depth--;
+    else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
+      const start = at;
+      while (isNumeric(text.charCodeAt(at + 1))) at++;
+      const source = text.slice(start, at + 1);
+      shape.odd ||= String(Number(source)) !== source || source.includes("e");
+    }
+  }
+  return shape;
+}
+
+/** Members of all objects of a value. */
+function membersOf(value: unknown): number {
+  let members = 0;
+  const left = [value];
+  while (left.length > 0) {
+    const each = left.pop();
+    if (typeof each !== "object" || each === null) continue;
+    const values = Object.values(each);
+    if (!Array.isArray(each)) members += values.length;
+    for (const part of values) if (typeof part === "object" && part !== null) left.push(part);
+  }
+  return members;
+}
+
+/** Reads a valid JSON text value by value; what it makes is what JSON.parse makes, but for numbers and equal keys. */
+class Reader {
+  readonly #text: string;
+  readonly #faults: JsonFault[];
+  #at = 0;
+
+  constructor(text: string, faults: JsonFault[]) {
+    this.#text = text;
+    this.#faults = faults;
+  }
+
+  /** Of neighbours in one item of a batch the first is kept. */
+  #fault(path: string, code: JsonFault["code"], message: string): void {
+    const item = (of: string) => of.split(".", 2).join(".");
+    const last = this.#faults.at(-1);
+    if (this.#faults.length < MAX_FAULTS && (!last || item(last.path) !== item(path)))
+      this.#faults.push({ path, code, message });
+  }
+
+  value(path: string): unknown {
+    const code = this.#next();
+    if (code === 0x7b) return this.#object(path);
+    if (code === 0x5b) return this.#array(path);
+    if (code === QUOTE) return this.#string();
+    const token = /[^\s,\]}]+/y;
+    token.lastIndex = this.#at;
+    const [source = ""] = token.exec(this.#text) ?? [];
+    this.#at += source.length;
+    if (!/^[-\d]/.test(source)) return JSON.parse(source);
+    const number = numberOf(source);
+    if (number === undefined)
+      this.#fault(path, "number_out_of_range", "must be between 5e-324 and 1.8e308 in size");
+    return number ?? null;
+  }
+
+  /** The next character that is no white space. */
+  #next(): number {
+    let code = this.#text.charCodeAt(this.#at);
+    while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09)
+      code = this.#text.charCodeAt(++this.#at);
+    return code;
+  }
+
+  #string(): string {
+    const end = endOfString(this.#text, this.#at) + 1;
+    const text = JSON.parse(this.#text.slice(this.#at, end)) as string;
+    this.#at = end;
+    return text;
+  }
+
+  #array(path: string): unknown[] {
+    const list: unknown[] = [];
+    this.#at++;
+    for (; this.#next() !== 0x5d; ) {
+      if (this.#next() === 0x2c) this.#at++;
+      list.push(this.value(joined(path, String(list.length))));
+    }
+    this.#at++;
+    return list;
+  }
+
+  #object(path: string): Record<string, unknown> {
+    const members = new Map<string, unknown>();
+    this.#at++;
+    for (; this.#next() !== 0x7d; ) {
+      if (this.#next() === 0x2c) this.#at++;
+      this.#next();
+      const key = this.#string();
+      const place = joined(path, key);
+      if (members.has(key)) this.#fault(place, "duplicate_key", "must be there only once");
+      this.#next();
+      this.#at++;
+      members.set(key, this.value(place));
+    }
+    this.#at++;
+    // Unlike an assignment, this keeps a member that is called __proto__.
+    return Object.fromEntries(members);
+  }
+}
+
+const joined = (path: string, key: string) => (path === "" ? key : `${path}.${key}`);
+
+/**
+ * What a JSON text of a caller says, all of it.
+ * @param faults gets the keys that come twice and the numbers beyond a double's range: what has one must be refused
+ * @throws SyntaxError for what is no JSON
+ */
+export function parseJson(text: string, faults: JsonFault[]): unknown {
+  const value: unknown = JSON.parse(text);
+  const { members, odd, depth } = shapeOf(text);
+  if (!odd && members === membersOf(value)) return value;
+  if (depth <= MAX_DEPTH) return new Reader(text, faults).value("");
+  faults.push({ path: "", code: "too_deep", message: "is nested too deep" });
+  return value;
+}
+
+/** What our own database says: its JSON has no equal keys, and numbers without exponents. */
+export function parseStored(text: string): unknown {
+  // Sixteen digits in a row, with or without a point, are the fewest that a double may alter; a small fraction has as many.
+  return /\d[\d.]{15}|0\.0{6}/.test(text) ? new Reader(text, []).value("") : JSON.parse(text);
+}
