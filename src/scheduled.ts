@@ -6,6 +6,7 @@ import { closeStale } from "./features/maintenance/close-stale.ts";
 import { dropExpired, ensurePartitions } from "./features/maintenance/partitions.ts";
 import { applyRetention } from "./features/maintenance/retention.ts";
 import { continueDeliveries, expireReports } from "./features/reports/maintenance.ts";
+import { forgetVisitors } from "./features/reports/share-password.ts";
 import { startScheduledReports } from "./features/reports/start.ts";
 import { areRollupsOn, reconcile, runRollups } from "./features/rollups/run.ts";
 import { createLog } from "./lib/log.ts";
@@ -42,6 +43,7 @@ const TASKS: readonly Task[] = [
   },
   { cron: "0 1 * * *", name: "expire-exports", run: expireFiles },
   { cron: "0 1 * * *", name: "expire-reports", run: expireReports },
+  { cron: "0 1 * * *", name: "forget-visitors", run: forgetVisitors },
   { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcile(ctx) },
 ];
 

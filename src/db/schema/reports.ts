@@ -50,15 +50,35 @@ export const reportShares = pgTable(
     passwordSalt: text("password_salt"),
     passwordHash: text("password_hash"),
     views: bigint("views", { mode: "number" }).notNull().default(0),
-    /** Wrong passwords since the last right one, and the moment before which no other is tried. */
+    /** Wrong passwords from everywhere within the hour that ends then. */
     failures: integer("failures").notNull().default(0),
-    lockedUntil: instant("locked_until"),
+    windowEndsAt: instant("window_ends_at"),
     createdAt: instant("created_at").notNull(),
     createdBy: text("created_by").notNull(),
     expiresAt: instant("expires_at").notNull(),
     revokedAt: instant("revoked_at"),
   },
   (t) => [index("report_shares_run").on(t.workspaceId, t.runId)],
+);
+
+/** Who has tried the password of a link, by the hash of their address. */
+export const reportShareVisitors = pgTable(
+  "report_share_visitors",
+  {
+    tokenHash: text("token_hash").notNull(),
+    visitor: text("visitor").notNull(),
+    workspaceId: text("workspace_id").notNull(),
+    /** Wrong passwords since the last right one, and the moment before which no other is tried. */
+    failures: integer("failures").notNull(),
+    lockedUntil: instant("locked_until"),
+    triedAt: instant("tried_at").notNull(),
+    /** When it last had the right password. */
+    openedAt: instant("opened_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tokenHash, t.visitor] }),
+    index("report_share_visitors_age").on(t.triedAt),
+  ],
 );
 
 /** Sections that a workspace begins its reports with, beside those that every workspace has. */

@@ -120,11 +120,7 @@ shared.openapi(
     responses: answers,
   }),
   async (c) => {
-    const { workspaceId, runId } = await openShare(
-      c.get("ctx"),
-      c.req.valid("param").token,
-      undefined,
-    );
+    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token);
     return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
   },
 );
@@ -135,7 +131,8 @@ shared.openapi(
     path: "/shared/{token}",
     tags,
     summary: "A shared report that has a password",
-    description: "Five wrong passwords are free; each further one doubles the wait.",
+    description:
+      "An address may give five wrong passwords; each further one doubles its wait (30 s to an hour), which Retry-After says. All addresses together may give 100 in an hour; those that have had the right one are not held by that.",
     security: [],
     middleware: [limitBody(4 * 1024)] as const,
     request: {
@@ -150,11 +147,11 @@ shared.openapi(
     responses: answers,
   }),
   async (c) => {
-    const { workspaceId, runId } = await openShare(
-      c.get("ctx"),
-      c.req.valid("param").token,
-      c.req.valid("json").password,
-    );
+    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token, {
+      password: c.req.valid("json").password,
+      // The platform's word, not the caller's: it replaces what a request brings.
+      address: c.req.header("cf-connecting-ip") ?? "",
+    });
     return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
   },
 );

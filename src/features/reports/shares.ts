@@ -5,15 +5,9 @@ import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { randomToken } from "../../lib/ids.ts";
+import { checkPassword, passwordHash } from "./share-password.ts";
 
 const encoder = new TextEncoder();
-/** The most that the platform's Web Crypto allows. */
-const ITERATIONS = 100_000;
-/** Wrong passwords that are allowed in a row; each further one doubles the wait. */
-const FREE_FAILURES = 5;
-const LOCK_SECONDS = 30;
-const MAX_LOCK_SECONDS = 3_600;
-
 const COLUMNS = sql.raw(
   "e.id, e.run_id, e.password_hash is not null as protected, e.views, e.created_at, e.created_by, e.expires_at, e.revoked_at",
 );
@@ -31,24 +25,6 @@ export type Share = z.output<typeof shareRow>;
 
 const hashOf = async (token: string) =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(token))).toHex();
-
-/** PBKDF2 with SHA-512 (RFC 8018). */
-async function passwordHash(password: string, salt: string): Promise<Uint8Array> {
-  const key = await crypto.subtle.importKey(
-    "raw",
-    encoder.encode(password.normalize("NFKC")),
-    "PBKDF2",
-    false,
-    ["deriveBits"],
-  );
-  return new Uint8Array(
-    await crypto.subtle.deriveBits(
-      { name: "PBKDF2", hash: "SHA-512", salt: encoder.encode(salt), iterations: ITERATIONS },
-      key,
-      512,
-    ),
-  );
-}
 
 interface NewShare {
   author: string;
@@ -127,44 +103,15 @@ const opened = z.object({
 });
 
 /**
- * A password costs time: five wrong ones are free, then each doubles the wait, for everybody who tries this link. The try is counted
- * before the password is looked at, so that many at once are not one.
- */
-async function checkPassword(
-  ctx: Context,
-  tokenHash: string,
-  salt: string,
-  hash: string,
-  password: string,
-): Promise<void> {
-  const [tried] = await ctx.db.query({
-    sql: sql`update report_shares set failures = failures + 1, locked_until = case when failures + 1 >= ${FREE_FAILURES}::int
-        then now() + make_interval(secs => least(${MAX_LOCK_SECONDS}::int, ${LOCK_SECONDS}::int * 2 ^ least(20, failures + 1 - ${FREE_FAILURES}::int))) end
-      where token_hash = ${tokenHash} and (locked_until is null or locked_until <= now()) returning id`,
-    row: z.unknown(),
-  });
-  if (!tried)
-    throw new AppError("limited", "too_many_passwords", "Too many wrong passwords.", {
-      retryAfterSeconds: LOCK_SECONDS,
-    });
-  const given = await passwordHash(password, salt);
-  if (!crypto.subtle.timingSafeEqual(given, Uint8Array.fromHex(hash)))
-    throw new AppError("forbidden", "wrong_password", "The password is wrong.");
-  await ctx.db.query({
-    sql: sql`update report_shares set failures = 0, locked_until = null where token_hash = ${tokenHash}`,
-    row: z.unknown(),
-  });
-}
-
-/**
  * The run behind a link; the view is counted.
  * @throws AppError not_found for a link that is none, gone for one that is over or revoked, forbidden without the right password,
  * limited after too many wrong ones
+ * @param visit the password, and the network address that it comes from
  */
 export async function openShare(
   ctx: Context,
   token: string,
-  password: string | undefined,
+  visit?: { password: string; address: string },
 ): Promise<{ workspaceId: string; runId: string }> {
   const tokenHash = await hashOf(token);
   const [found] = await ctx.db.query({
@@ -175,9 +122,9 @@ export async function openShare(
   if (found.over) throw new AppError("gone", "link_expired", "This link has ended.");
   const { password_salt: salt, password_hash: hash } = found;
   if (salt !== null && hash !== null) {
-    if (password === undefined)
+    if (visit === undefined)
       throw new AppError("forbidden", "password_required", "This link has a password: POST it.");
-    await checkPassword(ctx, tokenHash, salt, hash, password);
+    await checkPassword(ctx, { tokenHash, salt, hash }, visit);
   }
   await ctx.db.query({
     sql: sql`update report_shares set views = views + 1 where token_hash = ${tokenHash}`,
