@@ -16,19 +16,26 @@ function tryPort(port: number): Promise<number> {
 /** A free TCP port of the loopback interface. */
 export const freePort = (): Promise<number> => tryPort(0);
 
+/** A server that was just ended may hold its port for a moment longer than its process is seen. */
+const PATIENCE_MS = 3000;
+
 /**
  * The port asked for, or a free one for 0.
  * @throws Error that names the port and the variable to change it
  */
 export async function portFor(port: number): Promise<number> {
-  try {
-    return await tryPort(port);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const [why, other] =
-      code === "EACCES" ? ["may not be used by this user", 8787] : ["is in use", port + 1];
-    throw new Error(
-      `Port ${port} ${why}. Stop what listens there, or start on another: PORT=${other} npm start`,
-    );
+  for (const end = Date.now() + PATIENCE_MS; ; ) {
+    try {
+      return await tryPort(port);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EACCES")
+        throw new Error(`Port ${port} may not be used by this user. Start on another: PORT=8787`);
+      if (Date.now() > end)
+        throw new Error(
+          `Port ${port} is in use. Stop what listens there, or start on another: PORT=${port + 1} npm start`,
+        );
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 }

@@ -1,15 +1,25 @@
 import { once } from "node:events";
 import pg from "pg";
-import { afterAll, expect, it, vi } from "vitest";
+import { afterAll, expect, inject, it, vi } from "vitest";
 import WebSocket from "ws";
-import { type LocalInstance, localFolder } from "../support/local.ts";
+import type { LaunchedInstance } from "../../../dev/launch.ts";
+import { soak } from "../../../dev/soak.ts";
+import { localFolder, STARTS_MS } from "../support/local.ts";
 
 const folder = localFolder("dätä of two words");
 afterAll(() => folder.remove());
 const RANGE = { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" };
-/** A busy machine takes its time for each start. */
-const START_MS = 180_000;
 const SLOW = { timeout: 30_000, interval: 100 };
+
+/** Sends a signal to the process alone. @returns its exit code */
+async function end(instance: LaunchedInstance, signal: NodeJS.Signals): Promise<number | null> {
+  instance.process.kill(signal);
+  return instance.exited;
+}
+const headersOf = ({ token }: LaunchedInstance) => ({
+  authorization: `Bearer ${token}`,
+  "content-type": "application/json",
+});
 
 const execution = (id: string) => ({
   id,
@@ -19,22 +29,22 @@ const execution = (id: string) => ({
   started_at: "2026-03-01T10:00:00Z",
 });
 
-async function ask(at: LocalInstance, path: string, body?: unknown) {
+async function ask(at: LaunchedInstance, path: string, body?: unknown) {
   const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-  const answer = await fetch(`${at.url}/api/v1${path}`, { headers: at.headers, ...init });
+  const answer = await fetch(`${at.url}/api/v1${path}`, { headers: headersOf(at), ...init });
   // biome-ignore lint/suspicious/noExplicitAny: a test reads answers field by field and fails on what is not there
   return { status: answer.status, body: (await answer.json()) as any };
 }
 
-async function executions(at: LocalInstance): Promise<number> {
+async function executions(at: LaunchedInstance): Promise<number> {
   const { body } = await ask(at, `/metrics/summary?${new URLSearchParams(RANGE)}`);
   return body.data.executions;
 }
 
 /** The number of the feed's last frame, as it greets who comes. */
-async function feedNumber(at: LocalInstance): Promise<number> {
+async function feedNumber(at: LaunchedInstance): Promise<number> {
   const socket = new WebSocket(`${at.url.replace("http", "ws")}/api/v1/realtime`, {
-    headers: { authorization: at.headers.authorization },
+    headers: headersOf(at),
   });
   const [message] = (await once(socket, "message")) as [Buffer];
   socket.close();
@@ -62,13 +72,13 @@ it(
     expect((await ask(first, "/executions", execution("e1"))).status).toBe(201);
     const order = { source: "executions", format: "ndjson", ...RANGE };
     const { body: made } = await ask(first, "/exports", order);
-    const download = (at: LocalInstance) =>
-      fetch(`${at.url}/api/v1/exports/${made.data.id}/files/0`, { headers: at.headers });
+    const download = (at: LaunchedInstance) =>
+      fetch(`${at.url}/api/v1/exports/${made.data.id}/files/0`, { headers: headersOf(at) });
     await vi.waitUntil(async () => (await download(first)).status === 200, SLOW);
     const bytes = await (await download(first)).text();
     const seq = await vi.waitUntil(() => feedNumber(first), SLOW);
     expect(seq).toBeGreaterThan(0);
-    expect(await first.end("SIGINT")).toBe(0);
+    expect(await end(first, "SIGINT")).toBe(0);
     expect(folder.leftOvers()).toEqual([]);
 
     const second = await folder.start();
@@ -76,9 +86,9 @@ it(
     expect([again.status, await again.text()]).toEqual([200, bytes]);
     expect(await feedNumber(second)).toBeGreaterThanOrEqual(seq);
     expect(await executions(second)).toBe(1);
-    expect(await second.end("SIGTERM")).toBe(0);
+    expect(await end(second, "SIGTERM")).toBe(0);
   },
-  START_MS,
+  STARTS_MS,
 );
 
 it(
@@ -87,7 +97,7 @@ it(
     const instance = await folder.start();
     const sending = ask(instance, "/executions", execution("under-way"));
     const release = await hold("executions");
-    const ended = instance.end("SIGINT");
+    const ended = end(instance, "SIGINT");
     const refused = await vi.waitUntil(async () => {
       const answer = await fetch(`${instance.url}/health`);
       return answer.status === 503 && answer;
@@ -100,5 +110,17 @@ it(
     expect((await sending).status).toBe(201);
     expect(await ended).toBe(0);
   },
-  START_MS,
+  STARTS_MS,
+);
+
+it(
+  "loses no acknowledged row and doubles none over kills and a crash of each server",
+  async () => {
+    const bundle = inject("builtWorker").replace(/local-entry\.js$/, "index.js");
+    const faults = ["kill with keeper", "kill runtime", "kill", "kill database"] as const;
+    const result = await soak(faults, { WORKER_BUNDLE: bundle });
+    expect(result).toMatchObject({ lost: 0, doubled: 0 });
+    expect(result.acknowledged).toBeGreaterThan(0);
+  },
+  STARTS_MS,
 );

@@ -1,35 +1,25 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { inject, vi } from "vitest";
-import type { ProcessIdentity } from "../../../dev/processes.ts";
-import { isRunning } from "../../../dev/processes.ts";
+import {
+  databaseOf,
+  type LaunchedInstance,
+  launchInstance,
+  recordedServers,
+} from "../../../dev/launch.ts";
+import { isRunning, type ProcessIdentity } from "../../../dev/processes.ts";
 
-const root = path.resolve(import.meta.dirname, "../../..");
-const SLOW = { timeout: 90_000, interval: 100 };
-
-/** What `npm start` runs, as a process of its own. */
-export interface LocalInstance {
-  process: ChildProcess;
-  url: string;
-  /** Headers of a caller with the printed token, of JSON. */
-  headers: Record<string, string>;
-  /** What it has said so far, on both streams. */
-  said(): string;
-  /** Sends a signal to the process alone. @returns its exit code, null after a signal that it does not take */
-  end(signal: NodeJS.Signals): Promise<number | null>;
-}
+const SLOW = { timeout: 60_000, interval: 100 };
+/** A busy machine takes its time for each start: the time limit of a test with several. */
+export const STARTS_MS = 180_000;
 
 /** A folder for the data of one instance after another, and no process or file of them at the end. */
 export interface LocalFolder {
   dataDir: string;
-  /** @throws Error with what it said when it ends before it runs */
-  start(variables?: Record<string, string>): Promise<LocalInstance>;
-  /** What it says when it refuses to start. */
-  refusal(variables?: Record<string, string>): Promise<string>;
-  /** The servers of the instance by the folder they work in: `postgres`, `cloudflare`. */
+  /** @throws Error that is what it said when it does not start */
+  start(variables?: Record<string, string>): Promise<LaunchedInstance>;
+  /** The servers of the running instance by the folder they work in: `postgres`, `cloudflare`. */
   servers(folder: string): ProcessIdentity[];
   /** Of the superuser of the running server. */
   databaseUrl(): string;
@@ -38,77 +28,34 @@ export interface LocalFolder {
   remove(): Promise<void>;
 }
 
-const systemTmp = (dataDir: string) => path.join(path.dirname(dataDir), "tmp");
-
-function launch(dataDir: string, variables: Record<string, string>) {
-  const bundle = inject("builtWorker").replace(/local-entry\.js$/, "index.js");
-  const own = { DATA_DIR: dataDir, PORT: "0", WORKER_BUNDLE: bundle, TMPDIR: systemTmp(dataDir) };
-  const env = { ...process.env, ...own, ...variables };
-  const child = spawn(process.execPath, [path.join(root, "dev/start.ts")], { cwd: root, env });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (chunk: Buffer) => {
-      text += chunk.toString();
-    });
-  return { child, said: () => text };
-}
-
 export function localFolder(name: string): LocalFolder {
-  const dataDir = path.join(mkdtempSync(path.join(tmpdir(), "shadower-local-")), name);
-  mkdirSync(systemTmp(dataDir));
-  const started = new Set<ChildProcess>();
+  const parent = mkdtempSync(path.join(tmpdir(), "shadower-local-"));
+  const [dataDir, systemTmp] = [path.join(parent, name), path.join(parent, "tmp")];
+  mkdirSync(systemTmp);
+  const started: LaunchedInstance[] = [];
   const everSeen: ProcessIdentity[] = [];
-  const servers = (folder: string): ProcessIdentity[] => {
-    const file = path.join(dataDir, `${folder}.owner`);
-    return (JSON.parse(readFileSync(file, "utf8")) as { servers: ProcessIdentity[] }).servers;
-  };
-  const run = (variables: Record<string, string> = {}) => {
-    const { child, said } = launch(dataDir, variables);
-    started.add(child);
-    return { child, said, exited: once(child, "close") as Promise<[number | null]> };
-  };
+  const servers = (folder: string) => recordedServers(dataDir, folder);
   return {
     dataDir,
     servers,
-    async start(variables) {
-      const { child, said, exited } = run(variables);
-      await vi.waitUntil(() => {
-        if (child.exitCode !== null) throw new Error(said());
-        return said().includes("TOKEN=");
-      }, SLOW);
+    async start(variables = {}) {
+      const bundle = inject("builtWorker").replace(/local-entry\.js$/, "index.js");
+      const own = { DATA_DIR: dataDir, PORT: "0", WORKER_BUNDLE: bundle, TMPDIR: systemTmp };
+      const instance = await launchInstance({ ...own, ...variables });
+      started.push(instance);
       everSeen.push(...servers("cloudflare"), ...servers("postgres"));
-      const [, url = "", token = ""] = /runs at (\S+)[\s\S]*TOKEN=(\S+)/.exec(said()) ?? [];
-      return {
-        process: child,
-        url,
-        said,
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-        end: async (signal) => {
-          child.kill(signal);
-          return (await exited)[0];
-        },
-      };
+      return instance;
     },
-    async refusal(variables) {
-      const { said, exited } = run(variables);
-      const [code] = await exited;
-      if (code !== 1) throw new Error(`It ended with ${code}: ${said()}`);
-      return said();
-    },
-    databaseUrl() {
-      const password = readFileSync(path.join(dataDir, "postgres.secret"), "utf8");
-      const lock = readFileSync(path.join(dataDir, "postgres/postmaster.pid"), "utf8");
-      return `postgres://postgres:${password}@127.0.0.1:${lock.split("\n")[3]}/postgres`;
-    },
+    databaseUrl: () => databaseOf(dataDir),
     leftOvers: () => [
-      ...readdirSync(systemTmp(dataDir)),
+      ...readdirSync(systemTmp),
       ...readdirSync(path.join(dataDir, "tmp")),
       ...readdirSync(dataDir).filter((entry) => entry.endsWith(".owner")),
     ],
     async remove() {
-      for (const child of started) if (child.exitCode === null) child.kill("SIGKILL");
+      for (const each of started) each.process.kill("SIGKILL");
       await vi.waitUntil(() => !everSeen.some(isRunning), SLOW);
-      rmSync(path.dirname(dataDir), { recursive: true, force: true, maxRetries: 10 });
+      rmSync(parent, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }
