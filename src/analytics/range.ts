@@ -46,8 +46,24 @@ function firstDate(us: EpochUs, granularity: Calendar, timezone: string): Tempor
   return granularity === "month" ? date.with({ day: 1 }) : date;
 }
 
-/** Starts of local days, weeks or months; a day is as long as the zone makes it (23, 24 or 25 hours). */
-function calendarEdges(range: TimeRange, granularity: Calendar, timezone: string): Edge[] {
+/**
+ * Starts of local days, each as long as the zone makes it (23, 24 or 25 hours): where clocks first show a later date. One that
+ * the zone skipped altogether (Samoa, 2011-12-30) is never shown.
+ */
+function dayEdges(range: TimeRange, timezone: string): Edge[] {
+  const edges: Edge[] = [];
+  const from = startOfDate(dateOf(range.from, timezone), timezone);
+  let latest = Number.NEGATIVE_INFINITY;
+  for (const piece of clockPieces({ from, to: range.to }, DAY_US, timezone)) {
+    const date = Math.floor(piece.localUs / DAY_US);
+    if (date > latest) edges.push({ at: piece.from, label: pieceLabel(piece) });
+    latest = Math.max(latest, date);
+  }
+  return edges;
+}
+
+/** Starts of local weeks or months. */
+function calendarEdges(range: TimeRange, granularity: "week" | "month", timezone: string): Edge[] {
   const edges: Edge[] = [];
   let date = firstDate(range.from, granularity, timezone);
   for (;;) {
@@ -84,8 +100,8 @@ export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: 
     return Array.from(clockPieces(range, SPANS[granularity], timezone), (piece) => ({
       ...{ from: piece.from, to: piece.to, label: pieceLabel(piece) },
     }));
-  const edges = calendarEdges(range, granularity, timezone);
-  // A day that a zone skipped altogether (Samoa, 2011-12-30) has no length, and no bucket.
+  const edges =
+    granularity === "day" ? dayEdges(range, timezone) : calendarEdges(range, granularity, timezone);
   return edges.flatMap(({ at, label }, index) => {
     const piece = {
       from: Math.max(at, range.from),

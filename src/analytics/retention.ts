@@ -1,6 +1,6 @@
-import { impossible } from "../lib/errors.ts";
+import { checkWork } from "../lib/budget.ts";
 import type { EpochUs } from "../lib/time.ts";
-import { type CohortCounts, cellKey } from "./cohorts.ts";
+import type { CohortCounts } from "./cohorts.ts";
 import type { Bucket } from "./range.ts";
 
 export const MODES = ["classic", "rolling", "bounded"] as const;
@@ -23,16 +23,22 @@ export interface Cohort {
   cells: Cell[];
 }
 
-/** A matrix is held in memory and in an answer whole. */
-const MAX_CELLS = 50_000;
+/**
+ * A matrix is held in memory and in an answer whole: this is asked before anything is read for it.
+ * @throws AppError impossible for more cells than the budget has
+ */
+export function checkCells(buckets: number, maxOffset: number, path = "query.max_offset"): void {
+  const cells = buckets * Math.min(buckets, maxOffset + 1);
+  const advice = "Ask for a shorter range, a coarser granularity or a smaller max_offset.";
+  checkWork("cells", cells, path, advice);
+}
 
 /**
  * Users that count at each offset from 0 to `last`: there then (classic), then or later (rolling), or at least once from offset 1
- * up to then (bounded).
+ * up to then (bounded). One pass each: sums from the end, or from the begin.
  */
 function usersBy(counts: CohortCounts, mode: Mode, cohort: number, last: number): number[] {
-  const of = (list: ReadonlyMap<string, number>, offset: number) =>
-    list.get(cellKey(cohort, offset)) ?? 0;
+  const of = (list: readonly number[][], offset: number) => list[cohort]?.[offset] ?? 0;
   const users = Array.from({ length: last + 1 }, (_, offset) =>
     of(mode === "rolling" ? counts.last : counts.present, offset),
   );
@@ -47,8 +53,8 @@ function usersBy(counts: CohortCounts, mode: Mode, cohort: number, last: number)
 
 /**
  * The matrix of retention: one row a cohort, one cell an offset whose bucket has begun.
+ * @param counts up to `maxOffset`
  * @param asOf a bucket that ends later than this is not complete
- * @throws AppError impossible for more than MAX_CELLS
  */
 export function matrixOf(
   counts: CohortCounts,
@@ -57,15 +63,9 @@ export function matrixOf(
   asOf: EpochUs,
   maxOffset: number,
 ): Cohort[] {
-  if (buckets.length * Math.min(buckets.length, maxOffset + 1) > MAX_CELLS)
-    throw impossible(
-      "query.max_offset",
-      "too_many_cells",
-      `The matrix would have more than ${MAX_CELLS} cells; ask for a shorter range or a smaller max_offset.`,
-    );
   return buckets.map(({ label }, index): Cohort => {
-    const size = counts.sizes.get(index) ?? 0;
-    const users = usersBy(counts, mode, index, buckets.length - 1 - index);
+    const size = counts.sizes[index] ?? 0;
+    const users = usersBy(counts, mode, index, Math.min(maxOffset, buckets.length - 1 - index));
     const cells = buckets
       .slice(index, index + maxOffset + 1)
       .flatMap(({ from, to }, offset): Cell[] => {

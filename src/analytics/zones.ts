@@ -47,23 +47,26 @@ export function formatLocal(us: EpochUs, timezone: string): string {
 /** A part of a range with one offset from UTC. */
 export interface Stretch extends TimeRange {
   offsetUs: number;
-  /** When the zone began to have this offset; it may lie before `from`. */
-  began: EpochUs;
 }
 
 /** The stretches of a range, in the order of time. */
 export function* stretchesOf(range: TimeRange, timezone: string): Generator<Stretch> {
-  // Behind a change "previous" is the change itself, also for a range that begins with it.
-  const before = zonedOf(range.from + 1, timezone).getTimeZoneTransition("previous");
-  let began = before ? usOf(before) : Number.NEGATIVE_INFINITY;
   let zoned = zonedOf(range.from, timezone);
   for (let from = range.from; from < range.to; ) {
     const next = zoned.getTimeZoneTransition("next");
     const to = next ? Math.min(usOf(next), range.to) : range.to;
-    yield { from, to, began, offsetUs: zoned.offsetNanoseconds / 1000 };
+    yield { from, to, offsetUs: zoned.offsetNanoseconds / 1000 };
     if (next) zoned = next;
-    began = from = to;
+    from = to;
   }
+}
+
+/** The change of the clock, after a moment, that gave `until` its offset; the moment itself if there was none. */
+function lastChange(after: EpochUs, until: EpochUs, offsetUs: number, timezone: string): EpochUs {
+  if (zonedOf(after, timezone).offsetNanoseconds === offsetUs * 1000) return after;
+  // Just behind a change "previous" is that change.
+  const change = zonedOf(until + 1, timezone).getTimeZoneTransition("previous");
+  return change ? usOf(change) : after;
 }
 
 /** A part of a range inside one local minute, hour or day of one offset. */
@@ -84,14 +87,15 @@ export function* clockPieces(
   stepUs: number,
   timezone: string,
 ): Generator<ClockPiece> {
-  for (const { from, to, began, offsetUs } of stretchesOf(range, timezone)) {
+  for (const { from, to, offsetUs } of stretchesOf(range, timezone)) {
     const first = Math.floor((from + offsetUs) / stepUs) * stepUs - offsetUs;
+    const change = from === range.from ? lastChange(first, from, offsetUs, timezone) : from;
     for (let at = first; at < to; at += stepUs) {
       const start = Math.max(at, from);
       yield {
         from: start,
         to: Math.min(at + stepUs, to),
-        began: Math.max(at, began),
+        began: Math.max(at, change),
         localUs: start + offsetUs,
         offsetUs,
       };

@@ -17,6 +17,8 @@ export const BUDGETS = {
   values: { limit: 200_000, code: "too_many_rows", of: "values" },
   /** A test of direction compares each bucket with each: two million pairs. */
   series: { limit: 2_000, code: "too_many_buckets", of: "buckets to compare with each other" },
+  /** A matrix of retention is held in memory and in an answer whole. */
+  cells: { limit: 50_000, code: "too_many_cells", of: "cells of a matrix of retention" },
   trend: { limit: 400, code: "too_many_buckets", of: "buckets of a funnel's trend" },
   filters: { limit: 20, code: "too_many_filters", of: "filters" },
   queryChars: { limit: 16_384, code: "query_too_long", of: "characters of a query string" },

@@ -9,6 +9,8 @@ import type { Section } from "./schema.ts";
 const LINES = 5;
 const BARS = 20;
 const TABLE_ROWS = 50;
+/** The last offset of a matrix of retention. */
+export const RETENTION_OFFSETS = 12;
 
 export const PLACEHOLDER = /\{\{\s*([a-z0-9_]+)\s*\}\}/g;
 const WORDS = ["from", "to", "workspace", "report"];

@@ -3,11 +3,12 @@ import { z } from "zod";
 import { namedRange } from "../../analytics/named-ranges.ts";
 import { type Query, rangeOf, resolve, zoneOf } from "../../analytics/plan.ts";
 import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
+import { checkCells } from "../../analytics/retention.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
-import { checkSections } from "./ask.ts";
+import { checkSections, RETENTION_OFFSETS } from "./ask.ts";
 import { getTemplate } from "./own-templates.ts";
 import type { Stored } from "./queries.ts";
 import { recipientsOf } from "./recipients.ts";
@@ -100,7 +101,11 @@ export function checkAll(
   sections.forEach((section, place) => {
     try {
       if (section.type === "retention")
-        wholeBuckets(range, section.granularity ?? "week", timezone);
+        checkCells(
+          wholeBuckets(range, section.granularity ?? "week", timezone).length,
+          RETENTION_OFFSETS,
+          "granularity",
+        );
       checkSections([section], filters.length > 0, check);
     } catch (error) {
       if (

@@ -6,17 +6,16 @@ import { type FunnelDefinition, travel } from "../../analytics/funnels/travel.ts
 import type { Sign } from "../../analytics/presence.ts";
 import { prepare, together } from "../../analytics/query.ts";
 import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
-import { matrixOf } from "../../analytics/retention.ts";
+import { checkCells, matrixOf } from "../../analytics/retention.ts";
 import type { Db } from "../../db/client.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { impossible } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
-import { askOf } from "./ask.ts";
+import { askOf, RETENTION_OFFSETS } from "./ask.ts";
 import { dataOf, type Filled, type FilledData } from "./filled.ts";
 import type { RunRequest, Section } from "./schema.ts";
 
 type Retention = Extract<Section, { type: "retention" }>;
-const MAX_OFFSET = 12;
 
 /** Users by their first activity, and when they came back: filters do not apply, for a user's first activity knows none. */
 async function retentionOf(
@@ -29,22 +28,26 @@ async function retentionOf(
 ): Promise<Filled> {
   const { granularity = "week", mode = "classic", title, type } = section;
   const buckets = wholeBuckets(range, granularity, timezone);
+  checkCells(buckets.length, RETENTION_OFFSETS);
   const sign: Sign = { of: "activity" };
-  const [counts] = await together(db, [cohorts(workspaceId, buckets, timezone, sign, sign)]);
+  const of = { entry: sign, back: sign };
+  const [counts] = await together(db, [
+    cohorts(workspaceId, buckets, timezone, of, RETENTION_OFFSETS),
+  ]);
   const asked = {
     from: formatInstant(range.from),
     to: formatInstant(range.to),
     timezone,
     granularity,
     mode,
-    max_offset: String(MAX_OFFSET),
+    max_offset: String(RETENTION_OFFSETS),
     workspace_id: workspaceId,
   };
   const data: FilledData = {
     kind: "matrix",
     granularity,
     mode,
-    cohorts: matrixOf(counts, buckets, mode, nowUs, MAX_OFFSET),
+    cohorts: matrixOf(counts, buckets, mode, nowUs, RETENTION_OFFSETS),
   };
   return {
     type,

@@ -1,4 +1,4 @@
-import { type CohortCounts, cohorts, keptUsers } from "../../analytics/cohorts.ts";
+import { cohorts, cohortTotals, keptUsers, type Membership } from "../../analytics/cohorts.ts";
 import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
 import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
 import { rangeOf, zoneOf } from "../../analytics/plan.ts";
@@ -8,6 +8,7 @@ import { type Bucket, rangeOfBuckets, wholeBuckets } from "../../analytics/range
 import {
   type Cohort,
   type CurvePoint,
+  checkCells,
   curveOf,
   type Mode,
   matrixOf,
@@ -121,13 +122,9 @@ export interface CohortQuery extends Span {
   return_event_name?: string | undefined;
 }
 
-async function countCohorts(ctx: Context, workspaceId: string, query: CohortQuery) {
-  const {
-    granularity = "week",
-    cohort = "first_activity",
-    event_type: type,
-    event_name: name,
-  } = query;
+/** @throws AppError impossible for an event that is not named, or named for nothing */
+function membershipOf({ cohort = "first_activity", ...query }: CohortQuery): Membership {
+  const { event_type: type, event_name: name } = query;
   const named = type !== undefined || name !== undefined;
   if (cohort === "event" && !named)
     throw impossible(
@@ -149,9 +146,7 @@ async function countCohorts(ctx: Context, workspaceId: string, query: CohortQuer
     query.return_event_type !== undefined || query.return_event_name !== undefined
       ? { of: "event", type: query.return_event_type, name: query.return_event_name }
       : { of: "activity" };
-  const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
-  const [counts] = await together(ctx.db, [cohorts(workspaceId, buckets, timezone, entry, back)]);
-  return { counts, buckets, granularity };
+  return { entry, back };
 }
 
 export interface Retention {
@@ -166,8 +161,13 @@ export async function retention(
   workspaceId: string,
   query: CohortQuery & { mode?: Mode | undefined; max_offset?: number | undefined },
 ): Promise<{ data: Retention; meta: Meta }> {
-  const { mode = "classic", max_offset = 30 } = query;
-  const { counts, buckets, granularity } = await countCohorts(ctx, workspaceId, query);
+  const { mode = "classic", max_offset = 30, granularity = "week" } = query;
+  const of = membershipOf(query);
+  const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
+  checkCells(buckets.length, max_offset);
+  const [counts] = await together(ctx.db, [
+    cohorts(workspaceId, buckets, timezone, of, max_offset),
+  ]);
   const matrix = matrixOf(counts, buckets, mode, ctx.now() * 1000, max_offset);
   return {
     data: { mode, granularity, cohorts: matrix, curve: curveOf(matrix, max_offset) },
@@ -177,19 +177,16 @@ export async function retention(
 
 /** Each cohort with how many of it came back at all, and how many are there in the last bucket that is over. */
 export async function cohortList(ctx: Context, workspaceId: string, query: CohortQuery) {
-  const { counts, buckets, granularity } = await countCohorts(ctx, workspaceId, query);
+  const { granularity = "week" } = query;
+  const of = membershipOf(query);
+  const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
   const now = ctx.now() * 1000;
-  const over = buckets.filter((bucket) => bucket.to <= now).length;
+  const last = buckets.filter((bucket) => bucket.to <= now).length - 1;
+  const [{ totals, meta }] = await together(ctx.db, [
+    cohortTotals(workspaceId, buckets, timezone, of, last),
+  ]);
   const list = buckets.map(({ label, to }, index) => {
-    const size = counts.sizes.get(index) ?? 0;
-    const of = (list: CohortCounts["back"], last: number, first = 0) => {
-      let users = 0;
-      for (let offset = first; offset <= last; offset++)
-        users += list.get(`${index}/${offset}`) ?? 0;
-      return users;
-    };
-    const returned = of(counts.back, buckets.length, 1);
-    const active = over - 1 > index ? (counts.present.get(`${index}/${over - 1 - index}`) ?? 0) : 0;
+    const { size = 0, returned = 0, active = 0 } = totals[index] ?? {};
     const complete = to <= now;
     const rate = (users: number) => (complete && size > 0 ? users / size : null);
     return {
@@ -199,12 +196,12 @@ export async function cohortList(ctx: Context, workspaceId: string, query: Cohor
       returned,
       returned_rate: rate(returned),
       still_active: active,
-      still_active_rate: over - 1 > index ? rate(active) : null,
+      still_active_rate: last > index ? rate(active) : null,
     };
   });
   return {
     data: { granularity, cohorts: list },
-    meta: withTables(counts.meta, query.explain, PRESENCE),
+    meta: withTables(meta, query.explain, PRESENCE),
   };
 }
 
