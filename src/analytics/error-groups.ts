@@ -1,10 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { boundedPage } from "../db/keyset.ts";
-import { inWorkspace } from "../db/scope.ts";
-import { formatInstant } from "../lib/time.ts";
+import { inWorkspace, keyInWorkspace } from "../db/scope.ts";
 import { metaRow } from "./finish.ts";
-import { freshness } from "./marks.ts";
+import { freshness, inRanges } from "./marks.ts";
 import { type Meta, metaOf, type Prepared, statementOf } from "./query.ts";
 import type { TimeRange } from "./range.ts";
 
@@ -70,7 +69,7 @@ export function failedRows(
 ): SQL {
   const conditions = [
     inWorkspace(workspaceId, "e"),
-    sql`e.error_fingerprint is not null and e.started_at >= ${formatInstant(range.from)}::timestamptz and e.started_at < ${formatInstant(range.to)}::timestamptz`,
+    sql`e.error_fingerprint is not null and ${inRanges(sql`e.started_at`, [range])}`,
     ...(agentId === undefined ? [] : [sql`e.agent_id = ${agentId}`]),
     ...(userId === undefined ? [] : [sql`e.user_id = ${userId}`]),
     ...(fingerprint === undefined ? [] : [sql`e.error_fingerprint = ${fingerprint}`]),
@@ -98,7 +97,9 @@ function placed(workspaceId: string, range: TimeRange, filter: Partial<ErrorFilt
         g.executions::float8 / sum(g.executions) over () as share
       from grouped g
         cross join lateral (select ${edge("asc")} as first, ${edge("desc")} as last) w
-        join executions r on ${inWorkspace(workspaceId, "r")} and r.started_at = g.latest_at and r.id = g.sample_id
+        cross join lateral (select r.error_type, r.error_message from executions r
+          where ${keyInWorkspace(workspaceId, "r")} and r.started_at = g.latest_at and r.id = g.sample_id
+            and ${inRanges(sql`r.started_at`, [range])} offset 0) r
         left join error_states s on ${inWorkspace(workspaceId, "s")} and s.fingerprint = g.error_fingerprint
         cross join lateral (select case when s.status = 'resolved' then ${cameBack} else false end as reopened offset 0) c
     )`;

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace } from "../db/scope.ts";
 import { DAY_US } from "../lib/time.ts";
-import { times } from "./marks.ts";
+import { inRanges, times } from "./marks.ts";
 import type { Order, Position } from "./order.ts";
 import type { TimeRange } from "./range.ts";
 import type { Cut, Grain, Source } from "./source.ts";
@@ -198,7 +198,7 @@ export function rawRows(plan: Plan): SQL {
   const filters = plan.filters.map((filter) => sql` and ${filter("e", false)}`);
   // As for rollups: one index range a piece, also when a filter has an index of its own.
   return sql`select ${list(columns)} from raw_pieces s cross join lateral (select e.* from executions e where ${inWorkspace(plan.workspaceId, "e")}
-    and e.started_at >= s.lo and e.started_at < s.hi${sql.join(filters)} offset 0) e`;
+    and e.started_at >= s.lo and e.started_at < s.hi and ${inRanges(sql`e.started_at`, plan.slots)}${sql.join(filters)} offset 0) e`;
 }
 
 /** The days (UTC) that pieces touch. */

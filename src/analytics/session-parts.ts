@@ -1,5 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace } from "../db/scope.ts";
+import { inRanges } from "./marks.ts";
+import type { TimeRange } from "./range.ts";
 import { sketchKey } from "./sketch.ts";
 import { list, names } from "./stats.ts";
 
@@ -11,15 +13,23 @@ export const SESSION_GAP = sql.raw(`interval '${SESSION_GAP_MINUTES} minutes'`);
 const LENGTHS_US = [30, 120, 300, 900, 1_800].map((seconds) => seconds * 1_000_000);
 export const LENGTH_NAMES = ["0-30s", "30s-2m", "2m-5m", "5m-15m", "15m-30m", "30m+"];
 
-/** What users did from lo to hi (SQL), for a lateral join: executions by their start, and events. */
-export function momentsOf(workspaceId: SQL | string, lo: SQL, hi: SQL): SQL {
+/**
+ * What users did from lo to hi (SQL), for a lateral join: executions by their start, and events.
+ * @param ranges hold every lo and hi
+ */
+export function momentsOf(
+  workspaceId: SQL | string,
+  [lo, hi]: [SQL, SQL],
+  ranges: readonly TimeRange[],
+): SQL {
   const of = (table: string, column: string) => {
     const at = sql`x.${sql.identifier(column)}`;
     const scope =
       typeof workspaceId === "string"
         ? inWorkspace(workspaceId, "x")
         : sql`x.workspace_id = ${workspaceId}`;
-    return sql`select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${scope} and ${at} >= ${lo} and ${at} < ${hi} and x.user_id is not null`;
+    return sql`select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${scope} and ${at} >= ${lo} and ${at} < ${hi}
+      and ${inRanges(at, ranges)} and x.user_id is not null`;
   };
   return sql`(${of("executions", "started_at")} union all ${of("events", "occurred_at")} offset 0)`;
 }

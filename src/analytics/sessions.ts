@@ -78,7 +78,8 @@ function quantile(cells: SketchCells, q: number, minMs: number, maxMs: number): 
 export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessions> {
   const { days, rest } = cut(range);
   const [first = 0, last = 0] = [days[0], days.at(-1)];
-  const moments = sql`select m.user_id, m.at as began, m.at as ended, 1 as activities from rest r cross join lateral ${momentsOf(workspaceId, sql`r.lo`, sql`r.hi`)} m`;
+  const whole = { from: rest[0]?.from ?? range.from, to: range.to };
+  const moments = sql`select m.user_id, m.at as began, m.at as ended, 1 as activities from rest r cross join lateral ${momentsOf(workspaceId, [sql`r.lo`, sql`r.hi`], [whole])} m`;
   const pieces = sql`select user_id, began, ended, activities from raw_pieces
     union all select e.user_id, e.started_at, e.ended_at, e.activities from rolled r join session_edges_daily e on ${inWorkspace(workspaceId, "e")} and e.bucket = r.bucket`;
   const statement = sql`with recursive ${dirtyHours(workspaceId, first, last + DAY_US, "session")},

@@ -37,9 +37,11 @@ export async function withSnapshot<T>(
     await heard(CONNECT_MS, client.connect());
     // A worker that is lost must not leave its snapshot open: it would keep dead rows alive.
     const begin = `begin isolation level repeatable read read only;
-      set local statement_timeout = ${limitMs}; set local idle_in_transaction_session_timeout = ${2 * limitMs}`;
+      set local statement_timeout = ${limitMs}; set local idle_in_transaction_session_timeout = ${2 * limitMs};
+      set local plan_cache_mode = force_custom_plan`;
     await heard(CONNECT_MS, client.query(begin));
-    // A statement that comes again, such as that of the next page, is not parsed and planned again.
+    // A statement that comes again, such as that of the next page, is not parsed again. It is planned again: a plan for any
+    // values would lock every partition.
     const names = new Map<string, string>();
     const query = async <R>(statement: Statement<R>): Promise<R[]> => {
       const { text, params } = toText(statement.sql);

@@ -13,3 +13,9 @@ declare module "*.gz?inline" {
   const value: string;
   export default value;
 }
+
+declare module "*.sql?raw" {
+  /** The file's text. */
+  const value: string;
+  export default value;
+}

@@ -1,4 +1,5 @@
-import { type SQL, sql } from "drizzle-orm";
+import { neonConfig } from "@neondatabase/serverless";
+import { sql } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
 import { z } from "zod";
 import type { Db, Statement } from "../../src/db/client.ts";
@@ -30,24 +31,25 @@ const literal = (value: unknown): string => {
     : `'${text.replaceAll("'", "''")}'`;
 };
 /** The statement with its parameters in it, of unknown type as a driver sends them. */
-const inlined = (statement: SQL) => {
-  const { sql: text, params } = dialect.sqlToQuery(statement);
-  return text.replaceAll(/\$(\d+)/g, (_, index) => literal(params[Number(index) - 1]));
-};
+const inlined = (text: string, params: readonly unknown[]) =>
+  text.replaceAll(/\$(\d+)/g, (_, index) => literal(params[Number(index) - 1]));
 
-/** Runs a statement, takes it back, and gives its plan and its locks. */
-const EXPLAINED = sql`create or replace function explained(statement text) returns jsonb language plpgsql as $$
-  declare plan json; locks bigint; partitions bigint;
+/** Runs the statements of a transaction, takes them back, and gives the plan and the locks of each. */
+const EXPLAINED = sql`create or replace function explained(statements text[]) returns jsonb language plpgsql as $$
+  declare found jsonb := '[]'; statement text; plan json; locks bigint; partitions bigint;
   begin
     begin
-      execute 'explain (analyze, buffers, timing off, format json) ' || statement into plan;
-      select count(*), count(*) filter (where c.relkind = 'r' and exists (select from pg_inherits i where i.inhrelid = c.oid)) into locks, partitions
-        from pg_locks l join pg_class c on c.oid = l.relation
-        where l.pid = pg_backend_pid() and l.locktype = 'relation' and c.relnamespace = 'public'::regnamespace;
+      foreach statement in array statements loop
+        execute 'explain (analyze, buffers, timing off, format json) ' || statement into plan;
+        select count(*), count(distinct c.oid) filter (where c.relkind = 'r' and exists (select from pg_inherits i where i.inhrelid = c.oid)) into locks, partitions
+          from pg_locks l join pg_class c on c.oid = l.relation
+          where l.pid = pg_backend_pid() and l.locktype = 'relation' and c.relnamespace = 'public'::regnamespace;
+        found := found || jsonb_build_object('plan', plan, 'locks', locks, 'partitions', partitions);
+      end loop;
       raise exception 'take it back' using errcode = 'P0999';
     exception when sqlstate 'P0999' then null;
     end;
-    return jsonb_build_object('plan', plan, 'locks', locks, 'partitions', partitions);
+    return found;
   end $$`;
 
 interface Node {
@@ -73,34 +75,43 @@ const pages = (node: Node) => (node["Shared Hit Blocks"] ?? 0) + (node["Shared R
 const drawn = (node: Node, depth = 0): string =>
   `${" ".repeat(depth)}${node["Subplan Name"] ?? ""} ${node["Node Type"]} ${node["Relation Name"] ?? ""} ${node["Index Name"] ?? ""} rows=${node["Actual Rows"]} loops=${node["Actual Loops"]} pages=${pages(node)}\n${(node.Plans ?? []).map((each) => drawn(each, depth + 1)).join("")}`;
 
-/** What a statement costs, on the database as it is. It leaves nothing behind. */
-export async function costOf(db: Db, statement: SQL): Promise<Cost> {
-  const text = inlined(statement);
-  const [row] = await db.query({
-    sql: sql`select explained(${text}) as found`,
-    row: z.object({ found: explained }),
-  });
-  const root = row?.found.plan[0]?.Plan;
+function costOf(
+  text: string,
+  { plan: [top], locks, partitions }: z.output<typeof explained>,
+): Cost {
+  const root = top?.Plan;
   if (!root) throw new Error("The statement has no plan");
   const nodes = nodesOf(root);
   // A part that changes rows runs behind the rest, and is in no sum of the root's.
   const parts = nodes.filter((node) => node === root || node["Subplan Name"]?.startsWith("CTE"));
+  const through = nodes.map(
+    (node) =>
+      node["Actual Loops"] *
+      (node["Actual Rows"] +
+        (node["Rows Removed by Filter"] ?? 0) +
+        (node["Rows Removed by Join Filter"] ?? 0)),
+  );
   return {
     text,
     buffers: parts.reduce((sum, node) => sum + pages(node), 0),
-    rows: nodes.reduce(
-      (sum, node) =>
-        sum +
-        node["Actual Loops"] *
-          (node["Actual Rows"] +
-            (node["Rows Removed by Filter"] ?? 0) +
-            (node["Rows Removed by Join Filter"] ?? 0)),
-      0,
-    ),
-    locks: row.found.locks,
-    partitions: row.found.partitions,
+    rows: through.reduce((sum, rows) => sum + rows, 0),
+    locks,
+    partitions,
     plan: drawn(root),
   };
+}
+
+/** What the statements of a transaction cost, on the database as it is; the locks are those of all up to it. Nothing is left behind. */
+async function costsOf(db: Db, texts: readonly string[]): Promise<Cost[]> {
+  const [row] = await db.query({
+    sql: sql`select explained(${sql.param([...texts])}::text[]) as found`,
+    row: z.object({ found: explained.array() }),
+  });
+  return texts.map((text, index) => {
+    const found = row?.found[index];
+    if (!found) throw new Error("The statement was not explained");
+    return costOf(text, found);
+  });
 }
 
 /** A database that notes what each statement costs just before it runs it. */
@@ -108,7 +119,11 @@ export async function measured(db: Db): Promise<{ db: Db; costs: Cost[] }> {
   await db.query({ sql: EXPLAINED, row: z.unknown() });
   const costs: Cost[] = [];
   const measure = async (statements: readonly Statement<unknown>[]) => {
-    for (const statement of statements) costs.push(await costOf(db, statement.sql));
+    const texts = statements.map(({ sql: statement }) => {
+      const { sql: text, params } = dialect.sqlToQuery(statement);
+      return inlined(text, params);
+    });
+    costs.push(...(await costsOf(db, texts)));
   };
   return {
     costs,
@@ -123,4 +138,30 @@ export async function measured(db: Db): Promise<{ db: Db; costs: Cost[] }> {
       },
     },
   };
+}
+
+const sent = z.object({ query: z.string(), params: z.array(z.unknown()) });
+const body = z.union([
+  z.object({ queries: z.array(sent) }),
+  sent.transform((one) => ({ queries: [one] })),
+]);
+
+/** What each statement costs that this isolate sends over HTTP while `work` runs, through whatever door, just before it is sent. */
+export async function costsDuring(db: Db, work: () => Promise<unknown>): Promise<Cost[]> {
+  await db.query({ sql: EXPLAINED, row: z.unknown() });
+  const costs: Cost[] = [];
+  neonConfig.fetchFunction = async (url: string, init: RequestInit) => {
+    const texts = body
+      .parse(JSON.parse(String(init.body)))
+      .queries.filter(({ query }) => !/^select (set_config|explained)/.test(query))
+      .map(({ query, params }) => inlined(query, params));
+    if (texts.length > 0) costs.push(...(await costsOf(db, texts)));
+    return fetch(url, init);
+  };
+  try {
+    await work();
+  } finally {
+    neonConfig.fetchFunction = undefined;
+  }
+  return costs;
 }

@@ -39,6 +39,9 @@ export const executionMetricsHourly = pgTable(
     index("execution_metrics_hourly_agent")
       .on(t.workspaceId, t.agentId, t.bucket)
       .where(sql`grain = 'agent'`),
+    index("execution_metrics_hourly_running")
+      .on(t.workspaceId, t.bucket)
+      .where(sql`grain = 'total' and status = 'running'`),
   ],
 );
 

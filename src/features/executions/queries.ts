@@ -88,7 +88,7 @@ export interface Stored {
 /** @throws AppError not_found, also for an execution of another workspace */
 export async function getStored(db: Db, workspaceId: string, id: string): Promise<Stored> {
   const [found] = await db.query({
-    sql: sql`select ${COLUMNS}, e.duration_given_ms, e.heard_at from execution_keys k join executions e on ${inWorkspace(workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
+    sql: sql`select ${COLUMNS}, e.duration_given_ms, e.heard_at from execution_keys k cross join lateral execution_at(${workspaceId}, k.started_at, k.id) e
       where ${inWorkspace(workspaceId, "k")} and k.id = ${id}`,
     row: internals,
   });

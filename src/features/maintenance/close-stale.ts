@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { asOneRow, keyInList } from "../../db/scope.ts";
 
 const BATCH = 1000;
 
@@ -13,14 +14,15 @@ export async function closeStale(ctx: Context): Promise<number> {
   let closed = 0;
   for (;;) {
     const rows = await ctx.db.query({
-      sql: sql`with silent as (
-        select e.workspace_id, e.started_at, e.id from executions e left join workspaces w on w.id = e.workspace_id
-        where e.status = 'running' and e.heard_at < now() - make_interval(mins => coalesce(w.stale_after_minutes, ${ctx.config.STALE_AFTER_MINUTES}))
+      sql: sql`with silent as materialized (
+        select e.workspace_id, e.started_at, e.id, t.before from executions e left join workspaces w on w.id = e.workspace_id
+          cross join lateral (select now() - make_interval(mins => coalesce(w.stale_after_minutes, ${ctx.config.STALE_AFTER_MINUTES})) as before) t
+        where e.status = 'running' and e.heard_at < t.before
         limit ${BATCH}
       ), closed as (
         update executions e set status = 'timeout', stale = true from silent s
-        where e.workspace_id = s.workspace_id and e.started_at = s.started_at and e.id = s.id and e.status = 'running'
-          and e.heard_at < now() - make_interval(mins => coalesce((select w.stale_after_minutes from workspaces w where w.id = e.workspace_id), ${ctx.config.STALE_AFTER_MINUTES}))
+        where ${keyInList("s", "e")} and e.started_at = s.started_at and e.id = s.id and ${asOneRow("s")}
+          and case when e.status = 'running' then e.heard_at < s.before end
         returning e.workspace_id, e.started_at
       ), marks as (
         insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from closed

@@ -1,48 +1,137 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { asOneRow, inWorkspace, keyInList } from "../../db/scope.ts";
+import { DAY_US, type EpochUs, formatInstant } from "../../lib/time.ts";
 
 const BATCH = 2_000;
 const MAX_INVOCATION_MS = 20_000;
-const row = z.object({ workspace_id: z.string(), deleted: z.number() });
+
+const edges = z.object({ first: z.string().nullable(), last: z.string().nullable() });
+const counted = z.object({ deleted: z.number() });
+
+/** Where the rows of a workspace are deleted, the oldest first. */
+interface Aged {
+  table: "executions" | "events";
+  time: "started_at" | "occurred_at";
+  /** CTEs behind `gone`, the deleted rows. */
+  follow: SQL;
+}
+const OLD_EXECUTIONS: Aged = {
+  table: "executions",
+  time: "started_at",
+  follow: sql`keys as (
+      delete from execution_keys k using gone g where ${keyInList("g", "k")} and k.id = g.id and k.started_at = g.at and ${asOneRow("g")}
+    ), marks as (
+      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', at, 'UTC') from gone
+    )`,
+};
+const AGED: readonly Aged[] = [
+  OLD_EXECUTIONS,
+  {
+    table: "events",
+    time: "occurred_at",
+    follow: sql`marks as (
+      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', at, 'UTC') from gone
+    )`,
+  },
+];
 
 /**
- * Deletes what is older than a workspace's own retention_days (whole UTC days): executions with their keys, and events. Marks are
- * written in the same statement, so the rollups of those days become empty by their next run. Bounded: what is left waits for the next night.
+ * Deletes a batch of what a workspace has from before a moment, with its keys; marks are written in the same statement. The batch is
+ * a range of times with constant ends: no list is joined with the table, and only the partitions that it lies in are locked.
+ * @returns how many rows were deleted; fewer than BATCH: there are no more
+ */
+async function deleteOldest(
+  ctx: Context,
+  workspaceId: string,
+  { table, time, follow }: Aged,
+  before: EpochUs,
+): Promise<number> {
+  const [name, at] = [sql.identifier(table), sql`x.${sql.identifier(time)}`];
+  const old = sql`${inWorkspace(workspaceId, "x")} and ${at} < ${formatInstant(before)}::timestamptz`;
+  const [batch] = await ctx.db.query({
+    sql: sql`select min(at) as first, max(at) as last from (select ${at} as at from ${name} x where ${old} order by ${at} limit ${BATCH}) b`,
+    row: edges,
+  });
+  if (!batch?.first) return 0;
+  const [found] = await ctx.db.query({
+    sql: sql`with gone as (
+        delete from ${name} x where ${inWorkspace(workspaceId, "x")} and ${at} >= ${batch.first}::timestamptz and ${at} <= ${batch.last}::timestamptz
+        returning x.workspace_id, x.id, ${at} as at
+      ), ${follow} select count(*) as deleted from gone`,
+    row: counted,
+  });
+  return found?.deleted ?? 0;
+}
+
+const kept = z.object({ id: z.string(), days: z.number() });
+
+/**
+ * Deletes what a workspace has from before a moment, batch by batch, until there is no more or the time is up.
+ * @param until milliseconds since 1970
+ * @returns how many rows were deleted
+ */
+async function deleteAged(
+  ctx: Context,
+  workspaceId: string,
+  aged: Aged,
+  before: EpochUs,
+  until: number,
+): Promise<number> {
+  let deleted = 0;
+  for (let count = BATCH; count >= BATCH && ctx.now() < until; ) {
+    count = await deleteOldest(ctx, workspaceId, aged, before);
+    deleted += count;
+  }
+  if (deleted > 0) ctx.cache.advance(workspaceId);
+  return deleted;
+}
+
+const named = z.object({ id: z.string() });
+
+/**
+ * Deletes executions of all workspaces that are in the partition of old ones and from before a moment. Bounded like `applyRetention`.
+ * @returns how many were deleted
+ */
+export async function deleteOld(ctx: Context, before: EpochUs): Promise<number> {
+  const until = ctx.now() + MAX_INVOCATION_MS;
+  const next = (after: SQL) =>
+    sql`(select min(x.workspace_id) from executions_old x where ${after})`;
+  const workspaces = await ctx.db.query({
+    sql: sql`with recursive found(id) as (
+        select ${next(sql`true`)} union all select ${next(sql`x.workspace_id > f.id`)} from found f where f.id is not null
+      ) select id from found where id is not null order by random()`,
+    row: named,
+  });
+  let deleted = 0;
+  for (const { id } of workspaces)
+    deleted += await deleteAged(ctx, id, OLD_EXECUTIONS, before, until);
+  return deleted;
+}
+
+/**
+ * Deletes what is older than a workspace's own retention_days (whole UTC days): executions with their keys, and events. The
+ * rollups of those days become empty by their next run. Bounded: what is left waits for the next night.
  * @returns how many rows were deleted
  */
 export async function applyRetention(ctx: Context): Promise<number> {
   const started = ctx.now();
-  const before = (column: string) =>
-    sql`${sql.raw(column)} < date_trunc('day', now(), 'UTC') - make_interval(days => w.retention_days)`;
-  const executions = sql`with old as (
-      select e.workspace_id, e.started_at, e.id from workspaces w join executions e on e.workspace_id = w.id and ${before("e.started_at")}
-      where w.retention_days is not null limit ${BATCH}
-    ), gone as (
-      delete from executions e using old o where e.workspace_id = o.workspace_id and e.started_at = o.started_at and e.id = o.id
-      returning e.workspace_id, e.started_at, e.id
-    ), keys as (
-      delete from execution_keys k using gone g where k.workspace_id = g.workspace_id and k.id = g.id and k.started_at = g.started_at
-    ), marks as (
-      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from gone
-    )
-    select workspace_id, count(*) as deleted from gone group by workspace_id`;
-  const events = sql`with gone as (
-      delete from events v using workspaces w where v.workspace_id = w.id and w.retention_days is not null and ${before("v.occurred_at")}
-        and (v.workspace_id, v.id) in (select x.workspace_id, x.id from workspaces w join events x on x.workspace_id = w.id and ${before("x.occurred_at")} where w.retention_days is not null limit ${BATCH})
-      returning v.workspace_id, v.occurred_at
-    ), marks as (
-      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC') from gone
-    ) select workspace_id, count(*) as deleted from gone group by workspace_id`;
+  const today = Math.floor((started * 1000) / DAY_US) * DAY_US;
+  const workspaces = await ctx.db.query({
+    sql: sql`select w.id, w.retention_days as days from workspaces w where w.retention_days is not null order by random()`,
+    row: kept,
+  });
   let deleted = 0;
-  for (const statement of [executions, events]) {
-    for (;;) {
-      const rows = await ctx.db.query({ sql: statement, row });
-      const count = rows.reduce((sum, each) => sum + each.deleted, 0);
-      deleted += count;
-      for (const each of rows) ctx.cache.advance(each.workspace_id);
-      if (count < BATCH || ctx.now() - started > MAX_INVOCATION_MS) break;
-    }
+  for (const { id, days } of workspaces) {
+    for (const aged of AGED)
+      deleted += await deleteAged(
+        ctx,
+        id,
+        aged,
+        today - days * DAY_US,
+        started + MAX_INVOCATION_MS,
+      );
   }
   ctx.log.info("retention", { deleted });
   return deleted;

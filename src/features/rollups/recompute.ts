@@ -1,6 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
+import { inRanges } from "../../analytics/marks.ts";
+import type { TimeRange } from "../../analytics/range.ts";
 import { sketchKey } from "../../analytics/sketch.ts";
 import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
+import { DAY_US, HOUR_US, parseInstant } from "../../lib/time.ts";
 import {
   PRESENCE_COLUMNS,
   presenceRows,
@@ -123,14 +126,15 @@ const KEY_COLUMNS: Record<string, string> = Object.fromEntries([
  * Raw rows of the buckets, each column that some grain of the unit needs once. `offset 0` keeps the planner from turning one
  * index range a bucket into a hash join over every partition.
  */
-function rawRows(unit: Unit): SQL {
+function rawRows(unit: Unit, ranges: readonly TimeRange[]): SQL {
   const keys = new Set(["agent_id", "user_id", ...TARGETS[unit].flatMap((target) => target.keys)]);
   return sql`select w.place, r.*, case when r.ms is not null then ${sketchKey(sql`r.ms`)} end as sketch_key
     from asked w cross join lateral (
       select ${sql.raw([...keys].map((key) => KEY_COLUMNS[key] ?? key).join(", "))}, e.error_type is not null as failed,
         case when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out${unit === "day" ? QUARTER : sql``}
       from executions e where e.workspace_id = w.workspace_id
-        and e.started_at >= w.bucket and e.started_at < w.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")} offset 0
+        and e.started_at >= w.bucket and e.started_at < w.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")}
+        and ${inRanges(sql`e.started_at`, ranges)} offset 0
     ) r`;
 }
 
@@ -212,12 +216,17 @@ function grainRows({ grain, keys, from }: Target): SQL {
 /** The raw rows of the buckets and the parts that the unit's grains are made of. */
 function sources(unit: Unit, buckets: readonly Bucket[]): SQL {
   const asked = sql`asked as materialized (select * from ${wanted(buckets)})`;
-  if (unit === "session") return sql`${asked}, ${sessionParts()}`;
+  const ranges = buckets.map(({ bucket }) => {
+    const from = parseInstant(bucket);
+    if (from === undefined) throw new Error(`No bucket begins at ${bucket}`);
+    return { from, to: from + (unit === "hour" ? HOUR_US : DAY_US) };
+  });
+  if (unit === "session") return sql`${asked}, ${sessionParts(ranges)}`;
   const used = [...new Set(TARGETS[unit].map((target) => target.from))].map((name) => PARTS[name]);
   const parts = used.map(
     ({ name, keys }) => sql`${sql.identifier(name)} as materialized (${partsOf(keys)})`,
   );
-  return sql`${asked}, raw as materialized (${rawRows(unit)}), ${sql.join(parts, sql`, `)}`;
+  return sql`${asked}, raw as materialized (${rawRows(unit, ranges)}), ${sql.join(parts, sql`, `)}`;
 }
 
 const columnsOf = ({ grain, keys }: Target) =>

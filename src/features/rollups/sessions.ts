@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm";
+import type { TimeRange } from "../../analytics/range.ts";
 import {
   joinedSessions,
   LENGTH_US,
@@ -19,9 +20,9 @@ export const EDGE_COLUMNS = sql.raw(
  * A CTE with the sessions of the asked days, each cut at the day's ends. One is `inner` when no activity of another day can be
  * less than the gap away from it.
  */
-export function sessionParts() {
+export function sessionParts(ranges: readonly TimeRange[]) {
   const moments = sql`select w.place, m.user_id, m.at as began, m.at as ended, 1 as activities
-    from asked w cross join lateral ${momentsOf(sql`w.workspace_id`, sql`w.bucket`, sql`w.bucket + interval '24 hours'`)} m`;
+    from asked w cross join lateral ${momentsOf(sql`w.workspace_id`, [sql`w.bucket`, sql`w.bucket + interval '24 hours'`], ranges)} m`;
   return sql`session_parts as materialized (
     select w.workspace_id, w.bucket, s.*, ${LENGTH_US} as length_us, began >= w.bucket + ${SESSION_GAP} and ended <= w.bucket + interval '24 hours' - ${SESSION_GAP} as is_inner
     from (${joinedSessions(["place"], moments)}) s join asked w using (place))`;

@@ -89,8 +89,9 @@ const KINDS = {
     find: (
       asked: Asked,
     ) => sql`select k.id, k.id as title, e.agent_id || ', ' || e.status as detail, ${score(sql`k.id`, asked)} as score
-      from execution_keys k join executions e on ${inWorkspace(asked.workspaceId, "e")} and e.started_at = k.started_at and e.id = k.id
-      where ${inWorkspace(asked.workspaceId, "k")} and starts_with(k.id, ${asked.text}::text) order by k.id limit ${asked.limit}`,
+      from (select k.id, k.started_at from execution_keys k where ${inWorkspace(asked.workspaceId, "k")}
+          and starts_with(k.id, ${asked.text}::text) order by k.id limit ${asked.limit}) k
+        cross join lateral execution_at(${asked.workspaceId}, k.started_at, k.id) e order by k.id`,
   },
   errors: {
     collection: "/errors",

@@ -69,7 +69,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Inst
     token: (workspaceId, claims = {}) =>
       new SignJWT({ workspaceId, workspaces: [workspaceId], role: "admin", ...claims })
         .setProtectedHeader({ alg: "HS256" })
-        .setSubject(String(claims["sub"] ?? "tester"))
+        .setSubject(String(claims.sub ?? "tester"))
         .setIssuedAt()
         .setExpirationTime("1h")
         .sign(new TextEncoder().encode(SECRET)),

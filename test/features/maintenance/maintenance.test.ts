@@ -103,22 +103,23 @@ it("makes partitions ahead, and on demand for a month that nobody foresaw, by ma
   const answers = await Promise.all(
     Array.from({ length: 6 }, (_, n) =>
       api.post("/api/v1/executions", {
-        executions: [2001, 2010, 2019].map((year) => ({
-          id: `${year}-${n}`,
+        executions: ["2019-05", "2026-01", "2026-02"].map((month) => ({
+          id: `${month}-${n}`,
           agent_id: "a",
           user_id: "u",
           status: "success",
-          started_at: `${year}-05-06T00:00:00Z`,
+          started_at: `${month}-06T00:00:00Z`,
         })),
       }),
     ),
   );
   expect(answers.every((answer) => answer.body.data.counts.created === 3)).toBe(true);
   expect(await names()).toEqual(
-    expect.arrayContaining(["executions_2001_05", "executions_2010_05", "executions_2019_05"]),
+    expect.arrayContaining(["executions_old", "executions_2026_01", "executions_2026_02"]),
   );
+  expect(await names()).not.toContain("executions_2019_05");
   const second = await api.post("/api/v1/executions", {
-    id: "2001-0",
+    id: "2026-01-0",
     agent_id: "a",
     user_id: "u",
     status: "success",
@@ -140,8 +141,13 @@ it("drops a month past retention with everything that was made from it, and noth
   await cron("0 1 * * *");
   const ctx = testContext();
   expect(await dropExpired(ctx)).toEqual([]);
-  const short = { ...ctx, config: { ...ctx.config, RETENTION_MONTHS: 12 } };
-  expect(await dropExpired(short)).toContain("executions_2003_01");
+  const at = (now: string) => ({
+    ...ctx,
+    now: () => Date.parse(now),
+    config: { ...ctx.config, RETENTION_MONTHS: 12 },
+  });
+  // Of the partition of old months some rows are kept: no partition goes.
+  expect(await dropExpired(at("2026-11-26T00:00:00Z"))).toEqual([]);
   const total = async (from: string, to: string) =>
     (
       await runQuery(
@@ -168,6 +174,16 @@ it("drops a month past retention with everything that was made from it, and noth
       })
     ).body.data.counts.created,
   ).toBe(1);
+  // Where all of it is too old it is emptied, and stays for what is sent again.
+  expect(await dropExpired(at("2027-02-15T00:00:00Z"))).toEqual([
+    "executions_2026_01",
+    "executions_old",
+  ]);
+  expect(await dropExpired(at("2027-02-15T00:00:00Z"))).toEqual([]);
+  expect((await api.get("/api/v1/executions/r1")).status).toBe(404);
+  expect((await api.get("/api/v1/executions/r2")).status).toBe(200);
+  const again = { ...item, id: "r1", started_at: "2003-01-31T23:59:59Z" };
+  expect((await api.post("/api/v1/executions", again)).body.data.results[0].result).toBe("created");
 });
 
 it("rolls up by cron, only when it may, and fails for a cron that has no task", async () => {
