@@ -18,6 +18,8 @@ const CHUNK_CHARS = 1024 * 1024;
 /** Statements under way at once; with the chunk being filled this bounds the memory of a stream of any length. */
 const MAX_UNDER_WAY = 3;
 const MAX_REPORTED = 1000;
+/** A stream of this many is no data: each costs as much as an item. */
+const MAX_INVALID = 100_000;
 /** Items kept for a start that may come later in the stream, and their characters. */
 const MAX_WAITING = 10_000;
 const MAX_WAITING_CHARS = 4 * 1024 * 1024;
@@ -165,6 +167,12 @@ export async function takeInStream<M>(
       await send(chunk);
       chunk = emptyChunk<M>();
       if (failure) break;
+      if (tally.counts.invalid > MAX_INVALID)
+        throw new AppError(
+          "impossible",
+          "too_many_invalid",
+          `More than ${MAX_INVALID} lines are invalid.`,
+        );
     }
   } catch (error) {
     // Gzip that is none or breaks off, or a caller who went away: the lines that came whole are stored all the same.

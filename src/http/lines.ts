@@ -13,25 +13,63 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const BOM = "\ufeff";
 const TOO_LONG: FaultyLine = { fault: "line_too_long" };
 
-/** A piece of whole lines as texts; one that is no UTF-8 spoils itself only. */
-function textsOf(bytes: Uint8Array): (string | FaultyLine)[] {
+/** Whole lines, as one text or as bytes. */
+interface Piece {
+  length: number;
+  codeAt(place: number): number | undefined;
+  newlineFrom(place: number): number;
+  line(start: number, end: number): string | FaultyLine;
+}
+
+/** Most pieces of most streams are decoded at once; in one that is no UTF-8 each line is, so that it spoils itself only. */
+function pieceOf(bytes: Uint8Array): Piece {
   try {
-    return decoder.decode(bytes).split("\n");
+    const text = decoder.decode(bytes);
+    return {
+      length: text.length,
+      codeAt: (place) => text.charCodeAt(place),
+      newlineFrom: (place) => text.indexOf("\n", place),
+      line: (start, end) => text.slice(start, end),
+    };
   } catch {
-    // Line by line then: most pieces of most streams are decoded at once.
+    return {
+      length: bytes.length,
+      codeAt: (place) => bytes[place],
+      newlineFrom: (place) => bytes.indexOf(NEWLINE, place),
+      line: (start, end) => {
+        try {
+          return decoder.decode(bytes.subarray(start, end));
+        } catch {
+          return { fault: "invalid_utf8" };
+        }
+      },
+    };
   }
-  const texts: (string | FaultyLine)[] = [];
-  for (let start = 0; start <= bytes.length; ) {
-    const newline = bytes.indexOf(NEWLINE, start);
-    const end = newline < 0 ? bytes.length : newline;
-    try {
-      texts.push(decoder.decode(bytes.subarray(start, end)));
-    } catch {
-      texts.push({ fault: "invalid_utf8" });
-    }
+}
+
+const isBlank = (code: number | undefined) =>
+  code === NEWLINE || code === 0x20 || code === 0x0d || code === 0x09;
+
+/** Lines of a piece that say something. @param first number of its first line @returns that of the line after its last */
+function* linesIn(piece: Piece, first: number): Generator<Line, number> {
+  let [number, start] = [first, 0];
+  for (; start < piece.length; number++) {
+    // A stream may be nothing but newlines: each costs a look at its code, and no more.
+    for (let code = piece.codeAt(start); isBlank(code); code = piece.codeAt(++start))
+      if (code === NEWLINE) number++;
+    if (start >= piece.length) break;
+    const newline = piece.newlineFrom(start);
+    const end = newline < 0 ? piece.length : newline;
+    const line = piece.line(start, end);
     start = end + 1;
+    if (typeof line !== "string") yield { number, text: line };
+    else {
+      const text = number === 1 && line.startsWith(BOM) ? line.slice(1) : line;
+      if (text.length > MAX_LINE_BYTES) yield { number, text: TOO_LONG };
+      else if (text.trim() !== "") yield { number, text };
+    }
   }
-  return texts;
+  return start > piece.length ? number : number + 1;
 }
 
 function together(parts: readonly Uint8Array[]): Uint8Array {
@@ -50,22 +88,18 @@ function together(parts: readonly Uint8Array[]): Uint8Array {
  * Lines of a stream while it is read; empty lines are counted and left out. Memory: one line and one chunk of the stream.
  */
 export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Line> {
-  let number = 0;
+  let number = 1;
   // The line that has begun: its bytes, or none when it is too long already.
   let rest: Uint8Array[] = [];
   let length = 0;
-  const take = function* (piece: Uint8Array): Generator<Line> {
-    const overlong = length > MAX_LINE_BYTES;
-    const texts = textsOf(together([...rest, piece]));
-    for (const [index, each] of texts.entries()) {
-      number++;
-      const tooLong = index === 0 ? overlong : false;
-      const text =
-        typeof each === "string" && number === 1 && each.startsWith(BOM) ? each.slice(1) : each;
-      if (tooLong || (typeof text === "string" && text.length > MAX_LINE_BYTES))
-        yield { number, text: TOO_LONG };
-      else if (typeof text !== "string" || text.trim() !== "") yield { number, text };
-    }
+  const take = function* (bytes: Uint8Array): Generator<Line> {
+    let piece = bytes;
+    if (length > MAX_LINE_BYTES) {
+      yield { number, text: TOO_LONG };
+      const end = bytes.indexOf(NEWLINE);
+      piece = end < 0 ? new Uint8Array() : bytes.subarray(end);
+    } else piece = together([...rest, bytes]);
+    number = yield* linesIn(pieceOf(piece), number);
     [rest, length] = [[], 0];
   };
   for await (const chunk of stream) {
