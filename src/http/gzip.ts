@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import { Gunzip } from "../lib/gunzip.ts";
 
 /** What a compressed body may unpack to: text that means something is rarely packed by more than 50. */
 const FREE_BYTES = 16 * 1024 * 1024;
@@ -19,23 +20,25 @@ function tooLarge(packed: number, unpacked: number): AppError {
 /** A body without its gzip; it ends with an AppError too_large when it becomes far larger than a body of data would. */
 export function unpackGzip(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   let [packed, unpacked] = [0, 0];
+  const gunzip = new Gunzip();
+  // A stage of its own: what is behind asks for one piece after the other.
   const pieces = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
-      packed += chunk.byteLength;
       for (let at = 0; at < chunk.byteLength; at += PIECE_BYTES)
         controller.enqueue(chunk.subarray(at, at + PIECE_BYTES));
     },
   });
-  const watched = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      unpacked += chunk.byteLength;
-      if (unpacked > Math.min(MAX_BYTES, FREE_BYTES + MAX_RATIO * packed))
-        controller.error(tooLarge(packed, unpacked));
-      else controller.enqueue(chunk);
+  const members = new TransformStream<Uint8Array, Uint8Array>({
+    transform(piece, controller) {
+      packed += piece.byteLength;
+      for (const data of gunzip.push(piece)) {
+        unpacked += data.byteLength;
+        if (unpacked > Math.min(MAX_BYTES, FREE_BYTES + MAX_RATIO * packed))
+          throw tooLarge(packed, unpacked);
+        controller.enqueue(data);
+      }
     },
+    flush: () => gunzip.end(),
   });
-  return body
-    .pipeThrough(pieces)
-    .pipeThrough(new DecompressionStream("gzip") as TransformStream<Uint8Array, Uint8Array>)
-    .pipeThrough(watched);
+  return body.pipeThrough(pieces).pipeThrough(members);
 }

@@ -376,6 +376,24 @@ describe("a stream", () => {
     ).toBe(800);
   });
 
+  it("may be gzip of several members, also in a batch", async () => {
+    const zip = async (text: string) =>
+      new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).bytes();
+    const line = (n: number) => `${JSON.stringify({ ...base, id: `member-${n}` })}\n`;
+    const parts = await Promise.all(
+      [line(0).slice(0, 20), line(0).slice(20) + line(1), line(2)].map(zip),
+    );
+    const body = new Uint8Array(await new Blob(parts).arrayBuffer());
+    const gzip = { "content-encoding": "gzip" };
+    const stream = await send(body, { ...gzip, "content-type": "application/x-ndjson" });
+    expect(stream.body.data.counts).toMatchObject({ created: 3, invalid: 0 });
+    const text = JSON.stringify({ executions: [{ ...base, id: "member-3" }] });
+    const batch = await Promise.all([text.slice(0, 30), text.slice(30)].map(zip));
+    expect(outcomes(await send(new Uint8Array(await new Blob(batch).arrayBuffer()), gzip))).toEqual(
+      ["created"],
+    );
+  });
+
   it("survives an item that is nested without end", async () => {
     const deep = `${'{"a":'.repeat(3000)}1${"}".repeat(3000)}`;
     const text = `{"executions":[{"id":"deep","agent_id":"a","user_id":"u","status":"success","started_at":"2026-10-01T00:00:00Z","metadata":${deep}},${JSON.stringify({ ...base, id: "shallow" })}]}`;
