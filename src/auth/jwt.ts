@@ -9,6 +9,7 @@ import { BoundedStore, bytesOf } from "../cache/bounded-store.ts";
 import type { Config } from "../config.ts";
 import { sha256Hex } from "../lib/digest.ts";
 import { AppError } from "../lib/errors.ts";
+import { cutText } from "../lib/text.ts";
 import type { User } from "./actor.ts";
 import { userOf } from "./claims.ts";
 import { verifyByKeySet } from "./key-set.ts";
@@ -51,7 +52,7 @@ async function verify(config: Config, token: string): Promise<JWTPayload> {
   }
   if (ASYMMETRIC.includes(alg) && config.JWT_JWKS_URL)
     return await verifyByKeySet(config.JWT_JWKS_URL, token, options(ASYMMETRIC));
-  throw refused(`The algorithm ${alg.slice(0, 16) || "none"} is not accepted.`);
+  throw refused(`The algorithm ${cutText(alg, 16) || "none"} is not accepted.`);
 }
 
 /** jose looks at `iat` only where an age is asked for. */

@@ -4,6 +4,7 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import type { z } from "zod";
 import { backoff, sleep } from "../lib/backoff.ts";
 import { within } from "../lib/deadline.ts";
+import { AppError } from "../lib/errors.ts";
 import { parseStored } from "../lib/json.ts";
 import { fromPostgres } from "../lib/time.ts";
 import { DEADLINES, GRACE_MS } from "./deadlines.ts";
@@ -75,9 +76,17 @@ function rowsOf<T>({ row }: Statement<T>, result: Result): T[] {
   return objectsOf(result).map((each) => row.parse(each));
 }
 
-/** A statement as the driver takes it. */
+/** Neon's endpoint reads no text with half a surrogate pair, and nothing else may: no database can store one. */
+const isIllFormed = (param: unknown): boolean =>
+  typeof param === "string"
+    ? !param.isWellFormed()
+    : Array.isArray(param) && param.some(isIllFormed);
+
+/** A statement as the driver takes it. @throws AppError impossible for a text that is no well-formed one */
 export function toText(sql: SQL): { text: string; params: unknown[] } {
   const { sql: text, params } = dialect.sqlToQuery(sql);
+  if (params.some(isIllFormed))
+    throw new AppError("impossible", "invalid_text", "A text ends in half of a character.");
   return { text, params };
 }
 
@@ -126,14 +135,14 @@ function open(databaseUrl: string, endpoint: string | undefined, limitMs: number
     }
   };
   return {
-    query: (statement) => {
+    query: async (statement) => {
       const compiled = [toText(statement.sql)];
       return guarded(limitMs, async () => {
         const [result] = await send(compiled, {});
         return rowsOf(statement, result as Result);
       });
     },
-    transaction: (statements, { isolation, readOnly = false }) => {
+    transaction: async (statements, { isolation, readOnly = false }) => {
       const compiled = statements.map((statement) => toText(statement.sql));
       return guarded(limitMs, async () => {
         const results = await send(compiled, { isolationLevel: isolation, readOnly });

@@ -24,8 +24,14 @@ const AWAY: Fault = {
   retryAfterSeconds: 5,
 };
 
+const UNSTORABLE: Fault = {
+  kind: "impossible",
+  code: "invalid_text",
+  message: "A text holds what the database cannot store: U+0000, or half of a character.",
+};
+
 /** By SQLSTATE (PostgreSQL, appendix A), the first that fits. */
-const BY_STATE: (Fault & { state: RegExp })[] = [
+const BY_STATE: (Fault & { state: RegExp; detail?: RegExp })[] = [
   {
     state: /^57014$/,
     kind: "timeout",
@@ -66,12 +72,8 @@ const BY_STATE: (Fault & { state: RegExp })[] = [
     code: "database_refused",
     message: "The database does not let this instance in.",
   },
-  {
-    state: /^(22021|22P05)$/,
-    kind: "impossible",
-    code: "invalid_text",
-    message: "A text holds what the database cannot store, such as U+0000.",
-  },
+  { ...UNSTORABLE, state: /^(22021|22P05)$/ },
+  { ...UNSTORABLE, state: /^22P02$/, detail: /surrogate/ },
 ];
 
 /** What Neon's proxy and the platform say in words only, the first that fits. */
@@ -129,7 +131,9 @@ export function faultOf(error: unknown): AppError | undefined {
   if (!(error instanceof NeonDbError || error instanceof DatabaseError)) return undefined;
   const state = sqlState(error);
   if (state !== undefined) {
-    const found = BY_STATE.find((fault) => fault.state.test(state));
+    const found = BY_STATE.find(
+      (fault) => fault.state.test(state) && (fault.detail?.test(error.detail ?? "") ?? true),
+    );
     return found && saying(found, error);
   }
   const words = `${error.message} ${"sourceError" in error ? String(error.sourceError) : ""}`;

@@ -32,7 +32,12 @@ export async function withSnapshot<T>(
   }
   const client = new Client({ connectionString: databaseUrl });
   // Without a listener a connection that breaks between two queries would end the isolate.
-  client.on("error", () => undefined);
+  let isOver = false;
+  const ended = () => {
+    isOver = true;
+  };
+  client.on("error", ended);
+  client.on("end", ended);
   try {
     await heard(CONNECT_MS, client.connect());
     // A worker that is lost must not leave its snapshot open: it would keep dead rows alive.
@@ -58,6 +63,6 @@ export async function withSnapshot<T>(
     };
     return await work({ query, transaction });
   } finally {
-    await within(END_MS, client.end(), noAnswer).catch(() => undefined);
+    if (!isOver) await within(END_MS, client.end(), noAnswer).catch(() => undefined);
   }
 }

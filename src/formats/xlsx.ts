@@ -1,5 +1,6 @@
 import type { CellValue } from "hucre";
 import { UNWRITABLE, writable } from "../lib/markup.ts";
+import { cutText } from "../lib/text.ts";
 import { parseInstant } from "../lib/time.ts";
 import type { Column, Kind, Row } from "./columns.ts";
 import { type Format, fromStart, type Page } from "./format.ts";
@@ -38,7 +39,7 @@ function limitedText(text: string): string {
   const whole = cellText(text);
   if (whole.length <= MAX_CELL) return whole;
   // An escape is seven characters, and is not cut in its middle.
-  return whole.slice(0, MAX_CELL).replace(/_(x[0-9A-Fa-f]{0,4})?$|[\ud800-\udbff]$/, "");
+  return cutText(whole, MAX_CELL).replace(/_(x[0-9A-Fa-f]{0,4})?$/, "");
 }
 
 function cellOf(value: unknown, { kind }: Column): CellValue {
@@ -57,7 +58,7 @@ function columnOf({ name, kind }: Column) {
 }
 
 export interface Sheet {
-  /** At most 31 characters, without \\ / ? * [ ] : */
+  /** One that a spreadsheet takes (formats/sheet-names.ts). */
   name: string;
   columns: Column[];
   rows: Row[];

@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { AppError, type FieldError } from "../lib/errors.ts";
 import { MAX_ID_BYTES, uuidv7 } from "../lib/ids.ts";
 import type { JsonFault } from "../lib/json.ts";
+import { cutText } from "../lib/text.ts";
 import { decodedBody, mediaType, readJson } from "./body.ts";
 import { takeInStream } from "./intake-stream.ts";
 import { linesOf } from "./lines.ts";
@@ -153,7 +154,7 @@ export function hiddenField(item: unknown, within?: string): FieldError | undefi
 /** The `id` that an item gives, even if nothing else of it is right. */
 export function givenId(item: unknown): string | null {
   return typeof item === "object" && item !== null && "id" in item && typeof item.id === "string"
-    ? item.id.slice(0, MAX_ID_BYTES).toWellFormed()
+    ? cutText(item.id.toWellFormed(), MAX_ID_BYTES)
     : null;
 }
 

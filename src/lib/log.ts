@@ -19,6 +19,7 @@ function describe(cause: unknown): Record<string, unknown> {
   return {
     message: cause.message,
     stack: cause.stack,
-    ...("code" in cause ? { sqlState: cause.code } : {}),
+    ...("code" in cause ? { code: cause.code } : {}),
+    ...(cause.cause instanceof Error ? { cause: describe(cause.cause) } : {}),
   };
 }

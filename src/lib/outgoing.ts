@@ -1,4 +1,5 @@
 import { AppError, impossible } from "./errors.ts";
+import { cutText } from "./text.ts";
 
 /** The time that another server has to answer. */
 const LIMIT_MS = 10_000;
@@ -105,7 +106,7 @@ async function beginOf(answer: Response): Promise<string> {
     // The status came, and that is what counts.
   }
   await reader?.cancel().catch(() => undefined);
-  return text.slice(0, MOST).replaceAll("\0", "");
+  return cutText(text.replaceAll("\0", ""), MOST);
 }
 
 /**

@@ -18,3 +18,7 @@ export function cutText(text: string, most: number): string {
   const isLow = (text.charCodeAt(most) & 0xfc00) === 0xdc00;
   return text.slice(0, isLow && most > 0 ? most - 1 : most);
 }
+
+/** A name for a file: letters, marks and digits of any script, everything else as one dash. @param most UTF-16 code units */
+export const fileName = (text: string, most = 80): string =>
+  cutText(text.toWellFormed().replace(/[^\p{L}\p{M}\p{N}]+/gu, "-"), most);

@@ -62,3 +62,12 @@ export async function serveObject(
     );
   return new Response(object.body, { status: span ? 206 : 200, headers });
 }
+
+/**
+ * Whether somebody was sent a file to read, and not a look at its head, a part of it, or that it has not changed. A range from
+ * the first byte to the end is a whole file: some programs ask for it so.
+ */
+export const isWholeRead = (request: Request, answer: Response): boolean =>
+  request.method !== "HEAD" &&
+  (answer.status === 200 ||
+    (answer.status === 206 && request.headers.get("range")?.trim() === "bytes=0-"));

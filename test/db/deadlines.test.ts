@@ -170,3 +170,29 @@ describe("a failure of the database", () => {
     expect(await said(lose(99))).toEqual(["unavailable", "database_contended", 1]);
   });
 });
+
+describe("a text that ends in half of a character", () => {
+  const half = "x\ud83d";
+
+  it("is never sent, alone, in a list, or to a session", async () => {
+    const fetched = vi.spyOn(globalThis, "fetch");
+    const refused = { kind: "impossible", code: "invalid_text" };
+    for (const statement of [sql`select ${half}::text`, sql`select ${sql.param([half])}::text[]`])
+      await expect(ctx.db.query({ sql: statement, row: none })).rejects.toMatchObject(refused);
+    expect(fetched).not.toHaveBeenCalled();
+    const session = withSnapshot(env.DATABASE_URL, env.NEON_ENDPOINT, (db) =>
+      db.query({ sql: sql`select ${half}::text`, row: none }),
+    );
+    await expect(session).rejects.toMatchObject(refused);
+  });
+
+  it("is a fault of what was asked when it hides in a document", async () => {
+    for (const text of [half, "\0"]) {
+      const document = sql`select ${JSON.stringify({ text })}::jsonb`;
+      await expect(ctx.db.query({ sql: document, row: none })).rejects.toMatchObject({
+        kind: "impossible",
+        code: "invalid_text",
+      });
+    }
+  });
+});

@@ -4,6 +4,7 @@ import type { Context } from "../../context.ts";
 import { listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
+import { cutText } from "../../lib/text.ts";
 import { enqueue, message } from "../../messages.ts";
 import { deadLetter } from "./schema.ts";
 
@@ -25,7 +26,7 @@ export async function bury(
   ) as Record<string, unknown>;
   await ctx.db.query({
     sql: sql`insert into dead_letters (id, workspace_id, type, body, reason, attempts, dead_at)
-      values (${id}, ${workspaceId}, ${String(type)}, ${JSON.stringify(body ?? null)}::jsonb, ${reason.slice(0, MAX_REASON)}, ${attempts}, now())
+      values (${id}, ${workspaceId}, ${String(type)}, ${JSON.stringify(body ?? null)}::jsonb, ${cutText(reason.toWellFormed(), MAX_REASON)}, ${attempts}, now())
       on conflict (id) do nothing`,
     row: z.unknown(),
   });

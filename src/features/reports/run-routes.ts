@@ -4,6 +4,7 @@ import { problems } from "../../http/errors.ts";
 import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
+import { isWholeRead } from "../../storage/serve.ts";
 import { webhookSecret } from "./deliver.ts";
 import { listDeliveries } from "./deliveries.ts";
 import { fileOf } from "./file.ts";
@@ -128,7 +129,7 @@ router.openapi(
   async (c) => {
     const [workspaceId, { id }] = [c.get("workspaceId"), c.req.valid("param")];
     const answer = await fileOf(c.get("ctx"), workspaceId, id, c.req.raw);
-    if (answer.status === 200) await countDownload(c.get("ctx"), workspaceId, id);
+    if (isWholeRead(c.req.raw, answer)) await countDownload(c.get("ctx"), workspaceId, id);
     return answer as never;
   },
 );

@@ -6,6 +6,7 @@ import { ClaimLost, isGone, type JobId, type Outcome, settleJob } from "../../db
 import { withSnapshot } from "../../db/session.ts";
 import { workbookOf } from "../../formats/xlsx.ts";
 import { AppError } from "../../lib/errors.ts";
+import { fileName } from "../../lib/text.ts";
 import { parseInstant } from "../../lib/time.ts";
 import { enqueue } from "../../messages.ts";
 import { stored } from "../../storage/stored.ts";
@@ -86,7 +87,7 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   await stored(put);
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   const file = {
-    name: `${name.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}-${from.slice(0, 10)}.${extension}`,
+    name: `${fileName(name)}-${from.slice(0, 10)}.${extension}`,
     content_type: contentType,
     bytes: bytes.length,
     sha256,

@@ -1,3 +1,4 @@
+import { lettersOf } from "../../lib/text.ts";
 import type { FilledData } from "./filled.ts";
 
 /** A drawing in points, from the top left: what every format of a report draws from. */
@@ -62,7 +63,7 @@ function short(value: number): string {
 /** A text cut to a width, so that nothing is drawn over its neighbour. */
 export function fitted(text: string, width: number, size = SIZE): string {
   const most = Math.max(1, Math.floor(width / (size * CHARACTER)));
-  const letters = [...text];
+  const letters = lettersOf(text);
   return letters.length <= most ? text : `${letters.slice(0, Math.max(1, most - 1)).join("")}…`;
 }
 

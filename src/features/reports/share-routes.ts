@@ -1,17 +1,19 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Context as HonoContext } from "hono";
 import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { publicUrl } from "../../http/links.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
-import { createRouter } from "../../http/router.ts";
+import { type AppEnv, createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
 import { AppError } from "../../lib/errors.ts";
+import { isWholeRead } from "../../storage/serve.ts";
 import { fileOf } from "./file.ts";
 import { getRun } from "./queries.ts";
 import * as schema from "./schema.ts";
-import { createShare, listShares, openShare, revokeShare } from "./shares.ts";
+import { countView, createShare, listShares, openShare, revokeShare } from "./shares.ts";
 
 const tags = ["Reports"];
 const router = createRouter();
@@ -99,6 +101,19 @@ router.openapi(
   },
 );
 
+/** The file that a link leads to; whoever reads it is counted as a view. */
+async function fileBehind(
+  c: HonoContext<AppEnv>,
+  secret: string,
+  visit?: Parameters<typeof openShare>[2],
+) {
+  const ctx = c.get("ctx");
+  const { workspaceId, runId } = await openShare(ctx, secret, visit);
+  const answer = await fileOf(ctx, workspaceId, runId, c.req.raw);
+  if (isWholeRead(c.req.raw, answer)) await countView(ctx, secret);
+  return answer;
+}
+
 /** What needs no token: the link is one. */
 export const shared = createRouter();
 const token = z.object({ token: z.string().max(128) });
@@ -119,10 +134,7 @@ shared.openapi(
     request: { params: token },
     responses: answers,
   }),
-  async (c) => {
-    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token);
-    return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
-  },
+  async (c) => (await fileBehind(c, c.req.valid("param").token)) as never,
 );
 
 shared.openapi(
@@ -146,14 +158,12 @@ shared.openapi(
     },
     responses: answers,
   }),
-  async (c) => {
-    const { workspaceId, runId } = await openShare(c.get("ctx"), c.req.valid("param").token, {
+  async (c) =>
+    (await fileBehind(c, c.req.valid("param").token, {
       password: c.req.valid("json").password,
       // The platform's word, not the caller's: it replaces what a request brings.
       address: c.req.header("cf-connecting-ip") ?? "",
-    });
-    return (await fileOf(c.get("ctx"), workspaceId, runId, c.req.raw)) as never;
-  },
+    })) as never,
 );
 
 export default router;

@@ -102,8 +102,16 @@ const opened = z.object({
   over: z.boolean(),
 });
 
+/** One view more of a link. */
+export async function countView(ctx: Context, token: string): Promise<void> {
+  await ctx.db.query({
+    sql: sql`update report_shares set views = views + 1 where token_hash = ${await hashOf(token)}`,
+    row: z.unknown(),
+  });
+}
+
 /**
- * The run behind a link; the view is counted.
+ * The run behind a link.
  * @throws AppError not_found for a link that is none, gone for one that is over or revoked, forbidden without the right password,
  * limited after too many wrong ones
  * @param visit the password, and the network address that it comes from
@@ -126,9 +134,5 @@ export async function openShare(
       throw new AppError("forbidden", "password_required", "This link has a password: POST it.");
     await checkPassword(ctx, { tokenHash, salt, hash }, visit);
   }
-  await ctx.db.query({
-    sql: sql`update report_shares set views = views + 1 where token_hash = ${tokenHash}`,
-    row: z.unknown(),
-  });
   return { workspaceId: found.workspace_id, runId: found.run_id };
 }

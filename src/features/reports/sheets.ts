@@ -1,6 +1,7 @@
 import { strToU8, zipSync } from "fflate";
 import { isMeasure, measureColumn } from "../../analytics/table.ts";
 import type { Column } from "../../formats/columns.ts";
+import { sheetNames } from "../../formats/sheet-names.ts";
 import { csvOf } from "../../formats/text.ts";
 import type { Sheet } from "../../formats/xlsx.ts";
 import type { Document } from "./document.ts";
@@ -128,22 +129,20 @@ function columnOf(name: string): Column {
   return isMeasure(name) ? measureColumn(name) : { name, kind: "text" };
 }
 
-const unsafe = /[\\/?*[\]:]/g;
-
 /** One sheet a section, with names that a spreadsheet takes: short, and each once. */
 export function sheetsOf(sections: readonly Filled[]): Sheet[] {
-  return sections.map((section, index) => ({
-    name: `${index + 1} ${(section.title ?? section.type).replace(unsafe, " ")}`
-      .slice(0, 31)
-      .trim(),
-    ...tableOf(section.data),
-  }));
+  const names = sheetNames(
+    sections.map(({ title, type }, index) => `${index + 1} ${title ?? type}`),
+  );
+  return sections.map(({ data }, index) => ({ name: names[index] ?? "", ...tableOf(data) }));
 }
 
 /** A zip with a CSV for each section. Its times are fixed: the same report is the same file. */
 export function csvZip({ sections }: Document): Uint8Array {
   const files = sheetsOf(sections).map(
-    ({ name, columns, rows }) => [`${name}.csv`, strToU8(csvOf(columns, rows))] as const,
+    // What some file systems refuse beside what spreadsheets do.
+    ({ name, columns, rows }) =>
+      [`${name.replace(/[<>|"]/g, " ")}.csv`, strToU8(csvOf(columns, rows))] as const,
   );
   return zipSync(Object.fromEntries(files), { mtime: new Date("2000-01-01T00:00:00Z") });
 }

@@ -562,6 +562,32 @@ it("a funnel has the numbers of its analysis, in every format", async () => {
   ).toBe(422);
 });
 
+describe("names", () => {
+  const sections = [
+    { type: "metrics", title: `${"x".repeat(30)}'`, measures: ["executions"] },
+    { type: "metrics", title: `${"y".repeat(28)}🚀🚀`, measures: ["executions"] },
+    { type: "metrics", title: "History", measures: ["executions"] },
+  ];
+
+  it("of sections become sheets that a spreadsheet opens, wherever they have to be cut", async () => {
+    const run = await made({ format: "xlsx", sections });
+    const answer = await fetch(`${env.READER}/xlsx`, { method: "POST", body: await bytesOf(run) });
+    const sheets: { sheet: string }[] = await answer.json();
+    const names = sheets.map(({ sheet }) => sheet);
+    expect(names).toEqual([`1 ${"x".repeat(29)}`, `2 ${"y".repeat(28)}`, "3 History"]);
+  });
+
+  it.each(["xlsx", "pdf", "html", "csv", "json"])(
+    "of 79 letters and one outside the BMP are the file's, whole: %s",
+    async (format) => {
+      const name = `${"n".repeat(79)}𠮷`;
+      const run = await made({ name, format, sections });
+      expect(run.request.name).toBe(name);
+      expect(run.file.name).toMatch(/^n{79}-\d{4}-\d\d-\d\d\.\w+$/);
+    },
+  );
+});
+
 describe("runs", () => {
   it("that are asked for twice, at once and afterwards, are made once", async () => {
     const run = await made();
@@ -678,5 +704,35 @@ describe("links", () => {
       expect(
         (await client.post(`/api/v1/reports/runs/${run.id}/share`, { expires_in_days })).status,
       ).toBe(400);
+  });
+
+  it("count who reads the file: no look at its head, no part of it, nothing that has not changed", async () => {
+    const run = await made({ format: "html" });
+    const { url, id } = (await client.post(`/api/v1/reports/runs/${run.id}/share`, {})).body.data;
+    const views = async () =>
+      (await client.get(`/api/v1/reports/runs/${run.id}/shares`)).body.data.find(
+        (each: { id: string }) => each.id === id,
+      ).views;
+    const downloads = async () =>
+      (await client.get(`/api/v1/reports/runs/${run.id}`)).body.data.downloads;
+    const path = `/api/v1/reports/runs/${run.id}/download`;
+    const bearer = `Bearer ${await tokenFor(WORKSPACE)}`;
+    const ask = async (init: RequestInit & { headers?: Record<string, string> }) => {
+      const own = { ...init, headers: { ...init.headers, authorization: bearer } };
+      const [shared, download] = [await raw(url, init), await raw(path, own)];
+      await Promise.all([shared.arrayBuffer(), download.arrayBuffer()]);
+      expect(download.status).toBe(shared.status);
+      return shared;
+    };
+    const etag = (await ask({ method: "HEAD" })).headers.get("etag") ?? "";
+    expect((await ask({ headers: { range: "bytes=0-9" } })).status).toBe(206);
+    expect((await ask({ headers: { range: "bytes=100-" } })).status).toBe(206);
+    expect((await ask({ headers: { range: "bytes=-5" } })).status).toBe(206);
+    expect((await ask({ headers: { "if-none-match": etag } })).status).toBe(304);
+    expect([await views(), await downloads()]).toEqual([0, 0]);
+    // The whole file, asked for as a range by some programs.
+    expect((await ask({ headers: { range: "bytes=0-" } })).status).toBe(206);
+    expect((await ask({})).status).toBe(200);
+    expect([await views(), await downloads()]).toEqual([2, 2]);
   });
 });

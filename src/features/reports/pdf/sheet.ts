@@ -1,4 +1,5 @@
 import type { Color, PDFDocument, PDFFont, PDFPage } from "@cantoo/pdf-lib";
+import { lettersOf } from "../../../lib/text.ts";
 import { type NamedFont, type NamedFontKey, nameCjkFont, namedFontOf } from "./cjk.ts";
 
 /** A4 in points, from the top left. */
@@ -90,7 +91,7 @@ export class Sheet {
   /** A text cut to a width. */
   fitted(text: string, width: number, size: number): string {
     if (this.widthOf(text, size) <= width) return text;
-    const letters = [...text];
+    const letters = lettersOf(text);
     let [low, high] = [0, letters.length];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
@@ -113,7 +114,7 @@ export class Sheet {
         }
         if (line !== "") lines.push(line);
         line = "";
-        for (const char of word) {
+        for (const char of lettersOf(word)) {
           if (this.widthOf(line + char, size) > width) {
             lines.push(line);
             line = "";

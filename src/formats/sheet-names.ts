@@ -1,0 +1,28 @@
+import { cutText } from "../lib/text.ts";
+
+const MAX_NAME = 31;
+/** What Excel takes in no name, and what XML cannot hold. */
+const UNSAFE = /[\\/?*[\]:\p{Cc}\uFFFE\uFFFF]/gu;
+/** Excel keeps this one for itself. */
+const RESERVED = "history";
+
+const key = (name: string) => name.toLowerCase();
+const tidy = (name: string) => name.replace(/^['\s]+|['\s]+$/g, "");
+
+/**
+ * Names of a workbook's sheets that Excel takes: 1 to 31 UTF-16 code units, none of \\ / ? * [ ] :, no apostrophe at an end,
+ * not "History", and each once, whatever the case.
+ */
+export function sheetNames(titles: readonly string[]): string[] {
+  const taken = new Set([RESERVED]);
+  return titles.map((title) => {
+    const wanted = tidy(title.toWellFormed().replace(UNSAFE, " ")) || "Sheet";
+    for (let count = 1; ; count++) {
+      const suffix = count === 1 ? "" : ` (${count})`;
+      const name = `${tidy(cutText(wanted, MAX_NAME - suffix.length))}${suffix}`;
+      if (taken.has(key(name))) continue;
+      taken.add(key(name));
+      return name;
+    }
+  });
+}
