@@ -84,12 +84,28 @@ export function nameText(value: SQL): SQL {
   return sql`case when octet_length(${value}) > ${sql.raw(String(MAX_NAME_BYTES))} then left(${value}, 48) || '…' || md5(${value}) else ${value} end`;
 }
 
-/** Text of a dimension for grouping; absent is the empty string. `alias` is a rollup row or a raw row. */
-export function groupText(field: Field, alias: string): SQL {
+/** Text of a dimension; null where there is none. `alias` is a rollup row or a raw row. */
+export function valueText(field: Field, alias: string): SQL {
   if (field.kind === "metadata")
-    return sql`coalesce(${nameText(sql`${sql.identifier(alias)}.metadata ->> ${field.key}`)}, '')`;
+    return nameText(sql`${sql.identifier(alias)}.metadata ->> ${field.key}`);
   if (field.kind !== "dimension") throw new Error(`${field.name} is not a column`);
-  return sql`coalesce(${sql.identifier(alias)}.${sql.identifier(DIMENSIONS[field.name])}, '')`;
+  return sql`nullif(${sql.identifier(alias)}.${sql.identifier(DIMENSIONS[field.name])}, '')`;
+}
+
+/** Stands before a value of metadata, which may be the empty string: a group without a value is that string alone. */
+const PRESENT = "=";
+
+/** The key of a group, never null. A column is never the empty string: intake refuses it. */
+export const groupText = (field: Field, alias: string): SQL =>
+  field.kind === "metadata"
+    ? sql`coalesce(${PRESENT}::text || ${valueText(field, alias)}, '')`
+    : sql`coalesce(${valueText(field, alias)}, '')`;
+
+/** What a group's key says: null for a group without a value. */
+export function groupValue(kind: Field["kind"], key: string | null): string | number | null {
+  if (key === null || key === "") return null;
+  if (kind === "metadata") return key.slice(PRESENT.length);
+  return kind === "clock" ? Number(key) : key;
 }
 
 const COMPARISON = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;

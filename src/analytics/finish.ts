@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { fromMicros, toMicros } from "../lib/decimal.ts";
+import { groupValue } from "./dimensions.ts";
 import { type MeasureName, measureOf, type Sums, type Value } from "./measures.ts";
 import type { Position } from "./order.ts";
 import type { Query, Resolved } from "./plan.ts";
@@ -210,12 +211,11 @@ export class Finisher {
   }
 
   private group(values: StatRow["groups"]): Row["group"] {
-    const clock = (name: string) => name === "hour_of_day" || name === "day_of_week";
     return Object.fromEntries(
-      this.resolved.plan.groups.map(({ name }, index) => {
-        const value = values?.[index] || null;
-        return [name, value !== null && clock(name) ? Number(value) : value];
-      }),
+      this.resolved.plan.groups.map(({ name, kind }, index) => [
+        name,
+        groupValue(kind, values?.[index] ?? null),
+      ]),
     );
   }
 }

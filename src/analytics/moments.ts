@@ -8,9 +8,9 @@ import {
   type Field,
   type Filter,
   fieldOf,
-  groupText,
   nameText,
   predicate,
+  valueText,
 } from "./dimensions.ts";
 import { checkOperand } from "./plan.ts";
 import { type Prepared, statementOf } from "./query.ts";
@@ -104,7 +104,7 @@ function propertyOf(wanted: Wanted, property: string): SQL {
       "not_groupable",
       `"${property}" is no property to break down by.`,
     );
-  return sql`nullif(${groupText(field, "e")}, '')`;
+  return valueText(field, "e");
 }
 
 const row = z.object({

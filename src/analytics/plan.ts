@@ -95,8 +95,9 @@ export function rangeOf(query: Pick<Query, "timeframe" | "from" | "to">, now: Ep
 function groupOf(name: string, field: Field): Group {
   if (field.kind === "number")
     throw impossible("group_by", "not_groupable", `"${name}" is a number; group by a dimension.`);
-  if (field.kind !== "clock") return { name, of: (alias) => groupText(field, alias) };
-  return { name, of: field.name === "hour_of_day" ? "hours" : "days" };
+  const { kind } = field;
+  if (kind !== "clock") return { name, kind, of: (alias) => groupText(field, alias) };
+  return { name, kind, of: field.name === "hour_of_day" ? "hours" : "days" };
 }
 
 /** @throws AppError impossible when the operand does not fit the field or the operator */

@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace } from "../db/scope.ts";
 import { DAY_US } from "../lib/time.ts";
+import type { Field } from "./dimensions.ts";
 import { inRanges, times } from "./marks.ts";
 import type { Order, Position } from "./order.ts";
 import type { TimeRange } from "./range.ts";
@@ -19,6 +20,7 @@ export interface Slot extends TimeRange {
 
 export interface Group {
   name: string;
+  kind: Field["kind"];
   /** Text over a raw row or a rollup row that `alias` names, never null; or what the clock says in the row's slot. */
   of: ((alias: string) => SQL) | "hours" | "days";
 }

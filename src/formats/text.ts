@@ -16,8 +16,10 @@ function cellOf(value: unknown, { kind }: Column, neutralize: boolean): unknown 
     : text;
 }
 
+/** The empty text is quoted: an absent value is not, and they are not the same. */
+const quotes = (value: unknown) => value === "";
 const lines = (data: unknown[][]) =>
-  data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n" })}\r\n`;
+  data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n", quotes })}\r\n`;
 const header = (columns: readonly Column[], neutralize: boolean) =>
   lines([columns.map(({ name }) => safe(name, neutralize))]);
 const body = (rows: readonly Row[], columns: readonly Column[], neutralize: boolean) =>
@@ -32,7 +34,7 @@ export function csvOf(columns: readonly Column[], rows: readonly Row[]): string 
   return `${header(columns, true)}${body(rows, columns, true)}`;
 }
 
-/** RFC 4180: CRLF, quotes where needed; an absent value is an empty field. */
+/** RFC 4180: CRLF, quotes where needed; an absent value is an empty field, the empty text is `""`. */
 export const csv: Format = {
   contentType: "text/csv; charset=utf-8",
   extension: "csv",

@@ -1,4 +1,4 @@
-import { OF_SOME_USER } from "../../analytics/dimensions.ts";
+import { type Filter, OF_SOME_USER } from "../../analytics/dimensions.ts";
 import { BY_HOUR_OF_WEEK } from "../../analytics/heatmap.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
 import type { Query } from "../../analytics/plan.ts";
@@ -24,6 +24,12 @@ export function placeholdersOf(text: string, path: string): MeasureName[] {
   return [...new Set(names.filter(isMeasure))];
 }
 
+/** Types of errors are of runs that failed: those that succeeded have none, and would be the largest group. */
+const narrowed = (...group_by: readonly string[]): { filters?: Filter[] } =>
+  group_by.every((name) => name === "error_type")
+    ? { filters: [{ field: "status", op: "in", value: ["failure", "timeout"] }] }
+    : {};
+
 /** What a section asks, its range aside; undefined for a text without figures. */
 export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
   switch (section.type) {
@@ -40,12 +46,14 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
       return {
         measures: section.measures,
         group_by: section.group_by,
+        ...narrowed(...section.group_by),
         limit: section.limit ?? TABLE_ROWS,
       };
     case "leaderboard":
       return {
         measures: [...new Set<MeasureName>([section.measure, "executions"])],
         group_by: [section.by],
+        ...narrowed(section.by),
         ...(section.by === "user" ? { filters: [OF_SOME_USER] } : {}),
         order_by: [{ measure: section.measure, direction: section.direction ?? "desc" }],
         limit: section.limit ?? 10,
@@ -53,12 +61,13 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
     case "chart": {
       const { measure, chart, group_by } = section;
       if (chart === "heatmap") return { measures: [measure], ...BY_HOUR_OF_WEEK };
+      const group = group_by ?? "agent";
       if (chart === "bar")
-        return { measures: [measure], group_by: [group_by ?? "agent"], limit: BARS };
+        return { measures: [measure], group_by: [group], ...narrowed(group), limit: BARS };
       return {
         measures: [measure],
         granularity: section.granularity ?? "day",
-        ...(group_by ? { group_by: [group_by], limit: LINES } : {}),
+        ...(group_by ? { group_by: [group_by], ...narrowed(group_by), limit: LINES } : {}),
       };
     }
   }
