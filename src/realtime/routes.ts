@@ -5,6 +5,7 @@ import { bearerOf, workspaceOf } from "../auth/middleware.ts";
 import { problems } from "../http/errors.ts";
 import { idParam, workspaceParam } from "../http/params.ts";
 import { type AppEnv, createRouter } from "../http/router.ts";
+import { answered } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import { feedRequest, REFUSALS, type Visitor } from "./feed.ts";
 import { BEARER_PREFIX, CLOSE, SUBPROTOCOL } from "./protocol.ts";
@@ -15,6 +16,8 @@ const router = createRouter();
 
 /** After which a refused client may find a free connection. */
 const RETRY_SECONDS = 30;
+/** The time that the feed has to answer. */
+const LIMIT_MS = 5_000;
 
 /** The token that a client offers as a subprotocol. @throws AppError malformed for several: none of them is the one */
 function offeredToken(header: string | undefined): string | undefined {
@@ -100,9 +103,9 @@ router.openapi(
     }
     const { workspaceId, visitor } = await visitorOf(c, c.req.valid("query").ticket);
     const { feed } = c.get("ctx");
-    const answer = await feed
-      .get(feed.idFromName(workspaceId))
-      .fetch(feedRequest(c.req.raw, workspaceId, visitor));
+    const upgrade = feedRequest(c.req.raw, workspaceId, visitor);
+    const opened = feed.get(feed.idFromName(workspaceId)).fetch(upgrade);
+    const answer = await answered("The feed", LIMIT_MS, opened);
     if (answer.status !== 101) throw refusedBy(answer.status);
     return answer as never;
   },

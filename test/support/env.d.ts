@@ -5,6 +5,7 @@ declare namespace Cloudflare {
     READER: string;
     JWT_SECRET_KEY: string;
     STATEMENT_TIMEOUT_SECONDS: string;
+    QUOTAS: string;
   }
 }
 
