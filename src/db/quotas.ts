@@ -6,6 +6,8 @@ import { inWorkspace } from "./scope.ts";
 
 /** What a workspace may have at most (docs/limits.md); `QUOTAS` changes it. */
 export const QUOTAS = {
+  /** Agents with a name or labels. */
+  named_agents: 10_000,
   funnels: 200,
   reports: 200,
   report_templates: 100,

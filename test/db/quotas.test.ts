@@ -10,7 +10,7 @@ import { useOwnDatabase } from "../support/database.ts";
 
 await useOwnDatabase();
 env.QUOTAS =
-  "funnels=2, reports=2, report_templates=2, export_templates=2, export_schedules=2, report_schedules=2, " +
+  "named_agents=2, funnels=2, reports=2, report_templates=2, export_templates=2, export_schedules=2, report_schedules=2, " +
   "exports_under_way=2, exports_per_day=3, report_runs_under_way=1, shares_per_run=2";
 const ctx = testContext();
 const client = clientOf(await tokenFor("quotas"));
@@ -53,6 +53,15 @@ describe("what a member can fill", () => {
     const refused = answers.filter(([status]) => status !== 201);
     expect(refused).toEqual(refused.map(() => [422, "quota_exceeded"]));
     expect((await other.post(path, body)).status).toBe(201);
+  });
+
+  it("takes a change of an agent that is named already, and no name too many", async () => {
+    const name = (id: string) => client.patch(`/api/v1/agents/${id}`, { name: "x" });
+    const answers = await Promise.all(["a", "b", "c", "d"].map(name));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 422, 422]);
+    const [named] = answers.filter(({ status }) => status === 200);
+    const again = await client.patch(`/api/v1/agents/${named?.body.data.id}`, { name: "y" });
+    expect([again.status, again.body.data.name]).toEqual([200, "y"]);
   });
 
   it("has room again when something is deleted, and a repeated request counts once", async () => {

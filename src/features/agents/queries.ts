@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 
 const named = z.object({
@@ -47,20 +48,22 @@ export interface Change {
   labels?: string[] | undefined;
 }
 
-/** Sets what is given and leaves the rest as it is. Safe to run twice. */
+/** Sets what is given and leaves the rest as it is. Safe to run twice. @throws AppError impossible, `quota_exceeded` */
 export async function describeAgent(
   ctx: Context,
   workspaceId: string,
   id: string,
   { name, labels }: Change,
 ): Promise<Named> {
-  const [row] = await ctx.db.query({
-    sql: sql`insert into agents as a (workspace_id, id, name, labels) values (${workspaceId}, ${id}, ${name ?? null}, ${sql.param([...new Set(labels)])}::text[])
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  return insertWithin(ctx.db, owner, {
+    table: "agents",
+    name: "named_agents",
+    insert: (allowed) => sql`insert into agents as a (workspace_id, id, name, labels)
+      select ${workspaceId}, ${id}, ${name ?? null}, ${sql.param([...new Set(labels)])}::text[] where ${allowed}
       on conflict (workspace_id, id) do update set name = ${name === undefined ? sql`a.name` : sql`excluded.name`},
         labels = ${labels === undefined ? sql`a.labels` : sql`excluded.labels`}, updated_at = now()
       returning a.id, a.name, a.labels`,
     row: named,
   });
-  if (!row) throw new Error("The statement gave no row");
-  return row;
 }

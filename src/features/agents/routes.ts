@@ -189,7 +189,7 @@ router.openapi(
     },
     responses: {
       200: json("The agent.", z.object({ data: schema.identified })),
-      ...problems("malformed", "too_large", "unsupported"),
+      ...problems("malformed", "too_large", "unsupported", "impossible"),
     },
   }),
   async (c) => {

@@ -39,12 +39,13 @@ export async function planDeliveries(
   runId: string,
   recipients: readonly StoredRecipient[],
 ): Promise<string[]> {
-  const known = new Set((await deliveriesOf(ctx, workspaceId, runId)).map(({ id }) => id));
+  const before = await deliveriesOf(ctx, workspaceId, runId);
+  const known = new Map(before.map(({ id, status }) => [id, status]));
   const planned: string[] = [];
   for (const [place, to] of recipients.entries()) {
     const id = `${runId}-${place}`;
     if (known.has(id)) {
-      planned.push(id);
+      if (known.get(id) === "waiting") planned.push(id);
       continue;
     }
     const owner = { quotas: ctx.config.QUOTAS, workspaceId };

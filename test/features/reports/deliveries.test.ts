@@ -1,10 +1,16 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
+import { QUOTAS } from "../../../src/db/quotas.ts";
 import { definitionOf } from "../../../src/features/reports/define.ts";
-import { deliver } from "../../../src/features/reports/deliver.ts";
-import { planDeliveries, reopenDelivery } from "../../../src/features/reports/deliveries.ts";
+import { deliver, deliverNext } from "../../../src/features/reports/deliver.ts";
+import {
+  planDeliveries,
+  reopenDelivery,
+  takeDelivery,
+} from "../../../src/features/reports/deliveries.ts";
+import { continueDeliveries } from "../../../src/features/reports/maintenance.ts";
 import { createReport } from "../../../src/features/reports/queries.ts";
 import { runReport } from "../../../src/features/reports/run.ts";
 import { reportInput } from "../../../src/features/reports/schema.ts";
@@ -211,6 +217,71 @@ describe("a delivery", () => {
     await attempt(delivery);
     expect(calls.length).toBe(1);
     expect(await log(id)).toMatchObject([{ status: "delivered", attempts: 2 }]);
+  });
+
+  it("whose message or worker is lost, or whose clock jumped, is sent again; nothing that waits for its time is", async () => {
+    world(() => new Response(""));
+    const hooks = Array.from({ length: 5 }, () => ({ method: "webhook", url: HOOK }));
+    const id = await run(hooks);
+    const set = (place: number, changes: SQL) =>
+      ctx.db.query({
+        sql: sql`update report_deliveries set ${changes} where id = ${`${id}-${place}`}`,
+        row: z.unknown(),
+      });
+    const past = sql`now() - interval '3 minutes'`;
+    await set(0, sql`created_at = ${past}`);
+    await set(1, sql`status = 'sending', attempted_at = ${past}, attempts = 1`);
+    await set(2, sql`status = 'sending', attempted_at = now() + interval '1 day', attempts = 1`);
+    await set(3, sql`created_at = ${past}, not_before = now() + interval '2 minutes'`);
+    const sent: unknown[] = [];
+    await continueDeliveries({ ...ctx, queues: queuesTo((body) => void sent.push(body)) });
+    const ids = sent
+      .map((body) => (body as { id: string }).id)
+      .filter((each) => each.startsWith(id));
+    expect(ids.sort()).toEqual([`${id}-0`, `${id}-1`]);
+    expect(await attempt(`${id}-2`)).toEqual({ status: "done" });
+    expect(await attempt(`${id}-3`)).toEqual({ status: "lost" });
+  });
+
+  it("waits for its workspace's turn: a neighbour's many put it off by one", async () => {
+    world(() => new Response(""));
+    await ctx.db.query({ sql: sql`delete from report_deliveries`, row: z.unknown() });
+    await ctx.db.query({ sql: sql`delete from turns`, row: z.unknown() });
+    const id = await run([{ method: "webhook", url: HOOK }]);
+    await ctx.db.query({
+      sql: sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, created_at)
+        select 'flood', 'f' || i, 'none', '{"method":"webhook","url":"https://hooks.example.com/x"}'::jsonb, 'waiting', now() - interval '1 hour' from generate_series(1, 30) i`,
+      row: z.unknown(),
+    });
+    const order = [await deliverNext(ctx), await deliverNext(ctx), await deliverNext(ctx)];
+    const names = order.map((each) => each?.job.workspaceId);
+    expect(names.slice(0, 2).sort()).toEqual([WORKSPACE, "flood"].sort());
+    expect((await log(id))[0].status).toBe("delivered");
+    expect(names[2]).toBe("flood");
+    await ctx.db.query({
+      sql: sql`update report_deliveries set status = 'waiting', attempted_at = null, not_before = null where workspace_id = 'flood'`,
+      row: z.unknown(),
+    });
+    // No more than four of a workspace are at work at once, however many ask.
+    const taken = await Promise.all(Array.from({ length: 9 }, () => takeDelivery(ctx)));
+    expect(taken.filter(Boolean)).toHaveLength(4);
+    await ctx.db.query({ sql: sql`delete from report_deliveries`, row: z.unknown() });
+  });
+
+  it("beyond the quota of the day is in the log, as failed, and is not sent", async () => {
+    const calls = world(() => new Response(""));
+    const few = { ...ctx, config: { ...ctx.config, QUOTAS: { ...QUOTAS, deliveries_per_day: 1 } } };
+    await ctx.db.query({ sql: sql`delete from daily_uses`, row: z.unknown() });
+    const id = await run([]);
+    const two = [1, 2].map((place) => ({ method: "webhook" as const, url: `${HOOK}/${place}` }));
+    expect(await planDeliveries(few, WORKSPACE, id, two)).toEqual([`${id}-0`]);
+    expect(await planDeliveries(few, WORKSPACE, id, two)).toEqual([`${id}-0`]);
+    for (const place of [0, 1]) await attempt(`${id}-${place}`);
+    expect((await log(id)).map((entry: { status: string }) => entry.status)).toEqual([
+      "delivered",
+      "failed",
+    ]);
+    expect(calls).toHaveLength(1);
   });
 
   it("that is refused for good, or given up, has failed; no answer is a reason to try again", async () => {
