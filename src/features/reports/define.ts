@@ -10,6 +10,7 @@ import { AppError, impossible } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { checkSections, RETENTION_OFFSETS } from "./ask.ts";
 import { getTemplate } from "./own-templates.ts";
+import { checkPoints } from "./points.ts";
 import type { Stored } from "./queries.ts";
 import { recipientsOf } from "./recipients.ts";
 import type { Definition, ReportInput, Section, StoredRequest } from "./schema.ts";
@@ -73,6 +74,7 @@ export async function definitionOf(
     recipients: recipientsOf(ctx.config, recipients, stored?.recipients ?? []),
     sections: await sectionsOf(ctx, workspaceId, input),
   };
+  checkPoints(of, rangeAt(of, now));
   checkAll(workspaceId, of, rangeAt(of, now));
   for (const [place, section] of of.sections.entries()) {
     if (section.type !== "funnel") continue;

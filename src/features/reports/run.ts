@@ -16,6 +16,7 @@ import { fileKey } from "./file.ts";
 import { fillSections } from "./fill.ts";
 import { htmlOf } from "./html.ts";
 import { pdfOf } from "./pdf/render.ts";
+import { checkPoints } from "./points.ts";
 import { type Claim, claimRun, jobs, saveRun, saveSection } from "./queries.ts";
 import type { RunRequest } from "./schema.ts";
 import { csvZip, sheetsOf } from "./sheets.ts";
@@ -56,6 +57,7 @@ const RENDERERS: Record<RunRequest["format"], Renderer> = {
 async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   const { workspaceId, id, request, report_id } = claim;
   const range = { from: parseInstant(request.from) ?? 0, to: parseInstant(request.to) ?? 0 };
+  checkPoints(request, range);
   const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
   const as_of = now?.at ?? "";
   const count = request.sections.length;
