@@ -1,4 +1,5 @@
 import { isExactNumber, type JsonFault, parseJson } from "../src/lib/json.ts";
+import { keysOf } from "../src/lib/key-path.ts";
 
 /** A row of the file: column name -> text (CSV) or value (NDJSON). */
 export type Row = Record<string, unknown>;
@@ -69,15 +70,32 @@ export const PRESETS: Record<string, Preset> = {
 
 function put(target: Record<string, unknown>, field: string, value: unknown): void {
   if (value === undefined || value === null || value === "") return;
-  const [outer = "", inner] = field.split(/\.(.*)/s);
-  if (inner !== undefined) {
-    const nested = (target[outer] as Record<string, unknown> | undefined) ?? {};
-    nested[inner] = value;
-    target[outer] = nested;
+  if (field.includes(".")) {
+    const keys = keysOf(field);
+    const last = keys.pop() ?? "";
+    let nested = target;
+    for (const key of keys) {
+      const inner = Object.hasOwn(nested, key) ? nested[key] : {};
+      if (!isRow(inner)) throw new Error(`--map ${field}: "${key}" has a value of its own`);
+      setMember(nested, key, inner);
+      nested = inner;
+    }
+    setMember(nested, last, value);
   } else if (NUMBERS.has(field)) target[field] = numberOf(value);
   else if (field.endsWith("_at")) target[field] = utc(textOf(value));
   else target[field] = typeof value === "number" && field === "credits" ? value : textOf(value);
 }
+
+const isRow = (value: unknown): value is Row => typeof value === "object" && value !== null;
+
+/** Unlike an assignment, this can make a member that is called __proto__. */
+const setMember = (target: Row, key: string, value: unknown) =>
+  void Object.defineProperty(target, key, {
+    value,
+    enumerable: true,
+    configurable: true,
+    writable: true,
+  });
 
 const textOf = (value: unknown) => (isExactNumber(value) ? value.rawJSON : String(value));
 
@@ -96,12 +114,10 @@ function numberOf(value: unknown): unknown {
 /** A column's value; of NDJSON also one that lies deeper, by the names on the way to it. */
 export function cellOf(row: Row, column: string): unknown {
   if (Object.hasOwn(row, column)) return row[column];
-  return column
-    .split(".")
-    .reduce<unknown>(
-      (at, name) => (typeof at === "object" && at !== null ? (at as Row)[name] : undefined),
-      row,
-    );
+  return keysOf(column).reduce<unknown>(
+    (at, name) => (isRow(at) && Object.hasOwn(at, name) ? at[name] : undefined),
+    row,
+  );
 }
 
 /** The columns that `field=column` pairs read. */

@@ -1,5 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { impossible } from "../lib/errors.ts";
+import { decimalText, type ExactNumber, isExactNumber } from "../lib/json.ts";
+import { keysOf } from "../lib/key-path.ts";
 
 /** Dimensions that are columns. Rollup tables and raw rows name them alike. */
 export const DIMENSIONS = {
@@ -24,7 +26,7 @@ const NUMBERS = {
   tokens_in: "tokens_in",
   tokens_out: "tokens_out",
 } as const;
-const METADATA_KEY = /^metadata\.([A-Za-z0-9_.:-]{1,128})$/;
+const METADATA = "metadata.";
 
 export const OPERATORS = [
   "eq",
@@ -39,7 +41,8 @@ export const OPERATORS = [
   "contains",
 ] as const;
 export type Operator = (typeof OPERATORS)[number];
-type Scalar = string | number | boolean;
+/** A number that a double would alter comes as its digits. */
+type Scalar = string | number | boolean | ExactNumber;
 export interface Filter {
   field: string;
   /** `search`, of our own questions only: contains the first text, or is one of the others. */
@@ -54,7 +57,8 @@ export type Field =
   | { kind: "dimension"; name: Dimension }
   | { kind: "clock"; name: ClockDimension }
   | { kind: "number"; name: keyof typeof NUMBERS }
-  | { kind: "metadata"; key: string };
+  /** The way to a value: keys, or places in a list. */
+  | { kind: "metadata"; keys: string[] };
 
 const has = <T extends object>(table: T, name: string): name is string & keyof T =>
   Object.hasOwn(table, name);
@@ -68,8 +72,8 @@ export function fieldOf(name: string, path: string): Field {
   const clock = CLOCK_DIMENSIONS.find((dimension) => dimension === name);
   if (clock) return { kind: "clock", name: clock };
   if (has(NUMBERS, name)) return { kind: "number", name };
-  const key = METADATA_KEY.exec(name)?.[1];
-  if (key) return { kind: "metadata", key };
+  if (name.startsWith(METADATA))
+    return { kind: "metadata", keys: keysOf(name.slice(METADATA.length)) };
   throw impossible(path, "unknown_field", `There is no field "${name}".`);
 }
 
@@ -87,7 +91,7 @@ export function nameText(value: SQL): SQL {
 /** Text of a dimension; null where there is none. `alias` is a rollup row or a raw row. */
 export function valueText(field: Field, alias: string): SQL {
   if (field.kind === "metadata")
-    return nameText(sql`${sql.identifier(alias)}.metadata ->> ${field.key}`);
+    return nameText(documentText(sql`${sql.identifier(alias)}.metadata`, field.keys));
   if (field.kind !== "dimension") throw new Error(`${field.name} is not a column`);
   return sql`nullif(${sql.identifier(alias)}.${sql.identifier(DIMENSIONS[field.name])}, '')`;
 }
@@ -114,15 +118,12 @@ const COMPARISON = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
 export function predicate(filter: Filter, field: Field, alias: string, rollup: boolean): SQL {
   const row = sql.identifier(alias);
   if (field.kind === "clock") throw new Error(`${field.name} is not a column`);
-  const numeric =
-    field.kind === "number" ||
-    (field.kind === "metadata" && typeof firstOf(filter.value) === "number");
+  const numeric = field.kind === "number" || (field.kind === "metadata" && isNumeric(filter.value));
   let value: SQL;
   if (field.kind === "number") value = sql`${row}.${sql.identifier(NUMBERS[field.name])}`;
   else if (field.kind === "metadata") {
-    value = sql`${row}.metadata ->> ${field.key}`;
-    if (numeric)
-      value = sql`case when jsonb_typeof(${row}.metadata -> ${field.key}) = 'number' then (${value})::numeric end`;
+    const document = sql`${row}.metadata`;
+    value = (numeric ? documentNumber : documentText)(document, field.keys);
   } else {
     const column = sql`${row}.${sql.identifier(DIMENSIONS[field.name])}`;
     const always = field.name === "agent" || field.name === "status";
@@ -131,25 +132,43 @@ export function predicate(filter: Filter, field: Field, alias: string, rollup: b
   return compare(value, filter, numeric);
 }
 
-const firstOf = (value: Filter["value"]) => (Array.isArray(value) ? value[0] : value);
+const keyPath = (keys: readonly string[]) => sql`${sql.param([...keys])}::text[]`;
+
+/** A value of a jsonb document as text; null for none and for JSON's null. */
+export const documentText = (document: SQL, keys: readonly string[]): SQL =>
+  sql`${document} #>> ${keyPath(keys)}`;
+
+/** The same as a number; null for a value of another type. */
+export const documentNumber = (document: SQL, keys: readonly string[]): SQL =>
+  sql`case when jsonb_typeof(${document} #> ${keyPath(keys)}) = 'number' then (${documentText(document, keys)})::numeric end`;
+
+/** Whether a filter's values are numbers: the first one says it for all. */
+export function isNumeric(value: Filter["value"]): boolean {
+  const [first] = [value].flat();
+  return typeof first === "number" || isExactNumber(first);
+}
+
+const operandText = (operand: Scalar) =>
+  typeof operand === "number" || isExactNumber(operand) ? decimalText(operand) : String(operand);
 
 /** A filter over any SQL value. */
 export function compare(value: SQL, { op, value: operand }: Filter, numeric: boolean): SQL {
   const type = sql.raw(numeric ? "numeric" : "text");
-  const one = sql`${String(operand)}::${type}`;
+  const texts = [operand].flat().map(operandText);
+  const one = sql`${texts[0] ?? ""}::${type}`;
   switch (op) {
     case "eq":
       return sql`${value} = ${one}`;
     case "ne":
       return sql`${value} is distinct from ${one}`;
     case "in":
-      return sql`${value} = any(${sql.param([operand].flat().map(String))}::${type}[])`;
+      return sql`${value} = any(${sql.param(texts)}::${type}[])`;
     case "not_in":
-      return sql`(${value} is null or ${value} <> all(${sql.param([operand].flat().map(String))}::${type}[]))`;
+      return sql`(${value} is null or ${value} <> all(${sql.param(texts)}::${type}[]))`;
     case "exists":
       return operand === false ? sql`${value} is null` : sql`${value} is not null`;
     case "search": {
-      const [part = "", ...others] = [operand].flat().map(String);
+      const [part = "", ...others] = texts;
       return sql`(position(lower(${part}) in lower(${value})) > 0 or ${value} = any(${sql.param(others)}::text[]))`;
     }
     case "contains":

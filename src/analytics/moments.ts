@@ -2,12 +2,16 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { inWorkspace } from "../db/scope.ts";
 import { impossible } from "../lib/errors.ts";
+import { keysOf } from "../lib/key-path.ts";
 import { type EpochUs, formatInstant } from "../lib/time.ts";
 import {
   compare,
+  documentNumber,
+  documentText,
   type Field,
   type Filter,
   fieldOf,
+  isNumeric,
   nameText,
   predicate,
   valueText,
@@ -41,11 +45,14 @@ const EVENT_COLUMNS: Record<string, string> = {
   session_id: "session_id",
   user: "user_id",
 };
-const EVENT_KEY = /^properties\.([A-Za-z0-9_.:-]{1,128})$/;
+const PROPERTIES = "properties.";
+const DOCUMENT = sql`v.properties`;
 
-function eventValue(field: string, path: string): { value: SQL; key: string | undefined } {
-  const key = EVENT_KEY.exec(field)?.[1];
-  if (key !== undefined) return { value: sql`v.properties ->> ${key}`, key };
+function eventValue(field: string, path: string): { value: SQL; keys: string[] | undefined } {
+  if (field.startsWith(PROPERTIES)) {
+    const keys = keysOf(field.slice(PROPERTIES.length));
+    return { value: documentText(DOCUMENT, keys), keys };
+  }
   const column = Object.hasOwn(EVENT_COLUMNS, field) ? EVENT_COLUMNS[field] : undefined;
   if (column === undefined)
     throw impossible(
@@ -53,22 +60,16 @@ function eventValue(field: string, path: string): { value: SQL; key: string | un
       "unknown_field",
       `An event has no field "${field}"; its properties are properties.<key>.`,
     );
-  return { value: sql`v.${sql.identifier(column)}`, key: undefined };
+  return { value: sql`v.${sql.identifier(column)}`, keys: undefined };
 }
 
 export function eventCondition(filter: Filter, path: string): SQL {
-  const { value, key } = eventValue(filter.field, path);
+  const { value, keys } = eventValue(filter.field, path);
   const field: Field =
-    key === undefined ? { kind: "dimension", name: "model" } : { kind: "metadata", key };
+    keys === undefined ? { kind: "dimension", name: "model" } : { kind: "metadata", keys };
   checkOperand(filter, field, path);
-  const numeric = key !== undefined && typeof [filter.value].flat()[0] === "number";
-  return compare(
-    numeric
-      ? sql`case when jsonb_typeof(v.properties -> ${key}) = 'number' then (${value})::numeric end`
-      : value,
-    filter,
-    numeric,
-  );
+  const numeric = keys !== undefined && isNumeric(filter.value);
+  return compare(numeric ? documentNumber(DOCUMENT, keys) : value, filter, numeric);
 }
 
 function executionCondition(filter: Filter, path: string): SQL {

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { impossible } from "../lib/errors.ts";
+import { isExactNumber } from "../lib/json.ts";
 import { type EpochUs, isTimeZone } from "../lib/time.ts";
 import { checkSize, possibleGroups } from "./answer-size.ts";
 import { type Compare, type ComparedRange, comparedRange } from "./compared.ts";
@@ -10,6 +11,7 @@ import {
   type Filter,
   fieldOf,
   groupText,
+  isNumeric,
   predicate,
 } from "./dimensions.ts";
 import { type Measure, type MeasureName, measureOf, SUM_NAMES } from "./measures.ts";
@@ -112,14 +114,15 @@ export function checkOperand(filter: Filter, field: Field, path: string): void {
   if (filter.op === "exists" && typeof filter.value !== "boolean")
     throw impossible(path, "wrong_operand", "exists takes true or false.");
   const numeric = field.kind === "number" || field.kind === "clock";
-  const isNumber = (operand: unknown) => /^-?\d{1,15}(\.\d{1,6})?$/.test(String(operand));
+  const isNumber = (operand: unknown) =>
+    !isExactNumber(operand) && /^-?\d{1,15}(\.\d{1,6})?$/.test(String(operand));
   if (numeric && filter.op !== "exists" && !operands.every(isNumber))
     throw impossible(path, "wrong_operand", `${filter.field} is a number.`);
   if (numeric && filter.op === "contains")
     throw impossible(path, "wrong_operand", "contains takes a text field.");
   if (
     field.kind === "metadata" &&
-    new Set(operands.map((operand) => typeof operand === "number")).size > 1
+    new Set(operands.map((operand) => isNumeric(operand))).size > 1
   ) {
     throw impossible(path, "wrong_operand", "All values of the list must be numbers, or none.");
   }

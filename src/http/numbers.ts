@@ -3,6 +3,8 @@ import { OPERATORS } from "../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../analytics/measures.ts";
 import { type Query, zoneOf } from "../analytics/plan.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/range.ts";
+import { type ExactNumber, isExactNumber } from "../lib/json.ts";
+import { listOf } from "../lib/key-path.ts";
 import { textInput } from "./fields.ts";
 import { callerIdParam, flagParam, instantParam, workspaceParam } from "./params.ts";
 
@@ -20,11 +22,13 @@ export const measureList = z
   .transform((text) => text.split(","))
   .pipe(z.array(measure).min(1).max(MEASURE_NAMES.length))
   .openapi({ type: "string", example: "executions,success_rate" });
+/** A dimension, or the way to a value of metadata (src/lib/key-path.ts). */
+export const fieldName = textInput(1024).min(1);
 export const fieldList = z
   .string()
-  .max(1024)
-  .transform((text) => text.split(","))
-  .pipe(z.array(z.string().min(1).max(140)).min(1).max(4))
+  .max(4096)
+  .transform(listOf)
+  .pipe(z.array(fieldName).min(1).max(4))
   .openapi({ type: "string", example: "agent" });
 export const MAX_GROUPS = 1000;
 
@@ -63,14 +67,19 @@ export const span = {
 export const ranged = { ...span, ...filters };
 
 /** An operand of a filter. */
-const scalar = z.union([textInput(1024), z.number(), z.boolean()]);
+const scalar = z.union([
+  textInput(1024),
+  z.number(),
+  z.boolean(),
+  z.custom<ExactNumber>(isExactNumber).openapi({ type: "number" }),
+]);
 /** A condition on a field, as a body gives it. */
 export const filter = z.strictObject({
-  field: z.string().min(1).max(140),
+  field: fieldName,
   op: z.enum(OPERATORS),
   value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
 });
-export const groupBy = z.array(z.string().min(1).max(140)).min(1).max(4);
+export const groupBy = z.array(fieldName).min(1).max(4);
 export const orderBy = z
   .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
   .min(1)

@@ -103,6 +103,17 @@ it("maps columns and constants, and refuses a field that no execution has", () =
     model: "m",
   });
   expect(mappingOf([], [])({ id: "same" }, 1)).toEqual({ id: "same" });
+  const row = { "my column": "x", "a.b": "flat", a: { b: "nested" }, big: "9007199254740993" };
+  const nested = mappingOf(
+    ["metadata.two words=my column", "metadata.x.y=a\\.b", "metadata.x.a\\.b=a.b", "tokens_in=big"],
+    ["metadata.__proto__=kept"],
+  )(row, 1);
+  expect(JSON.stringify(nested)).toBe(
+    '{"metadata":{"two words":"x","x":{"y":"flat","a.b":"flat"},"__proto__":"kept"},"tokens_in":9007199254740993}',
+  );
+  expect(() => mappingOf(["metadata.a=a", "metadata.a.b=a"], [])({ a: "1" }, 1)).toThrow(
+    "metadata.a.b",
+  );
   expect(() => mappingOf(["colour=c"], [])).toThrow('no field "colour"');
   expect(() => mappingOf(["id"], [])).toThrow("field=column");
 });

@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
+import { documentText } from "../../analytics/dimensions.ts";
 import type { Db } from "../../db/client.ts";
 import { inOrder, listByTime, type Paging } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
@@ -19,7 +20,8 @@ export interface ListQuery extends Paging {
   max_duration_ms?: number | undefined;
   min_credits?: string | undefined;
   max_credits?: string | undefined;
-  metadata: [key: string, value: string][];
+  /** By the way to a value: its text. */
+  metadata: [keys: string[], value: string][];
 }
 
 const row = execution
@@ -54,7 +56,8 @@ function conditions(workspaceId: string, query: ListQuery): SQL[] {
   add(query.max_duration_ms, (value) => sql`e.duration_ms <= ${value}`);
   add(query.min_credits, (value) => sql`e.credits >= ${value}::numeric`);
   add(query.max_credits, (value) => sql`e.credits <= ${value}::numeric`);
-  for (const [key, value] of query.metadata) list.push(sql`e.metadata ->> ${key} = ${value}`);
+  for (const [keys, value] of query.metadata)
+    list.push(sql`${documentText(sql`e.metadata`, keys)} = ${value}`);
   return list;
 }
 

@@ -5,6 +5,7 @@ import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import { intakeBody, intakeResponses, MAX_BATCH, takeIn } from "../../http/intake.ts";
+import { fieldName } from "../../http/numbers.ts";
 import {
   callerIdParam,
   callerIdPath,
@@ -18,6 +19,7 @@ import {
 import { createRouter } from "../../http/router.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
+import { keysOf } from "../../lib/key-path.ts";
 import { correctExecution } from "./correct.ts";
 import { executionIntake } from "./ingest.ts";
 import { getExecution, isKnownAgent, type ListQuery, listExecutions } from "./queries.ts";
@@ -75,14 +77,16 @@ const CSV_COLUMNS = Object.keys(execution.shape).flatMap((name) =>
 );
 /** The largest metadata and error, written with escapes. */
 const MAX_PATCH_BYTES = 128 * 1024;
-const METADATA_PARAM = /^metadata\.[A-Za-z0-9_.:-]{1,128}$/;
+const METADATA = "metadata.";
 
 function listQuery(given: z.output<typeof listParams>): ListQuery {
   const { workspace_id: _, limit = DEFAULT_LIMIT, ...rest } = given;
   const others = Object.entries(rest).filter(
     ([name]) => !Object.hasOwn(listParams.shape, name),
   ) as [string, string][];
-  const unknown = others.find(([name]) => !METADATA_PARAM.test(name))?.[0];
+  const unknown = others.find(
+    ([name]) => !fieldName.safeParse(name).success || !name.startsWith(METADATA),
+  )?.[0];
   if (unknown !== undefined) {
     const message = `There is no "${unknown}" here.`;
     throw new AppError("malformed", "invalid_request", message, {
@@ -93,7 +97,7 @@ function listQuery(given: z.output<typeof listParams>): ListQuery {
   return {
     ...rest,
     limit,
-    metadata: others.map(([name, value]) => [name.slice("metadata.".length), value]),
+    metadata: others.map(([name, value]) => [keysOf(name.slice(METADATA.length)), value]),
   };
 }
 
@@ -104,7 +108,7 @@ router.openapi(
     tags,
     summary: "List executions, newest first",
     description:
-      "Filters combine with and; `metadata.<key>=<value>` compares a key of the metadata as text. With `Accept: text/csv` the page is a CSV, and the Link header leads to the next one.",
+      "Filters combine with and; `metadata.<key>=<value>` compares a value of the metadata as text; `metadata.a.b` is the key b inside of a, and `\\\\.` a dot of a key. With `Accept: text/csv` the page is a CSV, and the Link header leads to the next one.",
     middleware: [require("read:executions")] as const,
     request: { query: listParams },
     responses: {

@@ -1,12 +1,13 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
-import { fieldOf, predicate } from "../../analytics/dimensions.ts";
+import { documentText, fieldOf, predicate } from "../../analytics/dimensions.ts";
 import { eventCondition } from "../../analytics/moments.ts";
 import { checkOperand } from "../../analytics/plan.ts";
 import type { Db } from "../../db/client.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import type { Column, Row } from "../../formats/columns.ts";
 import { impossible } from "../../lib/errors.ts";
+import { keysOf } from "../../lib/key-path.ts";
 import { formatInstant } from "../../lib/time.ts";
 import type { Opened, Question, Source } from "./source.ts";
 
@@ -18,6 +19,8 @@ interface Table {
   /** Says of a row (of the alias) whether it has changed. */
   version: SQL;
   columns: Column[];
+  /** The column with a free document, whose values may be columns of a file too. */
+  document: "metadata" | "properties";
   filters(question: Question): SQL[];
 }
 
@@ -67,10 +70,20 @@ async function openTable(
     row: surveyed,
   });
   // The position is read with every row, wanted in the file or not.
+  const names = [...new Set([table.time, "id", ...columns.map((column) => column.name)])];
+  // PostgreSQL cuts the name of a column at 63 bytes; such a name is put back in each row.
+  const nested = names.filter((each) => isNested(table, each));
   const listed = sql.join(
-    [...new Set([table.time, "id", ...columns.map((column) => column.name)])].map(
-      (each) => sql`${alias}.${sql.identifier(each)}`,
-    ),
+    [
+      ...names
+        .filter((each) => !nested.includes(each))
+        .map((each) => sql`${alias}.${sql.identifier(each)}`),
+      ...nested.map((each, index) => {
+        const keys = keysOf(each.slice(table.document.length + 1));
+        const document = sql`${alias}.${sql.identifier(table.document)}`;
+        return sql`${documentText(document, keys)} as ${sql.identifier(`nested_${index}`)}`;
+      }),
+    ],
     sql`, `,
   );
   return {
@@ -88,6 +101,10 @@ async function openTable(
             order by ${alias}.${time}, ${alias}.id limit ${size}`,
           row,
         });
+        for (const each of nested.length > 0 ? rows : [])
+          nested.forEach((name, index) => {
+            each[name] = each[`nested_${index}`];
+          });
         const last = rows.at(-1);
         if (!last) return;
         const end = [String(last[table.time]), String(last.id)];
@@ -99,8 +116,11 @@ async function openTable(
   };
 }
 
+const isNested = ({ document }: Table, name: string) => name.startsWith(`${document}.`);
+
 const sourceOf = (table: Table, totals: string[]): Source => ({
   columns: () => table.columns,
+  named: (name) => (isNested(table, name) ? { name, kind: "text" } : undefined),
   totals: () => totals,
   check: (question) => void table.filters(question),
   count: (db, question, limit) => countTable(db, table, question, limit),
@@ -116,6 +136,7 @@ export const executions = sourceOf(
     alias: "e",
     time: "started_at",
     // A run that is closed because it fell silent was not heard of again.
+    document: "metadata",
     version: sql`concat_ws(' ', e.heard_at, e.status, e.revision, e.stale)`,
     columns: [
       ...column("text", "id", "agent_id", "user_id", "status"),
@@ -157,6 +178,7 @@ export const events = sourceOf(
     name: "events",
     alias: "v",
     time: "occurred_at",
+    document: "properties",
     version: sql`v.created_at::text`,
     columns: [
       ...column("text", "id", "event_type", "event_name", "user_id", "session_id"),

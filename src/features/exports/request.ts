@@ -30,7 +30,7 @@ export function columnsOf(
   const all = source.columns(question);
   if (names === undefined) return all;
   return names.map((name, index) => {
-    const found = all.find((column) => column.name === name);
+    const found = all.find((column) => column.name === name) ?? source.named?.(name);
     if (!found)
       throw impossible(`columns.${index}`, "unknown_column", `The source has no column "${name}".`);
     if (names.indexOf(name) < index)

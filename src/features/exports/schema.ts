@@ -4,6 +4,7 @@ import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
 import { FORMAT_NAMES } from "../../formats/table.ts";
 import { textInput } from "../../http/fields.ts";
 import {
+  fieldName,
   filter,
   granularity,
   groupBy,
@@ -32,12 +33,10 @@ const subject = {
   format: z.enum(FORMAT_NAMES),
   timezone: timezone.optional(),
   filters: z.array(filter).max(20).optional(),
-  columns: z
-    .array(z.string().min(1).max(140))
-    .min(1)
-    .max(64)
-    .optional()
-    .openapi({ description: "Default: all that the source has." }),
+  columns: z.array(fieldName).min(1).max(64).optional().openapi({
+    description:
+      "Default: all that the source has. Of executions also `metadata.<key>`, of events `properties.<key>`.",
+  }),
   query: metricsQuestion
     .optional()
     .openapi({ description: "For the source metrics: the question, its range and filters aside." }),

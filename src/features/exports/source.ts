@@ -39,6 +39,8 @@ export interface Opened {
 export interface Source {
   /** What a row may have, in the order of the file. */
   columns(question: Question): Column[];
+  /** A further column that may be asked for by its name. */
+  named?(name: string): Column | undefined;
   /** Columns whose sum a manifest states. */
   totals(question: Question): string[];
   /** @throws AppError impossible for what cannot be asked; nothing is read yet */

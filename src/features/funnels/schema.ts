@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { ORDERS } from "../../analytics/funnels/rules.ts";
 import { textInput } from "../../http/fields.ts";
-import { filter, span, timeframe, timezone } from "../../http/numbers.ts";
+import { fieldName, filter, span, timeframe, timezone } from "../../http/numbers.ts";
 import { idParam, instantParam, pageParams, whole } from "../../http/params.ts";
 
 export const MAX_STEPS = 10;
@@ -77,10 +77,7 @@ const asked = {
   from: instantParam.optional(),
   to: instantParam.optional(),
   timezone: timezone.optional(),
-  breakdown: z
-    .string()
-    .min(1)
-    .max(140)
+  breakdown: fieldName
     .optional()
     .openapi({ description: "A property of the first step, e.g. model or properties.plan." }),
   granularity: z
