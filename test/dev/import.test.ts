@@ -177,7 +177,7 @@ it("gives the retention of the real purchases of CDNOW, as months counted by han
     }
   }
 
-  // Two purchases within 90 days of the first quarter: the funnel against a loop over the days.
+  // Two purchases within 90 days of the first quarter, the last instant included: against a loop over the days.
   const steps = [1, 2].map((n) => ({
     name: `purchase ${n}`,
     kind: "event",
@@ -202,7 +202,7 @@ it("gives the retention of the real purchases of CDNOW, as months counted by han
   const entered = [...days.values()].filter((list) => list.some((at) => at < quarter));
   const again = entered.filter((list) =>
     list.some(
-      (at) => at < quarter && list.some((next) => next > at && next - at < 90 * 86_400_000),
+      (at) => at < quarter && list.some((next) => next > at && next - at <= 90 * 86_400_000),
     ),
   );
   expect(funnel.data.steps.map((step: { users: number }) => step.users)).toEqual([
