@@ -21,6 +21,8 @@ export default defineConfig({
                 DATABASE_URL: inject("databaseUrl"),
                 NEON_ENDPOINT: inject("neonEndpoint"),
                 READER: inject("reader"),
+                FUZZ_REQUESTS: process.env.FUZZ_REQUESTS ?? "1500",
+                FUZZ_SEED: process.env.FUZZ_SEED ?? "1",
                 PUBLIC_URL: "https://analytics.example.com",
                 JWT_SECRET_KEY: "test-secret-of-at-least-32-characters",
               },

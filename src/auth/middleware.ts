@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv } from "../http/router.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, malformed } from "../lib/errors.ts";
 import { may, type Permission, type User } from "./actor.ts";
 import { authenticateToken } from "./jwt.ts";
 
@@ -29,7 +29,7 @@ export function workspaceOf(user: User, named: string | undefined, permission: P
   const [first, ...others] = user.workspaces.keys();
   const workspaceId = named ?? user.workspaceId ?? (others.length === 0 ? first : undefined);
   if (workspaceId === undefined)
-    throw new AppError("malformed", "workspace_missing", "Name the workspace: workspace_id.");
+    throw malformed("query.workspace_id", "workspace_missing", "Name the workspace: workspace_id.");
   if (!user.workspaces.has(workspaceId))
     throw new AppError(
       "forbidden",

@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { AppError, type FieldError } from "../lib/errors.ts";
+import { AppError, type FieldError, malformed } from "../lib/errors.ts";
 import { type JsonFault, parseJson } from "../lib/json.ts";
 import { unpackGzip } from "./gzip.ts";
 
@@ -33,7 +33,7 @@ function checkParts(text: string, most: number): void {
     );
 }
 
-const unreadable = (what: string) => new AppError("malformed", "invalid_json", what);
+const unreadable = (what: string) => malformed("json", "invalid_json", what);
 
 /** @throws AppError malformed for bytes that are no UTF-8 */
 function textOf(bytes: ArrayBuffer | Uint8Array): string {

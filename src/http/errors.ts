@@ -111,6 +111,8 @@ export function renderError(error: unknown, c: HonoContext<AppEnv>): Response {
       status: error.status as ContentfulStatusCode,
       detail: error.message,
       code,
+      // What the framework finds malformed by itself is the body.
+      errors: kind === "malformed" ? [{ path: "json", code, message: error.message }] : [],
     });
   }
   const log = c.get("ctx")?.log;

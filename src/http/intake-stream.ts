@@ -218,6 +218,7 @@ function interrupted(
     `${error.message} All lines before line ${line} are stored (so far: ${so}); sending them again is harmless.`,
     {
       cause: error,
+      errors: [{ path: `line.${line}`, code: error.code, message: error.message }],
       ...(error.retryAfterSeconds === undefined
         ? {}
         : { retryAfterSeconds: error.retryAfterSeconds }),

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { AppError, type FieldError } from "../lib/errors.ts";
+import { AppError, type FieldError, malformed } from "../lib/errors.ts";
 import { MAX_ID_BYTES, uuidv7 } from "../lib/ids.ts";
 import type { JsonFault } from "../lib/json.ts";
 import { cutText } from "../lib/text.ts";
@@ -90,8 +90,8 @@ export async function idMaker(
   const key = request.headers.get("idempotency-key");
   if (key === null) return () => ({ id: uuidv7(nowMs), again: false });
   if (key === "" || key.length > 255)
-    throw new AppError(
-      "malformed",
+    throw malformed(
+      "header.idempotency-key",
       "invalid_idempotency_key",
       "Idempotency-Key must have 1 to 255 characters.",
     );
@@ -186,7 +186,7 @@ function itemsOf(body: unknown, key: string): { items: unknown[]; single: boolea
   const refuse = (path: string, code: string, message: string) =>
     new AppError("malformed", "invalid_request", message, { errors: [{ path, code, message }] });
   if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw refuse("", "invalid_type", "The body must be a JSON object.");
+    throw refuse("json", "invalid_type", "The body must be a JSON object.");
   if (!Object.hasOwn(body, key)) return { items: [body], single: true };
   const { [key]: items, ...others } = body as Record<string, unknown>;
   const [unknown] = Object.keys(others);

@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import { getPath } from "hono/utils/url";
-import { AppError } from "../lib/errors.ts";
+import { malformed } from "../lib/errors.ts";
 import type { AppEnv } from "./router.ts";
 
 /**
@@ -48,8 +48,8 @@ export function pathIds(): MiddlewareHandler<AppEnv> {
   return async function pathIds(c, next) {
     const { url } = c.req.raw;
     if (url.includes("%") && !isEncoded(url))
-      throw new AppError(
-        "malformed",
+      throw malformed(
+        "url",
         "invalid_encoding",
         "The URL has a percent sign that encodes no UTF-8.",
       );

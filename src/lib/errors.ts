@@ -53,6 +53,11 @@ export function impossible(path: string, code: string, message: string): AppErro
   return new AppError("impossible", code, message, { errors: [{ path, code, message }] });
 }
 
+/** 400 for one part of a request. */
+export function malformed(path: string, code: string, message: string): AppError {
+  return new AppError("malformed", code, message, { errors: [{ path, code, message }] });
+}
+
 export function notFound(what: string): AppError {
   return new AppError("not_found", "not_found", `There is no such ${what} in this workspace.`);
 }

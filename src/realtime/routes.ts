@@ -6,7 +6,7 @@ import { problems } from "../http/errors.ts";
 import { idParam, workspaceParam } from "../http/params.ts";
 import { type AppEnv, createRouter } from "../http/router.ts";
 import { answered } from "../lib/deadline.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, malformed } from "../lib/errors.ts";
 import { feedRequest, REFUSALS, type Visitor } from "./feed.ts";
 import { BEARER_PREFIX, CLOSE, SUBPROTOCOL } from "./protocol.ts";
 import { readTicket, signTicket } from "./tickets.ts";
@@ -26,8 +26,8 @@ function offeredToken(header: string | undefined): string | undefined {
     .map((name) => name.trim())
     .filter((name) => name.startsWith(BEARER_PREFIX));
   if (others.length > 0)
-    throw new AppError(
-      "malformed",
+    throw malformed(
+      "header.sec-websocket-protocol",
       "several_tokens",
       `Offer one subprotocol ${BEARER_PREFIX}<token>.`,
     );
@@ -95,8 +95,8 @@ router.openapi(
   }),
   async (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
-      throw new AppError(
-        "malformed",
+      throw malformed(
+        "header.upgrade",
         "not_a_websocket",
         "Connect with a WebSocket client (Upgrade: websocket).",
       );

@@ -4,6 +4,8 @@ declare namespace Cloudflare {
     NEON_ENDPOINT: string;
     READER: string;
     JWT_SECRET_KEY: string;
+    FUZZ_REQUESTS: string;
+    FUZZ_SEED: string;
     STATEMENT_TIMEOUT_SECONDS: string;
     QUOTAS: string;
   }

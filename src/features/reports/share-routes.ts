@@ -156,7 +156,7 @@ shared.openapi(
         },
       },
     },
-    responses: answers,
+    responses: { ...answers, ...problems("too_large", "unsupported") },
   }),
   async (c) =>
     (await fileBehind(c, c.req.valid("param").token, {
