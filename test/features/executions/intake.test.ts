@@ -261,8 +261,12 @@ describe("a batch", () => {
       const answer = await send(body, headers);
       return [answer.status, answer.body.errors?.[0]?.path ?? answer.body.code];
     };
-    expect(await codeOf("{")).toEqual([400, "invalid_json"]);
-    expect(await codeOf("[]")).toEqual([400, ""]);
+    expect(await codeOf("{")).toEqual([400, "json"]);
+    expect(await codeOf("[]")).toEqual([400, "json"]);
+    expect((await send("{")).body).toMatchObject({
+      code: "invalid_json",
+      errors: [{ path: "json", code: "invalid_json" }],
+    });
     expect(await codeOf({ executions: [{ ...base, id: "whole" }], extra: 1 })).toEqual([
       400,
       "extra",
@@ -280,8 +284,8 @@ describe("a batch", () => {
       415,
       "content_coding",
     ]);
-    expect(await codeOf("not gzip", { "content-encoding": "gzip" })).toEqual([400, "invalid_json"]);
-    expect(await codeOf(new Uint8Array([0x7b, 0xff, 0xfe]))).toEqual([400, "invalid_json"]);
+    expect(await codeOf("not gzip", { "content-encoding": "gzip" })).toEqual([400, "json"]);
+    expect(await codeOf(new Uint8Array([0x7b, 0xff, 0xfe]))).toEqual([400, "json"]);
     expect(await codeOf(`{"executions":[]}${" ".repeat(10 * 1024 * 1024)}`)).toEqual([
       413,
       "body_too_large",
@@ -365,6 +369,7 @@ describe("a stream", () => {
     const headers = { "content-type": "application/x-ndjson", "content-encoding": "gzip" };
     const broken = await send(zipped.slice(0, zipped.length - 200), headers);
     expect([broken.status, broken.body.code]).toEqual([400, "broken_body"]);
+    expect(broken.body.errors).toMatchObject([{ path: expect.stringMatching(/^line\.\d+$/) }]);
     expect((await send(new TextEncoder().encode("no gzip at all"), headers)).status).toBe(400);
     expect((await send(zipped, headers)).body.data.counts).toMatchObject({
       conflict: 0,
