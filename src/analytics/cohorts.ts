@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
-import { inWorkspace } from "../db/scope.ts";
+import { inWorkspace, keyInWorkspace } from "../db/scope.ts";
 import { formatInstant } from "../lib/time.ts";
 import { metaRow } from "./finish.ts";
 import { inRanges } from "./marks.ts";
@@ -163,11 +163,11 @@ function visitors(workspaceId: string, range: TimeRange): SQL {
     sql`${formatInstant(range.from)}::timestamptz`,
     sql`${formatInstant(range.to)}::timestamptz`,
   ];
-  return sql`select a.user_id from user_presence_daily a where ${inWorkspace(workspaceId, "a")} and a.bucket > ${from} - interval '24 hours' and a.bucket < ${to}
+  return sql`select a.user_id from user_presence_daily a where ${keyInWorkspace(workspaceId, "a")} and a.bucket > ${from} - interval '24 hours' and a.bucket < ${to}
     union all select e.user_id from dirty_days d cross join lateral (select e.user_id from executions e
-      where ${inWorkspace(workspaceId, "e")} and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'
+      where ${keyInWorkspace(workspaceId, "e")} and e.started_at >= d.day and e.started_at < d.day + interval '24 hours'
         and ${inRanges(sql`e.started_at`, [range])} and e.user_id is not null offset 0) e
-    union all select v.user_id from events v where ${inWorkspace(workspaceId, "v")} and v.occurred_at >= ${from} and v.occurred_at < ${to}`;
+    union all select v.user_id from events v where ${keyInWorkspace(workspaceId, "v")} and v.occurred_at >= ${from} and v.occurred_at < ${to}`;
 }
 
 /** Users of each bucket, and how many of them were there in the next one too. */

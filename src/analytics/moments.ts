@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
-import { inWorkspace } from "../db/scope.ts";
+import { keyInWorkspace } from "../db/scope.ts";
 import { impossible } from "../lib/errors.ts";
 import { keysOf } from "../lib/key-path.ts";
 import { type EpochUs, formatInstant } from "../lib/time.ts";
@@ -150,7 +150,7 @@ export function moments(
         : sql`null::text`;
     return [
       sql`select ${sql.raw(alias)}.user_id, ${at} as at, ${mask} as mask, ${value} as property from ${sql.raw(table)} ${sql.raw(alias)}
-        where ${inWorkspace(workspaceId, alias)} and ${at} >= ${formatInstant(range.from)}::timestamptz and ${at} < ${formatInstant(range.to)}::timestamptz
+        where ${keyInWorkspace(workspaceId, alias)} and ${at} >= ${formatInstant(range.from)}::timestamptz and ${at} < ${formatInstant(range.to)}::timestamptz
           and ${sql.raw(alias)}.user_id is not null and ${sought}`,
     ];
   };

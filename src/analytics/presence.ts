@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { inWorkspace } from "../db/scope.ts";
+import { inWorkspace, keyInWorkspace } from "../db/scope.ts";
 import { DAY_US, type EpochUs, formatInstant, QUARTER_US } from "../lib/time.ts";
 import { dirtyHours, freshness, inRanges, times } from "./marks.ts";
 import type { TimeRange } from "./range.ts";
@@ -83,11 +83,12 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
   const [first, last] = [slots[0]?.from ?? 0, slots.at(-1)?.to ?? 0];
   const column = sign.of === "success" ? sql`a.succeeded` : sql`a.present`;
   const wanted = sign.of === "success" ? sql` and e.status = 'success'` : sql``;
-  const rolled = sql`select p.slot, a.user_id from presence_pieces p join user_presence_daily a on ${inWorkspace(workspaceId, "a")} and a.bucket = p.day
+  const rolled = sql`select p.slot, a.user_id from presence_pieces p
+    cross join lateral (select a.* from user_presence_daily a where ${keyInWorkspace(workspaceId, "a")} and a.bucket = p.day offset 0) a
     where not exists (select from dirty_days d where d.day = p.day) and ((p.mask is null and ${column} <> ${NONE}) or (${column} & p.mask) <> ${NONE})`;
-  const raw = sql`select p.slot, e.user_id from raw_pieces p cross join lateral (select e.user_id from executions e where ${inWorkspace(workspaceId, "e")}
+  const raw = sql`select p.slot, e.user_id from raw_pieces p cross join lateral (select e.user_id from executions e where ${keyInWorkspace(workspaceId, "e")}
     and e.started_at >= p.lo and e.started_at < p.hi and ${inRanges(sql`e.started_at`, slots)} and e.user_id is not null${wanted} offset 0) e`;
-  const events = sql`select ${slotOf(sql`v.occurred_at`)}, v.user_id from events v where ${inWorkspace(workspaceId, "v")}
+  const events = sql`select ${slotOf(sql`v.occurred_at`)}, v.user_id from events v where ${keyInWorkspace(workspaceId, "v")}
     and v.occurred_at >= ${formatInstant(first)}::timestamptz and v.occurred_at < ${formatInstant(last)}::timestamptz${eventsWhere(sign)}`;
   const executions =
     sign.of === "event"
@@ -125,7 +126,7 @@ export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: E
       where ${inWorkspace(workspaceId, "p")} and p.user_id = u.user_id and p.bucket < ${end} and ${column} <> ${NONE}
         and p.bucket not in (select day from dirty_days) order by p.bucket limit 1) as at from seen_users u`;
   const raw = sql`select e.user_id, min(e.started_at) from dirty_days d
-      cross join lateral (select e.user_id, e.started_at from executions e where ${inWorkspace(workspaceId, "e")}
+      cross join lateral (select e.user_id, e.started_at from executions e where ${keyInWorkspace(workspaceId, "e")}
         and e.started_at >= d.day and e.started_at < d.day + interval '24 hours' and e.started_at < ${end}
         and e.user_id is not null${wanted} offset 0) e group by e.user_id`;
   const events = sql`select u.user_id, (select min(v.occurred_at) from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.user_id

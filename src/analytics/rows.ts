@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { inWorkspace } from "../db/scope.ts";
+import { inWorkspace, keyInWorkspace } from "../db/scope.ts";
 import { DAY_US } from "../lib/time.ts";
 import type { Field } from "./dimensions.ts";
 import { inRanges, times } from "./marks.ts";
@@ -115,7 +115,7 @@ function rollupRows(plan: Plan, grain: Grain, unit: "day" | "hour", over: SQL, c
   const filters = plan.filters.map((filter) => sql` and ${filter(grain.table, true)}`);
   // One index range a piece: `offset 0` keeps the planner from reading all of the workspace's rows instead.
   return sql`select ${list(columns)} from ${over} cross join lateral (
-      select ${row}.* from ${row} where ${inWorkspace(plan.workspaceId, grain.table)} and ${grainOf}
+      select ${row}.* from ${row} where ${keyInWorkspace(plan.workspaceId, grain.table)} and ${grainOf}
         and ${row}.bucket >= s.lo and ${row}.bucket < s.hi${apart}${sql.join(filters)} offset 0
     ) ${row} where ${clean}`;
 }
@@ -135,7 +135,7 @@ function quarterRows(plan: Plan, grain: Grain): SQL {
   return sql`select 'day' as unit, ${by}, sum(executions)::bigint as executions from (
     select ${list([sql`${row}.bucket as at, ${slotOf(plan, sql`q.at`)} as slot`, ...groups, sql`${row}.status, q.executions`])}
     from ${intervals(plan.pieces.quarter)} cross join lateral (
-      select ${row}.* from ${row} where ${inWorkspace(plan.workspaceId, grain.table)} and ${row}.grain = ${grain.grain}
+      select ${row}.* from ${row} where ${keyInWorkspace(plan.workspaceId, grain.table)} and ${row}.grain = ${grain.grain}
         and ${row}.bucket >= date_trunc('day', s.lo, 'UTC') and ${row}.bucket < s.hi${sql.join(filters)} offset 0
     ) ${row} cross join lateral (
       select ${row}.bucket + u.quarter * interval '15 minutes' as at, u.executions from unnest(${row}.quarters, ${row}.executions) u(quarter, executions) offset 0
@@ -199,7 +199,7 @@ export function rawRows(plan: Plan): SQL {
   ];
   const filters = plan.filters.map((filter) => sql` and ${filter("e", false)}`);
   // As for rollups: one index range a piece, also when a filter has an index of its own.
-  return sql`select ${list(columns)} from raw_pieces s cross join lateral (select e.* from executions e where ${inWorkspace(plan.workspaceId, "e")}
+  return sql`select ${list(columns)} from raw_pieces s cross join lateral (select e.* from executions e where ${keyInWorkspace(plan.workspaceId, "e")}
     and e.started_at >= s.lo and e.started_at < s.hi and ${inRanges(sql`e.started_at`, plan.slots)}${sql.join(filters)} offset 0) e`;
 }
 

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { inWorkspace } from "../db/scope.ts";
+import { keyInList, keyInWorkspace } from "../db/scope.ts";
 import { inRanges } from "./marks.ts";
 import type { TimeRange } from "./range.ts";
 import { sketchKey } from "./sketch.ts";
@@ -18,7 +18,7 @@ export const LENGTH_NAMES = ["0-30s", "30s-2m", "2m-5m", "5m-15m", "15m-30m", "3
  * @param ranges hold every lo and hi
  */
 export function momentsOf(
-  workspaceId: SQL | string,
+  workspaceId: { list: string } | string,
   [lo, hi]: [SQL, SQL],
   ranges: readonly TimeRange[],
 ): SQL {
@@ -26,8 +26,8 @@ export function momentsOf(
     const at = sql`x.${sql.identifier(column)}`;
     const scope =
       typeof workspaceId === "string"
-        ? inWorkspace(workspaceId, "x")
-        : sql`x.workspace_id = ${workspaceId}`;
+        ? keyInWorkspace(workspaceId, "x")
+        : keyInList(workspaceId.list, "x");
     return sql`select x.user_id, ${at} as at from ${sql.identifier(table)} x where ${scope} and ${at} >= ${lo} and ${at} < ${hi}
       and ${inRanges(at, ranges)} and x.user_id is not null`;
   };

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { inWorkspace } from "../db/scope.ts";
+import { inWorkspace, keyInWorkspace } from "../db/scope.ts";
 import { DAY_US, formatInstant, MINUTE_US } from "../lib/time.ts";
 import { dirtyHours, times } from "./marks.ts";
 import { type Prepared, statementOf } from "./query.ts";
@@ -81,9 +81,11 @@ export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessio
   const whole = { from: rest[0]?.from ?? range.from, to: range.to };
   const moments = sql`select m.user_id, m.at as began, m.at as ended, 1 as activities from rest r cross join lateral ${momentsOf(workspaceId, [sql`r.lo`, sql`r.hi`], [whole])} m`;
   const pieces = sql`select user_id, began, ended, activities from raw_pieces
-    union all select e.user_id, e.started_at, e.ended_at, e.activities from rolled r join session_edges_daily e on ${inWorkspace(workspaceId, "e")} and e.bucket = r.bucket`;
+    union all select e.user_id, e.started_at, e.ended_at, e.activities from rolled r
+      cross join lateral (select e.* from session_edges_daily e where ${keyInWorkspace(workspaceId, "e")} and e.bucket = r.bucket offset 0) e`;
   const statement = sql`with recursive ${dirtyHours(workspaceId, first, last + DAY_US, "session")},
-    rolled as materialized (select s.* from unnest(${times(days)}) d(day) join sessions_daily s on ${inWorkspace(workspaceId, "s")} and s.bucket = d.day
+    rolled as materialized (select s.* from unnest(${times(days)}) d(day)
+      cross join lateral (select s.* from sessions_daily s where ${keyInWorkspace(workspaceId, "s")} and s.bucket = d.day offset 0) s
       where not exists (select from dirty_days x where x.day = d.day)),
     rest as materialized (select lo, hi from unnest(${times(rest.map((piece) => piece.from))}, ${times(rest.map((piece) => piece.to))}) r(lo, hi)
       union all select day, day + interval '24 hours' from unnest(${times(days)}) d(day) where not exists (select from rolled r where r.bucket = d.day)),

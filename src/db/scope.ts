@@ -15,16 +15,19 @@ export function inWorkspace(workspaceId: string, alias?: string): SQL {
   return sql`${columnOf(alias)} = (select ${workspaceId}::text)`;
 }
 
-/** A workspace (SQL) twice: a look-up by all columns of a unique key is then cheaper than one by the workspace alone, whatever the statistics say. */
+/**
+ * A workspace (SQL) twice: to statistics that give each workspace one row, an index of the workspace alone is then still dearer than
+ * one of the workspace and what else is asked for. Such a scan gives its rows in no order.
+ */
 const twice = (workspace: SQL, alias: string) =>
   sql`${columnOf(alias)} = any(array[${workspace}, ${workspace}])`;
 
-/** The tenancy predicate of a row that is looked up by its whole key. */
+/** The tenancy predicate of rows that further columns of an index narrow down: a key, or a range of times. In no order. */
 export function keyInWorkspace(workspaceId: string, alias: string): SQL {
   return twice(sql`(select ${workspaceId}::text)`, alias);
 }
 
-/** As `keyInWorkspace`, of rows whose keys are in a list (an alias with the columns of the key). */
+/** As `keyInWorkspace`, of rows whose workspace is a column of a list (an alias). */
 export function keyInList(list: string, alias: string): SQL {
   return twice(columnOf(list), alias);
 }

@@ -3,6 +3,7 @@ import { inRanges } from "../../analytics/marks.ts";
 import type { TimeRange } from "../../analytics/range.ts";
 import { sketchKey } from "../../analytics/sketch.ts";
 import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
+import { keyInList } from "../../db/scope.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../lib/time.ts";
 import {
   PRESENCE_COLUMNS,
@@ -132,7 +133,7 @@ function rawRows(unit: Unit, ranges: readonly TimeRange[]): SQL {
     from asked w cross join lateral (
       select ${sql.raw([...keys].map((key) => KEY_COLUMNS[key] ?? key).join(", "))}, e.error_type is not null as failed,
         case when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out${unit === "day" ? QUARTER : sql``}
-      from executions e where e.workspace_id = w.workspace_id
+      from executions e where ${keyInList("w", "e")}
         and e.started_at >= w.bucket and e.started_at < w.bucket + ${sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'")}
         and ${inRanges(sql`e.started_at`, ranges)} offset 0
     ) r`;
@@ -279,7 +280,8 @@ export function differences(unit: Unit, buckets: readonly Bucket[]): SQL {
     { grain = sql``, optional = false } = {},
   ) => {
     const table = sql.identifier(of);
-    const stored = sql`select ${columns} from (select ${table}.* from ${table} join ${wanted(buckets)} using (workspace_id, bucket) where true${grain}) s`;
+    const stored = sql`select ${columns} from (select s.* from asked w cross join lateral (select ${table}.* from ${table}
+      where ${keyInList("w", of)} and ${table}.bucket = w.bucket${grain} offset 0) s) s`;
     const raw = sql`select * from (${rows}) as g(${columns})`;
     return sql`select workspace_id, bucket, ${name} || ': ' || count(*) || ' rows differ' as detail from (
       (${raw} except all ${stored}) union all (${stored} except all ${raw})) r${optional ? sql` where exists (select from ${table} t where t.workspace_id = r.workspace_id and t.bucket = r.bucket)` : sql``} group by 1, 2`;

@@ -10,6 +10,8 @@ const SLICE: Record<Unit, number> = { hour: 200, day: 20, session: 50 };
 /** What one invocation may do; the rest continues through the queue. */
 const MAX_INVOCATION_MS = 20_000;
 const SAMPLE = 50;
+/** Pages that are read for a bucket of a sample: more than one, because buckets that lie together share a page. */
+const PAGES_OF_ONE = 2;
 
 const bucketRow = z.object({ workspace_id: z.string(), bucket: z.string() });
 const nothing = z.unknown();
@@ -87,17 +89,32 @@ export async function rebuild(ctx: Context): Promise<void> {
 }
 
 /** Where buckets are sampled from: rollups, to find rows too many, and what was sent, to find rows missing. */
-const SAMPLED: Record<Unit, { rolled: string; sent: string }> = {
-  hour: {
-    rolled: "execution_metrics_hourly where grain = 'total'",
-    sent: "date_trunc('hour', started_at, 'UTC') from execution_keys",
-  },
-  day: {
-    rolled: "execution_metrics_daily where grain = 'total'",
-    sent: "date_trunc('day', started_at, 'UTC') from execution_keys",
-  },
-  session: { rolled: "sessions_daily", sent: "date_trunc('day', occurred_at, 'UTC') from events" },
+const SAMPLED: Record<Unit, [table: string, bucket: string][]> = {
+  hour: [
+    ["execution_metrics_hourly", "bucket"],
+    ["execution_keys", "date_trunc('hour', started_at, 'UTC')"],
+  ],
+  day: [
+    ["execution_metrics_daily", "bucket"],
+    ["execution_keys", "date_trunc('day', started_at, 'UTC')"],
+  ],
+  session: [
+    ["sessions_daily", "bucket"],
+    ["execution_keys", "date_trunc('day', started_at, 'UTC')"],
+    ["events", "date_trunc('day', occurred_at, 'UTC')"],
+  ],
 };
+
+/**
+ * Buckets of rows that are drawn at random: of about as many pages of the table as buckets are wanted, any page as likely as
+ * another, so that it costs the same whatever the size of the table.
+ */
+function drawn(table: string, bucket: string, sample: number): SQL {
+  const share = sql`least(100, 100.0 * ${sample}::int * ${PAGES_OF_ONE}::int * current_setting('block_size')::int / greatest(1, pg_relation_size(${table}::regclass)))`;
+  return sql`select workspace_id, bucket from (
+      select distinct workspace_id, ${sql.raw(bucket)} as bucket from ${sql.identifier(table)} tablesample system (${share})
+    ) rows order by random() limit ${sample}`;
+}
 
 /**
  * Recomputes a sample of buckets and keeps what differs (rollup_differences); the number must be zero.
@@ -105,12 +122,8 @@ const SAMPLED: Record<Unit, { rolled: string; sent: string }> = {
 export async function reconcile(ctx: Context, sample = SAMPLE): Promise<number> {
   let found = 0;
   for (const unit of ["hour", "day", "session"] as const) {
-    const { rolled, sent } = SAMPLED[unit];
-    const rows = await ctx.db.query({
-      sql: sql`(select workspace_id, bucket from ${sql.raw(rolled)} order by random() limit ${sample})
-        union (select workspace_id, ${sql.raw(sent)} order by random() limit ${sample})`,
-      row: bucketRow,
-    });
+    const parts = SAMPLED[unit].map(([table, bucket]) => sql`(${drawn(table, bucket, sample)})`);
+    const rows = await ctx.db.query({ sql: sql.join(parts, sql` union `), row: bucketRow });
     if (rows.length === 0) continue;
     const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
     const kept = await ctx.db.query({

@@ -22,7 +22,7 @@ export const EDGE_COLUMNS = sql.raw(
  */
 export function sessionParts(ranges: readonly TimeRange[]) {
   const moments = sql`select w.place, m.user_id, m.at as began, m.at as ended, 1 as activities
-    from asked w cross join lateral ${momentsOf(sql`w.workspace_id`, [sql`w.bucket`, sql`w.bucket + interval '24 hours'`], ranges)} m`;
+    from asked w cross join lateral ${momentsOf({ list: "w" }, [sql`w.bucket`, sql`w.bucket + interval '24 hours'`], ranges)} m`;
   return sql`session_parts as materialized (
     select w.workspace_id, w.bucket, s.*, ${LENGTH_US} as length_us, began >= w.bucket + ${SESSION_GAP} and ended <= w.bucket + interval '24 hours' - ${SESSION_GAP} as is_inner
     from (${joinedSessions(["place"], moments)}) s join asked w using (place))`;
