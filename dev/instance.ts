@@ -1,25 +1,21 @@
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
 import { Cron } from "croner";
 import type { Miniflare } from "miniflare";
 import { CONFIG_NAMES, readConfig } from "../src/config.ts";
-import { type Claim, claimFolder } from "./claim.ts";
+import type { Claim } from "./claim.ts";
+import { cluster, storage } from "./instance-folder.ts";
 import { migrate } from "./migrate.ts";
 import { startNeonEndpoint } from "./neon-endpoint.ts";
 import { portFor } from "./ports.ts";
 import { startPostgres } from "./postgres.ts";
-import { dataDir, ensureDataDir, localSecret, numberFrom } from "./settings.ts";
+import { dataDir, localSecret, numberFrom } from "./settings.ts";
 import { onForce, opened, stop } from "./stopping.ts";
 import { developerToken } from "./token.ts";
 import { buildWorker, cronsOf, drainWorker, startWorker, withLocalEntry } from "./worker.ts";
 
 const SWEEP = "*/5 * * * *";
 const DRAIN_MS = 8000;
-const cluster = path.join(dataDir, "postgres");
-/** KV, R2 and Durable Objects; who has this folder has the instance. */
-const storage = path.join(dataDir, "cloudflare");
 /** What the local instance sets itself. */
 const OWN = new Set(["ENVIRONMENT", "DATABASE_URL", "NEON_ENDPOINT", "JWT_SECRET_KEY"]);
 
@@ -39,27 +35,6 @@ async function openDatabase(): Promise<string> {
   onForce(() => server.kill());
   opened("PostgreSQL", () => server.stop());
   return server.url;
-}
-
-/** Temporary files of this process and its children, in a folder that goes with it. Nothing else runs here, so what is there is old. */
-function takeTemporary(): string {
-  const all = path.join(dataDir, "tmp");
-  rmSync(all, { recursive: true, force: true });
-  const own = mkdtempSync(path.join(ensureDataDir("tmp"), "run-"));
-  process.env.TMPDIR = own;
-  opened("temporary files", () => rmSync(own, { recursive: true, force: true }));
-  return own;
-}
-
-/** Ends what we leave behind when we are killed ourselves. */
-function startKeeper(temporary: string, folders: string[]): void {
-  const script = path.join(import.meta.dirname, "keeper.ts");
-  const keeper = spawn(process.execPath, [script, temporary, ...folders], {
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  keeper.on("error", (error) => console.error(`keeper: ${error.message}`));
-  keeper.unref();
 }
 
 const runCron = async (worker: Miniflare, expression: string) => {
@@ -146,15 +121,8 @@ Try:
  * are ended, for they may hold it.
  * @throws Error that says what is in the way
  */
-export async function runInstance(): Promise<void> {
-  const wanted = numberFrom("PORT", 8787, 65_535);
-  ensureDataDir();
-  const claim = await claimFolder(storage);
-  onForce(() => claim.kill());
-  opened("the claim", () => claim.release());
-  const temporary = takeTemporary();
-  startKeeper(temporary, [storage, cluster]);
-  const port = await portFor(wanted);
+export async function runInstance(claim: Claim): Promise<void> {
+  const port = await portFor(numberFrom("PORT", 8787, 65_535));
   const [databaseUrl, script] = await Promise.all([
     openDatabase(),
     process.env.WORKER_BUNDLE || buildWorker(path.join(dataDir, "build")),

@@ -1,4 +1,6 @@
+import { claimInstance } from "./instance-folder.ts";
 import { seen } from "./processes.ts";
+import { localSecret } from "./settings.ts";
 import { stop, stopNow } from "./stopping.ts";
 
 // This file loads nothing heavy: signals and the one who asked for this instance are heard from the first moment.
@@ -45,8 +47,10 @@ function followParent(): void {
 takeSignals();
 followParent();
 try {
+  localSecret();
+  const claim = await claimInstance();
   const { runInstance } = await import("./instance.ts");
-  await runInstance();
+  await runInstance(claim);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   await stop(1);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import {
@@ -47,8 +47,9 @@ export async function buildWorker(outDir: string): Promise<string> {
   const folder = path.resolve(outDir);
   const [main, config] = ["src/index.ts", "wrangler.toml"].map((file) => path.join(root, file));
   const args = ["deploy", main ?? "", "--config", config ?? "", "--dry-run", "--outdir", folder];
-  const env = { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "true" };
   // From where it runs, there it puts its temporary files: the checkout need not be writable.
+  const env = { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "true" };
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   await runTool(path.join(root, "node_modules/wrangler/bin/wrangler.js"), args, folder, env);
   return path.join(folder, "index.js");
