@@ -1,6 +1,6 @@
 import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { identify, isRunning, type ProcessIdentity, signal, until } from "./processes.ts";
+import { identify, isRunning, killTree, type ProcessIdentity, signal, until } from "./processes.ts";
 
 /** A server that works in a folder, and the signal that ends it in good order. */
 interface Server extends ProcessIdentity {
@@ -41,7 +41,7 @@ async function end(server: Server): Promise<void> {
   if (!isRunning(server)) return;
   signal(server.pid, server.ending);
   if (await until(() => !isRunning(server), ORDERLY_MS)) return;
-  signal(server.pid, "SIGKILL");
+  killTree(server.pid);
   await until(() => !isRunning(server), ORDERLY_MS);
 }
 
@@ -84,11 +84,11 @@ export async function claimFolder(folder: string): Promise<Claim> {
   } finally {
     rmSync(draft, { force: true });
   }
-  const signalAll = (name?: NodeJS.Signals) => {
-    for (const server of servers) if (isRunning(server)) signal(server.pid, name ?? server.ending);
-  };
+  const running = () => servers.filter(isRunning);
   // Whoever ends before it could stop its servers asks them to; the record stays for the next start, which waits for them.
-  const atExit = () => signalAll();
+  const atExit = () => {
+    for (const { pid, ending } of running()) signal(pid, ending);
+  };
   process.once("exit", atExit);
   return {
     record: (pid, mark, ending) => {
@@ -98,7 +98,9 @@ export async function claimFolder(folder: string): Promise<Claim> {
       write();
       renameSync(draft, file);
     },
-    kill: () => signalAll("SIGKILL"),
+    kill: () => {
+      for (const { pid } of running()) killTree(pid);
+    },
     release: () => {
       process.off("exit", atExit);
       rmSync(file, { force: true });

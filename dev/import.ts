@@ -1,12 +1,12 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { gzipSync } from "node:zlib";
 import { SingleBar } from "cli-progress";
 import { cellOf, mappingOf, PRESETS, type Preset, sourcesOf } from "./import-mapping.ts";
+import { progressFile } from "./import-progress.ts";
 import { type Layout, readRows } from "./import-rows.ts";
-import { dataDir, numberFrom } from "./settings.ts";
+import { sendRows } from "./import-send.ts";
+import { numberFrom } from "./settings.ts";
 import { developerToken } from "./token.ts";
 
 const USAGE = `npm run import -- <file>[.gz] [options]     NDJSON by .ndjson, .jsonl or .json; tabs by .tsv; else CSV with a header
@@ -22,6 +22,8 @@ const USAGE = `npm run import -- <file>[.gz] [options]     NDJSON by .ndjson, .j
   --restart                from the first row, also if an earlier import stopped half-way
 `;
 const ROWS_PER_REQUEST = 5000;
+/** Seconds at a stretch. Before it has answered once, an instance that cannot be reached is one that was not started. */
+const PATIENCE = { busy: 300, away: 300 };
 const MAX_SHOWN = 10;
 const MAX_COLUMNS = 50;
 
@@ -37,13 +39,6 @@ const options = {
   restart: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 } as const;
-
-interface Answer {
-  data: {
-    counts: Record<string, number>;
-    results: { line: number; id: string | null; result: string; path?: string; detail?: string }[];
-  };
-}
 
 /**
  * How many rows there are, and whether all mapped columns are among theirs: a misspelt one would be absent in silence.
@@ -67,31 +62,6 @@ async function survey(file: string, layout: Layout, sources: readonly string[]):
   return rows;
 }
 
-async function post(
-  url: string,
-  into: Preset["into"],
-  token: string,
-  workspace: string,
-  lines: string[],
-): Promise<Answer> {
-  const response = await fetch(
-    `${url}/api/v1/${into}?workspace_id=${encodeURIComponent(workspace)}`,
-    {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${token}`,
-        "content-type": "application/x-ndjson",
-        "content-encoding": "gzip",
-      },
-      body: gzipSync(lines.join("\n")),
-    },
-  );
-  const text = await response.text();
-  if (response.status !== 207)
-    throw new Error(`The server answered ${response.status}: ${text.slice(0, 500)}`);
-  return JSON.parse(text) as Answer;
-}
-
 async function run(): Promise<void> {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const sample =
@@ -101,6 +71,8 @@ async function run(): Promise<void> {
     console.log(USAGE);
     process.exit(values.help ? 0 : 1);
   }
+  if (!/^https?:/.test(values.url) || !URL.canParse(values.url))
+    throw new Error(`--url ${values.url}: write http://host:port`);
   const preset = values.preset ?? (values.sample ? "azure-llm" : undefined);
   if (preset !== undefined && !PRESETS[preset])
     throw new Error(
@@ -119,7 +91,7 @@ async function run(): Promise<void> {
 
   // Where an import stopped is known by what was imported, as what, and to where.
   const { size, mtimeMs } = statSync(file);
-  const identity = JSON.stringify([
+  const identity = [
     path.resolve(file),
     size,
     mtimeMs,
@@ -129,22 +101,16 @@ async function run(): Promise<void> {
     values.delimiter,
     values.url,
     values.workspace,
-  ]);
-  const state = path.join(
-    dataDir,
-    "imports",
-    `${createHash("sha256").update(identity).digest("hex").slice(0, 16)}.json`,
-  );
-  if (values.restart) rmSync(state, { force: true });
-  mkdirSync(path.dirname(state), { recursive: true });
-  const resumed: { rows: number; counts: Record<string, number> } = existsSync(state)
-    ? JSON.parse(readFileSync(state, "utf8"))
-    : { rows: 0, counts: {} };
+  ];
+  const progress = progressFile(identity);
+  if (values.restart) progress.remove();
+  const resumed = progress.read();
   if (resumed.rows > 0)
     console.log(
       `Going on after row ${resumed.rows}, where an earlier import stopped (--restart begins anew).`,
     );
 
+  const intake = { url: values.url, into, workspace: values.workspace, token };
   const layout = { columns, delimiter: values.delimiter };
   const total = await survey(file, layout, sourcesOf(values.map));
   const bar = new SingleBar({
@@ -169,14 +135,15 @@ async function run(): Promise<void> {
   let [lines, numbers]: [string[], number[]] = [[], []];
   const flush = async () => {
     if (lines.length === 0) return;
-    const { data } = await post(values.url, into, token, values.workspace, lines);
+    const patience = number - lines.length > resumed.rows ? PATIENCE : { ...PATIENCE, away: 0 };
+    const { data } = await sendRows(intake, lines, patience, (text) => console.error(text));
     for (const [result, count] of Object.entries(data.counts))
       counts[result] = (counts[result] ?? 0) + count;
     for (const item of data.results)
       refused.push(
         `row ${numbers[item.line - 1]}: ${item.result} ${item.path ?? ""} ${item.detail ?? ""}`.trim(),
       );
-    writeFileSync(state, JSON.stringify({ rows: number, counts }));
+    progress.write({ rows: number, counts });
     [lines, numbers] = [[], []];
     bar.update(number, {
       speed: Math.round((number - resumed.rows) / ((Date.now() - started) / 1000)),
@@ -200,7 +167,7 @@ async function run(): Promise<void> {
   } finally {
     bar.stop();
   }
-  rmSync(state, { force: true });
+  progress.remove();
   console.log(
     Object.entries(counts)
       .map(([result, count]) => `${result} ${count}`)

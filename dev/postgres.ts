@@ -4,7 +4,7 @@ import { type BoundedLog, boundedLog } from "./bounded-log.ts";
 import { type Claim, claimFolder } from "./claim.ts";
 import { clearStaleLock, prepareCluster, type ServerPrograms, serverPrograms } from "./cluster.ts";
 import { freePort } from "./ports.ts";
-import { childrenOf, seen, signal, until } from "./processes.ts";
+import { killTree, seen, until } from "./processes.ts";
 
 export interface PostgresServer {
   /** Connection string of the superuser, database `postgres`. */
@@ -96,11 +96,9 @@ async function end(server: ChildProcess): Promise<void> {
     await Promise.race([gone, pause(ms)]);
     if (exited(server)) return;
   }
-  const children = childrenOf(server.pid);
-  server.kill("SIGKILL");
-  for (const child of children) signal(child, "SIGKILL");
+  const all = killTree(server.pid);
   await gone;
-  await until(() => !children.some(seen), QUIT_MS);
+  await until(() => !all.some((pid) => seen(pid)), QUIT_MS);
 }
 
 /** Looks after a running server until it is stopped: one that ends by itself is started again, within bounds. */

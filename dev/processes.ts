@@ -102,6 +102,13 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
+/** Ends a process by force with all that it has started: what hangs would not notice that its parent is gone. */
+export function killTree(pid: number): number[] {
+  const all = [pid, ...childrenOf(pid)];
+  for (const each of all) signal(each, "SIGKILL");
+  return all;
+}
+
 /** Waits until something is so, looking often. @returns whether it came to be in time */
 export async function until(isSo: () => boolean, ms: number): Promise<boolean> {
   for (const end = Date.now() + ms; !isSo(); ) {

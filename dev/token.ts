@@ -25,7 +25,7 @@ export function developerToken({
     .sign(new TextEncoder().encode(localSecret()));
 }
 
-if (import.meta.main) {
+async function run(): Promise<void> {
   const { values } = parseArgs({
     options: {
       workspace: { type: "string", multiple: true, default: ["demo"] },
@@ -35,12 +35,15 @@ if (import.meta.main) {
     },
   });
   const { role, user, expires, workspace } = values;
-  console.log(
-    await developerToken({
-      role,
-      user,
-      expires,
-      workspaces: workspace.flatMap((list) => list.split(",")),
-    }),
-  );
+  const workspaces = workspace.flatMap((list) => list.split(","));
+  console.log(await developerToken({ role, user, expires, workspaces }));
+}
+
+if (import.meta.main) {
+  try {
+    await run();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
 }

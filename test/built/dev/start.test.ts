@@ -1,12 +1,17 @@
 import { once } from "node:events";
+import { renameSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import path from "node:path";
 import pg from "pg";
 import { afterAll, expect, inject, it, vi } from "vitest";
 import WebSocket from "ws";
 import type { LaunchedInstance } from "../../../dev/launch.ts";
+import { childrenOf, seen } from "../../../dev/processes.ts";
 import { soak } from "../../../dev/soak.ts";
 import { localFolder, STARTS_MS } from "../support/local.ts";
 
 const folder = localFolder("dätä of two words");
+vi.setConfig({ testTimeout: STARTS_MS, hookTimeout: STARTS_MS });
 afterAll(() => folder.remove());
 const RANGE = { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" };
 const SLOW = { timeout: 30_000, interval: 100 };
@@ -63,64 +68,95 @@ async function hold(table: string): Promise<() => Promise<void>> {
   return () => client.end();
 }
 
-it(
-  "keeps files and the feed's numbers over a stop",
-  async () => {
-    const libpq = { PGSSLMODE: "require", PGOPTIONS: "-c no_such=1", PGDATA: "/", PGPORT: "1" };
-    const first = await folder.start(libpq);
-    expect(await (await fetch(`${first.url}/ready`)).json()).toMatchObject({ ready: true });
-    expect((await ask(first, "/executions", execution("e1"))).status).toBe(201);
-    const order = { source: "executions", format: "ndjson", ...RANGE };
-    const { body: made } = await ask(first, "/exports", order);
-    const download = (at: LaunchedInstance) =>
-      fetch(`${at.url}/api/v1/exports/${made.data.id}/files/0`, { headers: headersOf(at) });
-    await vi.waitUntil(async () => (await download(first)).status === 200, SLOW);
-    const bytes = await (await download(first)).text();
-    const seq = await vi.waitUntil(() => feedNumber(first), SLOW);
-    expect(seq).toBeGreaterThan(0);
-    expect(await end(first, "SIGINT")).toBe(0);
-    expect(folder.leftOvers()).toEqual([]);
+it("keeps files and the feed's numbers over a stop", async () => {
+  const libpq = { PGSSLMODE: "require", PGOPTIONS: "-c no_such=1", PGDATA: "/", PGPORT: "1" };
+  const first = await folder.start(libpq);
+  expect(await (await fetch(`${first.url}/ready`)).json()).toMatchObject({ ready: true });
+  expect((await ask(first, "/executions", execution("e1"))).status).toBe(201);
+  const order = { source: "executions", format: "ndjson", ...RANGE };
+  const { body: made } = await ask(first, "/exports", order);
+  const download = (at: LaunchedInstance) =>
+    fetch(`${at.url}/api/v1/exports/${made.data.id}/files/0`, { headers: headersOf(at) });
+  await vi.waitUntil(async () => (await download(first)).status === 200, SLOW);
+  const bytes = await (await download(first)).text();
+  const seq = await vi.waitUntil(() => feedNumber(first), SLOW);
+  expect(seq).toBeGreaterThan(0);
+  expect(await end(first, "SIGINT")).toBe(0);
+  expect(folder.leftOvers()).toEqual([]);
 
-    const second = await folder.start();
-    const again = await download(second);
-    expect([again.status, await again.text()]).toEqual([200, bytes]);
-    expect(await feedNumber(second)).toBeGreaterThanOrEqual(seq);
-    expect(await executions(second)).toBe(1);
-    expect(await end(second, "SIGTERM")).toBe(0);
-  },
-  STARTS_MS,
-);
+  const second = await folder.start();
+  const again = await download(second);
+  expect([again.status, await again.text()]).toEqual([200, bytes]);
+  expect(await feedNumber(second)).toBeGreaterThanOrEqual(seq);
+  expect(await executions(second)).toBe(1);
+  expect(await end(second, "SIGTERM")).toBe(0);
+});
 
-it(
-  "answers whom it is working for before it stops, and refuses who comes then",
-  async () => {
-    const instance = await folder.start();
-    const sending = ask(instance, "/executions", execution("under-way"));
-    const release = await hold("executions");
-    const ended = end(instance, "SIGINT");
-    const refused = await vi.waitUntil(async () => {
-      const answer = await fetch(`${instance.url}/health`);
-      return answer.status === 503 && answer;
-    }, SLOW);
-    expect([refused.headers.get("retry-after"), (await refused.json()).code]).toEqual([
-      "5",
-      "stopping",
-    ]);
-    await release();
-    expect((await sending).status).toBe(201);
-    expect(await ended).toBe(0);
-  },
-  STARTS_MS,
-);
+it("answers whom it is working for before it stops, and refuses who comes then", async () => {
+  const instance = await folder.start();
+  const sending = ask(instance, "/executions", execution("under-way"));
+  const release = await hold("executions");
+  const ended = end(instance, "SIGINT");
+  const refused = await vi.waitUntil(async () => {
+    const answer = await fetch(`${instance.url}/health`);
+    return answer.status === 503 && answer;
+  }, SLOW);
+  expect([refused.headers.get("retry-after"), (await refused.json()).code]).toEqual([
+    "5",
+    "stopping",
+  ]);
+  await release();
+  expect((await sending).status).toBe(201);
+  expect(await ended).toBe(0);
+});
 
-it(
-  "loses no acknowledged row and doubles none over kills and a crash of each server",
-  async () => {
-    const bundle = inject("builtWorker").replace(/local-entry\.js$/, "index.js");
-    const faults = ["kill with keeper", "kill runtime", "kill", "kill database"] as const;
-    const result = await soak(faults, { WORKER_BUNDLE: bundle });
-    expect(result).toMatchObject({ lost: 0, doubled: 0 });
-    expect(result.acknowledged).toBeGreaterThan(0);
-  },
-  STARTS_MS,
-);
+it("answers /ready within its time while the database hangs, and ends at once when asked twice", async () => {
+  const instance = await folder.start();
+  const [postmaster] = folder.servers("postgres");
+  const frozen = [postmaster?.pid ?? 0, ...childrenOf(postmaster?.pid ?? 0)];
+  for (const pid of frozen) process.kill(pid, "SIGSTOP");
+  const answer = await fetch(`${instance.url}/ready`, { signal: AbortSignal.timeout(20_000) });
+  expect([answer.status, await answer.json()]).toMatchObject([
+    503,
+    { checks: expect.arrayContaining([expect.objectContaining({ name: "database", ok: false })]) },
+  ]);
+  const sending = fetch(`${instance.url}/api/v1/executions`, {
+    method: "POST",
+    headers: headersOf(instance),
+    body: JSON.stringify(execution("never")),
+  }).catch(() => undefined);
+  instance.process.kill("SIGINT");
+  await vi.waitUntil(async () => (await fetch(`${instance.url}/health`)).status === 503, SLOW);
+  // What comes sooner is the same Ctrl-C, passed on by npm.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(await end(instance, "SIGINT")).toBe(1);
+  await sending;
+  await vi.waitUntil(() => !frozen.some((pid) => seen(pid)), SLOW);
+});
+
+it("refuses to start, with the name of what is in the way", async () => {
+  const occupied = createServer().listen(0, "127.0.0.1");
+  await once(occupied, "listening");
+  const PORT = String((occupied.address() as AddressInfo).port);
+  await expect(folder.start({ PORT })).rejects.toThrow(`Port ${PORT} is in use`);
+  occupied.close();
+  const secret = path.join(folder.dataDir, "jwt.secret");
+  const notFolder = path.join(secret, "below");
+  await expect(folder.start({ DATA_DIR: notFolder })).rejects.toThrow(
+    `${notFolder} cannot be written to`,
+  );
+  renameSync(secret, `${secret}.away`);
+  writeFileSync(secret, "");
+  await expect(folder.start()).rejects.toThrow(`${secret} holds no key`);
+  renameSync(`${secret}.away`, secret);
+  await expect(folder.start({ PUBLIC_URL: "nowhere" })).rejects.toThrow("PUBLIC_URL");
+  expect(folder.leftOvers()).toEqual([]);
+});
+
+it("loses no acknowledged row and doubles none over kills and a crash of each server", async () => {
+  const bundle = inject("builtWorker").replace(/local-entry\.js$/, "index.js");
+  const faults = ["kill with keeper", "kill runtime", "kill", "kill database"] as const;
+  const result = await soak(faults, { WORKER_BUNDLE: bundle });
+  expect(result).toMatchObject({ lost: 0, doubled: 0 });
+  expect(result.acknowledged).toBeGreaterThan(0);
+});

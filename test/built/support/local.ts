@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { inject, vi } from "vitest";
@@ -31,7 +32,6 @@ export interface LocalFolder {
 export function localFolder(name: string): LocalFolder {
   const parent = mkdtempSync(path.join(tmpdir(), "shadower-local-"));
   const [dataDir, systemTmp] = [path.join(parent, name), path.join(parent, "tmp")];
-  mkdirSync(systemTmp);
   const started: LaunchedInstance[] = [];
   const everSeen: ProcessIdentity[] = [];
   const servers = (folder: string) => recordedServers(dataDir, folder);
@@ -39,6 +39,7 @@ export function localFolder(name: string): LocalFolder {
     dataDir,
     servers,
     async start(variables = {}) {
+      mkdirSync(systemTmp, { recursive: true });
       const bundle = inject("builtWorker").replace(/local-entry\.js$/, "index.js");
       const own = { DATA_DIR: dataDir, PORT: "0", WORKER_BUNDLE: bundle, TMPDIR: systemTmp };
       const instance = await launchInstance({ ...own, ...variables });
@@ -55,7 +56,7 @@ export function localFolder(name: string): LocalFolder {
     async remove() {
       for (const each of started) each.process.kill("SIGKILL");
       await vi.waitUntil(() => !everSeen.some(isRunning), SLOW);
-      rmSync(parent, { recursive: true, force: true, maxRetries: 10 });
+      await rm(parent, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }
