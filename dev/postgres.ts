@@ -25,6 +25,8 @@ export interface PostgresOptions {
 
 const STOP_MS = 4000;
 const QUIT_MS = 2000;
+/** A process that waits for its disk is gone only then. */
+const GONE_MS = 10_000;
 const START_ATTEMPTS = 20;
 const MAX_RESTARTS = 5;
 const RESTARTS_WITHIN_MS = 600_000;
@@ -98,7 +100,7 @@ async function end(server: ChildProcess): Promise<void> {
   }
   const all = killTree(server.pid);
   await gone;
-  await until(() => !all.some((pid) => seen(pid)), QUIT_MS);
+  await until(() => !all.some((pid) => seen(pid)), GONE_MS);
 }
 
 /** Looks after a running server until it is stopped: one that ends by itself is started again, within bounds. */
