@@ -9,12 +9,14 @@ import { migrate } from "./migrate.ts";
 import { startNeonEndpoint } from "./neon-endpoint.ts";
 import { portFor } from "./ports.ts";
 import { startPostgres } from "./postgres.ts";
+import { resumeJobs } from "./resume.ts";
 import { dataDir, localSecret, numberFrom } from "./settings.ts";
 import { onForce, opened, stop } from "./stopping.ts";
 import { developerToken } from "./token.ts";
 import { buildWorker, cronsOf, drainWorker, startWorker, withLocalEntry } from "./worker.ts";
 
-const SWEEP = "*/5 * * * *";
+/** The cron that looks for what should have begun. */
+const SWEEP = "* * * * *";
 const DRAIN_MS = 8000;
 /** What the local instance sets itself. */
 const OWN = new Set(["ENVIRONMENT", "DATABASE_URL", "NEON_ENDPOINT", "JWT_SECRET_KEY"]);
@@ -54,7 +56,6 @@ function startCrons(worker: Miniflare): void {
     const job = new Cron(expression, options, () => runCron(worker, expression));
     opened(`cron ${expression}`, () => job.stop());
   }
-  // Messages of the queue live in the runtime: what they stood for is taken up again from the database.
   runCron(worker, SWEEP).catch(complain(SWEEP));
 }
 
@@ -129,6 +130,7 @@ export async function runInstance(claim: Claim): Promise<void> {
   ]);
   await migrate(databaseUrl);
   const worker = await openWorker({ script, port, databaseUrl, claim });
+  if (!process.env.DATABASE_URL) await resumeJobs(databaseUrl, worker);
   startCrons(worker);
   await sayHello(port);
 }

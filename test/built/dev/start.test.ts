@@ -68,7 +68,7 @@ async function hold(table: string): Promise<() => Promise<void>> {
   return () => client.end();
 }
 
-it("keeps files and the feed's numbers over a stop", async () => {
+it("keeps files, the feed's numbers and jobs that waited over a stop", async () => {
   const libpq = { PGSSLMODE: "require", PGOPTIONS: "-c no_such=1", PGDATA: "/", PGPORT: "1" };
   const first = await folder.start(libpq);
   expect(await (await fetch(`${first.url}/ready`)).json()).toMatchObject({ ready: true });
@@ -81,6 +81,7 @@ it("keeps files and the feed's numbers over a stop", async () => {
   const bytes = await (await download(first)).text();
   const seq = await vi.waitUntil(() => feedNumber(first), SLOW);
   expect(seq).toBeGreaterThan(0);
+  const { body: waiting } = await ask(first, "/exports", { ...order, format: "csv" });
   expect(await end(first, "SIGINT")).toBe(0);
   expect(folder.leftOvers()).toEqual([]);
 
@@ -89,6 +90,8 @@ it("keeps files and the feed's numbers over a stop", async () => {
   expect([again.status, await again.text()]).toEqual([200, bytes]);
   expect(await feedNumber(second)).toBeGreaterThanOrEqual(seq);
   expect(await executions(second)).toBe(1);
+  const later = `/exports/${waiting.data.id}`;
+  await vi.waitUntil(async () => (await ask(second, later)).body.data.status === "done", SLOW);
   expect(await end(second, "SIGTERM")).toBe(0);
 });
 
