@@ -41,7 +41,7 @@ router.openapi(
     path: "/reports/templates",
     tags,
     summary: "Save a template",
-    middleware: [write, limitBody(256 * 1024)] as const,
+    middleware: [write, limitBody(64 * 1024)] as const,
     request: {
       query,
       body: { required: true, content: { "application/json": { schema: schema.templateInput } } },
