@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../context.ts";
+import { zoneOf } from "./plan.ts";
 
 const row = z.object({
   name: z.string().nullable(),
@@ -30,6 +31,23 @@ export async function settingsOf(ctx: Context, workspaceId: string): Promise<Set
     row,
   });
   return found ?? NONE;
+}
+
+/**
+ * The zone of a question: the one that is asked, else the workspace's, else UTC.
+ * @throws AppError impossible for a name that is no time zone's
+ */
+export async function zoneIn(
+  { db }: Pick<Context, "db">,
+  workspaceId: string,
+  asked: string | undefined,
+): Promise<string> {
+  if (asked !== undefined) return zoneOf(asked);
+  const [found] = await db.query({
+    sql: sql`select timezone from workspaces where id = ${workspaceId}`,
+    row: row.pick({ timezone: true }),
+  });
+  return found?.timezone ?? "UTC";
 }
 
 /** Sets what is given (null takes a setting away) and leaves the rest. Safe to run twice. */

@@ -46,7 +46,7 @@ export const scheduleRow = z.object({
 });
 export type Schedule = z.output<typeof scheduleRow>;
 export type ScheduleInput = Pick<Schedule, "name" | "target_id" | "recurrence"> & {
-  timezone?: string | undefined;
+  timezone: string;
   enabled?: boolean | undefined;
 };
 
@@ -92,7 +92,7 @@ export async function createSchedule(
   input: ScheduleInput,
   now: EpochUs,
 ): Promise<Schedule> {
-  const { name, target_id, recurrence: of, timezone = "UTC", enabled = true } = input;
+  const { name, target_id, recurrence: of, timezone, enabled = true } = input;
   const first = firstRun(of, timezone, now);
   return insertWithin(
     db,
@@ -119,7 +119,7 @@ export async function replaceSchedule(
   input: ScheduleInput,
   now: EpochUs,
 ): Promise<Schedule> {
-  const { name, target_id, recurrence: of, timezone = "UTC", enabled = true } = input;
+  const { name, target_id, recurrence: of, timezone, enabled = true } = input;
   const [found] = await db.query({
     sql: sql`update schedules e set name = ${name}, target_id = ${target_id}, recurrence = ${JSON.stringify(of)}::jsonb, timezone = ${timezone}, enabled = ${enabled},
         next_run_at = ${firstRun(of, timezone, now)}::timestamptz, failures = 0, paused = null where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning ${COLUMNS}`,

@@ -3,6 +3,8 @@ import { OPERATORS } from "../analytics/dimensions.ts";
 import { MEASURE_NAMES } from "../analytics/measures.ts";
 import { type Query, zoneOf } from "../analytics/plan.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/range.ts";
+import { zoneIn } from "../analytics/settings.ts";
+import type { Context } from "../context.ts";
 import { type ExactNumber, isExactNumber } from "../lib/json.ts";
 import { listOf } from "../lib/key-path.ts";
 import { textInput } from "./fields.ts";
@@ -12,10 +14,10 @@ export const measure = z.enum(MEASURE_NAMES);
 export const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
 export const granularity = z.enum(GRANULARITIES);
 export const compare = z.enum(["previous_period", "previous_year"]);
-export const timezone = z
-  .string()
-  .max(64)
-  .openapi({ example: "Asia/Kolkata", description: "Any name of the IANA database. Default UTC." });
+export const timezone = z.string().max(64).openapi({
+  example: "Asia/Kolkata",
+  description: "Any name of the IANA database. Default: the workspace's, else UTC.",
+});
 export const measureList = z
   .string()
   .max(1024)
@@ -147,12 +149,27 @@ export function rangeOr(
   return none ? { timeframe: otherwise } : { timeframe, from, to };
 }
 
+/** What was asked, in its zone. */
+export type Zoned<T> = "timezone" extends keyof T ? Omit<T, "timezone"> & { timezone: string } : T;
+
+/**
+ * Fills in the zone: the one that is asked, else the workspace's, else UTC. Behind the cache's key, which has what was asked: a
+ * change of the setting advances the workspace's epoch, as a change of its data does.
+ */
+export async function zoned<T extends { timezone?: string | undefined }>(
+  ctx: Context,
+  workspaceId: string,
+  asked: T,
+): Promise<Omit<T, "timezone"> & { timezone: string }> {
+  return { ...asked, timezone: await zoneIn(ctx, workspaceId, asked.timezone) };
+}
+
 /** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
 export function rangedQuery(
-  given: Partial<Ranged>,
+  given: Partial<Ranged> & { timezone: string },
   otherwise?: Timeframe,
 ): Omit<Query, "measures"> {
-  const { timeframe, from, to, timezone = "UTC", ...rest } = given;
+  const { timeframe, from, to, timezone, ...rest } = given;
   const filters = Object.entries(FILTERS).flatMap(([name, field]) => {
     const wanted = rest[name as keyof typeof FILTERS];
     return wanted === undefined ? [] : [{ field, op: "eq" as const, value: wanted }];

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { zoneIn } from "../analytics/settings.ts";
 import { authorOf, type Permission } from "../auth/actor.ts";
 import { require } from "../auth/middleware.ts";
 import type { Context } from "../context.ts";
@@ -66,7 +67,10 @@ export function scheduleRoutes({ kind, path, tag, target, read, write, check }: 
     { [target]: target_id, ...rest }: z.output<typeof input>,
   ) => {
     await check(ctx, workspaceId, String(target_id));
-    return { ...rest, target_id: String(target_id) } as Parameters<typeof createSchedule>[3];
+    const timezone = await zoneIn(ctx, workspaceId, rest.timezone as string | undefined);
+    return { ...rest, timezone, target_id: String(target_id) } as Parameters<
+      typeof createSchedule
+    >[3];
   };
 
   router.openapi(

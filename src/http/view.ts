@@ -5,7 +5,7 @@ import { require, requireAny, requireNamed } from "../auth/middleware.ts";
 import type { Context } from "../context.ts";
 import { cachedAnswer } from "./answer.ts";
 import { problems } from "./errors.ts";
-import { meta } from "./numbers.ts";
+import { meta, type Zoned, zoned } from "./numbers.ts";
 import { page } from "./params.ts";
 import type { Router } from "./router.ts";
 
@@ -41,7 +41,7 @@ interface View<Q extends z.ZodObject, P extends z.ZodObject> {
   load(
     ctx: Context,
     workspaceId: string,
-    query: z.output<Q>,
+    query: Zoned<z.output<Q>>,
     params: z.output<P>,
   ): Promise<{ data: unknown; page?: Page; meta: Meta }>;
 }
@@ -86,8 +86,12 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
       of.perUser && actor.kind === "user"
         ? { asker: [...actor.workspaces], granted: [...actor.permissions] }
         : {};
-    return cachedAnswer(c, path, { ...asked, ...named, ...asker }, (ctx, workspaceId) =>
-      of.load(ctx, workspaceId, asked, named),
+    const inZone = async (ctx: Context, workspaceId: string) =>
+      ("timezone" in query.shape ? await zoned(ctx, workspaceId, asked) : asked) as Zoned<
+        typeof asked
+      >;
+    return cachedAnswer(c, path, { ...asked, ...named, ...asker }, async (ctx, workspaceId) =>
+      of.load(ctx, workspaceId, await inZone(ctx, workspaceId), named),
     );
   });
 }

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { comparablePeriods } from "../../analytics/compared.ts";
-import { type Query, rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { type Query, rangeOf } from "../../analytics/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
 import { formatLocal } from "../../analytics/zones.ts";
 import { require, requireAny, workspaceOf } from "../../auth/middleware.ts";
@@ -8,7 +8,7 @@ import type { Context } from "../../context.ts";
 import { cachedAnswer } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
-import { meta, rangedQuery } from "../../http/numbers.ts";
+import { meta, rangedQuery, zoned } from "../../http/numbers.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
@@ -87,8 +87,8 @@ router.openapi(
   ),
   async (c) => {
     const { agent_ids: ids, ...asked } = c.req.valid("json");
-    return cachedAnswer(c, "compare-agents", { ids, ...asked }, (ctx, workspaceId) => {
-      const query = fixed(ctx, rangedQuery(asked, "30d"));
+    return cachedAnswer(c, "compare-agents", { ids, ...asked }, async (ctx, workspaceId) => {
+      const query = fixed(ctx, rangedQuery(await zoned(ctx, workspaceId, asked), "30d"));
       return askEach(
         ctx,
         ids.map((id) => ({
@@ -110,17 +110,18 @@ router.openapi(
     schema.comparison,
   ),
   async (c) => {
-    const { a, b, timezone = "UTC", agent_id } = c.req.valid("json");
+    const { a, b, agent_id, ...asked } = c.req.valid("json");
     const filters =
       agent_id === undefined ? [] : [{ field: "agent", op: "eq" as const, value: agent_id }];
     return cachedAnswer(
       c,
       "compare-periods",
-      { a, b, timezone, agent_id },
+      { a, b, agent_id, ...asked },
       async (ctx, workspaceId) => {
+        const { timezone } = await zoned(ctx, workspaceId, asked);
         const now = ctx.now() * 1000;
         const [first, second] = [rangeOf(a, now), rangeOf(b, now)];
-        const periods = comparablePeriods(first, second, now, zoneOf(timezone));
+        const periods = comparablePeriods(first, second, now, timezone);
         const { data, meta } = await askEach(
           ctx,
           periods.map(({ from, to }, index) => ({
@@ -154,8 +155,8 @@ router.openapi(
     if (actor.kind !== "user")
       throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     for (const id of ids) workspaceOf(actor, id, "read:metrics");
-    return cachedAnswer(c, "compare-workspaces", { ids, ...asked }, (ctx) => {
-      const query = fixed(ctx, rangedQuery(asked, "30d"));
+    return cachedAnswer(c, "compare-workspaces", { ids, ...asked }, async (ctx, workspaceId) => {
+      const query = fixed(ctx, rangedQuery(await zoned(ctx, workspaceId, asked), "30d"));
       return askEach(
         ctx,
         ids.map((id) => ({ workspaceId: id, id, query })),
@@ -181,7 +182,7 @@ router.openapi(
       async (ctx, workspaceId) => {
         const measures = [...new Set([name, "executions" as const, ...COMPARED])];
         const query = {
-          ...rangedQuery(asked, "30d"),
+          ...rangedQuery(await zoned(ctx, workspaceId, asked), "30d"),
           measures,
           group_by: [by],
           order_by: [{ measure: "executions" as const, direction: "desc" as const }],

@@ -1,7 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { directionOf } from "../../analytics/math/direction.ts";
 import type { MeasureName } from "../../analytics/measures.ts";
-import { zoneOf } from "../../analytics/plan.ts";
 import { ask, metaTogether, prepare, together } from "../../analytics/query.ts";
 import { rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
 import { type Money, NO_PRICE, type Settings, settingsOf } from "../../analytics/settings.ts";
@@ -144,7 +143,7 @@ view(router, {
   data: schema.burn,
   load: async (ctx, workspaceId, query) => {
     const now = ctx.now() * 1000;
-    const timezone = zoneOf(query.timezone ?? "UTC");
+    const { timezone } = query;
     const days = wholeBuckets({ from: now, to: now + 1 }, "day", timezone, 30);
     const asked = {
       measures: ["credits" as const],

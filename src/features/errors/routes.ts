@@ -6,7 +6,7 @@ import {
   rawMeta,
 } from "../../analytics/error-groups.ts";
 import { errorOwners, errorTimeline } from "../../analytics/error-timeline.ts";
-import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { rangeOf } from "../../analytics/plan.ts";
 import { ask, together } from "../../analytics/query.ts";
 import { bucketsOf, completeOf } from "../../analytics/range.ts";
 import { require } from "../../auth/middleware.ts";
@@ -42,7 +42,7 @@ view(router, {
     workspaceId,
     { limit = DEFAULT_LIMIT, cursor, skip, include_total, ...query },
   ) => {
-    const timezone = zoneOf(query.timezone ?? "UTC");
+    const { timezone } = query;
     const range = rangeOf(rangeOr(query, "7d"), ctx.now() * 1000);
     oneWay({ cursor, skip });
     const [executions, id = ""] = cursor === undefined ? [] : decodeCursor(cursor, 2);
@@ -120,7 +120,7 @@ view(router, {
   params: schema.errorParam,
   data: schema.detail,
   load: async (ctx, workspaceId, query, { id }) => {
-    const timezone = zoneOf(query.timezone ?? "UTC");
+    const { timezone } = query;
     const now = ctx.now() * 1000;
     const range = rangeOf(rangeOr(query, "30d"), now);
     const ever = { from: FIRST, to: now + DAY_US };

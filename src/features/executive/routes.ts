@@ -9,7 +9,14 @@ import { type Answer, metaTogether, prepare, together } from "../../analytics/qu
 import { countBuckets, wholeBuckets } from "../../analytics/range.ts";
 import { settingsOf } from "../../analytics/settings.ts";
 import type { Context } from "../../context.ts";
-import { bucketValues, compared, rangedQuery, span, value } from "../../http/numbers.ts";
+import {
+  bucketValues,
+  compared,
+  rangedQuery,
+  span,
+  value,
+  type Zoned,
+} from "../../http/numbers.ts";
 import { createRouter } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
 import { checkWork } from "../../lib/budget.ts";
@@ -65,7 +72,7 @@ const trends = z.object({
   query: z.string(),
 });
 const params = z.strictObject(span);
-type Params = z.output<typeof params>;
+type Params = Zoned<z.output<typeof params>>;
 
 interface Parts {
   base: Omit<Query, "measures" | "timeframe"> & { from: number; to: number };

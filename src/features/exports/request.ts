@@ -21,6 +21,9 @@ function rangeOfInput(
   return namedRange(range, now, timezone);
 }
 
+/** A request in its zone: the one it names, else the workspace's. */
+type ZonedInput = Omit<ExportInput, "timezone"> & { timezone: string };
+
 /** The columns of a request. @throws AppError impossible for one that the source does not have */
 export function columnsOf(
   source: Source,
@@ -66,7 +69,7 @@ export function questionOf(
  */
 export function requestOf(
   workspaceId: string,
-  input: ExportInput,
+  input: ZonedInput,
   now: EpochUs,
   under = "",
 ): ExportRequest {
@@ -100,8 +103,8 @@ export async function checkRows(
     );
 }
 
-function checked(workspaceId: string, input: ExportInput, now: EpochUs): ExportRequest {
-  const timezone = zoneOf(input.timezone ?? "UTC");
+function checked(workspaceId: string, input: ZonedInput, now: EpochUs): ExportRequest {
+  const timezone = zoneOf(input.timezone);
   const range = rangeOfInput(input, timezone, now);
   const { source: name, format, query, filters = [], gzip = false, neutralize = true } = input;
   if (gzip && !FORMATS[format].gzip)

@@ -1,3 +1,4 @@
+import { zoneIn } from "../../analytics/settings.ts";
 import type { Context } from "../../context.ts";
 import { startDue } from "../../db/schedules.ts";
 import { enqueue } from "../../messages.ts";
@@ -18,7 +19,8 @@ export async function startExport(
   input: ExportInput,
   origin: Origin,
 ): Promise<ExportJob> {
-  const request = requestOf(workspaceId, input, ctx.now() * 1000);
+  const timezone = input.timezone ?? (await zoneIn(ctx, workspaceId, undefined));
+  const request = requestOf(workspaceId, { ...input, timezone }, ctx.now() * 1000);
   // Nobody hears what a schedule is told here: its job says it. What was started already is answered as it is.
   if (origin.scheduleId === undefined && !(await exists(ctx, workspaceId, id)))
     await checkRows(ctx.db, workspaceId, request);

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { zoneIn } from "../../analytics/settings.ts";
 import { authorOf } from "../../auth/actor.ts";
 import { require } from "../../auth/middleware.ts";
 import { limitBody } from "../../http/body.ts";
@@ -59,7 +60,8 @@ router.openapi(
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
-    requestOf(workspaceId, input.request, ctx.now() * 1000, "request.");
+    const { timezone = await zoneIn(ctx, workspaceId, undefined) } = input.request;
+    requestOf(workspaceId, { ...input.request, timezone }, ctx.now() * 1000, "request.");
     const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     return c.json(
       { data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) },

@@ -5,9 +5,10 @@ import {
   trendOf,
 } from "../../analytics/funnels/summarize.ts";
 import { travel } from "../../analytics/funnels/travel.ts";
-import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { rangeOf } from "../../analytics/plan.ts";
 import type { Meta } from "../../analytics/query.ts";
 import { countBuckets, type TimeRange, wholeBuckets } from "../../analytics/range.ts";
+import { zoneIn } from "../../analytics/settings.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
 import { rangeOr } from "../../http/numbers.ts";
@@ -16,18 +17,22 @@ import { impossible } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import type { Definition, OUTCOMES, Question } from "./schema.ts";
 
-function spanOf(ctx: Context, question: Question): { range: TimeRange; timezone: string } {
-  const timezone = zoneOf(question.timezone ?? "UTC");
+async function spanOf(
+  ctx: Context,
+  workspaceId: string,
+  question: Question,
+): Promise<{ range: TimeRange; timezone: string }> {
+  const timezone = await zoneIn(ctx, workspaceId, question.timezone);
   return { timezone, range: rangeOf(rangeOr(question, "30d"), ctx.now() * 1000) };
 }
 
-function journeys(
+async function journeys(
   ctx: Context,
   workspaceId: string,
   definition: Definition,
   question: Question,
 ): Promise<{ travellers: Traveller[]; meta: Meta }> {
-  const { range, timezone } = spanOf(ctx, question);
+  const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const now = ctx.now() * 1000;
   return travel(ctx.db, workspaceId, definition, range, timezone, now, question.breakdown);
 }
@@ -38,7 +43,7 @@ export async function analyzeFunnel(
   definition: Definition,
   question: Question,
 ) {
-  const { range, timezone } = spanOf(ctx, question);
+  const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const by = question.granularity ?? "day";
   checkWork("trend", countBuckets(range, by), "granularity");
   const { travellers, meta } = await journeys(ctx, workspaceId, definition, question);

@@ -1,4 +1,5 @@
 import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { zoneIn } from "../../analytics/settings.ts";
 import type { Db } from "../../db/client.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { DAY_US, MINUTE_US } from "../../lib/time.ts";
@@ -9,7 +10,7 @@ const MINUTES = 60;
 const FIRST = Date.UTC(2000, 0, 1) * 1000;
 
 /**
- * What runs now, and the last 60 whole minutes: the answer of `GET /metrics/realtime` and of the feed's `metrics` frame.
+ * What runs now, and the last 60 whole minutes: in the workspace's zone: the answer of `GET /metrics/realtime` and of the feed's `metrics` frame.
  * `per_minute` is the mean of the last 5 whole minutes.
  */
 export async function realtimeMetrics(
@@ -19,15 +20,12 @@ export async function realtimeMetrics(
 ): Promise<{ data: Record<string, unknown>; meta: Meta }> {
   const now = nowMs * 1000;
   const to = Math.floor(now / MINUTE_US) * MINUTE_US;
-  const range = { from: to - MINUTES * MINUTE_US, to, timezone: "UTC" };
+  const timezone = await zoneIn({ db }, workspaceId, undefined);
+  const range = { from: to - MINUTES * MINUTE_US, to, timezone };
   const [minutes, recent, running] = await together(db, [
     prepare(workspaceId, { ...range, measures: [...MEASURES], granularity: "minute" }, now),
     prepare(workspaceId, { ...range, from: to - 5 * MINUTE_US, measures: [...MEASURES] }, now),
-    prepare(
-      workspaceId,
-      { measures: ["running"], from: FIRST, to: now + DAY_US, timezone: "UTC" },
-      now,
-    ),
+    prepare(workspaceId, { measures: ["running"], from: FIRST, to: now + DAY_US, timezone }, now),
   ]);
   const { executions, successes, failures, credits } = recent.totals;
   const rate = (value: unknown) => Number(value ?? 0) / 5;

@@ -9,7 +9,7 @@ import { require } from "../../auth/middleware.ts";
 import { cachedAnswer, csvAnswer, wantsCsv } from "../../http/answer.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
-import { rangedQuery } from "../../http/numbers.ts";
+import { rangedQuery, zoned } from "../../http/numbers.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { json } from "../../http/view.ts";
@@ -66,7 +66,11 @@ router.openapi(
       const answer = await ask(
         ctx,
         workspaceId,
-        { ...rangedQuery(params), measures: SUMMARY, compare: params.compare },
+        {
+          ...rangedQuery(await zoned(ctx, workspaceId, params)),
+          measures: SUMMARY,
+          compare: params.compare,
+        },
         params.explain,
       );
       return { data: summaryOf(answer), meta: answer.meta };
@@ -95,7 +99,14 @@ router.openapi(
         await ask(
           ctx,
           workspaceId,
-          { ...rangedQuery(params), measures, granularity, group_by, compare, limit },
+          {
+            ...rangedQuery(await zoned(ctx, workspaceId, params)),
+            measures,
+            granularity,
+            group_by,
+            compare,
+            limit,
+          },
           params.explain,
         ),
       ),
@@ -129,7 +140,14 @@ router.openapi(
         await ask(
           ctx,
           workspaceId,
-          { ...rangedQuery(params), measures, group_by, order_by, compare, limit },
+          {
+            ...rangedQuery(await zoned(ctx, workspaceId, params)),
+            measures,
+            group_by,
+            order_by,
+            compare,
+            limit,
+          },
           params.explain,
         ),
       ),
@@ -161,7 +179,7 @@ router.openapi(
       } = await ask(
         ctx,
         workspaceId,
-        { ...rangedQuery(params), measures, compare },
+        { ...rangedQuery(await zoned(ctx, workspaceId, params)), measures, compare },
         params.explain,
       );
       const previous = Object.fromEntries(
@@ -196,21 +214,18 @@ router.openapi(
     },
   }),
   async (c) => {
-    const { timezone = "UTC", ...body } = c.req.valid("json");
+    const body = c.req.valid("json");
     const { explain } = c.req.valid("query");
-    const question = { ...body, timezone };
     if (wantsCsv(c)) {
       if (body.compare)
         throw impossible("compare", "not_applicable", "A CSV has no columns for a comparison.");
+      const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
+      const question = await zoned(ctx, workspaceId, body);
       const names = columnsOfQuery(question).map(({ name }) => name);
-      return csvAnswer(
-        c,
-        names,
-        tableOf(question, await ask(c.get("ctx"), c.get("workspaceId"), question)),
-      );
+      return csvAnswer(c, names, tableOf(question, await ask(ctx, workspaceId, question)));
     }
-    return cachedAnswer(c, "query", { ...body, timezone, explain }, async (ctx, workspaceId) =>
-      rowsOf(await ask(ctx, workspaceId, { ...body, timezone }, explain)),
+    return cachedAnswer(c, "query", { ...body, explain }, async (ctx, workspaceId) =>
+      rowsOf(await ask(ctx, workspaceId, await zoned(ctx, workspaceId, body), explain)),
     );
   },
 );

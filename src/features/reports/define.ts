@@ -1,9 +1,10 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { namedRange } from "../../analytics/named-ranges.ts";
-import { type Query, rangeOf, resolve, zoneOf } from "../../analytics/plan.ts";
+import { type Query, rangeOf, resolve } from "../../analytics/plan.ts";
 import { type TimeRange, wholeBuckets } from "../../analytics/range.ts";
 import { checkCells } from "../../analytics/retention.ts";
+import { zoneIn } from "../../analytics/settings.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { AppError, impossible } from "../../lib/errors.ts";
@@ -62,14 +63,14 @@ export async function definitionOf(
     description: __,
     template_id: ___,
     sections: ____,
-    timezone = "UTC",
+    timezone: asked,
     filters = [],
     recipients = [],
     ...rest
   } = input;
   const of: Definition = {
     ...rest,
-    timezone: zoneOf(timezone),
+    timezone: await zoneIn(ctx, workspaceId, asked),
     filters,
     recipients: recipientsOf(ctx.config, recipients, stored?.recipients ?? []),
     sections: await sectionsOf(ctx, workspaceId, input),

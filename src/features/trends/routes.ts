@@ -4,7 +4,14 @@ import { rangeOf } from "../../analytics/plan.ts";
 import { ask } from "../../analytics/query.ts";
 import { countBuckets, type Granularity } from "../../analytics/range.ts";
 import type { Context } from "../../context.ts";
-import { granularity, measure, ranged, rangedQuery, value } from "../../http/numbers.ts";
+import {
+  granularity,
+  measure,
+  ranged,
+  rangedQuery,
+  value,
+  type Zoned,
+} from "../../http/numbers.ts";
 import { whole } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { view } from "../../http/view.ts";
@@ -73,7 +80,7 @@ async function trend(
   ctx: Context,
   workspaceId: string,
   name: MeasureName,
-  { window = 7, ...query }: z.output<typeof params>,
+  { window = 7, ...query }: Zoned<z.output<typeof params>>,
 ) {
   const base = rangedQuery(query, "30d");
   const now = ctx.now() * 1000;

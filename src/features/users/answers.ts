@@ -1,7 +1,7 @@
 import { cohorts, cohortTotals, keptUsers, type Membership } from "../../analytics/cohorts.ts";
 import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
 import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
-import { rangeOf, zoneOf } from "../../analytics/plan.ts";
+import { rangeOf } from "../../analytics/plan.ts";
 import type { Sign } from "../../analytics/presence.ts";
 import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
 import { type Bucket, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
@@ -21,7 +21,7 @@ import { type Ranged, rangeOr } from "../../http/numbers.ts";
 import { impossible } from "../../lib/errors.ts";
 import { DAY_US, type EpochUs } from "../../lib/time.ts";
 
-type Span = Partial<Pick<Ranged, "timeframe" | "from" | "to" | "timezone" | "explain">>;
+type Span = Partial<Pick<Ranged, "timeframe" | "from" | "to" | "explain">> & { timezone: string };
 type Calendar = "day" | "week" | "month";
 
 /** The whole local buckets that a request's range touches; `lead` more before them. */
@@ -32,7 +32,7 @@ function bucketsFor(
   otherwise: "30d" | "90d",
   lead = 0,
 ): { buckets: Bucket[]; timezone: string } {
-  const timezone = zoneOf(query.timezone ?? "UTC");
+  const timezone = query.timezone;
   const range = rangeOf(rangeOr(query, otherwise), ctx.now() * 1000);
   return { buckets: wholeBuckets(range, granularity, timezone, lead), timezone };
 }
@@ -207,7 +207,7 @@ export async function cohortList(ctx: Context, workspaceId: string, query: Cohor
 
 export interface ChurnQuery {
   to?: EpochUs | undefined;
-  timezone?: string | undefined;
+  timezone: string;
   window_days?: number | undefined;
   windows?: number | undefined;
   explain?: boolean | undefined;
@@ -219,7 +219,7 @@ export interface ChurnQuery {
  */
 export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery) {
   const { window_days: length = 30, windows: wanted = 6 } = query;
-  const timezone = zoneOf(query.timezone ?? "UTC");
+  const timezone = query.timezone;
   const now = ctx.now() * 1000;
   const to = query.to ?? now;
   const lead = length * (wanted + 1);

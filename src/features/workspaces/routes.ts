@@ -203,7 +203,7 @@ router.openapi(
     tags: [tag],
     summary: "Change the settings of a workspace",
     description:
-      "What is left out stays as it is; null takes a setting away. timezone is that of the budgets; credit_price is the price of one credit.",
+      "What is left out stays as it is; null takes a setting away. timezone is that of budgets, and of every question, export, report and schedule that names none; credit_price is the price of one credit.",
     middleware: [requireNamed("write:settings"), limitBody(16 * 1024)] as const,
     request: {
       params: schema.workspacePath,

@@ -389,7 +389,16 @@ describe("a limit", () => {
     const requestFor = (more: object) =>
       requestOf(
         WORKSPACE,
-        exportInput.parse({ source: "executions", format: "xlsx", from: FROM, to: TO, ...more }),
+        {
+          ...exportInput.parse({
+            source: "executions",
+            format: "xlsx",
+            from: FROM,
+            to: TO,
+            ...more,
+          }),
+          timezone: "UTC",
+        },
         Date.now() * 1000,
       );
     const check = (more: object, most: number) =>
