@@ -10,7 +10,6 @@ const INFO = {
     description:
       "Analytics of AI-agent executions. Every number can be recomputed; `meta` says what an answer is true for and where it comes from. Ids of agents, users and executions are percent-encoded in paths; each can also be given as the query's `id`, with `_` in its place (`/users/_?id=..`).",
   },
-  servers: [{ url: "/" }],
   security: [{ bearer: [] }],
 };
 
@@ -28,8 +27,8 @@ export function describe(app: OpenAPIHono<AppEnv>): void {
     bearerFormat: "JWT",
   });
   let built: { json: string; html: string; etag: string } | undefined;
-  const build = async () => {
-    const document = app.getOpenAPI31Document(INFO);
+  const build = async (server: string) => {
+    const document = app.getOpenAPI31Document({ ...INFO, servers: [{ url: server }] });
     const json = JSON.stringify(document);
     const etag = `"${(await sha256Hex(json)).slice(0, 24)}"`;
     const html = pageOf(document.paths as Record<string, Record<string, Operation>>);
@@ -42,7 +41,7 @@ export function describe(app: OpenAPIHono<AppEnv>): void {
   ) =>
     app.get(path, async (c) => {
       // Kept when it is there: a request must not wait for another's promise.
-      const document = built ?? (await build());
+      const document = built ?? (await build(c.get("ctx").config.PUBLIC_URL ?? "/"));
       built = document;
       const headers = {
         "content-type": type,

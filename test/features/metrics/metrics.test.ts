@@ -317,6 +317,7 @@ describe("the cache", () => {
 describe("the Worker", () => {
   it("describes every route in a valid OpenAPI document, and answers as described", async () => {
     const { body, headers, status } = await api.get("/openapi.json");
+    expect(body.servers).toEqual([{ url: "https://analytics.example.com" }]);
     expect(status).toBe(200);
     const known = [
       "/",
