@@ -1,6 +1,7 @@
+import { heapOf } from "../dev/heap.ts";
 import { freePort } from "../dev/ports.ts";
 import { withClient } from "./seed.ts";
-import { heapOf, type Instance, type Stage } from "./stage.ts";
+import type { Instance, Stage } from "./stage.ts";
 import type { Figure } from "./table.ts";
 
 const WORKSPACE = "bench-1";

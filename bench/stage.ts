@@ -6,7 +6,6 @@ import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import { SignJWT } from "jose";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
-import WebSocket from "ws";
 import { migrate } from "../dev/migrate.ts";
 import { freePort } from "../dev/ports.ts";
 import { startPostgres } from "../dev/postgres.ts";
@@ -152,40 +151,4 @@ export function workerdMegabytes(): number {
     }
   }
   return kilobytes / 1024;
-}
-
-/**
- * Asks the Worker's own isolate, and none of the simulators beside it, for its heap: objects and the bytes behind buffers, in MB.
- * @param inspectorPort as the Worker was started with
- */
-export async function heapOf(
-  inspectorPort: number,
-): Promise<{ megabytes(): Promise<number>; close(): void }> {
-  const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
-    webSocketDebuggerUrl: string;
-  }[];
-  const target = targets.find((each) =>
-    each.webSocketDebuggerUrl.endsWith("user:shadower-analytics"),
-  );
-  if (!target) throw new Error("The inspector does not know the Worker");
-  const socket = new WebSocket(target.webSocketDebuggerUrl);
-  await once(socket, "open");
-  let last = 0;
-  return {
-    megabytes: () =>
-      new Promise((resolve) => {
-        const id = ++last;
-        socket.on("message", function answer(data) {
-          const { id: of, result } = JSON.parse(String(data)) as {
-            id: number;
-            result: { usedSize: number; backingStorageSize?: number };
-          };
-          if (of !== id) return;
-          socket.off("message", answer);
-          resolve((result.usedSize + (result.backingStorageSize ?? 0)) / 2 ** 20);
-        });
-        socket.send(JSON.stringify({ id, method: "Runtime.getHeapUsage" }));
-      }),
-    close: () => socket.close(),
-  };
 }

@@ -149,6 +149,8 @@ export async function startNeonEndpoint(
     };
     handle().catch((error) => answer(response, ...failure(error)));
   });
+  // The runtime gives up an idle connection after 5 s, and so would this server: who is second finds it closed.
+  server.keepAliveTimeout = 120_000;
   const sockets = new WebSocketServer({ server });
   sockets.on("connection", (socket) => {
     if (sockets.clients.size > sessions) socket.close(1013, "Too many sessions at once");

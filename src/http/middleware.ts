@@ -12,7 +12,7 @@ const SECURITY_HEADERS: [string, string][] = [
   ["strict-transport-security", "max-age=31536000; includeSubDomains"],
 ];
 
-/** Gives each request its id, its log and the context; the answer gets the id and the security headers. */
+/** Gives each request its id, its log and the context; the answer gets the id, the security headers, and no place in a cache. */
 export function withContext(): MiddlewareHandler<AppEnv> {
   return async function withContext(c, next) {
     const given = c.req.header("x-request-id");
@@ -35,6 +35,9 @@ export function withContext(): MiddlewareHandler<AppEnv> {
     if (c.res.status === 101) return;
     c.res.headers.set("x-request-id", requestId);
     for (const [name, value] of SECURITY_HEADERS) c.res.headers.set(name, value);
+    // Answers are of one workspace and some carry a secret: what does not say otherwise is kept nowhere.
+    if (!c.res.headers.has("cache-control"))
+      c.res.headers.set("cache-control", "private, no-store");
   };
 }
 

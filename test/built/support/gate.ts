@@ -31,6 +31,7 @@ export async function startGate(): Promise<Gate> {
     if (gate.delayMs > 0) setTimeout(pass, gate.delayMs);
     else pass();
   });
+  server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const gate: Gate = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

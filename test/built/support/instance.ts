@@ -6,13 +6,15 @@ import { inject } from "vitest";
 import { freePort } from "../../../dev/ports.ts";
 import { startWorker } from "../../../dev/worker.ts";
 
-const SECRET = "built-secret-of-at-least-32-characters";
+export const SECRET = "built-secret-of-at-least-32-characters";
 
 export interface InstanceOptions {
   /** Variables and secrets beside the instance's own. */
   bindings?: Record<string, string>;
   /** Where KV, R2 and Durable Objects keep their data; absent: in memory. */
   persist?: string;
+  /** Where dev/heap.ts may look into the isolate. */
+  inspectorPort?: number;
   /** An earlier instance's database, which is then not dropped at the end. */
   databaseUrl?: string;
 }
@@ -61,6 +63,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Inst
       ...options.bindings,
     },
     ...(options.persist ? { persist: options.persist } : {}),
+    ...(options.inspectorPort ? { inspectorPort: options.inspectorPort } : {}),
   });
   return {
     url,
