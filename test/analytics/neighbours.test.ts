@@ -3,7 +3,7 @@ import { eventIntake } from "../../src/features/events/ingest.ts";
 import { executionIntake } from "../../src/features/executions/ingest.ts";
 import { rebuild, runRollups } from "../../src/features/rollups/run.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
-import { testContext } from "../support/context.ts";
+import { patientDb, testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
 import { keepStatistics, settleNeighbour } from "../support/neighbour.ts";
 import { type Cost, costsDuring } from "../support/plans.ts";
@@ -24,7 +24,7 @@ const ASKED = VIEWS.filter(
 
 beforeAll(async () => {
   await useOwnDatabase();
-  const ctx = testContext();
+  const ctx = testContext({ db: patientDb() });
   await settleNeighbour(ctx.db);
   await rebuild(ctx);
   const roll = async () => {
@@ -67,7 +67,7 @@ async function costOf(view: View): Promise<{ buffers: number; rows: number; plan
   const query = new URLSearchParams(range).toString();
   const ranged = view.rangeless ? path : `${path}${path.includes("?") ? "&" : "?"}${query}`;
   const anew = { "cache-control": "no-cache" };
-  const costs = await costsDuring(testContext().db, async () => {
+  const costs = await costsDuring(patientDb(), async () => {
     const answer =
       view.method === "GET"
         ? await api.get(ranged, anew)
@@ -97,7 +97,7 @@ it.each(NAMED)(
 );
 
 describe.each(["none", "tiny"] as const)("with %s statistics", (statistics) => {
-  beforeAll(() => keepStatistics(testContext().db, statistics));
+  beforeAll(() => keepStatistics(patientDb(), statistics));
 
   it.each(NAMED)("%s reads about the same", async (_, view) => {
     const before = known.get(view) ?? { buffers: 0, rows: 0 };

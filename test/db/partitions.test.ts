@@ -7,7 +7,7 @@ import { executions } from "../../src/features/exports/raw-sources.ts";
 import type { Question } from "../../src/features/exports/source.ts";
 import worker from "../../src/index.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
-import { testContext } from "../support/context.ts";
+import { patientDb } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
 import { type Cost, costsDuring, measured } from "../support/plans.ts";
 import { VIEWS, type View } from "../support/views.ts";
@@ -25,7 +25,7 @@ let api: ReturnType<typeof clientOf>;
 let old: ReturnType<typeof clientOf>;
 const partitions = async () =>
   (
-    await testContext().db.query({
+    await patientDb().query({
       sql: sql`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'executions'::regclass order by 1`,
       row: z.object({ name: z.string() }),
     })
@@ -108,7 +108,7 @@ it.each(VIEWS.map((view) => [`${view.method} ${view.path}`, view] as const))(
   "%s locks the months it asks for, whatever others have sent",
   async (_, view) => {
     let status = 0;
-    const costs = await costsDuring(testContext().db, async () => {
+    const costs = await costsDuring(patientDb(), async () => {
       status = await ask(view);
     });
     expect(status).toBe(200);
@@ -117,7 +117,7 @@ it.each(VIEWS.map((view) => [`${view.method} ${view.path}`, view] as const))(
 );
 
 it("a run is found by its id in its own month", async () => {
-  const costs = await costsDuring(testContext().db, async () => {
+  const costs = await costsDuring(patientDb(), async () => {
     expect((await api.get("/api/v1/executions/r7")).status).toBe(200);
     expect((await old.get("/api/v1/executions/r7")).body.data.started_at).toBe(month(7));
     const { body } = await old.get("/api/v1/search?q=r7&types=executions");
@@ -128,7 +128,7 @@ it("a run is found by its id in its own month", async () => {
 
 it("an export reads the months of its range", async () => {
   const range = { from: (NOW - 7 * 24 * HOUR_MS) * 1000, to: NOW * 1000 };
-  const watched = await measured(testContext().db);
+  const watched = await measured(patientDb());
   const question: Question = {
     workspaceId: W,
     range,
@@ -146,7 +146,7 @@ it("an export reads the months of its range", async () => {
 it("every cron ends, and locks no more than the calendar's months", async () => {
   for (const expression of ["*/5 * * * *", "5 * * * *", "0 1 * * *"])
     expectFew(
-      await costsDuring(testContext().db, () => cron(expression)),
+      await costsDuring(patientDb(), () => cron(expression)),
       (await partitions()).length,
       2,
     );

@@ -1,5 +1,7 @@
 import { env } from "cloudflare:workers";
 import { type Context, createContext } from "../../src/context.ts";
+import { connect } from "../../src/db/client.ts";
+import { DEADLINES } from "../../src/db/deadlines.ts";
 import type { Log } from "../../src/lib/log.ts";
 
 /** Queues that hand what is sent to `take`, instead of to a consumer. */
@@ -19,3 +21,6 @@ export function testContext(
   const ctx = createContext(env, door, { kind: "system", task: "test" }, silent);
   return { ...ctx, ...changes, settled: async () => void (await Promise.all(behind)) };
 }
+
+/** The database with the deadline of crons: what fills and measures tables takes long on a busy machine. */
+export const patientDb = () => connect(env.DATABASE_URL, env.NEON_ENDPOINT, DEADLINES.maintenance);

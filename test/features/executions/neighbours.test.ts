@@ -4,7 +4,7 @@ import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { correctExecution } from "../../../src/features/executions/correct.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import type { IntakeKind } from "../../../src/http/intake.ts";
-import { testContext } from "../../support/context.ts";
+import { patientDb, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { keepStatistics, STATISTICS, settleNeighbour } from "../../support/neighbour.ts";
 import { type Cost, measured } from "../../support/plans.ts";
@@ -44,7 +44,7 @@ const all = (result: string) => list(SENT, () => result);
 
 beforeAll(async () => {
   await useOwnDatabase();
-  await settleNeighbour(testContext().db);
+  await settleNeighbour(patientDb());
 });
 
 describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows", (statistics) => {
@@ -52,7 +52,7 @@ describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows
   let costs: Cost[];
   let ctx: Context;
   beforeAll(async () => {
-    const plain = testContext();
+    const plain = testContext({ db: patientDb() });
     await keepStatistics(plain.db, statistics);
     for (let from = 0; from < KNOWN; from += 500) {
       await store(

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { rebuild, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
-import { testContext } from "../../support/context.ts";
+import { patientDb, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { keepStatistics, runAll, STATISTICS, settleNeighbour } from "../../support/neighbour.ts";
 import { type Cost, measured } from "../../support/plans.ts";
@@ -14,7 +14,7 @@ const ROWS = 300;
 
 beforeAll(async () => {
   await useOwnDatabase();
-  const ctx = testContext();
+  const ctx = testContext({ db: patientDb() });
   await settleNeighbour(ctx.db);
   await rebuild(ctx);
   for (const unit of UNITS) await runRollups(ctx, unit);
@@ -33,7 +33,7 @@ describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows
   const W = `newcomer-${statistics}`;
 
   it("a run of rollups reads the rows of its buckets", async () => {
-    const ctx = testContext();
+    const ctx = testContext({ db: patientDb() });
     await keepStatistics(ctx.db, statistics);
     const at = (index: number) =>
       new Date(Date.parse("2026-10-20T00:00:00Z") + index * 150_000).toISOString();
@@ -69,7 +69,7 @@ describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows
   });
 
   it("reconciling draws few pages of its tables, and finds no difference", async () => {
-    const ctx = testContext();
+    const ctx = testContext({ db: patientDb() });
     const watched = await measured(ctx.db);
     expect(await reconcile({ ...ctx, db: watched.db }, 5)).toBe(0);
     const draws = watched.costs.filter(({ text }) => text.includes("tablesample"));
