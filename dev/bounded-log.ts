@@ -2,7 +2,10 @@ import { appendFileSync, renameSync, statSync } from "node:fs";
 
 const TAIL = 4000;
 
-/** A log in a file that does not grow past twice `maxBytes`: full, it becomes `<file>.1`, and the one before that goes. */
+/**
+ * A log in a file that does not grow past twice `maxBytes`: full, it becomes `<file>.1`, and the
+ * one before that goes.
+ */
 export interface BoundedLog {
   file: string | undefined;
   write(chunk: Buffer): void;

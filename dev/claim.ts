@@ -46,8 +46,8 @@ async function end(server: Server): Promise<void> {
 }
 
 /**
- * Ends the servers whose starter was killed, as the starter would have done. Only a process whose number, start and command are
- * those on record is touched.
+ * Ends the servers whose starter was killed, as the starter would have done. Only a process whose
+ * number, start and command are those on record is touched.
  * @throws Error when the starter lives: two instances cannot share a folder
  */
 export async function endLeftovers(folder: string): Promise<void> {
@@ -75,7 +75,8 @@ export async function claimFolder(folder: string): Promise<Claim> {
   const write = () => writeFileSync(draft, JSON.stringify({ owner, servers }));
   write();
   try {
-    // A number alone is what older versions wrote; whoever that was, its server holds the database itself.
+    // A number alone is what older versions wrote; whoever that was, its server holds the database
+    // itself.
     if (existsSync(file) && !read(folder)) rmSync(file);
     linkSync(draft, file);
   } catch (error) {
@@ -85,7 +86,8 @@ export async function claimFolder(folder: string): Promise<Claim> {
     rmSync(draft, { force: true });
   }
   const running = () => servers.filter(isRunning);
-  // Whoever ends before it could stop its servers asks them to; the record stays for the next start, which waits for them.
+  // Whoever ends before it could stop its servers asks them to; the record stays for the next
+  // start, which waits for them.
   const atExit = () => {
     for (const { pid, ending } of running()) signal(pid, ending);
   };

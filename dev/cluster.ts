@@ -32,8 +32,9 @@ function idsOf(user: string): { uid: number; gid: number } | undefined {
 }
 
 /**
- * PostgreSQL refuses to run as root, so root starts it as the user `postgres`. That user may be shut out of the folder above
- * (a home of mode 0700): it keeps root's right to pass through directories, as an ambient capability, and nothing else.
+ * PostgreSQL refuses to run as root, so root starts it as the user `postgres`. That user may be
+ * shut out of the folder above (a home of mode 0700): it keeps root's right to pass through
+ * directories, as an ambient capability, and nothing else.
  */
 function serverUser(): Pick<ServerPrograms, "wrap" | "user"> {
   if (process.getuid?.() !== 0) return { wrap: (file, args) => [file, args] };
@@ -42,7 +43,8 @@ function serverUser(): Pick<ServerPrograms, "wrap" | "user"> {
   const user = idsOf("postgres");
   if (!user) throw new Error("No user `postgres` could be made; start as another user than root.");
   const flags = [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"];
-  // Without this the kernel forgets capabilities in access(2), by which PostgreSQL looks at its own programs.
+  // Without this the kernel forgets capabilities in access(2), by which PostgreSQL looks at its own
+  // programs.
   const keep = "--securebits=+no_setuid_fixup";
   for (const capability of ["dac_read_search", "dac_override"]) {
     const rights = [...flags, keep, `--inh-caps=+${capability}`, `--ambient-caps=+${capability}`];
@@ -90,8 +92,9 @@ function finish(child: ChildProcess): Promise<void> {
 }
 
 /**
- * A cluster is made beside its place and moved there when it is whole, so that what lies in its place was finished once.
- * `postmaster.opts` is written by the first start: a folder without it has never held a row. Even that is only moved.
+ * A cluster is made beside its place and moved there when it is whole, so that what lies in its
+ * place was finished once. `postmaster.opts` is written by the first start: a folder without it has
+ * never held a row. Even that is only moved.
  * @param onSpawn is told the number of the program that makes it
  * @returns the superuser's password
  * @throws Error when the password of a database is missing: nothing is deleted
@@ -136,8 +139,9 @@ export async function prepareCluster(
 }
 
 /**
- * PostgreSQL takes any program with the number in `postmaster.pid` for its server. What is left of a server of ours that was killed
- * is ended, and the file goes when its number is no server of this cluster.
+ * PostgreSQL takes any program with the number in `postmaster.pid` for its server. What is left of
+ * a server of ours that was killed is ended, and the file goes when its number is no server of this
+ * cluster.
  * @throws Error that names the server which runs on the cluster
  */
 export function clearStaleLock(cluster: string, { postgres }: ServerPrograms): void {

@@ -66,7 +66,10 @@ export function connectionPool(
   // Heard, or a server that ends an idle connection would end this process.
   for (const each of [pool, cancelling]) each.on("error", () => undefined);
 
-  /** Asks the server to end a statement; when it does not answer, or the statement goes on, the connection goes. */
+  /**
+   * Asks the server to end a statement; when it does not answer, or the statement goes on, the
+   * connection goes.
+   */
   const cancel = async (client: pg.PoolClient, over: Promise<unknown>) => {
     const { processID } = client as unknown as { processID: number };
     const stopped = cancelling
@@ -79,7 +82,8 @@ export function connectionPool(
   return {
     async use(gone, work) {
       const client = await lend(pool, max);
-      // A server that ends the connection in the middle of a statement says so here too; unheard, it would end this process.
+      // A server that ends the connection in the middle of a statement says so here too; unheard,
+      // it would end this process.
       let broken: Error | undefined;
       const hear = (error: Error) => {
         broken = error;

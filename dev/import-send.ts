@@ -15,7 +15,10 @@ export interface IntakeAnswer {
   };
 }
 
-/** What a later try may mend: the instance restarts, its database is away or busy, or we were too fast. */
+/**
+ * What a later try may mend: the instance restarts, its database is away or busy, or we were too
+ * fast.
+ */
 const PASSING = new Set([429, 502, 503, 504]);
 const FIRST_WAIT_S = 1;
 const LONGEST_WAIT_S = 60;
@@ -33,7 +36,10 @@ function asked(response: Response): number | undefined {
   return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
 }
 
-/** How long, in seconds, an instance may ask to wait at a stretch, and how long it may not be reached. */
+/**
+ * How long, in seconds, an instance may ask to wait at a stretch, and how long it may not be
+ * reached.
+ */
 export interface Patience {
   busy: number;
   away: number;
@@ -72,8 +78,9 @@ async function sendOnce(intake: Intake, body: Uint8Array<ArrayBuffer>): Promise<
 }
 
 /**
- * Sends rows, and again while the instance is away or asks to wait: as long as it says, else a second and twice as long each time.
- * A row that was stored though its answer was lost is a duplicate the second time.
+ * Sends rows, and again while the instance is away or asks to wait: as long as it says, else a
+ * second and twice as long each time. A row that was stored though its answer was lost is a
+ * duplicate the second time.
  * @param tell is told each time why it waits, and how long
  * @throws Error with the last reason when the patience is over
  */

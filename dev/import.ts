@@ -22,7 +22,10 @@ const USAGE = `npm run import -- <file>[.gz] [options]     NDJSON by .ndjson, .j
   --restart                from the first row, also if an earlier import stopped half-way
 `;
 const ROWS_PER_REQUEST = 5000;
-/** Seconds at a stretch. Before it has answered once, an instance that cannot be reached is one that was not started. */
+/**
+ * Seconds at a stretch. Before it has answered once, an instance that cannot be reached is one that
+ * was not started.
+ */
 const PATIENCE = { busy: 300, away: 300 };
 const MAX_SHOWN = 10;
 const MAX_COLUMNS = 50;
@@ -41,7 +44,8 @@ const options = {
 } as const;
 
 /**
- * How many rows there are, and whether all mapped columns are among theirs: a misspelt one would be absent in silence.
+ * How many rows there are, and whether all mapped columns are among theirs: a misspelt one would be
+ * absent in silence.
  * @throws Error that names the columns there are
  */
 async function survey(file: string, layout: Layout, sources: readonly string[]): Promise<number> {

@@ -10,8 +10,8 @@ export const cluster = path.join(dataDir, "postgres");
 export const storage = path.join(dataDir, "cloudflare");
 
 /**
- * Temporary files of this process and its children, in a folder that goes with it; it is their home as well, for tools that keep
- * logs there. Nothing else runs here, so what is there is old.
+ * Temporary files of this process and its children, in a folder that goes with it; it is their home
+ * as well, for tools that keep logs there. Nothing else runs here, so what is there is old.
  */
 function takeTemporary(): string {
   rmSync(path.join(dataDir, "tmp"), { recursive: true, force: true });

@@ -21,7 +21,10 @@ const DRAIN_MS = 8000;
 /** What the local instance sets itself. */
 const OWN = new Set(["ENVIRONMENT", "DATABASE_URL", "NEON_ENDPOINT", "JWT_SECRET_KEY"]);
 
-/** A server of the runtime or of the database that cannot be had again: better no instance than one that only says 503. */
+/**
+ * A server of the runtime or of the database that cannot be had again: better no instance than one
+ * that only says 503.
+ */
 function giveUp(error: Error): void {
   console.error(error.message);
   void stop(1);
@@ -47,7 +50,10 @@ const runCron = async (worker: Miniflare, expression: string) => {
   if (!response.ok) console.error(`cron ${expression}: ${outcome}`);
 };
 
-/** Cloudflare calls the crons in production; here we do, at the same times (UTC). A run that overlaps the next is left out. */
+/**
+ * Cloudflare calls the crons in production; here we do, at the same times (UTC). A run that
+ * overlaps the next is left out.
+ */
 function startCrons(worker: Miniflare): void {
   const complain = (expression: string) => (error: unknown) =>
     console.error(`cron ${expression}: ${String(error)}`);
@@ -118,8 +124,8 @@ Try:
 }
 
 /**
- * PostgreSQL, the Worker and its crons, until \`stop\`. The port is looked at after the leftovers of an instance that was killed
- * are ended, for they may hold it.
+ * PostgreSQL, the Worker and its crons, until \`stop\`. The port is looked at after the leftovers
+ * of an instance that was killed are ended, for they may hold it.
  * @throws Error that says what is in the way
  */
 export async function runInstance(claim: Claim): Promise<void> {

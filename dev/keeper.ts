@@ -2,8 +2,9 @@ import { rmSync } from "node:fs";
 import { endLeftovers } from "./claim.ts";
 import { until } from "./processes.ts";
 
-// Lives beside the local instance and outlives it by a moment: the pipe on standard input ends with the instance, however that ends.
-// What the instance could not stop itself is stopped here. Usage: keeper <temporary folder> <claimed folder> ...
+// Lives beside the local instance and outlives it by a moment: the pipe on standard input ends with
+// the instance, however that ends. What the instance could not stop itself is stopped here. Usage:
+// keeper <temporary folder> <claimed folder> ...
 const parent = process.ppid;
 const [temporary = "", ...folders] = process.argv.slice(2);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);

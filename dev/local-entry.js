@@ -1,5 +1,6 @@
-// Stands before the built Worker of the local instance: the trigger of crons that the development server has, and the way to stop
-// without cutting off who is being answered. A request waits by its own timer: another request's promise is not its own I/O.
+// Stands before the built Worker of the local instance: the trigger of crons that the development
+// server has, and the way to stop without cutting off who is being answered. A request waits by its
+// own timer: another request's promise is not its own I/O.
 import worker from "./index.js";
 
 export * from "./index.js";

@@ -16,7 +16,10 @@ const LOCK_WAIT = "60s";
 /** Of the advisory lock that one migration holds at a time. */
 const LOCK = "hashtext('shadower-analytics migrations')";
 
-/** What is said of a failure, also of one whose own message is empty, such as that of several addresses. */
+/**
+ * What is said of a failure, also of one whose own message is empty, such as that of several
+ * addresses.
+ */
 function wordsOf(error: unknown): string {
   if (error instanceof DrizzleQueryError && error.cause) return wordsOf(error.cause);
   if (error instanceof AggregateError) return error.errors.map(wordsOf).join("; ");
@@ -43,7 +46,8 @@ async function connectTo(url: string): Promise<pg.Client> {
 /** @throws Error for a server that is too old for the statements of this project */
 async function assertServer(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ number: number; version: string }>(
-    "select current_setting('server_version_num')::int as number, current_setting('server_version') as version",
+    `select current_setting('server_version_num')::int as number,
+       current_setting('server_version') as version`,
   );
   const [server] = rows;
   if (!server || server.number < 180000)
@@ -65,8 +69,8 @@ async function lastApplied(client: pg.Client): Promise<number | undefined> {
 
 /**
  * Applies what is missing of migrations/. Several at once wait for each other.
- * @throws Error that says what is in the way: a server older than PostgreSQL 18, a database newer than this code, a migration
- * that does not end
+ * @throws Error that says what is in the way: a server older than PostgreSQL 18, a database newer
+ * than this code, a migration that does not end
  */
 export async function migrate(url: string): Promise<void> {
   const client = await connectTo(url);

@@ -117,10 +117,11 @@ export interface EndpointOptions {
 }
 
 /**
- * What Neon's proxy offers to its serverless driver, for any PostgreSQL: `POST /sql` (one statement or one transaction) and
- * a WebSocket relay at `/v2`. Connections are pooled by connection string, and a statement whose caller leaves is cancelled. It
- * listens on the loopback interface, and the relay leads to the server of `database` whatever address a client names: it must not
- * open this machine's other ports.
+ * What Neon's proxy offers to its serverless driver, for any PostgreSQL: `POST /sql` (one statement
+ * or one transaction) and a WebSocket relay at `/v2`. Connections are pooled by connection string,
+ * and a statement whose caller leaves is cancelled. It listens on the loopback interface, and the
+ * relay leads to the server of `database` whatever address a client names: it must not open this
+ * machine's other ports.
  */
 export async function startNeonEndpoint(
   database: string,

@@ -19,7 +19,10 @@ export interface PostgresOptions {
   settings?: Record<string, string>;
   /** Where the server's log is kept; absent: nowhere. */
   logFile?: string;
-  /** A server that ends by itself is started again, a few times; this is told when that has not helped. */
+  /**
+   * A server that ends by itself is started again, a few times; this is told when that has not
+   * helped.
+   */
   onLost?(error: Error): void;
 }
 
@@ -57,7 +60,10 @@ interface Launch {
   claim: Claim;
 }
 
-/** Detached: a Ctrl-C in the terminal must reach only us, and we stop the server when the Worker is done with it. */
+/**
+ * Detached: a Ctrl-C in the terminal must reach only us, and we stop the server when the Worker is
+ * done with it.
+ */
 async function launch(from: Launch): Promise<ChildProcess> {
   const { cluster, programs, settings, log, claim } = from;
   clearStaleLock(cluster, programs);
@@ -72,7 +78,10 @@ async function launch(from: Launch): Promise<ChildProcess> {
 
 const STILL_HELD = /shared memory block|lock file/;
 
-/** Processes of a server that was killed may need a moment to notice, and hold its memory until then. */
+/**
+ * Processes of a server that was killed may need a moment to notice, and hold its memory until
+ * then.
+ */
 async function relaunch(from: Launch): Promise<ChildProcess> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -86,7 +95,10 @@ async function relaunch(from: Launch): Promise<ChildProcess> {
 
 const exited = (server: ChildProcess) => server.exitCode !== null || server.signalCode !== null;
 
-/** Orderly, then without its checkpoint, then by force with all that it has started: one that hangs must not keep us. */
+/**
+ * Orderly, then without its checkpoint, then by force with all that it has started: one that hangs
+ * must not keep us.
+ */
 async function end(server: ChildProcess): Promise<void> {
   if (exited(server) || !server.pid) return;
   const gone = new Promise<void>((resolve) => server.once("exit", () => resolve()));
@@ -103,7 +115,10 @@ async function end(server: ChildProcess): Promise<void> {
   await until(() => !all.some((pid) => seen(pid)), GONE_MS);
 }
 
-/** Looks after a running server until it is stopped: one that ends by itself is started again, within bounds. */
+/**
+ * Looks after a running server until it is stopped: one that ends by itself is started again,
+ * within bounds.
+ */
 function supervise(first: ChildProcess, from: Launch, onLost: PostgresOptions["onLost"]) {
   let server = first;
   let stopping = false;
@@ -138,9 +153,11 @@ function supervise(first: ChildProcess, from: Launch, onLost: PostgresOptions["o
 }
 
 /**
- * Starts the embedded PostgreSQL on a free port of the loopback interface; the first start makes the cluster.
+ * Starts the embedded PostgreSQL on a free port of the loopback interface; the first start makes
+ * the cluster.
  * @param dataDir where the cluster lies (kept by `stop`)
- * @throws Error when another process has the folder, its password is missing, or the server does not come up
+ * @throws Error when another process has the folder, its password is missing, or the server does
+ * not come up
  */
 export async function startPostgres(
   dataDir: string,

@@ -20,7 +20,10 @@ interface Seen {
 
 const isLinux = process.platform === "linux";
 
-/** From /proc: fields of `stat` after the name, which may hold spaces and brackets itself (proc_pid_stat(5)). */
+/**
+ * From /proc: fields of `stat` after the name, which may hold spaces and brackets itself
+ * (proc_pid_stat(5)).
+ */
 function seenOnLinux(pid: number): Seen | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -102,7 +105,10 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** Ends a process by force with all that it has started: what hangs would not notice that its parent is gone. */
+/**
+ * Ends a process by force with all that it has started: what hangs would not notice that its parent
+ * is gone.
+ */
 export function killTree(pid: number): number[] {
   const all = [pid, ...childrenOf(pid)];
   for (const each of all) signal(each, "SIGKILL");

@@ -7,8 +7,9 @@ const JOBS = { exports: "export.run", report_runs: "report.run" };
 const MAX_MESSAGES = 10;
 
 /**
- * Takes jobs up again that waited or were at work when the instance ended: the queue's messages went with the runtime, and so did
- * whoever held a lease. Only for a database that no other instance works on.
+ * Takes jobs up again that waited or were at work when the instance ended: the queue's messages
+ * went with the runtime, and so did whoever held a lease. Only for a database that no other
+ * instance works on.
  */
 export async function resumeJobs(databaseUrl: string, worker: Miniflare): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
@@ -17,7 +18,8 @@ export async function resumeJobs(databaseUrl: string, worker: Miniflare): Promis
     const queue = await worker.getQueueProducer("JOBS");
     for (const [table, type] of Object.entries(JOBS)) {
       await client.query(
-        `update ${table} set status = 'queued', claim = null, lease_until = null where status = 'running'`,
+        `update ${table} set status = 'queued', claim = null, lease_until = null
+         where status = 'running'`,
       );
       const { rows } = await client.query<{ workspace_id: string; id: string }>(
         `select workspace_id, id from ${table} where status = 'queued' and lease_until is null

@@ -13,15 +13,17 @@ import path from "node:path";
 /** Folder of everything the local instance keeps: database, objects, its own secret. */
 export const dataDir = path.resolve(process.env.DATA_DIR || ".data");
 
-// A connection string says all about a connection. Of libpq's variables (PGSSLMODE, PGOPTIONS, PGDATA ...) each would change it or the
-// server behind the back of who wrote it, in this process and in its children.
+// A connection string says all about a connection. Of libpq's variables (PGSSLMODE, PGOPTIONS,
+// PGDATA ...) each would change it or the server behind the back of who wrote it, in this process
+// and in its children.
 for (const name of Object.keys(process.env)) if (name.startsWith("PG")) delete process.env[name];
 
 const MIN_SECRET = 32;
 
 /**
  * Makes the folder of the instance, or a folder in it.
- * @throws Error that names the folder which cannot be written to, and the variable that chooses another
+ * @throws Error that names the folder which cannot be written to, and the variable that chooses
+ * another
  */
 export function ensureDataDir(...parts: string[]): string {
   const folder = path.join(dataDir, ...parts);

@@ -136,7 +136,8 @@ async function outcome(load: Load, dataDir: string): Promise<{ lost: number; dou
 }
 
 /**
- * Does harm to a local instance under load, again and again, and looks what has become of the rows that it took.
+ * Does harm to a local instance under load, again and again, and looks what has become of the rows
+ * that it took.
  * @param faults in this order
  * @param variables of the instance's environment, e.g. { WORKER_BUNDLE }
  */
@@ -164,7 +165,8 @@ export async function soak(
       await pause(CALM_MS * Math.random());
       if (await inflict(fault, instance, dataDir)) instance = await start();
       counts[fault] = (counts[fault] ?? 0) + 1;
-      // The next fault comes when rows are taken again; those of a moment ago may still be answered.
+      // The next fault comes when rows are taken again; those of a moment ago may still be
+      // answered.
       await pause(ANSWERED_MS);
       const before = load.acknowledged.size;
       const heals = await until(() => load.acknowledged.size > before, HEAL_MS);

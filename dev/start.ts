@@ -3,10 +3,14 @@ import { seen } from "./processes.ts";
 import { localSecret } from "./settings.ts";
 import { stop, stopNow } from "./stopping.ts";
 
-// This file loads nothing heavy: signals and the one who asked for this instance are heard from the first moment.
+// This file loads nothing heavy: signals and the one who asked for this instance are heard from the
+// first moment.
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Libraries of the runtime end the process at a signal on their own; the server and the data need an orderly end. */
+/**
+ * Libraries of the runtime end the process at a signal on their own; the server and the data need
+ * an orderly end.
+ */
 function takeSignals(): void {
   const take = () => stopNow();
   process.on("newListener", (event, listener) => {
@@ -24,7 +28,10 @@ function starters(): number[] {
     : [process.ppid];
 }
 
-/** Whether a process cannot have started us: who did ended before we could look, and we were given to this one. */
+/**
+ * Whether a process cannot have started us: who did ended before we could look, and we were given
+ * to this one.
+ */
 function isStranger(pid: number): boolean {
   const found = seen(pid);
   const isApart = pid === 1 || found?.session !== seen(process.pid)?.session;
@@ -33,7 +40,9 @@ function isStranger(pid: number): boolean {
   );
 }
 
-/** npm does not pass on every signal: when it is gone, so is the one who asked for this instance. */
+/**
+ * npm does not pass on every signal: when it is gone, so is the one who asked for this instance.
+ */
 function followParent(): void {
   if (!process.env.npm_lifecycle_event) return;
   const first = starters();

@@ -35,7 +35,10 @@ export function stopNow(): void {
   }
 }
 
-/** Closes whatever had started, the last first. A step may fail, or take too long, without keeping the others from stopping. */
+/**
+ * Closes whatever had started, the last first. A step may fail, or take too long, without keeping
+ * the others from stopping.
+ */
 export async function stop(code: number): Promise<void> {
   if (began !== undefined) return;
   began = Date.now();

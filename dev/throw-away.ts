@@ -7,8 +7,8 @@ import { startNeonEndpoint } from "./neon-endpoint.ts";
 import { startPostgres } from "./postgres.ts";
 
 /**
- * A PostgreSQL for one run of tests: no fsync, with a migrated database `shadower_template`, gone when standard input ends.
- * Prints one line of JSON: { databaseUrl, neonEndpoint }.
+ * A PostgreSQL for one run of tests: no fsync, with a migrated database `shadower_template`, gone
+ * when standard input ends. Prints one line of JSON: { databaseUrl, neonEndpoint }.
  */
 const folder = mkdtempSync(path.join(tmpdir(), "shadower-test-"));
 const server = await startPostgres(path.join(folder, "pg"), {
@@ -36,6 +36,7 @@ const stop = async () => {
   rmSync(folder, { recursive: true, force: true });
   process.exit(0);
 };
-// The pipe ends with the one who started us, however that ends; a Ctrl-C in the terminal reaches us too, and must not be first.
+// The pipe ends with the one who started us, however that ends; a Ctrl-C in the terminal reaches us
+// too, and must not be first.
 process.on("SIGINT", () => undefined);
 process.stdin.on("end", stop).resume();

@@ -19,7 +19,8 @@ import { signal } from "./processes.ts";
 const root = path.resolve(import.meta.dirname, "..");
 // The local runtime would ask the network for the properties of a request.
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
-// An isolate of the platform has 128 MB; the local runtime would size its heap for 4 GB, and hide what does not fit.
+// An isolate of the platform has 128 MB; the local runtime would size its heap for 4 GB, and hide
+// what does not fit.
 process.env.MINIFLARE_WORKERD_V8_FLAGS ??= "--max-heap-size=128";
 // The runtime starts through a script of ours, which keeps the terminal's signals from it.
 const RUNTIME = path.join(import.meta.dirname, "workerd.sh");
@@ -28,7 +29,10 @@ process.env.WORKERD_PATH ??= process.env.MINIFLARE_WORKERD_PATH ?? workerd;
 process.env.MINIFLARE_WORKERD_PATH = RUNTIME;
 const LOCAL_ENTRY = "local-entry.js";
 
-/** Runs a tool with all that it starts as one group, which ends with us. @throws Error that is what the tool has said */
+/**
+ * Runs a tool with all that it starts as one group, which ends with us.
+ * @throws Error that is what the tool has said
+ */
 async function runTool(script: string, args: string[], cwd: string, env: NodeJS.ProcessEnv) {
   const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"];
   const child = spawn(process.execPath, [script, ...args], { cwd, env, stdio, detached: true });
@@ -55,7 +59,10 @@ export async function buildWorker(outDir: string): Promise<string> {
   return path.join(folder, "index.js");
 }
 
-/** Puts the local entry (crons by hand, an orderly stop) before a built Worker. @returns the new entry's path */
+/**
+ * Puts the local entry (crons by hand, an orderly stop) before a built Worker.
+ * @returns the new entry's path
+ */
 export function withLocalEntry(script: string): string {
   const entry = path.join(path.dirname(script), LOCAL_ENTRY);
   copyFileSync(path.join(import.meta.dirname, LOCAL_ENTRY), entry);
@@ -63,8 +70,8 @@ export function withLocalEntry(script: string): string {
 }
 
 /**
- * Lets an instance with the local entry answer those who wait, and refuses others. Queue messages go with the runtime, the jobs they
- * stand for do not.
+ * Lets an instance with the local entry answer those who wait, and refuses others. Queue messages
+ * go with the runtime, the jobs they stand for do not.
  * @param key LOCAL_KEY of the instance's bindings
  * @returns how many requests and batches were still under way when the time was over
  */
@@ -86,7 +93,10 @@ export interface WorkerOptions {
   bindings: Record<string, string>;
   /** Where KV, R2 and Durable Objects keep their data; absent: in memory. */
   persist?: string;
-  /** Is told the number of each runtime that is started: a runtime that ends by itself is started again. */
+  /**
+   * Is told the number of each runtime that is started: a runtime that ends by itself is started
+   * again.
+   */
   onRuntime?(pid: number): void;
   /** The runtime has ended and could not be started again. */
   onLost?(error: Error): void;
@@ -94,7 +104,10 @@ export interface WorkerOptions {
   inspectorPort?: number;
 }
 
-/** Miniflare starts a runtime that has crashed again by itself, and only its log knows when that fails. */
+/**
+ * Miniflare starts a runtime that has crashed again by itself, and only its log knows when that
+ * fails.
+ */
 class RuntimeLog extends Log {
   readonly #onLost: WorkerOptions["onLost"];
   constructor(onLost: WorkerOptions["onLost"]) {
@@ -107,7 +120,9 @@ class RuntimeLog extends Log {
   }
 }
 
-/** Node tells of every child this process starts; the runtime's number is not to be had otherwise. */
+/**
+ * Node tells of every child this process starts; the runtime's number is not to be had otherwise.
+ */
 function tellOfRuntimes(tell: (pid: number) => void): void {
   subscribe("child_process", (message) => {
     const { process: child } = message as { process: ChildProcess };
@@ -117,10 +132,16 @@ function tellOfRuntimes(tell: (pid: number) => void): void {
   });
 }
 
-/** Without the index signature, which would take a name that is no option and leave it out in silence. */
+/**
+ * Without the index signature, which would take a name that is no option and leave it out in
+ * silence.
+ */
 type Known<T> = { [K in keyof T as string extends K ? never : K]: T[K] };
 
-/** The built Worker on workerd, with the bindings of wrangler.toml running locally and no development proxy in front. */
+/**
+ * The built Worker on workerd, with the bindings of wrangler.toml running locally and no
+ * development proxy in front.
+ */
 export async function startWorker({
   script,
   port,

@@ -3,21 +3,30 @@ import { z } from "zod";
 import journal from "../../migrations/meta/_journal.json" with { type: "json" };
 import type { Statement } from "./client.ts";
 
-/** The last migration that this code was built with: its name, and its time in milliseconds since 1970, which the database keeps. */
+/**
+ * The last migration that this code was built with: its name, and its time in milliseconds since
+ * 1970, which the database keeps.
+ */
 export const BUILT_FOR = journal.entries.reduce((last, each) =>
   each.when > last.when ? each : last,
 );
 
-/** The time of the last migration that a database has had; no row, or no table (NEVER_MIGRATED), before the first. */
-export const LAST_MIGRATION =
-  "select created_at::float8 as applied from drizzle.__drizzle_migrations order by created_at desc limit 1";
+/**
+ * The time of the last migration that a database has had; no row, or no table (NEVER_MIGRATED),
+ * before the first.
+ */
+export const LAST_MIGRATION = `select created_at::float8 as applied
+  from drizzle.__drizzle_migrations order by created_at desc limit 1`;
 
 /** SQLSTATE of LAST_MIGRATION where there is no table yet, or no schema. */
 export const NEVER_MIGRATED = ["42P01", "3F000"];
 
 export type SchemaFault = "schema_older" | "schema_newer";
 
-/** How the schema of a database differs from the one this code is for, or undefined. @param applied LAST_MIGRATION's answer */
+/**
+ * How the schema of a database differs from the one this code is for, or undefined.
+ * @param applied LAST_MIGRATION's answer
+ */
 export function schemaFault(applied: number | undefined): SchemaFault | undefined {
   if (applied === undefined || applied < BUILT_FOR.when) return "schema_older";
   return applied > BUILT_FOR.when ? "schema_newer" : undefined;

@@ -14,7 +14,10 @@ const folder = mkdtempSync(path.join(tmpdir(), "shadower ïmport-"));
 const file = path.join(folder, "two words.csv");
 type Reply = (response: ServerResponse) => void;
 
-/** What the stand-in for an instance does with each request, in this order; after that it takes everything. */
+/**
+ * What the stand-in for an instance does with each request, in this order; after that it takes
+ * everything.
+ */
 let replies: Reply[] = [];
 let requests: string[][] = [];
 const take: Reply = (response) => {

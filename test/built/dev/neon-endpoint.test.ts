@@ -17,7 +17,8 @@ const running = async () => {
   const direct = neon(databaseUrl);
   neonConfig.fetchEndpoint = () => `${inject("neonEndpoint")}/sql`;
   const rows = await direct.query(
-    "select pid from pg_stat_activity where state = 'active' and query like $1 and pid <> pg_backend_pid()",
+    `select pid from pg_stat_activity
+     where state = 'active' and query like $1 and pid <> pg_backend_pid()`,
     [`%pg_sleep(30) /* ${mark} */%`],
   );
   neonConfig.fetchEndpoint = () => `http://127.0.0.1:${endpoint.port}/sql`;

@@ -15,7 +15,9 @@ const SLOW = { timeout: 60_000, interval: 100 };
 /** A busy machine takes its time for each start: the time limit of a test with several. */
 export const STARTS_MS = 180_000;
 
-/** A folder for the data of one instance after another, and no process or file of them at the end. */
+/**
+ * A folder for the data of one instance after another, and no process or file of them at the end.
+ */
 export interface LocalFolder {
   dataDir: string;
   /** @throws Error that is what it said when it does not start */
