@@ -48,17 +48,19 @@ async function end(server: Server): Promise<void> {
 /**
  * Ends the servers whose starter was killed, as the starter would have done. Only a process whose
  * number, start and command are those on record is touched.
+ * @returns whether there was a record of such a starter
  * @throws Error when the starter lives: two instances cannot share a folder
  */
-export async function endLeftovers(folder: string): Promise<void> {
+export async function endLeftovers(folder: string): Promise<boolean> {
   const known = read(folder);
-  if (!known) return;
+  if (!known) return false;
   if (isRunning(known.owner))
     throw new Error(
       `${folder} is in use by process ${known.owner.pid}. Stop it, or choose another folder: DATA_DIR`,
     );
   await Promise.all(known.servers.map(end));
   if (read(folder)?.owner.started === known.owner.started) rmSync(fileOf(folder), { force: true });
+  return true;
 }
 
 /**

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import pg from "pg";
+import { endLeftovers } from "./claim.ts";
 import { migrate } from "./migrate.ts";
 import { startNeonEndpoint } from "./neon-endpoint.ts";
 import { startPostgres } from "./postgres.ts";
@@ -10,7 +11,23 @@ import { startPostgres } from "./postgres.ts";
  * A PostgreSQL for one run of tests: no fsync, with a migrated database `shadower_template`, gone
  * when standard input ends. Prints one line of JSON: { databaseUrl, neonEndpoint }.
  */
-const folder = mkdtempSync(path.join(tmpdir(), "shadower-test-"));
+const PREFIX = "shadower-test-";
+
+/** Ends and removes what a run that was killed has left; the folder of one that goes on is in use. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(PREFIX))) {
+    const cluster = path.join(tmpdir(), name, "pg");
+    try {
+      if (await endLeftovers(cluster))
+        rmSync(path.dirname(cluster), { recursive: true, force: true });
+    } catch {
+      // In use, or another user's.
+    }
+  }
+}
+
+await removeLeftovers();
+const folder = mkdtempSync(path.join(tmpdir(), PREFIX));
 const server = await startPostgres(path.join(folder, "pg"), {
   settings: {
     fsync: "off",
