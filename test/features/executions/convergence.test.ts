@@ -184,7 +184,7 @@ it("gives the same row for every order inside one request, also of ends that do 
         expect(rows).toHaveLength(1);
       },
     ),
-    { numRuns: 25 },
+    { numRuns: 12 },
   );
 });
 
