@@ -7,7 +7,18 @@ export const STATUSES = ["running", ...FINAL_STATUSES] as const;
 export const MAX_COUNT = 1_000_000_000_000;
 
 const id = idInput;
-const label = (max: number) => textInput(max).min(1);
+const encoder = new TextEncoder();
+/**
+ * All labels of a run and its agent's id together are the key of a row of the daily rollup: an entry of PostgreSQL's index has
+ * room for 2,704 bytes.
+ */
+const label = (max: number) =>
+  textInput(max)
+    .min(1)
+    .refine(
+      (text) => encoder.encode(text).byteLength <= 2 * max,
+      `must be at most ${2 * max} bytes of UTF-8`,
+    );
 const time = timeInput;
 const count = z.number().int().min(0).max(MAX_COUNT);
 /** Zeros at the end say nothing, however many there are. */
