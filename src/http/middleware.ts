@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { createContext } from "../context.ts";
 import { createLog } from "../lib/log.ts";
+import { drainBody } from "./drain.ts";
 import type { AppEnv } from "./router.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
@@ -31,6 +32,7 @@ export function withContext(): MiddlewareHandler<AppEnv> {
       ),
     );
     await next();
+    await drainBody(c.req.raw);
     // The answer to an upgrade is sealed.
     if (c.res.status === 101) return;
     c.res.headers.set("x-request-id", requestId);
