@@ -38,12 +38,19 @@ const matches = (document: SQL, { words }: Asked) =>
     : sql`to_tsvector('simple', regexp_replace(${document}, '[^[:alnum:]]+', ' ', 'g')) @@ to_tsquery('simple', ${words})`;
 
 /**
+ * An id that begins with the text, as it is written. The ends, of which the last character is the greatest, are a range of the index
+ * whatever the collation; without them a search that finds nothing reads every id of the workspace.
+ */
+const begins = (id: SQL, { text }: Asked) =>
+  sql`${id} >= ${text}::text and ${id} <= ${text}::text || chr(1114111) and starts_with(${id}, ${text}::text)`;
+
+/**
  * Ids of a kind that begin with the text, as it is written: a loose scan, so that an id with many rows costs one step.
  */
 function idsOf(asked: Asked, table: string, column: string): SQL {
   const [t, c] = [sql.identifier(table), sql.identifier(column)];
   const next = (after: SQL) =>
-    sql`(select x.${c} from ${t} x where ${inWorkspace(asked.workspaceId, "x")} and starts_with(x.${c}, ${asked.text}::text) and ${after} order by x.${c} limit 1)`;
+    sql`(select x.${c} from ${t} x where ${inWorkspace(asked.workspaceId, "x")} and ${begins(sql`x.${c}`, asked)} and ${after} order by x.${c} limit 1)`;
   return sql`with recursive found(id) as (
     select ${next(sql`true`)} union all select ${next(sql`x.${c} > f.id`)} from found f where f.id is not null
   ) select id from found where id is not null limit ${asked.limit}`;
@@ -90,7 +97,7 @@ const KINDS = {
       asked: Asked,
     ) => sql`select k.id, k.id as title, e.agent_id || ', ' || e.status as detail, ${score(sql`k.id`, asked)} as score
       from (select k.id, k.started_at from execution_keys k where ${inWorkspace(asked.workspaceId, "k")}
-          and starts_with(k.id, ${asked.text}::text) order by k.id limit ${asked.limit}) k
+          and ${begins(sql`k.id`, asked)} order by k.id limit ${asked.limit}) k
         cross join lateral execution_at(${asked.workspaceId}, k.started_at, k.id) e order by k.id`,
   },
   errors: {
