@@ -5,7 +5,7 @@ import { type JsonFault, parseJson } from "../lib/json.ts";
 import { unpackGzip } from "./gzip.ts";
 
 /** Of a batch; every other body has a limit of its route. */
-const MAX_BATCH_BYTES = 10 * 1024 * 1024;
+export const MAX_BATCH_BYTES = 10 * 1024 * 1024;
 /** Commas and opening brackets: what takes a megabyte as text may take twenty once parsed. */
 const MAX_BATCH_PARTS = 500_000;
 const MAX_PARTS = 50_000;
@@ -18,13 +18,19 @@ function tooLarge(maxBytes: number): AppError {
   );
 }
 
-/** @throws AppError too_large for JSON that would be too many values once it is parsed */
-function checkParts(text: string, most: number): void {
+/** How many values a JSON text has at the most, without reading it. */
+export function countParts(text: string): number {
   let parts = 0;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code === 0x2c || code === 0x5b || code === 0x7b) parts++;
   }
+  return parts;
+}
+
+/** @throws AppError too_large for JSON that would be too many values once it is parsed */
+function checkParts(text: string, most: number): void {
+  const parts = countParts(text);
   if (parts > most)
     throw new AppError(
       "too_large",

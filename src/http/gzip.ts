@@ -4,6 +4,8 @@ import { Gunzip } from "../lib/gunzip.ts";
 /** What a compressed body may unpack to: text that means something is rarely packed by more than 50. */
 const FREE_BYTES = 16 * 1024 * 1024;
 const MAX_RATIO = 100;
+/** What a member costs, whatever is in it, as unpacked bytes. */
+const MEMBER_BYTES = 4 * 1024;
 const MAX_BYTES = 4 * 1024 * 1024 * 1024;
 /** Given to the decompressor at once: what it makes of a piece is in memory whole, up to a thousand times as much. */
 const PIECE_BYTES = 8 * 1024;
@@ -31,12 +33,14 @@ export function unpackGzip(body: ReadableStream<Uint8Array>): ReadableStream<Uin
   const members = new TransformStream<Uint8Array, Uint8Array>({
     transform(piece, controller) {
       packed += piece.byteLength;
+      const most = Math.min(MAX_BYTES, FREE_BYTES + MAX_RATIO * packed);
       for (const data of gunzip.push(piece)) {
         unpacked += data.byteLength;
-        if (unpacked > Math.min(MAX_BYTES, FREE_BYTES + MAX_RATIO * packed))
-          throw tooLarge(packed, unpacked);
+        if (unpacked > most) throw tooLarge(packed, unpacked);
         controller.enqueue(data);
       }
+      const cost = unpacked + MEMBER_BYTES * gunzip.members;
+      if (cost > most) throw tooLarge(packed, cost);
     },
     flush: () => gunzip.end(),
   });

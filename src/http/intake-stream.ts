@@ -1,5 +1,6 @@
 import { AppError, type FieldError } from "../lib/errors.ts";
 import { type JsonFault, parseJson } from "../lib/json.ts";
+import { countParts } from "./body.ts";
 import {
   type Checked,
   emptyCounts,
@@ -18,6 +19,8 @@ const CHUNK_CHARS = 1024 * 1024;
 /** Statements under way at once; with the chunk being filled this bounds the memory of a stream of any length. */
 const MAX_UNDER_WAY = 3;
 const MAX_REPORTED = 1000;
+/** Commas and opening brackets of a line: 16 KiB of metadata have no more, and reading them is what a line costs. */
+const MAX_LINE_PARTS = 10_000;
 /** A stream of this many is no data: each costs as much as an item. */
 const MAX_INVALID = 100_000;
 /** Items kept for a start that may come later in the stream, and their characters. */
@@ -88,6 +91,8 @@ function parse<M>(
   });
   if (typeof line.text !== "string")
     return refuse({ path: "", code: line.text.fault, message: FAULTS[line.text.fault] });
+  if (line.text.length > MAX_LINE_PARTS && countParts(line.text) > MAX_LINE_PARTS)
+    return refuse({ path: "", code: "too_many_values", message: FAULTS.too_many_values });
   const faults: JsonFault[] = [];
   let item: unknown;
   try {
@@ -102,7 +107,8 @@ function parse<M>(
 const FAULTS = {
   line_too_long: "The line is too long.",
   invalid_utf8: "The line is not UTF-8.",
-} as const satisfies Record<FaultyLine["fault"], string>;
+  too_many_values: `The line has more than ${MAX_LINE_PARTS} values.`,
+} as const satisfies Record<FaultyLine["fault"] | "too_many_values", string>;
 
 /**
  * Stores a stream of lines in chunks while it is read. Chunks that share an id, or lean on an earlier one, wait for each

@@ -3,7 +3,8 @@ import { AppError, type FieldError, malformed } from "../lib/errors.ts";
 import { MAX_ID_BYTES, uuidv7 } from "../lib/ids.ts";
 import type { JsonFault } from "../lib/json.ts";
 import { cutText } from "../lib/text.ts";
-import { decodedBody, mediaType, readJson } from "./body.ts";
+import { decodedBody, MAX_BATCH_BYTES, mediaType, readJson } from "./body.ts";
+import { withRoom } from "./body-room.ts";
 import { takeInStream } from "./intake-stream.ts";
 import { linesOf } from "./lines.ts";
 
@@ -242,6 +243,15 @@ export async function takeIn<M>(
     const data = await takeInStream(kind, linesOf(decodedBody(request)), now, made);
     return { data, status: 207 };
   }
+  return withRoom(request, MAX_BATCH_BYTES, () => takeInJson(request, kind, nowMs, made));
+}
+
+async function takeInJson<M>(
+  request: Request,
+  kind: IntakeKind<M>,
+  nowMs: number,
+  made: (place: number) => MadeId,
+): Promise<{ data: IntakeResult; status: IntakeStatus }> {
   const faults: JsonFault[] = [];
   const { items, single } = itemsOf(await readJson(request, faults), kind.key);
   const faulty = faultsByItem(faults, single ? undefined : kind.key);

@@ -9,6 +9,11 @@ export class Gunzip {
   #member: Member | undefined;
   #members = 0;
 
+  /** Members that have ended. */
+  get members(): number {
+    return this.#members;
+  }
+
   /** @returns what the piece unpacks to. @throws Error for what is no gzip, and for a sum or a length that does not fit */
   push(piece: Uint8Array): Uint8Array[] {
     const unpacked: Uint8Array[] = [];

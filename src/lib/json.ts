@@ -18,11 +18,18 @@ export const isExactNumber = (value: unknown): value is ExactNumber => platform.
 /** What JSON's syntax allows and we cannot keep; `path` names the place with dots. */
 export interface JsonFault {
   path: string;
-  code: "duplicate_key" | "number_out_of_range" | "too_deep";
+  code:
+    | "duplicate_key"
+    | "number_out_of_range"
+    | "too_deep"
+    | "too_many_digits"
+    | "too_many_faults";
   message: string;
 }
-/** One is enough for each item of a batch. */
-const MAX_FAULTS = 1_000;
+/** One is enough for each item of a batch, which has a thousand at the most; with more the whole text is refused. */
+const MAX_FAULTS = 1_001;
+/** Digits of numbers with an exponent, written out: six characters may become three hundred. */
+const MAX_WRITTEN_CHARS = 1024 * 1024;
 
 const NUMBER = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
 
@@ -128,6 +135,8 @@ function membersOf(value: unknown): number {
 class Reader {
   readonly #text: string;
   readonly #faults: JsonFault[];
+  readonly #faulty = new Set<string>();
+  #written = 0;
   #at = 0;
 
   constructor(text: string, faults: JsonFault[]) {
@@ -135,12 +144,26 @@ class Reader {
     this.#faults = faults;
   }
 
-  /** Of neighbours in one item of a batch the first is kept. */
+  /** The first of each item of a batch is kept. */
   #fault(path: string, code: JsonFault["code"], message: string): void {
-    const item = (of: string) => of.split(".", 2).join(".");
-    const last = this.#faults.at(-1);
-    if (this.#faults.length < MAX_FAULTS && (!last || item(last.path) !== item(path)))
-      this.#faults.push({ path, code, message });
+    const item = path.split(".", 2).join(".");
+    if (this.#faulty.has(item) || this.#faulty.size > MAX_FAULTS) return;
+    this.#faulty.add(item);
+    if (this.#faulty.size <= MAX_FAULTS) this.#faults.push({ path, code, message });
+    else this.#faults.push({ path: "", code: "too_many_faults", message: "has too many faults" });
+  }
+
+  #number(source: string, path: string): number | ExactNumber | null {
+    const isShort = !/[eE]/.test(source);
+    if (!isShort && this.#written > MAX_WRITTEN_CHARS) {
+      this.#fault(path, "too_many_digits", "has too many digits once it is written out");
+      return null;
+    }
+    const number = numberOf(source);
+    if (number === undefined)
+      this.#fault(path, "number_out_of_range", "must be between 5e-324 and 1.8e308 in size");
+    else if (!isShort && isExactNumber(number)) this.#written += number.rawJSON.length;
+    return number ?? null;
   }
 
   value(path: string): unknown {
@@ -153,10 +176,7 @@ class Reader {
     const [source = ""] = token.exec(this.#text) ?? [];
     this.#at += source.length;
     if (!/^[-\d]/.test(source)) return JSON.parse(source);
-    const number = numberOf(source);
-    if (number === undefined)
-      this.#fault(path, "number_out_of_range", "must be between 5e-324 and 1.8e308 in size");
-    return number ?? null;
+    return this.#number(source, path);
   }
 
   /** The next character that is no white space. */

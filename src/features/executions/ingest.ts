@@ -222,14 +222,19 @@ function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verd
 
 /** Maps each message that repeats an earlier one of the list word for word to that one. */
 function repetitions(messages: readonly Message[]): Map<Message, Message> {
-  const byId = new Map<string, Message[]>();
+  const byId = new Map<string, { first: Message; byText?: Map<string, Message> }>();
   const repeated = new Map<Message, Message>();
   for (const message of messages) {
-    const earlier = byId.get(message.id);
-    const same = earlier?.find((each) => JSON.stringify(each) === JSON.stringify(message));
+    const known = byId.get(message.id);
+    if (!known) {
+      byId.set(message.id, { first: message });
+      continue;
+    }
+    known.byText ??= new Map([[JSON.stringify(known.first), known.first]]);
+    const text = JSON.stringify(message);
+    const same = known.byText.get(text);
     if (same) repeated.set(message, same);
-    else if (earlier) earlier.push(message);
-    else byId.set(message.id, [message]);
+    else known.byText.set(text, message);
   }
   return repeated;
 }
