@@ -7,7 +7,7 @@ import { within } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import { parseStored } from "../lib/json.ts";
 import { fromPostgres } from "../lib/time.ts";
-import { DEADLINES, GRACE_MS } from "./deadlines.ts";
+import { DEADLINES, GRACE_MS, lockLimitMs } from "./deadlines.ts";
 import { faultOf, isLostRace, noAnswer } from "./faults.ts";
 
 export interface Statement<T> {
@@ -113,7 +113,8 @@ function open(databaseUrl: string, endpoint: string | undefined, limitMs: number
   if (endpoint) neonConfig.fetchEndpoint = () => `${endpoint}/sql`;
   const run = neon(databaseUrl, { arrayMode: true, fullResults: true });
   // Neon's endpoint ignores settings of the connection string, and forgets a session's: each transaction brings its own.
-  const limited = `select set_config('statement_timeout', '${limitMs}', true)`;
+  const limited = `select set_config('statement_timeout', '${limitMs}', true),
+    set_config('lock_timeout', '${lockLimitMs(limitMs)}', true)`;
   const send = async (
     compiled: ReturnType<typeof toText>[],
     options: { isolationLevel?: TransactionOptions["isolation"]; readOnly?: boolean },

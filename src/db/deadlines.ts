@@ -16,6 +16,15 @@ export type DeadlineName = keyof typeof DEADLINES;
 
 export const GRACE_MS = 500;
 
+const LOCK_MS = 3_000;
+
+/**
+ * How long a statement waits for a lock, in milliseconds (`lock_timeout`): less than a request waits
+ * for a connection, so that statements behind one lock do not use up all connections. A `drop table`
+ * that waits for a long reader holds up all that come after it no longer than this.
+ */
+export const lockLimitMs = (limitMs: number) => Math.min(LOCK_MS, Math.ceil(limitMs / 2));
+
 /** The time to open a session, and to end one. */
 export const CONNECT_MS = 10_000;
 export const END_MS = 2_000;

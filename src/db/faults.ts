@@ -24,6 +24,13 @@ const AWAY: Fault = {
   retryAfterSeconds: 5,
 };
 
+const BUSY: Fault = {
+  kind: "unavailable",
+  code: "database_busy",
+  message: "The database has no memory or connection left for this.",
+  retryAfterSeconds: 10,
+};
+
 const UNSTORABLE: Fault = {
   kind: "impossible",
   code: "invalid_text",
@@ -58,13 +65,7 @@ const BY_STATE: (Fault & { state: RegExp; detail?: RegExp })[] = [
     code: "database_full",
     message: "The database has no space left.",
   },
-  {
-    state: /^53/,
-    kind: "unavailable",
-    code: "database_busy",
-    message: "The database has no memory or connection left for this.",
-    retryAfterSeconds: 10,
-  },
+  { ...BUSY, state: /^53/ },
   { ...AWAY, state: /^(08|57P|25006)/ },
   {
     state: /^(28|3D)/,
@@ -119,6 +120,9 @@ const saying = ({ kind, code, message, retryAfterSeconds }: Fault, cause: unknow
 /** The database, or the way to it, did not answer within the deadline. */
 export const noAnswer = (cause?: unknown) =>
   saying({ ...AWAY, message: "The database did not answer in time." }, cause);
+
+/** The database answers, but no connection that requests use is free. */
+export const busyDatabase = (cause: unknown) => saying(BUSY, cause);
 
 /** A session that broke off. */
 export const lostSession = (cause: unknown) => saying(AWAY, cause);

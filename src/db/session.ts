@@ -1,7 +1,7 @@
 import { Client, DatabaseError, neonConfig } from "@neondatabase/serverless";
 import { within } from "../lib/deadline.ts";
 import { type Db, objectsOf, parsers, type Statement, toText } from "./client.ts";
-import { CONNECT_MS, DEADLINES, END_MS, GRACE_MS } from "./deadlines.ts";
+import { CONNECT_MS, DEADLINES, END_MS, GRACE_MS, lockLimitMs } from "./deadlines.ts";
 import { faultOf, lostSession, noAnswer } from "./faults.ts";
 
 /** @throws AppError unavailable for a connection that breaks off or does not answer */
@@ -42,7 +42,8 @@ export async function withSnapshot<T>(
     await heard(CONNECT_MS, client.connect());
     // A worker that is lost must not leave its snapshot open: it would keep dead rows alive.
     const begin = `begin isolation level repeatable read read only;
-      set local statement_timeout = ${limitMs}; set local idle_in_transaction_session_timeout = ${2 * limitMs};
+      set local statement_timeout = ${limitMs}; set local lock_timeout = ${lockLimitMs(limitMs)};
+      set local idle_in_transaction_session_timeout = ${2 * limitMs};
       set local plan_cache_mode = force_custom_plan`;
     await heard(CONNECT_MS, client.query(begin));
     // A statement that comes again, such as that of the next page, is not parsed again. It is planned again: a plan for any

@@ -74,7 +74,7 @@ describe("a statement", () => {
   it("that waits for a lock does not hang its caller", async () => {
     await locked("funnels", async () => {
       const answer = await client.get("/api/v1/funnels");
-      expect([answer.status, answer.body.code]).toEqual([504, "database_timeout"]);
+      expect([answer.status, answer.body.code]).toEqual([503, "database_locked"]);
     });
     expect((await client.get("/api/v1/funnels")).status).toBe(200);
   });
@@ -98,8 +98,10 @@ describe("a session", () => {
     );
 
   it("limits each statement, and the time in which nobody asks anything", async () => {
-    const all = sql`select current_setting('statement_timeout') as one, current_setting('idle_in_transaction_session_timeout') as idle`;
-    expect(await run(all, 120_000)).toEqual([{ one: "2min", idle: "4min" }]);
+    const all = sql`select current_setting('statement_timeout') as one,
+      current_setting('lock_timeout') as lock,
+      current_setting('idle_in_transaction_session_timeout') as idle`;
+    expect(await run(all, 120_000)).toEqual([{ one: "2min", lock: "3s", idle: "4min" }]);
     await expect(run(sleeping, 200)).rejects.toMatchObject({ code: "database_timeout" });
   });
 

@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "../../context.ts";
 import { connect } from "../../db/client.ts";
 import { DEADLINES, GRACE_MS } from "../../db/deadlines.ts";
-import { sqlState } from "../../db/faults.ts";
+import { busyDatabase, sqlState } from "../../db/faults.ts";
 import {
   lastMigration,
   NEVER_MIGRATED,
@@ -65,13 +65,28 @@ const probeResult = z.object({
 });
 const readiness = z.object({ ready: z.boolean(), checks: z.array(probeResult) });
 
-/** The database answers, and its schema is the one this code is for. */
+/** Connections are pooled by the text of their address: another name is a connection of its own. */
+function probeAddress(databaseUrl: string): string {
+  const address = new URL(databaseUrl);
+  address.searchParams.set("application_name", "shadower_probe");
+  return address.href;
+}
+
+/**
+ * Asks twice: on a connection of its own, and on those that requests use.
+ * @throws AppError unavailable `database_busy` when only the former answers, or for another schema
+ */
 async function probeDatabase({ config: { DATABASE_URL, NEON_ENDPOINT } }: Context): Promise<void> {
-  const db = connect(DATABASE_URL, NEON_ENDPOINT, DEADLINES.probe);
-  const applied = await db.query(lastMigration).catch((error: unknown) => {
-    if (NEVER_MIGRATED.includes(sqlState(error) ?? "")) return [];
-    throw error;
-  });
+  const ask = (url: string) => connect(url, NEON_ENDPOINT, DEADLINES.probe).query(lastMigration);
+  const [own, shared] = await Promise.allSettled([
+    ask(probeAddress(DATABASE_URL)),
+    ask(DATABASE_URL),
+  ]);
+  const isNeverMigrated =
+    own.status === "rejected" && NEVER_MIGRATED.includes(sqlState(own.reason) ?? "");
+  if (own.status === "rejected" && !isNeverMigrated) throw own.reason;
+  const applied = own.status === "fulfilled" ? own.value : [];
+  if (own.status === "fulfilled" && shared.status === "rejected") throw busyDatabase(shared.reason);
   const fault = schemaFault(applied[0]?.applied);
   if (fault) throw new AppError("unavailable", fault, SCHEMA_FAULTS[fault]);
 }
