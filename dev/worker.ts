@@ -60,13 +60,17 @@ export async function buildWorker(outDir: string): Promise<string> {
 }
 
 /**
- * Puts the local entry (crons by hand, an orderly stop) before a built Worker.
- * @returns the new entry's path
+ * Puts entries of this folder before a built Worker: the local one (crons by hand, an orderly
+ * stop), and what imports it.
+ * @returns the path of the last one
  */
-export function withLocalEntry(script: string): string {
-  const entry = path.join(path.dirname(script), LOCAL_ENTRY);
-  copyFileSync(path.join(import.meta.dirname, LOCAL_ENTRY), entry);
-  return entry;
+export function withLocalEntry(script: string, ...others: string[]): string {
+  const copies = [LOCAL_ENTRY, ...others].map((name) => {
+    const copy = path.join(path.dirname(script), name);
+    copyFileSync(path.join(import.meta.dirname, name), copy);
+    return copy;
+  });
+  return copies.at(-1) ?? script;
 }
 
 /**
@@ -153,8 +157,8 @@ export async function startWorker({
 }: WorkerOptions): Promise<Miniflare> {
   const { modulesRules: _, cronTriggers: __, rootPath: ___, ...declared } = declaredOptions();
   const folder = path.dirname(script);
-  const isLocal = path.basename(script) === LOCAL_ENTRY;
-  const beside = isLocal ? [path.join(folder, "index.js")] : [];
+  const isLocal = path.basename(script) !== "index.js";
+  const beside = isLocal ? modulesBeside(script) : [];
   const fonts = readdirSync(folder).filter((file) => file.endsWith(".ttf"));
   const modules: V4ModuleDefinition[] = [
     ...[script, ...beside].map((file) => ({ type: "ESModule" as const, path: file })),
@@ -189,6 +193,12 @@ export async function startWorker({
   const miniflare = new Miniflare(options);
   await miniflare.ready;
   return miniflare;
+}
+
+/** The built Worker, and the entries before it. */
+function modulesBeside(script: string): string[] {
+  const names = readdirSync(path.dirname(script)).filter((name) => name.endsWith(".js"));
+  return names.map((name) => path.join(path.dirname(script), name)).filter((it) => it !== script);
 }
 
 function declaredOptions(): V4WorkerOptionsShape {
