@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse } from "csv-parse";
-import { linesOf } from "../src/http/lines.ts";
+import { linesOf } from "../src/intake/lines.ts";
 import { type JsonFault, parseJson } from "../src/lib/json.ts";
 import type { Row } from "./import-mapping.ts";
 

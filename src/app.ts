@@ -1,4 +1,3 @@
-import { authenticate } from "./auth/middleware.ts";
 import agents from "./features/agents/routes.ts";
 import comparisons from "./features/comparisons/routes.ts";
 import credits from "./features/credits/routes.ts";
@@ -8,22 +7,23 @@ import executions from "./features/executions/routes.ts";
 import executive from "./features/executive/routes.ts";
 import downloads from "./features/exports/download-routes.ts";
 import exportJobs from "./features/exports/routes.ts";
-import exportSchedules from "./features/exports/schedule-routes.ts";
 import exportTemplates from "./features/exports/template-routes.ts";
 import funnels from "./features/funnels/routes.ts";
 import jobs from "./features/jobs/routes.ts";
 import leaderboards from "./features/leaderboards/routes.ts";
 import metrics from "./features/metrics/routes.ts";
+import realtime from "./features/realtime/routes.ts";
 import reports from "./features/reports/routes.ts";
 import reportRuns from "./features/reports/run-routes.ts";
-import reportSchedules from "./features/reports/schedule-routes.ts";
 import reportShares, { shared } from "./features/reports/share-routes.ts";
 import reportTemplates from "./features/reports/template-routes.ts";
+import schedules from "./features/schedules/routes.ts";
 import search from "./features/search/routes.ts";
 import system from "./features/system/routes.ts";
 import trends from "./features/trends/routes.ts";
 import users from "./features/users/routes.ts";
 import workspaces from "./features/workspaces/routes.ts";
+import { authenticate } from "./http/auth.ts";
 import { renderError } from "./http/errors.ts";
 import { allowOnly, notFoundAnswer } from "./http/methods.ts";
 import { cors, withContext } from "./http/middleware.ts";
@@ -31,7 +31,6 @@ import { describe } from "./http/openapi.ts";
 import { pathIds, routedPath } from "./http/path-id.ts";
 import { limitQuery } from "./http/query-limits.ts";
 import { createRouter } from "./http/router.ts";
-import realtime from "./realtime/routes.ts";
 
 const API = "/api/v1";
 const ANALYTICS = [
@@ -49,11 +48,10 @@ const ANALYTICS = [
   search,
 ];
 const JOBS = [
+  schedules,
   exportTemplates,
-  exportSchedules,
   exportJobs,
   reportTemplates,
-  reportSchedules,
   reportRuns,
   reportShares,
   reports,

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { Context, QueueName } from "./context.ts";
-import type { JobTable } from "./db/jobs.ts";
+import type { JobTable } from "./jobs/lease.ts";
 
 /** `again`: it has failed, and an operator lets it begin anew. */
 const job = { workspaceId: z.string(), id: z.string(), again: z.boolean().optional() };
 
-/** Every message of the queues. One of a job or a delivery says that there is one; what is begun, the database says (db/turns.ts). */
+/** Every message of the queues. One of a job or a delivery says that there is one; what is begun, the database says (jobs/turns.ts). */
 export const message = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("rollup.run"),

@@ -1,14 +1,14 @@
 import { type Context, createContext } from "./context.ts";
-import { expireFiles } from "./features/exports/maintenance.ts";
-import { startScheduledExports } from "./features/exports/start.ts";
-import { continueJobs } from "./features/jobs/sweep.ts";
+import { expireFiles } from "./features/exports/runs/maintenance.ts";
+import { startScheduledExports } from "./features/exports/runs/start.ts";
 import { closeStale } from "./features/maintenance/close-stale.ts";
+import { applyRetention } from "./features/maintenance/delete-old-rows.ts";
 import { dropExpired, ensurePartitions } from "./features/maintenance/partitions.ts";
-import { applyRetention } from "./features/maintenance/retention.ts";
-import { continueDeliveries, expireReports } from "./features/reports/maintenance.ts";
-import { forgetVisitors } from "./features/reports/share-password.ts";
-import { startScheduledReports } from "./features/reports/start.ts";
+import { continueDeliveries, expireReports } from "./features/reports/runs/maintenance.ts";
+import { startScheduledReports } from "./features/reports/runs/start.ts";
+import { forgetVisitors } from "./features/reports/sharing/share-password.ts";
 import { areRollupsOn, reconcile, runRollups } from "./features/rollups/run.ts";
+import { continueJobs } from "./jobs/sweep.ts";
 import { createLog } from "./lib/log.ts";
 
 interface Task {

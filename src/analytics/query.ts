@@ -2,8 +2,9 @@ import type { z } from "zod";
 import type { Context } from "../context.ts";
 import type { Db, Statement } from "../db/client.ts";
 import { type EpochUs, formatInstant, parseInstant } from "../lib/time.ts";
-import type { ComparedRange } from "./compared.ts";
-import { compile } from "./compile.ts";
+import type { MeasureName } from "./catalog/measures.ts";
+import { type Query, type Resolved, resolve } from "./plan/plan.ts";
+import { answered, type Grain } from "./plan/rollup-choice.ts";
 import {
   Finisher,
   type metaRow,
@@ -11,13 +12,12 @@ import {
   resultRow,
   type StatRow,
   type Totals,
-} from "./finish.ts";
-import type { MeasureName } from "./measures.ts";
-import { type Query, type Resolved, resolve } from "./plan.ts";
-import type { TimeRange } from "./range.ts";
-import { RELATIVE_ERROR } from "./sketch.ts";
-import { answered, type Grain } from "./source.ts";
-import { formatLocal } from "./zones.ts";
+} from "./result/rows.ts";
+import { RELATIVE_ERROR } from "./sql/sketch.ts";
+import { compile } from "./sql/statement.ts";
+import type { ComparedRange } from "./time/compared-range.ts";
+import type { TimeRange } from "./time/time-range.ts";
+import { formatLocal } from "./time/zones.ts";
 
 export interface Meta {
   from: string;

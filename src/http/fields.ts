@@ -3,6 +3,7 @@ import type { FieldError } from "../lib/errors.ts";
 import { isCallerId, MAX_ID_BYTES } from "../lib/ids.ts";
 import { isExactNumber } from "../lib/json.ts";
 import { DAY_US, type EpochUs, parseInstant } from "../lib/time.ts";
+import { isObject } from "../store/document.ts";
 
 /** Fields that items of several kinds have, and their limits. */
 export const idInput = z
@@ -44,14 +45,6 @@ export function timeOf(
   return at;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !isExactNumber(value);
-
-/** A free JSON object as it is: a record of Zod's would drop a member that is called __proto__. */
-export const documentOutput = z.custom<Record<string, unknown>>(isObject).openapi({
-  type: "object",
-  additionalProperties: true,
-});
 export const MAX_KEY_CHARS = 256;
 export const isDocument = (value: unknown): value is Record<string, unknown> =>
   isObject(value) && Object.keys(value).every((key) => key.length <= MAX_KEY_CHARS);

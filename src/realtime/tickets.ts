@@ -1,8 +1,8 @@
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import { derivedKey } from "../auth/derived-keys.ts";
 import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
-import { derivedKey } from "../storage/keys.ts";
 import { TICKET_SECONDS } from "./protocol.ts";
 
 const AUDIENCE = "shadower-realtime";

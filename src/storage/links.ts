@@ -1,7 +1,7 @@
 import { errors, jwtVerify, SignJWT } from "jose";
+import { derivedKey } from "../auth/derived-keys.ts";
 import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
-import { derivedKey } from "./keys.ts";
 
 const AUDIENCE = "shadower-download";
 /** What a link leads to. */

@@ -1,13 +1,13 @@
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { MEASURE_NAMES, type MeasureName } from "../../src/analytics/measures.ts";
-import type { Query } from "../../src/analytics/plan.ts";
+import { MEASURE_NAMES, type MeasureName } from "../../src/analytics/catalog/measures.ts";
+import type { Query } from "../../src/analytics/plan/plan.ts";
 import { type Answer, runQuery } from "../../src/analytics/query.ts";
-import { bucketsOf } from "../../src/analytics/range.ts";
+import { bucketsOf } from "../../src/analytics/time/range.ts";
 import { executionIntake } from "../../src/features/executions/ingest.ts";
 import { runRollups } from "../../src/features/rollups/run.ts";
-import { storeChecked } from "../../src/http/intake.ts";
+import { storeChecked } from "../../src/intake/items.ts";
 import { DAY_US, HOUR_US, MINUTE_US, parseInstant, QUARTER_US } from "../../src/lib/time.ts";
 import { testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";

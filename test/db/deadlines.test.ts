@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { connect } from "../../src/db/client.ts";
-import { withSnapshot } from "../../src/db/session.ts";
+import { withSnapshot } from "../../src/db/snapshot.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
 import { testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import type { MeasureName, Value } from "../../src/analytics/measures.ts";
+import type { MeasureName, Value } from "../../src/analytics/catalog/measures.ts";
 import type { Statement } from "../../src/db/client.ts";
 import { parseInstant } from "../../src/lib/time.ts";
 

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { type IntakeKind, storeChecked } from "../../src/http/intake.ts";
+import { type IntakeKind, storeChecked } from "../../src/intake/items.ts";
 
 /** Stores new items through an intake, in chunks; each must be created. */
 export async function store<M>(kind: IntakeKind<M>, items: readonly unknown[]): Promise<void> {

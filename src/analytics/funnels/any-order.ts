@@ -1,6 +1,6 @@
 import type { EpochUs } from "../../lib/time.ts";
-import type { Moments } from "../moments.ts";
 import { type Instants, instantsOf } from "./instants.ts";
+import type { Moments } from "./occurrences.ts";
 import { type Journey, type Rules, stepBits, type Tally } from "./rules.ts";
 
 /** What a step can be taken by: a moment, or (where one instant takes one step) all moments of an instant together. */

@@ -1,6 +1,6 @@
-import type { Moments } from "../moments.ts";
 import { journeyInAnyOrder } from "./any-order.ts";
 import { journeyInOrder } from "./in-order.ts";
+import type { Moments } from "./occurrences.ts";
 import type { Journey, Rules, Tally } from "./rules.ts";
 
 /**

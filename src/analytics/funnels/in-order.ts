@@ -1,5 +1,5 @@
-import type { Moments } from "../moments.ts";
 import { choicesOf, type Instants, instantsOf, stepsWithin } from "./instants.ts";
+import type { Moments } from "./occurrences.ts";
 import { type Journey, type Rules, stepBits, type Tally } from "./rules.ts";
 
 /** Exclusions (as bits of a mask) that end a way on from each level: anywhere after it, and at its own instant. */

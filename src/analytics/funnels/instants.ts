@@ -1,5 +1,5 @@
 import type { EpochUs } from "../../lib/time.ts";
-import type { Moments } from "../moments.ts";
+import type { Moments } from "./occurrences.ts";
 
 /** The moments of a user by their instants, in the order of time. Moments of one instant are a set. */
 export interface Instants {

@@ -1,5 +1,5 @@
 import type { EpochUs } from "../../lib/time.ts";
-import type { Bucket } from "../range.ts";
+import type { Bucket } from "../time/range.ts";
 
 export interface Traveller {
   userId: string;

@@ -1,11 +1,11 @@
 import type { Db } from "../../db/client.ts";
 import { impossible } from "../../lib/errors.ts";
 import { type EpochUs, SECOND_US } from "../../lib/time.ts";
-import { rawMeta } from "../error-groups.ts";
-import { moments, type Wanted } from "../moments.ts";
+import { rawMeta } from "../errors/error-groups.ts";
 import { type Meta, together } from "../query.ts";
-import type { TimeRange } from "../range.ts";
+import type { TimeRange } from "../time/time-range.ts";
 import { journeyOf } from "./evaluate.ts";
+import { moments, type Wanted } from "./occurrences.ts";
 import type { Order, Rules } from "./rules.ts";
 import type { Traveller } from "./summarize.ts";
 

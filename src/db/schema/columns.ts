@@ -13,7 +13,7 @@ export const exact = customType<{ data: string }>({ dataType: () => "numeric" })
 /** A bit for each quarter of an hour of a day (UTC), the first one first. */
 export const quarters = customType<{ data: string }>({ dataType: () => "bit(96)" });
 
-/** What every table of jobs has (db/jobs.ts). */
+/** What every table of jobs has (jobs/lease.ts). */
 export const job = () => ({
   workspaceId: text("workspace_id").notNull(),
   id: text("id").notNull(),

@@ -1,17 +1,17 @@
-import { OF_SOME_USER } from "../../analytics/dimensions.ts";
-import { errorGroups } from "../../analytics/error-groups.ts";
-import type { Row, Values } from "../../analytics/finish.ts";
-import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
-import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
-import { directionOf } from "../../analytics/math/direction.ts";
-import { MEASURE_NAMES, type MeasureName } from "../../analytics/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
+import { MEASURE_NAMES, type MeasureName } from "../../analytics/catalog/measures.ts";
+import { errorGroups } from "../../analytics/errors/error-groups.ts";
+import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
 import { metaTogether, prepare, together } from "../../analytics/query.ts";
-import { countBuckets } from "../../analytics/range.ts";
+import type { Row, Values } from "../../analytics/result/rows.ts";
+import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
+import { distributionOf, latencyClasses } from "../../analytics/shapes/latency.ts";
+import { directionOf } from "../../analytics/statistics/direction.ts";
+import { countBuckets } from "../../analytics/time/range.ts";
 import type { Context } from "../../context.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { HOUR_US } from "../../lib/time.ts";
-import type { Named } from "./queries.ts";
+import type { Named } from "../../store/agents.ts";
 import { suggest } from "./suggest.ts";
 
 const COMPARED: MeasureName[] = [

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { textInput } from "../../http/fields.ts";
-import { compared, measure, span, value, values } from "../../http/numbers.ts";
+import { compared, measure, span, value, values } from "../../http/metrics-params.ts";
 import { callerIdPath, pageParams } from "../../http/params.ts";
 
 export const agentParam = z.object({ id: callerIdPath });

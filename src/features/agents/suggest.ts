@@ -1,6 +1,6 @@
-import type { ErrorGroup } from "../../analytics/error-groups.ts";
-import type { Values } from "../../analytics/finish.ts";
-import { twoProportions } from "../../analytics/math/significance.ts";
+import type { ErrorGroup } from "../../analytics/errors/error-groups.ts";
+import type { Values } from "../../analytics/result/rows.ts";
+import { twoProportions } from "../../analytics/statistics/significance.ts";
 
 export interface Suggestion {
   kind: "reliability" | "latency" | "cost" | "errors";

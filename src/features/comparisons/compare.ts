@@ -1,12 +1,12 @@
 import { mean, median, quantileSorted, sampleStandardDeviation } from "simple-statistics";
-import type { Values } from "../../analytics/finish.ts";
+import { type MeasureName, measureOf, type Value } from "../../analytics/catalog/measures.ts";
+import type { Values } from "../../analytics/result/rows.ts";
+import type { SketchCells } from "../../analytics/sql/sketch.ts";
 import {
   mannWhitney,
   type Significance,
   twoProportions,
-} from "../../analytics/math/significance.ts";
-import { type MeasureName, measureOf, type Value } from "../../analytics/measures.ts";
-import type { SketchCells } from "../../analytics/sketch.ts";
+} from "../../analytics/statistics/significance.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 
 export interface Entity {

@@ -1,5 +1,12 @@
 import { z } from "@hono/zod-openapi";
-import { MAX_GROUPS, measure, timeframe, timezone, value, values } from "../../http/numbers.ts";
+import {
+  MAX_GROUPS,
+  measure,
+  timeframe,
+  timezone,
+  value,
+  values,
+} from "../../http/metrics-params.ts";
 import { callerIdParam, idParam, instantParam } from "../../http/params.ts";
 
 const range = {

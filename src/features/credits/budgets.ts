@@ -1,13 +1,13 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { type Bucket, wholeBuckets } from "../../analytics/range.ts";
-import { settingsOf } from "../../analytics/settings.ts";
-import { formatLocal } from "../../analytics/zones.ts";
+import { type Bucket, wholeBuckets } from "../../analytics/time/range.ts";
+import { formatLocal } from "../../analytics/time/zones.ts";
 import { authorOf } from "../../auth/actor.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { divideRounded, fromMicros, ratioOf, toMicros } from "../../lib/decimal.ts";
+import { settingsOf } from "../../store/workspaces.ts";
 import { PERIODS } from "./schema.ts";
 
 const row = z.object({

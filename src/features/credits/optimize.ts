@@ -1,7 +1,7 @@
-import type { Row, Values } from "../../analytics/finish.ts";
-import { twoProportions } from "../../analytics/math/significance.ts";
-import type { Money } from "../../analytics/settings.ts";
+import type { Row, Values } from "../../analytics/result/rows.ts";
+import { twoProportions } from "../../analytics/statistics/significance.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
+import type { Money } from "../../store/workspaces.ts";
 
 export interface Optimization {
   kind: "failed_runs" | "cheaper_model";

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { compared, MAX_GROUPS, ranged, span, value, values } from "../../http/numbers.ts";
+import { compared, MAX_GROUPS, ranged, span, value, values } from "../../http/metrics-params.ts";
 import { whole } from "../../http/params.ts";
 
 export const PERIODS = ["day", "week", "month"] as const;

@@ -4,19 +4,19 @@ import {
   errorGroupCount,
   errorGroups,
   rawMeta,
-} from "../../analytics/error-groups.ts";
-import { errorOwners, errorTimeline } from "../../analytics/error-timeline.ts";
-import { rangeOf } from "../../analytics/plan.ts";
+} from "../../analytics/errors/error-groups.ts";
+import { errorOwners, errorTimeline } from "../../analytics/errors/error-timeline.ts";
+import { rangeOf } from "../../analytics/plan/plan.ts";
 import { ask, together } from "../../analytics/query.ts";
-import { bucketsOf, completeOf } from "../../analytics/range.ts";
-import { require } from "../../auth/middleware.ts";
+import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
 import { decodeCursor, encodeCursor, oneWay, pageOf } from "../../db/keyset.ts";
+import { require } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
-import { rangedQuery, rangeOr } from "../../http/numbers.ts";
+import { rangedQuery, rangeOr } from "../../http/metrics-params.ts";
+import { json, view } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { json, view } from "../../http/view.ts";
 import { impossible, notFound } from "../../lib/errors.ts";
 import { DAY_US } from "../../lib/time.ts";
 import { decide, decisionOf } from "./decide.ts";

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
-import { ERROR_STATUSES } from "../../analytics/error-groups.ts";
+import { ERROR_STATUSES } from "../../analytics/errors/error-groups.ts";
 import { textInput } from "../../http/fields.ts";
-import { granularity, span } from "../../http/numbers.ts";
+import { granularity, span } from "../../http/metrics-params.ts";
 import { callerIdParam, pageParams } from "../../http/params.ts";
 
 export const errorParam = z.object({

@@ -3,15 +3,15 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { keyInWorkspace } from "../../db/scope.ts";
 import { documentError, timeOf } from "../../http/fields.ts";
+import type { MadeId } from "../../intake/generated-id.ts";
 import {
   type Checked,
   fieldErrorOf,
   givenId,
   hiddenField,
   type IntakeKind,
-  type MadeId,
   type Verdict,
-} from "../../http/intake.ts";
+} from "../../intake/items.ts";
 import type { FieldError } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { publish } from "../../realtime/publish.ts";

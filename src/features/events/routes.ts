@@ -1,8 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { require } from "../../auth/middleware.ts";
+import { require } from "../../http/auth.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
-import { intakeBody, intakeResponses, takeIn } from "../../http/intake.ts";
 import {
   callerIdParam,
   DEFAULT_LIMIT,
@@ -12,6 +11,8 @@ import {
   workspaceParam,
 } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
+import { intakeBody, intakeResponses } from "../../intake/answer.ts";
+import { takeIn } from "../../intake/receive.ts";
 import { eventIntake } from "./ingest.ts";
 import { listEvents } from "./queries.ts";
 import { event, eventInput } from "./schema.ts";

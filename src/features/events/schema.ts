@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
-import { documentInput, documentOutput, idInput, textInput, timeInput } from "../../http/fields.ts";
+import { documentInput, idInput, textInput, timeInput } from "../../http/fields.ts";
+import { documentOutput } from "../../store/document.ts";
 
 export const eventInput = z
   .strictObject({

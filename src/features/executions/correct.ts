@@ -3,10 +3,11 @@ import type { Context } from "../../context.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { AppError } from "../../lib/errors.ts";
 import { isExactNumber } from "../../lib/json.ts";
+import type { Execution } from "../../store/execution.ts";
+import { getStored, type Stored } from "../../store/executions.ts";
 import { ingestMessages, supersede } from "./ingest.ts";
 import { checkMessage, type Message } from "./message.ts";
-import { getStored, type Stored } from "./queries.ts";
-import type { Execution, executionPatch } from "./schema.ts";
+import type { executionPatch } from "./schema.ts";
 
 type Patch = z.output<typeof executionPatch>;
 const MAX_ATTEMPTS = 5;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import type { Statement } from "../../db/client.ts";
 import { sqlState } from "../../db/faults.ts";
-import { type IntakeKind, UNKNOWN_START, type Verdict } from "../../http/intake.ts";
+import { type IntakeKind, UNKNOWN_START, type Verdict } from "../../intake/items.ts";
 import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
 import { publish } from "../../realtime/publish.ts";
 import { type Basis, classify, insertNew, lockKeys, moveStarts, upsert } from "./merge.ts";

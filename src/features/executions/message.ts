@@ -1,11 +1,6 @@
 import { documentError, timeOf } from "../../http/fields.ts";
-import {
-  type Checked,
-  fieldErrorOf,
-  givenId,
-  hiddenField,
-  type MadeId,
-} from "../../http/intake.ts";
+import type { MadeId } from "../../intake/generated-id.ts";
+import { type Checked, fieldErrorOf, givenId, hiddenField } from "../../intake/items.ts";
 import type { FieldError } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { plainInput } from "./plain.ts";

@@ -1,6 +1,7 @@
 import { isDocument } from "../../http/fields.ts";
 import { isCallerId } from "../../lib/ids.ts";
-import { creditsText, type ExecutionInput, MAX_COUNT, STATUSES } from "./schema.ts";
+import { STATUSES } from "../../store/execution.ts";
+import { creditsText, type ExecutionInput, MAX_COUNT } from "./schema.ts";
 
 /**
  * The schema's answer for the usual item, at a tenth of its cost: a chunk of an intake stream is mostly such items. Whatever is

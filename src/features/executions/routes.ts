@@ -1,11 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { require } from "../../auth/middleware.ts";
-import { csvAnswer, wantsCsv } from "../../http/answer.ts";
+import { require } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
+import { csvAnswer, wantsCsv } from "../../http/cached-response.ts";
 import { problems } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
-import { intakeBody, intakeResponses, MAX_BATCH, takeIn } from "../../http/intake.ts";
-import { fieldName } from "../../http/numbers.ts";
+import { fieldName } from "../../http/metrics-params.ts";
 import {
   callerIdParam,
   callerIdPath,
@@ -17,13 +16,21 @@ import {
   workspaceParam,
 } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
+import { intakeBody, intakeResponses, MAX_BATCH } from "../../intake/answer.ts";
+import { takeIn } from "../../intake/receive.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { keysOf } from "../../lib/key-path.ts";
+import { execution, STATUSES } from "../../store/execution.ts";
+import {
+  getExecution,
+  isKnownAgent,
+  type ListQuery,
+  listExecutions,
+} from "../../store/executions.ts";
 import { correctExecution } from "./correct.ts";
 import { executionIntake } from "./ingest.ts";
-import { getExecution, isKnownAgent, type ListQuery, listExecutions } from "./queries.ts";
-import { execution, executionInput, executionPatch, MAX_COUNT, STATUSES } from "./schema.ts";
+import { executionInput, executionPatch, MAX_COUNT } from "./schema.ts";
 
 const tags = ["Executions"];
 const router = createRouter();

@@ -1,9 +1,8 @@
 import { z } from "@hono/zod-openapi";
-import { documentInput, documentOutput, idInput, textInput, timeInput } from "../../http/fields.ts";
+import { documentInput, idInput, textInput, timeInput } from "../../http/fields.ts";
 import { decimalText, type ExactNumber, isExactNumber } from "../../lib/json.ts";
+import { STATUSES } from "../../store/execution.ts";
 
-export const FINAL_STATUSES = ["success", "failure", "timeout", "cancelled"] as const;
-export const STATUSES = ["running", ...FINAL_STATUSES] as const;
 export const MAX_COUNT = 1_000_000_000_000;
 
 const id = idInput;
@@ -75,27 +74,3 @@ export const executionPatch = z
     ...optional,
   })
   .openapi("ExecutionPatch");
-
-export const execution = z
-  .object({
-    id: z.string(),
-    agent_id: z.string(),
-    user_id: z.string().nullable(),
-    status: z.enum(STATUSES),
-    started_at: z.string(),
-    ended_at: z.string().nullable(),
-    duration_ms: z.number().nullable(),
-    credits: z.string().nullable(),
-    tokens_in: z.number().nullable(),
-    tokens_out: z.number().nullable(),
-    model: z.string().nullable(),
-    parent_execution_id: z.string().nullable(),
-    environment: z.string().nullable(),
-    version: z.string().nullable(),
-    error: z.object({ type: z.string(), message: z.string().nullable() }).nullable(),
-    metadata: documentOutput.nullable(),
-    revision: z.number(),
-    stale: z.boolean().openapi({ description: "Closed as timeout because it fell silent." }),
-  })
-  .openapi("Execution");
-export type Execution = z.output<typeof execution>;

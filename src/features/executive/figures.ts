@@ -1,9 +1,9 @@
-import type { Compared } from "../../analytics/finish.ts";
-import { type MeasureName, measureOf, type Value } from "../../analytics/measures.ts";
+import { type MeasureName, measureOf, type Value } from "../../analytics/catalog/measures.ts";
 import type { Answer } from "../../analytics/query.ts";
-import { type Money, NO_PRICE, type Settings } from "../../analytics/settings.ts";
+import type { Compared } from "../../analytics/result/rows.ts";
 import { costOf } from "../../lib/decimal.ts";
 import { formatInstant } from "../../lib/time.ts";
+import { type Money, NO_PRICE, type Settings } from "../../store/workspaces.ts";
 
 export interface Figure {
   value: Value;

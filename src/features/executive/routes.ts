@@ -1,13 +1,12 @@
 import { z } from "@hono/zod-openapi";
-import { comparedRange } from "../../analytics/compared.ts";
-import { comparedValue } from "../../analytics/finish.ts";
-import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
-import { directionOf } from "../../analytics/math/direction.ts";
-import type { MeasureName } from "../../analytics/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan.ts";
+import type { MeasureName } from "../../analytics/catalog/measures.ts";
+import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { countBuckets, wholeBuckets } from "../../analytics/range.ts";
-import { settingsOf } from "../../analytics/settings.ts";
+import { comparedValue } from "../../analytics/result/rows.ts";
+import { directionOf } from "../../analytics/statistics/direction.ts";
+import { comparedRange } from "../../analytics/time/compared-range.ts";
+import { countBuckets, wholeBuckets } from "../../analytics/time/range.ts";
+import { lifecycle, MONTH_DAYS } from "../../analytics/users/lifecycle.ts";
 import type { Context } from "../../context.ts";
 import {
   bucketValues,
@@ -16,10 +15,11 @@ import {
   span,
   value,
   type Zoned,
-} from "../../http/numbers.ts";
+} from "../../http/metrics-params.ts";
+import { view } from "../../http/metrics-route.ts";
 import { createRouter } from "../../http/router.ts";
-import { view } from "../../http/view.ts";
 import { checkWork } from "../../lib/budget.ts";
+import { settingsOf } from "../../store/workspaces.ts";
 import { explainingQuery, type Figure, figuresOf, KPIS, moneyOf } from "./figures.ts";
 
 const tag = "Executive";

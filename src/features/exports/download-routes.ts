@@ -1,12 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { isExpired } from "../../db/jobs.ts";
 import { problems } from "../../http/errors.ts";
 import { createRouter } from "../../http/router.ts";
+import { isExpired } from "../../jobs/lease.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { readLink } from "../../storage/links.ts";
 import { serveObject } from "../../storage/serve.ts";
 import { getExport } from "./queries.ts";
-import { fileKey } from "./walk.ts";
+import { fileKey } from "./runs/walk.ts";
 
 const router = createRouter();
 

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
-import { MEASURE_NAMES } from "../../analytics/measures.ts";
-import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
+import { MEASURE_NAMES } from "../../analytics/catalog/measures.ts";
+import { NAMED_RANGES } from "../../analytics/time/calendar-ranges.ts";
 import { FORMAT_NAMES } from "../../formats/table.ts";
 import { textInput } from "../../http/fields.ts";
 import {
@@ -13,9 +13,9 @@ import {
   orderBy,
   timeframe,
   timezone,
-} from "../../http/numbers.ts";
+} from "../../http/metrics-params.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
-import { SOURCE_NAMES } from "./sources.ts";
+import { SOURCE_NAMES } from "./sources/catalog.ts";
 
 export const STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
 

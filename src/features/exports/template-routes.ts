@@ -1,17 +1,22 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { zoneIn } from "../../analytics/settings.ts";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../auth/middleware.ts";
+import { require } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
-import { idMaker } from "../../http/intake.ts";
+import { json } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, page, pageParams, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { json } from "../../http/view.ts";
-import { requestOf } from "./request.ts";
+import { idMaker } from "../../intake/generated-id.ts";
+import { zoneIn } from "../../store/workspaces.ts";
+import { requestOf } from "./definition/request.ts";
+import {
+  createTemplate,
+  deleteTemplate,
+  getTemplate,
+  listTemplates,
+} from "./definition/templates.ts";
+import { startExport } from "./runs/start.ts";
 import * as schema from "./schema.ts";
-import { startExport } from "./start.ts";
-import { createTemplate, deleteTemplate, getTemplate, listTemplates } from "./templates.ts";
 
 const tags = ["Exports"];
 const router = createRouter();

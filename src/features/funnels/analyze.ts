@@ -5,16 +5,17 @@ import {
   trendOf,
 } from "../../analytics/funnels/summarize.ts";
 import { travel } from "../../analytics/funnels/travel.ts";
-import { rangeOf } from "../../analytics/plan.ts";
+import { rangeOf } from "../../analytics/plan/plan.ts";
 import type { Meta } from "../../analytics/query.ts";
-import { countBuckets, type TimeRange, wholeBuckets } from "../../analytics/range.ts";
-import { zoneIn } from "../../analytics/settings.ts";
+import { countBuckets, wholeBuckets } from "../../analytics/time/range.ts";
+import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
-import { rangeOr } from "../../http/numbers.ts";
+import { rangeOr } from "../../http/metrics-params.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { impossible } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
+import { zoneIn } from "../../store/workspaces.ts";
 import type { Definition, OUTCOMES, Question } from "./schema.ts";
 
 async function spanOf(

@@ -1,17 +1,23 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { checkDefinition } from "../../analytics/funnels/travel.ts";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../auth/middleware.ts";
-import { cachedAnswer } from "../../http/answer.ts";
+import { require } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
+import { cachedAnswer } from "../../http/cached-response.ts";
 import { problems } from "../../http/errors.ts";
-import { idMaker } from "../../http/intake.ts";
-import { meta } from "../../http/numbers.ts";
+import { meta } from "../../http/metrics-params.ts";
+import { json, view } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { json, view } from "../../http/view.ts";
+import { idMaker } from "../../intake/generated-id.ts";
+import {
+  createFunnel,
+  deleteFunnel,
+  getFunnel,
+  listFunnels,
+  replaceFunnel,
+} from "../../store/funnels.ts";
 import { analyzeFunnel, journeysOf } from "./analyze.ts";
-import { createFunnel, deleteFunnel, getFunnel, listFunnels, replaceFunnel } from "./queries.ts";
 import * as schema from "./schema.ts";
 
 const tags = ["Funnels"];

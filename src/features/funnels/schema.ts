@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { ORDERS } from "../../analytics/funnels/rules.ts";
 import { textInput } from "../../http/fields.ts";
-import { fieldName, filter, span, timeframe, timezone } from "../../http/numbers.ts";
+import { fieldName, filter, span, timeframe, timezone } from "../../http/metrics-params.ts";
 import { idParam, instantParam, pageParams, whole } from "../../http/params.ts";
 
 export const MAX_STEPS = 10;

@@ -1,12 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../auth/middleware.ts";
+import { require } from "../../http/auth.ts";
 import { problems } from "../../http/errors.ts";
+import { json } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, idParam, page, pageParams, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { json } from "../../http/view.ts";
-import { listDeadLetters, replay } from "./dead-letters.ts";
-import { deadLetter } from "./schema.ts";
+import { deadLetter, listDeadLetters, replay } from "../../jobs/dead-letters.ts";
 
 const tags = ["Jobs"];
 const router = createRouter();

@@ -1,9 +1,9 @@
-import { type ComparedRange, comparedRange } from "../../analytics/compared.ts";
-import { OF_SOME_USER } from "../../analytics/dimensions.ts";
-import type { Values } from "../../analytics/finish.ts";
-import type { MeasureName } from "../../analytics/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
+import type { MeasureName } from "../../analytics/catalog/measures.ts";
+import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
 import { comparedSpan, type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
+import type { Values } from "../../analytics/result/rows.ts";
+import { type ComparedRange, comparedRange } from "../../analytics/time/compared-range.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
 import { impossible } from "../../lib/errors.ts";

@@ -1,9 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { may } from "../../auth/actor.ts";
-import { rangedQuery, span, values } from "../../http/numbers.ts";
+import { rangedQuery, span, values } from "../../http/metrics-params.ts";
+import { view } from "../../http/metrics-route.ts";
 import { callerIdPath, DEFAULT_LIMIT, pageParams } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { view } from "../../http/view.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { type Board, pageOf, rankGroups, rankWorkspaces } from "./board.ts";
 import { AGENT_CRITERIA, USER_CRITERIA, WORKSPACE_CRITERIA } from "./score.ts";

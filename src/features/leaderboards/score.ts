@@ -1,4 +1,4 @@
-import type { Values } from "../../analytics/finish.ts";
+import type { Values } from "../../analytics/result/rows.ts";
 
 /** S success in percent, N executions, U users, A agents, D mean duration in seconds, C credits a run; absent is null. */
 interface Basis {

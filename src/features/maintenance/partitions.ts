@@ -3,7 +3,7 @@ import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
-import { deleteOld } from "./retention.ts";
+import { deleteOld } from "./delete-old-rows.ts";
 
 const MONTHS_AHEAD = 3;
 const nothing = z.unknown();

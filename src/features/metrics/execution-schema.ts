@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { ranged, values } from "../../http/numbers.ts";
+import { ranged, values } from "../../http/metrics-params.ts";
 
 const count = z.int();
 const ratio = z.number().nullable();

@@ -1,14 +1,15 @@
-import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
-import { distributionOf, latencyClasses } from "../../analytics/latency.ts";
-import type { MeasureName } from "../../analytics/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan.ts";
+import type { MeasureName } from "../../analytics/catalog/measures.ts";
+import { runningNow } from "../../analytics/executions/running.ts";
+import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { bucketsOf, completeOf, type TimeRange } from "../../analytics/range.ts";
-import { runningNow } from "../../analytics/running.ts";
+import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
+import { distributionOf, latencyClasses } from "../../analytics/shapes/latency.ts";
+import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
+import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
-import { rangedQuery } from "../../http/numbers.ts";
+import { rangedQuery } from "../../http/metrics-params.ts";
+import { view } from "../../http/metrics-route.ts";
 import type { Router } from "../../http/router.ts";
-import { view } from "../../http/view.ts";
 import { DAY_US, HOUR_US } from "../../lib/time.ts";
 import * as schema from "./execution-schema.ts";
 

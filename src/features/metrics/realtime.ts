@@ -1,8 +1,8 @@
 import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { zoneIn } from "../../analytics/settings.ts";
 import type { Db } from "../../db/client.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { DAY_US, MINUTE_US } from "../../lib/time.ts";
+import { zoneIn } from "../../store/workspaces.ts";
 
 const MEASURES = ["executions", "successes", "failures", "credits"] as const;
 const MINUTES = 60;

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { MEASURE_NAMES } from "../../analytics/measures.ts";
+import { MEASURE_NAMES } from "../../analytics/catalog/measures.ts";
 import {
   compare,
   compared,
@@ -17,7 +17,7 @@ import {
   timezone,
   value,
   values,
-} from "../../http/numbers.ts";
+} from "../../http/metrics-params.ts";
 import { instantParam, whole } from "../../http/params.ts";
 
 export const summaryParams = z.strictObject({ ...ranged, compare: compare.optional() });

@@ -1,6 +1,6 @@
-import type { Values } from "../../analytics/finish.ts";
-import type { MeasureName } from "../../analytics/measures.ts";
+import type { MeasureName } from "../../analytics/catalog/measures.ts";
 import type { Answer } from "../../analytics/query.ts";
+import type { Values } from "../../analytics/result/rows.ts";
 
 /** The measures of a summary, in the order of its answer. */
 export const SUMMARY: MeasureName[] = [

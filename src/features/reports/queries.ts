@@ -1,6 +1,9 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { listByTime, type Paging } from "../../db/keyset.ts";
+import { insertWithin } from "../../db/quotas.ts";
+import { inWorkspace } from "../../db/scope.ts";
 import {
   type Claimed,
   cancelJob,
@@ -10,13 +13,10 @@ import {
   type JobId,
   type Jobs,
   lease,
-} from "../../db/jobs.ts";
-import { listByTime, type Paging } from "../../db/keyset.ts";
-import { insertWithin } from "../../db/quotas.ts";
-import { inWorkspace } from "../../db/scope.ts";
+} from "../../jobs/lease.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
-import { maskedRecipient } from "./recipients.ts";
+import { maskedRecipient } from "./definition/recipients.ts";
 import {
   type Definition,
   definition,

@@ -1,13 +1,13 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../auth/middleware.ts";
+import { require } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
-import { idMaker } from "../../http/intake.ts";
+import { json } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { json } from "../../http/view.ts";
-import { definitionOf } from "./define.ts";
+import { idMaker } from "../../intake/generated-id.ts";
+import { definitionOf } from "./definition/define.ts";
 import {
   createReport,
   deleteReport,
@@ -17,8 +17,8 @@ import {
   replaceReport,
   shown,
 } from "./queries.ts";
+import { startReport } from "./runs/start.ts";
 import * as schema from "./schema.ts";
-import { startReport } from "./start.ts";
 
 const tags = ["Reports"];
 const router = createRouter();

@@ -1,15 +1,15 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { require } from "../../auth/middleware.ts";
+import { require } from "../../http/auth.ts";
 import { problems } from "../../http/errors.ts";
+import { json } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { json } from "../../http/view.ts";
 import { isWholeRead } from "../../storage/serve.ts";
-import { webhookSecret } from "./deliver.ts";
-import { listDeliveries } from "./deliveries.ts";
-import { fileOf } from "./file.ts";
 import { cancelRun, countDownload, getRun, listRuns, usageOf } from "./queries.ts";
+import { fileOf } from "./runs/file.ts";
 import * as schema from "./schema.ts";
+import { webhookSecret } from "./sharing/deliver.ts";
+import { listDeliveries } from "./sharing/deliveries.ts";
 
 const tags = ["Reports"];
 const router = createRouter();

@@ -1,9 +1,16 @@
 import { z } from "@hono/zod-openapi";
-import { DIMENSIONS } from "../../analytics/dimensions.ts";
-import { NAMED_RANGES } from "../../analytics/named-ranges.ts";
-import { MODES } from "../../analytics/retention.ts";
+import { DIMENSIONS } from "../../analytics/catalog/dimensions.ts";
+import { NAMED_RANGES } from "../../analytics/time/calendar-ranges.ts";
+import { MODES } from "../../analytics/users/retention.ts";
 import { textInput } from "../../http/fields.ts";
-import { filter, granularity, measure, meta, timeframe, timezone } from "../../http/numbers.ts";
+import {
+  filter,
+  granularity,
+  measure,
+  meta,
+  timeframe,
+  timezone,
+} from "../../http/metrics-params.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 
 export const FORMATS = ["pdf", "html", "xlsx", "csv", "json"] as const;

@@ -1,19 +1,19 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../auth/middleware.ts";
+import { require } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
 import { publicUrl } from "../../http/links.ts";
+import { json } from "../../http/metrics-route.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
 import { type AppEnv, createRouter } from "../../http/router.ts";
-import { json } from "../../http/view.ts";
 import { AppError } from "../../lib/errors.ts";
 import { isWholeRead } from "../../storage/serve.ts";
-import { fileOf } from "./file.ts";
 import { getRun } from "./queries.ts";
+import { fileOf } from "./runs/file.ts";
 import * as schema from "./schema.ts";
-import { countView, createShare, listShares, openShare, revokeShare } from "./shares.ts";
+import { countView, createShare, listShares, openShare, revokeShare } from "./sharing/shares.ts";
 
 const tags = ["Reports"];
 const router = createRouter();

@@ -1,15 +1,15 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../auth/middleware.ts";
+import { require } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problems } from "../../http/errors.ts";
-import { idMaker } from "../../http/intake.ts";
+import { json } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { json } from "../../http/view.ts";
+import { idMaker } from "../../intake/generated-id.ts";
 import { DAY_US } from "../../lib/time.ts";
-import { checkAll } from "./define.ts";
-import { createTemplate, deleteTemplate, listTemplates } from "./own-templates.ts";
+import { checkAll } from "./definition/define.ts";
+import { createTemplate, deleteTemplate, listTemplates } from "./definition/workspace-templates.ts";
 import * as schema from "./schema.ts";
 
 const tags = ["Reports"];

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
-import { inRanges } from "../../analytics/marks.ts";
-import type { TimeRange } from "../../analytics/range.ts";
-import { sketchKey } from "../../analytics/sketch.ts";
+import { inRanges } from "../../analytics/rollups/marks.ts";
+import { sketchKey } from "../../analytics/sql/sketch.ts";
+import type { TimeRange } from "../../analytics/time/time-range.ts";
 import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 import { keyInList } from "../../db/scope.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../lib/time.ts";

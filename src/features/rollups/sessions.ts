@@ -1,5 +1,4 @@
 import { sql } from "drizzle-orm";
-import type { TimeRange } from "../../analytics/range.ts";
 import {
   joinedSessions,
   LENGTH_US,
@@ -7,7 +6,8 @@ import {
   momentsOf,
   SESSION_GAP,
   SESSION_SUMS,
-} from "../../analytics/session-parts.ts";
+} from "../../analytics/rollups/session-parts.ts";
+import type { TimeRange } from "../../analytics/time/time-range.ts";
 
 export const SESSION_COLUMNS = sql.raw(
   "workspace_id, bucket, sessions, singles, activities, length_sum_us, length_min_us, length_max_us, classes, sketch_keys, sketch_counts, user_ids",

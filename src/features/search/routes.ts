@@ -1,10 +1,10 @@
 import { z } from "@hono/zod-openapi";
-import { rawMeta } from "../../analytics/error-groups.ts";
+import { rawMeta } from "../../analytics/errors/error-groups.ts";
 import { together } from "../../analytics/query.ts";
 import { textInput } from "../../http/fields.ts";
+import { view } from "../../http/metrics-route.ts";
 import { whole, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { view } from "../../http/view.ts";
 import { SEARCH_TYPES, search } from "./search.ts";
 
 const router = createRouter();

@@ -1,13 +1,13 @@
-import { changePoints, MIN_SEGMENT } from "../../analytics/math/change-points.ts";
-import { type Direction, directionOf, MIN_POINTS } from "../../analytics/math/direction.ts";
-import { type Moving, movingAverages } from "../../analytics/math/moving.ts";
+import { changePoints, MIN_SEGMENT } from "../../analytics/statistics/change-points.ts";
+import { type Direction, directionOf, MIN_POINTS } from "../../analytics/statistics/direction.ts";
+import { type Moving, movingAverages } from "../../analytics/statistics/moving.ts";
 import {
   autocorrelation,
   type Decomposition,
   seasonalStrength,
   stl,
-} from "../../analytics/math/stl.ts";
-import type { Granularity } from "../../analytics/range.ts";
+} from "../../analytics/statistics/stl.ts";
+import type { Granularity } from "../../analytics/time/range.ts";
 
 export interface SeriesPoint {
   bucket: string;

@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
-import type { MeasureName } from "../../analytics/measures.ts";
-import { rangeOf } from "../../analytics/plan.ts";
+import type { MeasureName } from "../../analytics/catalog/measures.ts";
+import { rangeOf } from "../../analytics/plan/plan.ts";
 import { ask } from "../../analytics/query.ts";
-import { countBuckets, type Granularity } from "../../analytics/range.ts";
+import { countBuckets, type Granularity } from "../../analytics/time/range.ts";
 import type { Context } from "../../context.ts";
 import {
   granularity,
@@ -11,10 +11,10 @@ import {
   rangedQuery,
   value,
   type Zoned,
-} from "../../http/numbers.ts";
+} from "../../http/metrics-params.ts";
+import { view } from "../../http/metrics-route.ts";
 import { whole } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { view } from "../../http/view.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { DAY_US } from "../../lib/time.ts";
 import { analyze } from "./analyze.ts";

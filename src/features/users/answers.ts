@@ -1,10 +1,17 @@
-import { cohorts, cohortTotals, keptUsers, type Membership } from "../../analytics/cohorts.ts";
-import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/heatmap.ts";
-import { lifecycle, MONTH_DAYS } from "../../analytics/lifecycle.ts";
-import { rangeOf } from "../../analytics/plan.ts";
-import type { Sign } from "../../analytics/presence.ts";
+import { rangeOf } from "../../analytics/plan/plan.ts";
 import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
-import { type Bucket, rangeOfBuckets, wholeBuckets } from "../../analytics/range.ts";
+import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
+import { RELATIVE_ERROR } from "../../analytics/sql/sketch.ts";
+import { type Bucket, rangeOfBuckets, wholeBuckets } from "../../analytics/time/range.ts";
+import { formatLocal } from "../../analytics/time/zones.ts";
+import {
+  cohorts,
+  cohortTotals,
+  keptUsers,
+  type Membership,
+} from "../../analytics/users/cohorts.ts";
+import { lifecycle, MONTH_DAYS } from "../../analytics/users/lifecycle.ts";
+import type { Sign } from "../../analytics/users/presence.ts";
 import {
   type Cohort,
   type CurvePoint,
@@ -12,12 +19,10 @@ import {
   curveOf,
   type Mode,
   matrixOf,
-} from "../../analytics/retention.ts";
-import { featureUse, type Sessions, sessions } from "../../analytics/sessions.ts";
-import { RELATIVE_ERROR } from "../../analytics/sketch.ts";
-import { formatLocal } from "../../analytics/zones.ts";
+} from "../../analytics/users/retention.ts";
+import { featureUse, type Sessions, sessions } from "../../analytics/users/sessions.ts";
 import type { Context } from "../../context.ts";
-import { type Ranged, rangeOr } from "../../http/numbers.ts";
+import { type Ranged, rangeOr } from "../../http/metrics-params.ts";
 import { impossible } from "../../lib/errors.ts";
 import { DAY_US, type EpochUs } from "../../lib/time.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
-import { MODES } from "../../analytics/retention.ts";
+import { MODES } from "../../analytics/users/retention.ts";
 import { textInput } from "../../http/fields.ts";
-import { measure, span, values } from "../../http/numbers.ts";
+import { measure, span, values } from "../../http/metrics-params.ts";
 import { callerIdPath, pageParams, whole } from "../../http/params.ts";
 
 export const userParam = z.object({ id: callerIdPath });

@@ -1,16 +1,16 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { OF_SOME_USER } from "../../analytics/dimensions.ts";
-import { engagement } from "../../analytics/engagement.ts";
-import type { MeasureName } from "../../analytics/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan.ts";
+import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
+import type { MeasureName } from "../../analytics/catalog/measures.ts";
+import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
 import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { wholeBuckets } from "../../analytics/range.ts";
-import { settingsOf } from "../../analytics/settings.ts";
+import { wholeBuckets } from "../../analytics/time/range.ts";
+import { engagement } from "../../analytics/users/engagement.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { divideRounded, fromMicros, toMicros } from "../../lib/decimal.ts";
 import { DAY_US } from "../../lib/time.ts";
+import { settingsOf } from "../../store/workspaces.ts";
 import { healthOf } from "./health.ts";
 
 type Base = Omit<Query, "measures">;

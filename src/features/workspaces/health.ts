@@ -1,5 +1,5 @@
-import { type Engagement, RECENT_DAYS, REGULAR_DAYS } from "../../analytics/engagement.ts";
-import type { Values } from "../../analytics/finish.ts";
+import type { Values } from "../../analytics/result/rows.ts";
+import { type Engagement, RECENT_DAYS, REGULAR_DAYS } from "../../analytics/users/engagement.ts";
 import { ratioOf } from "../../lib/decimal.ts";
 
 export interface HealthPart {

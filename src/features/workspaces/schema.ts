@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { ROLES } from "../../auth/actor.ts";
 import { textInput } from "../../http/fields.ts";
-import { bucketValues, compared, measure, span, values } from "../../http/numbers.ts";
+import { bucketValues, compared, measure, span, values } from "../../http/metrics-params.ts";
 import { idParam, pageParams } from "../../http/params.ts";
 
 const ratio = z.number().nullable();

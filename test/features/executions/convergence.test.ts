@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { beforeAll, expect, it } from "vitest";
 import { z } from "zod";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { emptyCounts, storeChecked } from "../../../src/http/intake.ts";
-import { takeInStream } from "../../../src/http/intake-stream.ts";
-import type { Line } from "../../../src/http/lines.ts";
+import { emptyCounts, storeChecked } from "../../../src/intake/items.ts";
+import type { Line } from "../../../src/intake/lines.ts";
+import { takeInStream } from "../../../src/intake/stream.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 

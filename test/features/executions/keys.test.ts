@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { runExport } from "../../../src/features/exports/run.ts";
+import { runExport } from "../../../src/features/exports/runs/run.ts";
 import { escapedKey } from "../../../src/lib/key-path.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";

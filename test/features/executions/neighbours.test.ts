@@ -3,7 +3,7 @@ import type { Context } from "../../../src/context.ts";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { correctExecution } from "../../../src/features/executions/correct.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import type { IntakeKind } from "../../../src/http/intake.ts";
+import type { IntakeKind } from "../../../src/intake/items.ts";
 import { patientDb, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { keepStatistics, STATISTICS, settleNeighbour } from "../../support/neighbour.ts";

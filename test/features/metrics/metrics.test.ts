@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { MEASURE_NAMES } from "../../../src/analytics/measures.ts";
+import { MEASURE_NAMES } from "../../../src/analytics/catalog/measures.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 

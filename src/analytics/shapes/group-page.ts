@@ -1,0 +1,63 @@
+import type { Context } from "../../context.ts";
+import { decodeCursor, encodeCursor, oneWay, type Paging } from "../../db/keyset.ts";
+import { impossible } from "../../lib/errors.ts";
+import type { Query } from "../plan/plan.ts";
+import { ask, type Meta } from "../query.ts";
+import type { Row } from "../result/rows.ts";
+
+/** Groups of a question, page by page: by keyset over the order's value and the group itself, or by offset when `skip` is given. */
+export interface GroupPage {
+  rows: Row[];
+  page: { limit: number; next_cursor: string | null; has_more: boolean; total?: number };
+  meta: Meta;
+}
+
+/**
+ * @param query with `group_by` and one order
+ * @throws AppError impossible for what cannot be asked, a cursor of another list, or a cursor with `skip`
+ */
+export async function groupPage(
+  ctx: Context,
+  workspaceId: string,
+  query: Query,
+  paging: Paging,
+  explain = false,
+): Promise<GroupPage> {
+  const { limit, cursor, skip = 0, include_total = false } = paging;
+  oneWay(paging);
+  // A cursor names its list, so that one of another order is refused and not misread.
+  const name = [
+    ...(query.group_by ?? []),
+    ...(query.order_by ?? []).flatMap(({ measure, direction }) => [measure, direction]),
+  ].join(" ");
+  const [list, known, value, ...group] =
+    cursor === undefined ? [] : decodeCursor(cursor, 3 + (query.group_by ?? []).length);
+  const sound =
+    (known === "0" && value === "") ||
+    (known === "1" && /^-?\d{1,40}(\.\d{1,40})?(e[+-]?\d{1,2})?$/.test(value ?? ""));
+  if (cursor !== undefined && (list !== name || !sound))
+    throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+  const after =
+    known === undefined ? undefined : { value: known === "1" ? (value ?? null) : null, group };
+  const answer = await ask(
+    ctx,
+    workspaceId,
+    { ...query, limit: limit + skip + 1, after, count: include_total, rowsOnly: true },
+    explain,
+  );
+  const found = answer.rows.slice(skip);
+  const rows = found.slice(0, limit);
+  const last = rows.at(-1)?.position;
+  const more = found.length > limit;
+  const next =
+    more && last
+      ? encodeCursor([name, last.value === null ? "0" : "1", last.value ?? "", ...last.group])
+      : null;
+  const page = {
+    limit,
+    next_cursor: next,
+    has_more: more,
+    ...(include_total ? { total: answer.groups ?? 0 } : {}),
+  };
+  return { rows, page, meta: answer.meta };
+}

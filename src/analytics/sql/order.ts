@@ -1,0 +1,26 @@
+import { type SQL, sql } from "drizzle-orm";
+import { list } from "./aggregates.ts";
+
+export interface Order {
+  column: SQL;
+  type: "numeric" | "float8";
+  descending: boolean;
+}
+
+/** The place of a group in its order: the value it is ordered by (as text, null for none) and the group itself. */
+export interface Position {
+  value: string | null;
+  group: string[];
+}
+
+/** Groups that stand after a position: nothing of what an earlier page showed. */
+export function standsAfter(
+  { column, type, descending }: Order,
+  keys: SQL,
+  { value, group }: Position,
+): SQL {
+  const later = sql`(${keys}) > (${list(group.map((each) => sql`${each}::text`))})`;
+  if (value === null) return sql`${column} is null and ${later}`;
+  const at = sql`${value}::${sql.raw(type)}`;
+  return sql`${column} ${sql.raw(descending ? "<" : ">")} ${at} or (${column} = ${at} and ${later}) or ${column} is null`;
+}

@@ -1,0 +1,126 @@
+import { impossible } from "../../lib/errors.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import type { TimeRange } from "./time-range.ts";
+import { dateOf, momentOf, skippedDates, startOfDate, zonedOf } from "./zones.ts";
+
+export type Compare = "previous_period" | "previous_year";
+
+/** What a range is compared with. */
+export interface ComparedRange extends TimeRange {
+  /** The asked range is not over: this is the same part of the period before, and not all of it. */
+  elapsed: boolean;
+}
+
+/** A period, and whether it goes by the calendar: its days are then those of the asked range. */
+interface Period extends TimeRange {
+  calendar: boolean;
+}
+
+/** Whether a range is of whole local days. */
+const isOfDays = ({ from, to }: TimeRange, timezone: string) =>
+  [from, to].every((us) => startOfDate(dateOf(us, timezone), timezone) === us);
+
+/** A calendar year earlier in the zone. */
+function yearBefore(range: TimeRange, timezone: string): Period {
+  const [from, to] = [zonedOf(range.from, timezone), zonedOf(range.to, timezone)];
+  const start = from.subtract({ years: 1 });
+  const us = (at: typeof start) => Number(at.epochNanoseconds / 1000n);
+  const end = us(start.add(from.until(to, { largestUnit: "years" })));
+  if (end > range.from)
+    throw impossible(
+      "compare",
+      "ranges_overlap",
+      "A range longer than a year overlaps the one a year earlier.",
+    );
+  return { from: us(start), to: end, calendar: true };
+}
+
+/** As many existing days before a local midnight. */
+function daysBefore(range: TimeRange, timezone: string): EpochUs {
+  const [first, end] = [dateOf(range.from, timezone), dateOf(range.to, timezone)];
+  const days = first.until(end).days - skippedDates(range, timezone);
+  const start = (back: number) => startOfDate(first.subtract({ days: back }), timezone);
+  // Days that the zone skipped are no days to go back by.
+  for (let back = days; ; ) {
+    const skipped = skippedDates({ from: start(back) - 1, to: range.from }, timezone);
+    if (back - skipped >= days) return start(back);
+    back = days + skipped;
+  }
+}
+
+function periodBefore(range: TimeRange, timezone: string): Period {
+  if (!isOfDays(range, timezone))
+    return { from: range.from - (range.to - range.from), to: range.from, calendar: false };
+  const [first, end] = [dateOf(range.from, timezone), dateOf(range.to, timezone)];
+  if (first.day === 1 && end.day === 1) {
+    const { years, months } = first.until(end, { largestUnit: "months" });
+    const before = first.subtract({ months: months + 12 * years });
+    return { from: startOfDate(before, timezone), to: range.from, calendar: true };
+  }
+  return { from: daysBefore(range, timezone), to: range.from, calendar: true };
+}
+
+/** The moment that is as many local days (or years and days) and the same time of day behind a start as `now` behind another. */
+function sameTime(
+  start: EpochUs,
+  of: EpochUs,
+  now: EpochUs,
+  largestUnit: "days" | "years",
+  timezone: string,
+): EpochUs {
+  const clock = zonedOf(now, timezone);
+  const passed = dateOf(of, timezone).until(clock.toPlainDate(), { largestUnit });
+  return momentOf(dateOf(start, timezone).add(passed), clock.toPlainTime(), timezone);
+}
+
+/**
+ * Of a period, the part that has passed of the asked range: all of it when the range is over. Of whole local days it is the part
+ * up to the same time of day of the same day, counted from the start; a period that was shorter (a month) is taken whole. Of any
+ * other range it is the part of the same duration.
+ */
+export function elapsedPart(
+  { from, to, calendar }: Period,
+  asked: TimeRange,
+  now: EpochUs,
+  timezone: string,
+  largestUnit: "days" | "years" = "days",
+): ComparedRange {
+  if (asked.to <= now) return { from, to, elapsed: false };
+  const at = Math.max(now, asked.from);
+  const end = calendar
+    ? sameTime(from, asked.from, at, largestUnit, timezone)
+    : from + (at - asked.from);
+  return { from, to: Math.max(from, Math.min(end, to)), elapsed: true };
+}
+
+/** Two periods that a caller names: one that is not over is compared with the same part of the other. */
+export function comparablePeriods(
+  a: TimeRange,
+  b: TimeRange,
+  now: EpochUs,
+  timezone: string,
+): [ComparedRange, ComparedRange] {
+  const calendar = isOfDays(a, timezone) && isOfDays(b, timezone);
+  const whole = (range: TimeRange) => ({ ...range, elapsed: false });
+  if (a.to > now === b.to > now) return [whole(a), whole(b)];
+  return a.to > now
+    ? [whole(a), elapsedPart({ ...b, calendar }, a, now, timezone)]
+    : [elapsedPart({ ...a, calendar }, b, now, timezone), whole(b)];
+}
+
+/**
+ * The range to compare with: the one just before, or the same one a calendar year earlier in the zone. A range of whole local
+ * months (or days) is preceded by as many months (or days), whatever a clock change makes of their length. A range that is not
+ * over at `now` is compared with the same part of that period (`elapsedPart`); a year earlier, up to the same date.
+ * @throws AppError impossible for a range that overlaps the one a year earlier
+ */
+export function comparedRange(
+  range: TimeRange,
+  compare: Compare,
+  timezone: string,
+  now: EpochUs,
+): ComparedRange {
+  if (compare === "previous_year")
+    return elapsedPart(yearBefore(range, timezone), range, now, timezone, "years");
+  return elapsedPart(periodBefore(range, timezone), range, now, timezone);
+}

@@ -1,0 +1,7 @@
+import type { EpochUs } from "../../lib/time.ts";
+
+/** Half-open [from, to). */
+export interface TimeRange {
+  from: EpochUs;
+  to: EpochUs;
+}

@@ -1,0 +1,52 @@
+import type { Config } from "../config.ts";
+import { AppError } from "../lib/errors.ts";
+import { post, type Sent } from "./outgoing.ts";
+
+interface Mail {
+  /** Of the delivery: a provider that knows it sends one mail for it. */
+  id: string;
+  to: string[];
+  subject: string;
+  text: string;
+}
+
+/** Sends a mail; the answer is the provider's. */
+export type Mailer = (mail: Mail) => Promise<Sent>;
+
+const json = { "content-type": "application/json", accept: "application/json" };
+
+/** Providers by name: each turns a mail into a request of its HTTP API. */
+const PROVIDERS: Record<
+  NonNullable<Config["MAIL_PROVIDER"]>,
+  (key: string, from: string) => Mailer
+> = {
+  resend:
+    (key, from) =>
+    ({ id, ...mail }) =>
+      post(
+        "https://api.resend.com/emails",
+        { ...json, authorization: `Bearer ${key}`, "idempotency-key": id },
+        JSON.stringify({ from, ...mail }),
+      ),
+  postmark: (key, from) => (mail) =>
+    post(
+      "https://api.postmarkapp.com/email",
+      { ...json, "x-postmark-server-token": key },
+      JSON.stringify({
+        From: from,
+        To: mail.to.join(","),
+        Subject: mail.subject,
+        TextBody: mail.text,
+      }),
+    ),
+};
+
+export const canMail = ({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config) =>
+  Boolean(MAIL_PROVIDER && MAIL_API_KEY && MAIL_FROM);
+
+/** @throws AppError impossible when no provider is configured */
+export function mailerOf({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config): Mailer {
+  if (!MAIL_PROVIDER || !MAIL_API_KEY || !MAIL_FROM)
+    throw new AppError("impossible", "mail_not_configured", "No mail provider is configured.");
+  return PROVIDERS[MAIL_PROVIDER](MAIL_API_KEY, MAIL_FROM);
+}

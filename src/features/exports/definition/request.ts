@@ -1,0 +1,134 @@
+import { rangeOf, zoneOf } from "../../../analytics/plan/plan.ts";
+import { namedRange } from "../../../analytics/time/calendar-ranges.ts";
+import type { TimeRange } from "../../../analytics/time/time-range.ts";
+import type { Db } from "../../../db/client.ts";
+import type { Column } from "../../../formats/columns.ts";
+import { FORMATS } from "../../../formats/table.ts";
+import { AppError, impossible } from "../../../lib/errors.ts";
+import { type EpochUs, formatInstant, parseInstant } from "../../../lib/time.ts";
+import type { ExportInput, ExportRequest } from "../schema.ts";
+import { SOURCES } from "../sources/catalog.ts";
+import type { Question, Source } from "../sources/source.ts";
+
+function rangeOfInput(
+  { timeframe, range, from, to }: ExportInput,
+  timezone: string,
+  now: EpochUs,
+): TimeRange {
+  if (range === undefined) return rangeOf({ timeframe, from, to }, now);
+  if (timeframe !== undefined || from !== undefined || to !== undefined)
+    throw impossible("range", "range_twice", "Give range, timeframe, or from and to: one of them.");
+  return namedRange(range, now, timezone);
+}
+
+/** A request in its zone: the one it names, else the workspace's. */
+type ZonedInput = Omit<ExportInput, "timezone"> & { timezone: string };
+
+/** The columns of a request. @throws AppError impossible for one that the source does not have */
+export function columnsOf(
+  source: Source,
+  question: Question,
+  names: readonly string[] | undefined,
+): Column[] {
+  const all = source.columns(question);
+  if (names === undefined) return all;
+  return names.map((name, index) => {
+    const found = all.find((column) => column.name === name) ?? source.named?.(name);
+    if (!found)
+      throw impossible(`columns.${index}`, "unknown_column", `The source has no column "${name}".`);
+    if (names.indexOf(name) < index)
+      throw impossible(
+        `columns.${index}`,
+        "column_twice",
+        `The column "${name}" is there already.`,
+      );
+    return found;
+  });
+}
+
+/** What a stored request asks at a moment. */
+export function questionOf(
+  workspaceId: string,
+  { from, to, timezone, filters, query }: ExportRequest,
+  now: EpochUs,
+): Question {
+  return {
+    workspaceId,
+    now,
+    range: { from: parseInstant(from) ?? 0, to: parseInstant(to) ?? 0 },
+    timezone,
+    filters,
+    query,
+  };
+}
+
+/**
+ * Fixes the range and fills in the defaults.
+ * @param under where the request stands in the body, for the paths of errors
+ * @throws AppError impossible, with the path, for what cannot be exported
+ */
+export function requestOf(
+  workspaceId: string,
+  input: ZonedInput,
+  now: EpochUs,
+  under = "",
+): ExportRequest {
+  try {
+    return checked(workspaceId, input, now);
+  } catch (error) {
+    if (!(error instanceof AppError) || under === "") throw error;
+    const errors = error.errors.map((each) => ({ ...each, path: `${under}${each.path}` }));
+    throw new AppError(error.kind, error.code, error.message, { errors });
+  }
+}
+
+/**
+ * Looks whether the format holds the rows that there are now.
+ * @throws AppError impossible, with the path of the format
+ */
+export async function checkRows(
+  db: Db,
+  workspaceId: string,
+  request: ExportRequest,
+  most = FORMATS[request.format].maxRows,
+): Promise<void> {
+  const source: Source = SOURCES[request.source];
+  if (most === Number.POSITIVE_INFINITY || !source.count) return;
+  const question = questionOf(workspaceId, request, Number.POSITIVE_INFINITY);
+  if ((await source.count(db, question, most + 1)) > most)
+    throw impossible(
+      "format",
+      "too_many_rows",
+      `There are more than the ${most} rows that ${request.format} holds.`,
+    );
+}
+
+function checked(workspaceId: string, input: ZonedInput, now: EpochUs): ExportRequest {
+  const timezone = zoneOf(input.timezone);
+  const range = rangeOfInput(input, timezone, now);
+  const { source: name, format, query, filters = [], gzip = false, neutralize = true } = input;
+  if (gzip && !FORMATS[format].gzip)
+    throw impossible("gzip", "not_applicable", `${format} is compressed already.`);
+  if (neutralize && input.neutralize !== undefined && format !== "csv")
+    throw impossible("neutralize", "not_applicable", "Only a CSV has formulas to neutralize.");
+  if (name === "metrics" && !query)
+    throw impossible("query", "query_missing", "The source metrics needs a query.");
+  if (name !== "metrics" && query)
+    throw impossible("query", "not_applicable", "Only the source metrics takes a query.");
+  const source: Source = SOURCES[name];
+  const question: Question = { workspaceId, range, timezone, filters, query, now };
+  source.check(question);
+  const columns = columnsOf(source, question, input.columns).map((column) => column.name);
+  return {
+    source: name,
+    format,
+    timezone,
+    filters,
+    columns,
+    gzip,
+    neutralize,
+    from: formatInstant(range.from),
+    to: formatInstant(range.to),
+    ...(query ? { query } : {}),
+  };
+}

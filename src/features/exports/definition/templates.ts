@@ -1,0 +1,78 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../../context.ts";
+import { listByTime, type Paging } from "../../../db/keyset.ts";
+import { insertWithin } from "../../../db/quotas.ts";
+import { inWorkspace } from "../../../db/scope.ts";
+import { notFound } from "../../../lib/errors.ts";
+import { template, type templateInput } from "../schema.ts";
+
+export type Template = z.output<typeof template>;
+type Input = z.output<typeof templateInput>;
+const COLUMNS = sql.raw("e.id, e.name, e.description, e.request, e.created_at, e.created_by");
+
+/** Newest first, ties by id. */
+export function listTemplates(ctx: Context, workspaceId: string, query: Paging) {
+  const list = {
+    from: sql`export_templates e`,
+    columns: COLUMNS,
+    row: template,
+    where: [inWorkspace(workspaceId, "e")],
+    time: "created_at",
+  };
+  return listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
+}
+
+/** @throws AppError not_found, also for a template of another workspace */
+export async function getTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<Template> {
+  const [found] = await ctx.db.query({
+    sql: sql`select ${COLUMNS} from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row: template,
+  });
+  if (!found) throw notFound("template");
+  return found;
+}
+
+/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible, `quota_exceeded` */
+export async function createTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  author: string,
+  input: Input,
+): Promise<Template> {
+  const { name, description = null, request } = input;
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  return insertWithin(ctx.db, owner, {
+    table: "export_templates",
+    name: "export_templates",
+    insert: (allowed) => sql`insert into export_templates as e
+        (workspace_id, id, name, description, request, created_at, created_by)
+      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(request)}::jsonb, now(),
+        ${author} where ${allowed}
+      on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
+    row: template,
+  });
+}
+
+/** Also takes away its schedules. @throws AppError not_found */
+export async function deleteTemplate(ctx: Context, workspaceId: string, id: string): Promise<void> {
+  const [rows] = await ctx.db.transaction(
+    [
+      {
+        sql: sql`delete from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+        row: z.unknown(),
+      },
+      {
+        sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = 'export' and e.target_id = ${id}`,
+        row: z.unknown(),
+      },
+    ],
+    { isolation: "ReadCommitted" },
+  );
+  if (rows?.length === 0) throw notFound("template");
+}

@@ -1,0 +1,106 @@
+import type { Context } from "../../../context.ts";
+import { AppError } from "../../../lib/errors.ts";
+import { stored } from "../../../storage/stored.ts";
+import type { Progress } from "../queries.ts";
+
+/** Parts of a multipart upload are of one size, the last one aside, and at least this large (R2). */
+export const PART_BYTES = 5 * 1024 * 1024;
+
+export type Uploaded = Progress["uploaded"][number];
+
+/** The bytes of one part, gathered in one buffer that serves for all parts: megabytes of garbage a part would fill the isolate. */
+export class Part {
+  readonly #buffer = new Uint8Array(PART_BYTES);
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes what fits. @returns the rest */
+  fill(bytes: Uint8Array): Uint8Array {
+    const taken = bytes.subarray(0, PART_BYTES - this.#size);
+    this.#buffer.set(taken, this.#size);
+    this.#size += taken.length;
+    return bytes.subarray(taken.length);
+  }
+
+  get isFull(): boolean {
+    return this.#size === PART_BYTES;
+  }
+
+  /** What was gathered; valid until the next `fill`. */
+  take(): Uint8Array {
+    const bytes = this.#buffer.subarray(0, this.#size);
+    this.#size = 0;
+    return bytes;
+  }
+}
+
+/** An upload that will never be complete: R2 keeps an unfinished one for a week, and a late attempt may have written over its parts. */
+export class UploadLost extends AppError {
+  constructor(cause: unknown) {
+    super("unavailable", "upload_lost", "The upload is lost.", { cause });
+  }
+}
+
+/** R2's errors NoSuchUpload, InvalidPart, and those of parts that are too small or of unequal size. */
+const LOST = /\((10024|10025|10011|10048)\)/;
+const asLost = (error: unknown): never => {
+  throw error instanceof Error && LOST.test(error.message) ? new UploadLost(error) : error;
+};
+
+/** An object that grows part by part, and can be gone on with by another attempt. */
+export class Upload {
+  readonly #upload: R2MultipartUpload;
+  readonly done: Uploaded[];
+
+  private constructor(upload: R2MultipartUpload, done: Uploaded[]) {
+    this.#upload = upload;
+    this.done = done;
+  }
+
+  /** @param asOf the moment that the object is of, kept with it */
+  static async begin(
+    ctx: Context,
+    key: string,
+    contentType: string,
+    asOf: string,
+  ): Promise<Upload> {
+    const options = { httpMetadata: { contentType }, customMetadata: { as_of: asOf } };
+    return new Upload(await stored(ctx.files.createMultipartUpload(key, options)), []);
+  }
+
+  static resume(ctx: Context, key: string, { uploadId, uploaded }: Progress): Upload {
+    return new Upload(ctx.files.resumeMultipartUpload(key, uploadId), [...uploaded]);
+  }
+
+  get id(): string {
+    return this.#upload.uploadId;
+  }
+
+  /** @param rows those that the part brings to their end @throws UploadLost */
+  async add(bytes: Uint8Array, rows: number): Promise<void> {
+    const partNumber = this.done.length + 1;
+    const part = stored(this.#upload.uploadPart(partNumber, bytes).catch(asLost));
+    const [{ etag }, digest] = await Promise.all([part, crypto.subtle.digest("SHA-256", bytes)]);
+    this.done.push({
+      partNumber,
+      etag,
+      rows,
+      bytes: bytes.length,
+      sha256: new Uint8Array(digest).toHex(),
+    });
+  }
+
+  /** @throws UploadLost */
+  async complete(): Promise<void> {
+    const parts = this.done.map(({ partNumber, etag }) => ({ partNumber, etag }));
+    await stored(this.#upload.complete(parts).catch(asLost));
+  }
+
+  /** Takes away what was uploaded; an upload that is gone already is no failure. */
+  async abort(): Promise<void> {
+    await stored(this.#upload.abort()).catch(() => undefined);
+  }
+}

@@ -1,0 +1,203 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import { OF_SOME_USER } from "../../../analytics/catalog/dimensions.ts";
+import { MEASURE_NAMES, type MeasureName, measureOf } from "../../../analytics/catalog/measures.ts";
+import { type ErrorGroup, errorGroups } from "../../../analytics/errors/error-groups.ts";
+import { type Query, resolve } from "../../../analytics/plan/plan.ts";
+import { prepare, together } from "../../../analytics/query.ts";
+import {
+  columnsOfQuery,
+  isMeasure,
+  measureColumn,
+  tableOf,
+} from "../../../analytics/shapes/table.ts";
+import type { Db } from "../../../db/client.ts";
+import { inWorkspace } from "../../../db/scope.ts";
+import type { Column, Row } from "../../../formats/columns.ts";
+import { impossible } from "../../../lib/errors.ts";
+import { openRows, type Question, type Source } from "./source.ts";
+
+/** Groups that are asked of the kernel at once, and how many an export of them may have: they are held in memory. */
+const GROUPS_AT_ONCE = 5_000;
+const MAX_GROUPS = 50_000;
+/** Of the messages of errors. */
+const MAX_GROUP_CHARS = 16 * 1024 * 1024;
+
+const additive = (names: readonly MeasureName[]) =>
+  names.filter((name) => measureOf(name).additive);
+const tooMany = (rows: number) =>
+  impossible(
+    "source",
+    "too_many_rows",
+    `There are more than ${rows} rows; narrow the range or the filters.`,
+  );
+
+const base = ({ range, timezone, filters }: Question): Omit<Query, "measures"> => ({
+  ...range,
+  timezone,
+  filters,
+});
+
+/** Every group of a dimension with its measures, the most executions first. */
+async function groups(
+  db: Db,
+  question: Question,
+  dimension: "agent" | "user",
+  measures: MeasureName[],
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let after: Query["after"]; ; ) {
+    const order = [{ measure: "executions" as const, direction: "desc" as const }];
+    const limit = Math.min(GROUPS_AT_ONCE, Math.floor(190_000 / measures.length));
+    const query: Query = {
+      ...base(question),
+      ...(dimension === "user" ? { filters: [OF_SOME_USER, ...question.filters] } : {}),
+      measures,
+      group_by: [dimension],
+      order_by: order,
+      limit,
+      after,
+      rowsOnly: true,
+    };
+    const [answer] = await together(db, [prepare(question.workspaceId, query, question.now)]);
+    const found = answer.rows;
+    for (const { group, values } of found)
+      rows.push({ [`${dimension}_id`]: group?.[dimension], ...values });
+    if (rows.length > MAX_GROUPS) throw tooMany(MAX_GROUPS);
+    after = found.at(-1)?.position;
+    if (found.length < limit || !after) return rows;
+  }
+}
+
+const named = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  labels: z.array(z.string()),
+});
+
+/** Adds what was said about the agents. */
+async function withNames(db: Db, workspaceId: string, rows: Row[]): Promise<Row[]> {
+  const known = await db.query({
+    sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")}`,
+    row: named,
+  });
+  const by = new Map(known.map((each) => [each.id, each]));
+  return rows.map((row) => ({
+    ...row,
+    name: by.get(String(row.agent_id))?.name ?? null,
+    labels: by.get(String(row.agent_id))?.labels ?? [],
+  }));
+}
+
+function groupSource(dimension: "agent" | "user"): Source {
+  // An agent has no number of its agents.
+  const measures = MEASURE_NAMES.filter(
+    (name) => name !== (dimension === "agent" ? "active_agents" : "active_users"),
+  );
+  const names: Column[] =
+    dimension === "agent"
+      ? [
+          { name: "name", kind: "text" },
+          { name: "labels", kind: "json" },
+        ]
+      : [];
+  return {
+    columns: () => [
+      { name: `${dimension}_id`, kind: "text" },
+      ...names,
+      ...measures.map(measureColumn),
+    ],
+    totals: () => additive(measures),
+    check: (question) =>
+      void resolve(
+        question.workspaceId,
+        { ...base(question), measures: ["executions"] },
+        question.now,
+      ),
+    open: async (db, question, columns) => {
+      const wanted = columns.map((column) => column.name).filter(isMeasure);
+      const rows = await groups(
+        db,
+        question,
+        dimension,
+        wanted.length > 0 ? wanted : ["executions"],
+      );
+      return openRows(
+        dimension === "agent" ? await withNames(db, question.workspaceId, rows) : rows,
+      );
+    },
+  };
+}
+
+const ERROR_COLUMNS: Column[] = [
+  { name: "id", kind: "text" },
+  { name: "error_type", kind: "text" },
+  { name: "sample_message", kind: "text" },
+  { name: "sample_execution_id", kind: "text" },
+  { name: "status", kind: "text" },
+  { name: "reopened", kind: "boolean" },
+  { name: "executions", kind: "integer" },
+  { name: "users", kind: "integer" },
+  { name: "agents", kind: "integer" },
+  { name: "credits_lost", kind: "decimal" },
+  { name: "first_seen_at", kind: "timestamp" },
+  { name: "last_seen_at", kind: "timestamp" },
+  { name: "share", kind: "float" },
+];
+
+function errorFilter({ filters }: Question) {
+  const of = { agentId: undefined as string | undefined, userId: undefined as string | undefined };
+  for (const [index, { field, op, value }] of filters.entries()) {
+    const name = field === "agent" ? "agentId" : field === "user" ? "userId" : undefined;
+    if (!name || op !== "eq" || of[name] !== undefined)
+      throw impossible(
+        `filters.${index}`,
+        "not_applicable",
+        "Errors are filtered by one agent and one user, each by eq.",
+      );
+    of[name] = String(value);
+  }
+  return of;
+}
+
+export const errors: Source = {
+  columns: () => ERROR_COLUMNS,
+  totals: () => ["executions", "credits_lost"],
+  check: (question) => void errorFilter(question),
+  open: async (db, question) => {
+    const rows: ErrorGroup[] = [];
+    let chars = 0;
+    for (let more = true; more; ) {
+      const filter = { ...errorFilter(question), after: rows.at(-1), limit: GROUPS_AT_ONCE };
+      const [page] = await together(db, [
+        errorGroups(question.workspaceId, question.range, filter),
+      ]);
+      rows.push(...page.groups);
+      for (const { sample_message } of page.groups) chars += sample_message?.length ?? 0;
+      if (rows.length > MAX_GROUPS || chars > MAX_GROUP_CHARS) throw tooMany(rows.length - 1);
+      more = page.found > page.groups.length || page.found === GROUPS_AT_ONCE;
+    }
+    return openRows(rows.map((row) => ({ ...row })));
+  },
+};
+
+function metricsQuery(question: Question): Query {
+  if (!question.query)
+    throw impossible("query", "query_missing", "The source metrics needs a query.");
+  return { ...base(question), ...question.query };
+}
+
+/** The rows of POST /metrics/query, column by column; groups past the limit are one row with `other`. */
+export const metrics: Source = {
+  columns: (question) => columnsOfQuery(metricsQuery(question)),
+  totals: (question) => additive(metricsQuery(question).measures),
+  check: (question) => void resolve(question.workspaceId, metricsQuery(question), question.now),
+  open: async (db, question) => {
+    const query = metricsQuery(question);
+    const [answer] = await together(db, [prepare(question.workspaceId, query, question.now)]);
+    return openRows(tableOf(query, answer));
+  },
+};
+
+export const agents = groupSource("agent");
+export const users = groupSource("user");

@@ -1,0 +1,194 @@
+import { type SQL, sql } from "drizzle-orm";
+import { z } from "zod";
+import { documentText, fieldOf, predicate } from "../../../analytics/catalog/dimensions.ts";
+import { eventCondition } from "../../../analytics/funnels/occurrences.ts";
+import { checkOperand } from "../../../analytics/plan/plan.ts";
+import type { Db } from "../../../db/client.ts";
+import { inWorkspace } from "../../../db/scope.ts";
+import type { Column, Row } from "../../../formats/columns.ts";
+import { impossible } from "../../../lib/errors.ts";
+import { keysOf } from "../../../lib/key-path.ts";
+import { formatInstant } from "../../../lib/time.ts";
+import type { Opened, Question, Source } from "./source.ts";
+
+interface Table {
+  name: string;
+  alias: string;
+  /** Orders the file, oldest first; ties by id. */
+  time: string;
+  /** Says of a row (of the alias) whether it has changed. */
+  version: SQL;
+  columns: Column[];
+  /** The column with a free document, whose values may be columns of a file too. */
+  document: "metadata" | "properties";
+  filters(question: Question): SQL[];
+}
+
+const surveyed = z.object({ rows: z.number(), fingerprint: z.string() });
+/** The columns are ours, and each has one kind: checking a million rows value by value would only make copies of them. */
+const row = z.custom<Row>((value) => typeof value === "object" && value !== null);
+
+function conditions(table: Table, question: Question): SQL {
+  const at = sql`${sql.identifier(table.alias)}.${sql.identifier(table.time)}`;
+  const { from, to } = question.range;
+  const list = [
+    inWorkspace(question.workspaceId, table.alias),
+    sql`${at} >= ${formatInstant(from)}::timestamptz and ${at} < ${formatInstant(to)}::timestamptz`,
+    ...table.filters(question),
+  ];
+  return sql.join(list, sql` and `);
+}
+
+async function countTable(
+  db: Db,
+  table: Table,
+  question: Question,
+  limit: number,
+): Promise<number> {
+  const [found] = await db.query({
+    sql: sql`select count(*) as rows from (select 1 from ${sql.identifier(table.name)} ${sql.identifier(table.alias)} where ${conditions(table, question)} limit ${limit}) x`,
+    row: z.object({ rows: z.number() }),
+  });
+  return found?.rows ?? 0;
+}
+
+async function openTable(
+  db: Db,
+  table: Table,
+  question: Question,
+  columns: readonly Column[],
+): Promise<Opened> {
+  const [name, alias, time] = [
+    sql.identifier(table.name),
+    sql.identifier(table.alias),
+    sql.identifier(table.time),
+  ];
+  const where = conditions(table, question);
+  const [found] = await db.query({
+    sql: sql`select count(*) as rows, coalesce(sum(hashtextextended(${alias}.id || ' ' || ${table.version}, 0)), 0)::text as fingerprint
+      from ${name} ${alias} where ${where}`,
+    row: surveyed,
+  });
+  // The position is read with every row, wanted in the file or not.
+  const names = [...new Set([table.time, "id", ...columns.map((column) => column.name)])];
+  // PostgreSQL cuts the name of a column at 63 bytes; such a name is put back in each row.
+  const nested = names.filter((each) => isNested(table, each));
+  const listed = sql.join(
+    [
+      ...names
+        .filter((each) => !nested.includes(each))
+        .map((each) => sql`${alias}.${sql.identifier(each)}`),
+      ...nested.map((each, index) => {
+        const keys = keysOf(each.slice(table.document.length + 1));
+        const document = sql`${alias}.${sql.identifier(table.document)}`;
+        return sql`${documentText(document, keys)} as ${sql.identifier(`nested_${index}`)}`;
+      }),
+    ],
+    sql`, `,
+  );
+  return {
+    rows: found?.rows ?? 0,
+    fingerprint: found?.fingerprint ?? "",
+    async *pages(after, size) {
+      for (let before = after; ; ) {
+        const [at, id] = before ?? [];
+        const behind =
+          at === undefined
+            ? sql``
+            : sql` and ${alias}.${time} >= ${at}::timestamptz and (${alias}.${time}, ${alias}.id) > (${at}::timestamptz, ${id}::text)`;
+        const rows: Row[] = await db.query({
+          sql: sql`select ${listed} from ${name} ${alias} where ${where}${behind}
+            order by ${alias}.${time}, ${alias}.id limit ${size}`,
+          row,
+        });
+        for (const each of nested.length > 0 ? rows : [])
+          nested.forEach((name, index) => {
+            each[name] = each[`nested_${index}`];
+          });
+        const last = rows.at(-1);
+        if (!last) return;
+        const end = [String(last[table.time]), String(last.id)];
+        yield { rows, before, after: end };
+        if (rows.length < size) return;
+        before = end;
+      }
+    },
+  };
+}
+
+const isNested = ({ document }: Table, name: string) => name.startsWith(`${document}.`);
+
+const sourceOf = (table: Table, totals: string[]): Source => ({
+  columns: () => table.columns,
+  named: (name) => (isNested(table, name) ? { name, kind: "text" } : undefined),
+  totals: () => totals,
+  check: (question) => void table.filters(question),
+  count: (db, question, limit) => countTable(db, table, question, limit),
+  open: (db, question, columns) => openTable(db, table, question, columns),
+});
+
+const column = (kind: Column["kind"], ...names: string[]) =>
+  names.map((name): Column => ({ name, kind }));
+
+export const executions = sourceOf(
+  {
+    name: "executions",
+    alias: "e",
+    time: "started_at",
+    // A run that is closed because it fell silent was not heard of again.
+    document: "metadata",
+    version: sql`concat_ws(' ', e.heard_at, e.status, e.revision, e.stale)`,
+    columns: [
+      ...column("text", "id", "agent_id", "user_id", "status"),
+      ...column("timestamp", "started_at", "ended_at"),
+      ...column("integer", "duration_ms"),
+      ...column("decimal", "credits"),
+      ...column("integer", "tokens_in", "tokens_out"),
+      ...column(
+        "text",
+        "model",
+        "parent_execution_id",
+        "environment",
+        "version",
+        "error_type",
+        "error_message",
+      ),
+      ...column("json", "metadata"),
+      ...column("integer", "revision"),
+      ...column("boolean", "stale"),
+    ],
+    filters: ({ filters }) =>
+      filters.map((filter, index) => {
+        const field = fieldOf(filter.field, `filters.${index}.field`);
+        if (field.kind === "clock")
+          throw impossible(
+            `filters.${index}.field`,
+            "not_applicable",
+            `${filter.field} is no field of a single run.`,
+          );
+        checkOperand(filter, field, `filters.${index}.value`);
+        return sql`coalesce(${predicate(filter, field, "e", false)}, false)`;
+      }),
+  },
+  ["duration_ms", "credits", "tokens_in", "tokens_out"],
+);
+
+export const events = sourceOf(
+  {
+    name: "events",
+    alias: "v",
+    time: "occurred_at",
+    document: "properties",
+    version: sql`v.created_at::text`,
+    columns: [
+      ...column("text", "id", "event_type", "event_name", "user_id", "session_id"),
+      ...column("timestamp", "occurred_at"),
+      ...column("json", "properties"),
+    ],
+    filters: ({ filters }) =>
+      filters.map(
+        (filter, index) => sql`coalesce(${eventCondition(filter, `filters.${index}`)}, false)`,
+      ),
+  },
+  [],
+);

@@ -1,0 +1,72 @@
+import type { Filter } from "../../../analytics/catalog/dimensions.ts";
+import type { MeasureName } from "../../../analytics/catalog/measures.ts";
+import type { Query } from "../../../analytics/plan/plan.ts";
+import type { TimeRange } from "../../../analytics/time/time-range.ts";
+import type { Db } from "../../../db/client.ts";
+import type { Column, Row } from "../../../formats/columns.ts";
+import type { Page } from "../../../formats/format.ts";
+import type { EpochUs } from "../../../lib/time.ts";
+
+/** What is exported: a fixed range and what narrows it. */
+export interface Question {
+  workspaceId: string;
+  range: TimeRange;
+  timezone: string;
+  filters: Filter[];
+  /** Of the source `metrics`. */
+  query?: MetricsQuestion | undefined;
+  /** The moment of the snapshot: what ends later is not over. */
+  now: EpochUs;
+}
+
+export interface MetricsQuestion {
+  measures: MeasureName[];
+  granularity?: Query["granularity"];
+  group_by?: string[] | undefined;
+  order_by?: Query["order_by"];
+  limit?: number | undefined;
+}
+
+/** The rows of a question in one snapshot. */
+export interface Opened {
+  rows: number;
+  /** Changes when a row of the question is added, taken away or changed. */
+  fingerprint: string;
+  /** Pages of at most `size` rows behind a position that an earlier page has given; the same pages for the same rows. */
+  pages(after: string[] | null, size: number): AsyncIterable<Page>;
+}
+
+export interface Source {
+  /** What a row may have, in the order of the file. */
+  columns(question: Question): Column[];
+  /** A further column that may be asked for by its name. */
+  named?(name: string): Column | undefined;
+  /** Columns whose sum a manifest states. */
+  totals(question: Question): string[];
+  /** @throws AppError impossible for what cannot be asked; nothing is read yet */
+  check(question: Question): void;
+  /** Rows, counted up to a limit; without it there are never more than any format holds. */
+  count?(db: Db, question: Question, limit: number): Promise<number>;
+  /** @param columns those that are wanted */
+  open(db: Db, question: Question, columns: readonly Column[]): Promise<Opened>;
+}
+
+/** Rows that were computed at once, cut into pages. A position is the number of rows before it. */
+export async function openRows(rows: readonly Row[]): Promise<Opened> {
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    new TextEncoder().encode(JSON.stringify(rows)),
+  );
+  return {
+    rows: rows.length,
+    fingerprint: new Uint8Array(digest).toHex(),
+    async *pages(after, size) {
+      for (let from = Number(after?.[0] ?? 0); from < rows.length; from += size)
+        yield {
+          rows: rows.slice(from, from + size),
+          before: from === 0 ? null : [String(from)],
+          after: [String(from + size)],
+        };
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { type Query, rangeOf, resolve } from "../../../analytics/plan/plan.ts";
+import { namedRange } from "../../../analytics/time/calendar-ranges.ts";
+import { wholeBuckets } from "../../../analytics/time/range.ts";
+import type { TimeRange } from "../../../analytics/time/time-range.ts";
+import { checkCells } from "../../../analytics/users/retention.ts";
+import type { Context } from "../../../context.ts";
+import { AppError, impossible } from "../../../lib/errors.ts";
+import { type EpochUs, formatInstant } from "../../../lib/time.ts";
+import { findFunnel } from "../../../store/funnels.ts";
+import { zoneIn } from "../../../store/workspaces.ts";
+import type { Stored } from "../queries.ts";
+import type { Definition, ReportInput, Section, StoredRequest } from "../schema.ts";
+import { checkPoints } from "./points.ts";
+import { recipientsOf } from "./recipients.ts";
+import { checkSections, RETENTION_OFFSETS } from "./section-query.ts";
+import { getTemplate } from "./workspace-templates.ts";
+
+async function sectionsOf(
+  ctx: Context,
+  workspaceId: string,
+  { sections, template_id }: ReportInput,
+): Promise<Section[]> {
+  if (sections && template_id !== undefined)
+    throw impossible("template_id", "sections_twice", "Give sections or a template, not both.");
+  if (sections) return sections;
+  if (template_id === undefined)
+    throw impossible("sections", "sections_missing", "Give sections or a template.");
+  return (await getTemplate(ctx, workspaceId, template_id)).sections;
+}
+
+/** The range that a definition means at a moment. @throws AppError impossible for one that is none */
+export function rangeAt(
+  {
+    range,
+    timeframe,
+    from,
+    to,
+    timezone,
+  }: Omit<Definition, "sections" | "format" | "filters" | "recipients">,
+  now: EpochUs,
+): TimeRange {
+  if (range === undefined) return rangeOf({ timeframe, from, to }, now);
+  if (timeframe !== undefined || from !== undefined || to !== undefined)
+    throw impossible("range", "range_twice", "Give range, timeframe, or from and to: one of them.");
+  return namedRange(range, now, timezone);
+}
+
+/**
+ * A report as it is stored: every name in it can be asked.
+ * @param stored the one that it replaces: recipients with masked URLs are taken from it
+ * @throws AppError impossible, with the path; not_found for a template that is none
+ */
+export async function definitionOf(
+  ctx: Context,
+  workspaceId: string,
+  input: ReportInput,
+  stored?: Definition,
+): Promise<Definition> {
+  const now = ctx.now() * 1000;
+  const {
+    name: _,
+    description: __,
+    template_id: ___,
+    sections: ____,
+    timezone: asked,
+    filters = [],
+    recipients = [],
+    ...rest
+  } = input;
+  const of: Definition = {
+    ...rest,
+    timezone: await zoneIn(ctx, workspaceId, asked),
+    filters,
+    recipients: recipientsOf(ctx.config, recipients, stored?.recipients ?? []),
+    sections: await sectionsOf(ctx, workspaceId, input),
+  };
+  checkPoints(of, rangeAt(of, now));
+  checkAll(workspaceId, of, rangeAt(of, now));
+  for (const [place, section] of of.sections.entries()) {
+    if (section.type !== "funnel") continue;
+    if (!(await findFunnel(ctx.db, workspaceId, section.funnel_id)))
+      throw impossible(
+        `sections.${place}.funnel_id`,
+        "unknown_funnel",
+        "There is no such funnel in this workspace.",
+      );
+  }
+  return of;
+}
+
+/** @throws AppError impossible, with the path, for a section that cannot be asked */
+export function checkAll(
+  workspaceId: string,
+  { sections, timezone, filters }: Pick<Definition, "sections" | "timezone" | "filters">,
+  range: TimeRange,
+): void {
+  const check = (query: Omit<Query, "timezone">) =>
+    void resolve(workspaceId, { ...query, ...range, timezone, filters }, range.to);
+  sections.forEach((section, place) => {
+    try {
+      if (section.type === "retention")
+        checkCells(
+          wholeBuckets(range, section.granularity ?? "week", timezone).length,
+          RETENTION_OFFSETS,
+          "granularity",
+        );
+      checkSections([section], filters.length > 0, check);
+    } catch (error) {
+      if (
+        !(error instanceof AppError) ||
+        error.errors.some((each) => each.path.startsWith("filters"))
+      )
+        throw error;
+      const under = (path: string) =>
+        [`sections.${place}`, path.replace(/^sections\.0\.?/, "")].filter(Boolean).join(".");
+      throw new AppError(error.kind, error.code, error.message, {
+        errors: error.errors.map((each) => ({ ...each, path: under(each.path) })),
+      });
+    }
+  });
+}
+
+/** What a run of a report at a moment is made of. */
+export function requestAt({ name, description, definition }: Stored, now: EpochUs): StoredRequest {
+  const { sections, format, timezone, filters, recipients } = definition;
+  const range = rangeAt(definition, now);
+  return {
+    name,
+    description,
+    sections,
+    format,
+    timezone,
+    filters,
+    recipients,
+    from: formatInstant(range.from),
+    to: formatInstant(range.to),
+  };
+}

@@ -1,0 +1,109 @@
+import { type Filter, OF_SOME_USER } from "../../../analytics/catalog/dimensions.ts";
+import type { MeasureName } from "../../../analytics/catalog/measures.ts";
+import type { Query } from "../../../analytics/plan/plan.ts";
+import { BY_HOUR_OF_WEEK } from "../../../analytics/shapes/heatmap.ts";
+import { isMeasure } from "../../../analytics/shapes/table.ts";
+import { impossible } from "../../../lib/errors.ts";
+import type { Section } from "../schema.ts";
+
+const LINES = 5;
+const BARS = 20;
+const TABLE_ROWS = 50;
+/** The last offset of a matrix of retention. */
+export const RETENTION_OFFSETS = 12;
+
+export const PLACEHOLDER = /\{\{\s*([a-z0-9_]+)\s*\}\}/g;
+const WORDS = ["from", "to", "workspace", "report"];
+
+/** The measures that a text names. @throws AppError impossible for a placeholder that is none */
+export function placeholdersOf(text: string, path: string): MeasureName[] {
+  const names = [...text.matchAll(PLACEHOLDER)].map((match) => match[1] ?? "");
+  const unknown = names.find((name) => !isMeasure(name) && !WORDS.includes(name));
+  if (unknown !== undefined)
+    throw impossible(path, "unknown_placeholder", `There is nothing to put in for {{${unknown}}}.`);
+  return [...new Set(names.filter(isMeasure))];
+}
+
+/** Types of errors are of runs that failed: those that succeeded have none, and would be the largest group. */
+const narrowed = (...group_by: readonly string[]): { filters?: Filter[] } =>
+  group_by.every((name) => name === "error_type")
+    ? { filters: [{ field: "status", op: "in", value: ["failure", "timeout"] }] }
+    : {};
+
+/** What a section asks, its range aside; undefined for a text without figures. */
+export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
+  switch (section.type) {
+    case "text": {
+      const measures = placeholdersOf(section.text, "text");
+      return measures.length === 0 ? undefined : { measures };
+    }
+    case "retention":
+    case "funnel":
+      return undefined;
+    case "metrics":
+      return { measures: section.measures, compare: "previous_period" };
+    case "table":
+      return {
+        measures: section.measures,
+        group_by: section.group_by,
+        ...narrowed(...section.group_by),
+        limit: section.limit ?? TABLE_ROWS,
+      };
+    case "leaderboard":
+      return {
+        measures: [...new Set<MeasureName>([section.measure, "executions"])],
+        group_by: [section.by],
+        ...narrowed(section.by),
+        ...(section.by === "user" ? { filters: [OF_SOME_USER] } : {}),
+        order_by: [{ measure: section.measure, direction: section.direction ?? "desc" }],
+        limit: section.limit ?? 10,
+      };
+    case "chart": {
+      const { measure, chart, group_by } = section;
+      if (chart === "heatmap") return { measures: [measure], ...BY_HOUR_OF_WEEK };
+      const group = group_by ?? "agent";
+      if (chart === "bar")
+        return { measures: [measure], group_by: [group], ...narrowed(group), limit: BARS };
+      return {
+        measures: [measure],
+        granularity: section.granularity ?? "day",
+        ...(group_by ? { group_by: [group_by], ...narrowed(group_by), limit: LINES } : {}),
+      };
+    }
+  }
+}
+
+/** @throws AppError impossible, with the path, for a section that cannot be asked */
+export function checkSections(
+  sections: readonly Section[],
+  filtered: boolean,
+  check: (query: Omit<Query, "timezone">) => void,
+): void {
+  for (const [place, section] of sections.entries()) {
+    if ((section.type === "retention" || section.type === "funnel") && filtered)
+      throw impossible(
+        `sections.${place}`,
+        "not_applicable",
+        `The filters of a report do not apply to a ${section.type}.`,
+      );
+    if (section.type === "text") placeholdersOf(section.text, `sections.${place}.text`);
+    if (
+      section.type === "chart" &&
+      section.granularity !== undefined &&
+      (section.chart === "bar" || section.chart === "heatmap")
+    )
+      throw impossible(
+        `sections.${place}.granularity`,
+        "not_applicable",
+        `A ${section.chart} has no granularity.`,
+      );
+    if (section.type === "chart" && section.chart === "heatmap" && section.group_by !== undefined)
+      throw impossible(
+        `sections.${place}.group_by`,
+        "not_applicable",
+        "A heatmap is grouped by hour and day of the week.",
+      );
+    const ask = askOf(section);
+    if (ask) check(ask);
+  }
+}

@@ -1,0 +1,74 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../../../context.ts";
+import { insertWithin } from "../../../db/quotas.ts";
+import { inWorkspace } from "../../../db/scope.ts";
+import { notFound } from "../../../lib/errors.ts";
+import { section, type Template, type templateInput } from "../schema.ts";
+import { SYSTEM_TEMPLATES } from "./templates.ts";
+
+const COLUMNS = sql.raw("e.id, e.name, e.description, e.sections");
+const row = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  sections: z.array(section),
+});
+const own = (found: z.output<typeof row>): Template => ({ ...found, system: false });
+
+/** Those of every workspace, then the workspace's own, the newest first. */
+export async function listTemplates(ctx: Context, workspaceId: string): Promise<Template[]> {
+  const rows = await ctx.db.query({
+    sql: sql`select ${COLUMNS} from report_templates e where ${inWorkspace(workspaceId, "e")} order by e.created_at desc, e.id limit 1000`,
+    row,
+  });
+  return [...SYSTEM_TEMPLATES, ...rows.map(own)];
+}
+
+/** @throws AppError not_found, also for a template of another workspace */
+export async function getTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<Template> {
+  const system = SYSTEM_TEMPLATES.find((each) => each.id === id);
+  if (system) return system;
+  const [found] = await ctx.db.query({
+    sql: sql`select ${COLUMNS} from report_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row,
+  });
+  if (!found) throw notFound("template");
+  return own(found);
+}
+
+/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible, `quota_exceeded` */
+export async function createTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  author: string,
+  input: z.output<typeof templateInput>,
+): Promise<Template> {
+  const { name, description = "", sections } = input;
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  const found = await insertWithin(ctx.db, owner, {
+    table: "report_templates",
+    name: "report_templates",
+    insert: (allowed) => sql`insert into report_templates as e
+        (workspace_id, id, name, description, sections, created_at, created_by)
+      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(sections)}::jsonb, now(),
+        ${author} where ${allowed}
+      on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
+    row,
+  });
+  return own(found);
+}
+
+/** Reports that began with it keep their sections. @throws AppError not_found, also for one of every workspace */
+export async function deleteTemplate(ctx: Context, workspaceId: string, id: string): Promise<void> {
+  const rows = await ctx.db.query({
+    sql: sql`delete from report_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+    row: z.unknown(),
+  });
+  if (rows.length === 0) throw notFound("template");
+}

@@ -1,4 +1,0 @@
-declare module "*.ttf" {
-  const value: ArrayBuffer;
-  export default value;
-}

@@ -1,0 +1,256 @@
+import { lettersOf } from "../../../lib/text.ts";
+import type { FilledData } from "../runs/section-data.ts";
+
+/** A drawing in points, from the top left: what every format of a report draws from. */
+export type Shape =
+  | { kind: "line"; x1: number; y1: number; x2: number; y2: number; color: string; width: number }
+  | {
+      kind: "path";
+      points: [x: number, y: number][];
+      color: string;
+      width: number;
+      fill: string | null;
+    }
+  | { kind: "rect"; x: number; y: number; width: number; height: number; color: string }
+  | {
+      kind: "text";
+      x: number;
+      y: number;
+      text: string;
+      size: number;
+      color: string;
+      anchor: "start" | "middle" | "end";
+    };
+
+export interface Scene {
+  width: number;
+  height: number;
+  shapes: Shape[];
+}
+
+/** Colours that people with colour blindness tell apart (Okabe and Ito, 2008). */
+export const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
+const [INK, GRID, QUIET] = ["#222222", "#dddddd", "#666666"];
+const [WIDTH, HEIGHT] = [640, 240];
+const FRAME = { left: 70, right: 30, top: 12, bottom: 34 };
+const SIZE = 10;
+/** Mean width of a character, as a share of its size. */
+const CHARACTER = 0.55;
+const DAYS = ["", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/** Round steps that cover [0, most] in at most `count` parts (Heckbert, "Nice numbers for graph labels", Graphics Gems, 1990). */
+export function ticks(most: number, count = 5): number[] {
+  if (!(most > 0)) return [0, 1];
+  const rough = most / count;
+  const unit = 10 ** Math.floor(Math.log10(rough));
+  const step = ([1, 2, 5, 10].find((each) => each * unit >= rough - unit * 1e-9) ?? 10) * unit;
+  return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, index) =>
+    Number((index * step).toPrecision(12)),
+  );
+}
+
+function short(value: number): string {
+  for (const [size, letter] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const)
+    if (Math.abs(value) >= size * 10 || (Math.abs(value) >= size && value % size === 0))
+      return `${Number((value / size).toPrecision(3))}${letter}`;
+  return String(Number(value.toPrecision(6)));
+}
+
+/** A text cut to a width, so that nothing is drawn over its neighbour. */
+export function fitted(text: string, width: number, size = SIZE): string {
+  const most = Math.max(1, Math.floor(width / (size * CHARACTER)));
+  const letters = lettersOf(text);
+  return letters.length <= most ? text : `${letters.slice(0, Math.max(1, most - 1)).join("")}…`;
+}
+
+const label = (
+  x: number,
+  y: number,
+  text: string,
+  anchor: "start" | "middle" | "end",
+  color = QUIET,
+): Shape => ({
+  kind: "text",
+  x,
+  y,
+  text,
+  size: SIZE,
+  color,
+  anchor,
+});
+
+/** A value of a bucket that is cut or not over: a mark of its own, which no line leads to. */
+const partMark = (x: number, y: number): Shape => ({
+  ...{ kind: "rect", x: x - 1.5, y: y - 1.5, width: 3, height: 3, color: QUIET },
+});
+
+function seriesScene({
+  buckets,
+  complete = [],
+  series,
+  chart,
+}: Extract<FilledData, { kind: "series" }>): Scene {
+  const most = Math.max(0, ...series.flatMap((each) => each.values.map((value) => value ?? 0)));
+  const steps = ticks(most);
+  const top = steps.at(-1) ?? 1;
+  const legend = series.length > 1 ? 18 : 0;
+  const [right, bottom] = [WIDTH - FRAME.right, HEIGHT - FRAME.bottom];
+  const x = (place: number) =>
+    buckets.length < 2
+      ? (FRAME.left + right) / 2
+      : FRAME.left + ((right - FRAME.left) * place) / (buckets.length - 1);
+  const y = (value: number) => bottom - ((bottom - FRAME.top) * value) / top;
+  const shapes: Shape[] = steps.flatMap((step): Shape[] => [
+    { kind: "line", x1: FRAME.left, y1: y(step), x2: right, y2: y(step), color: GRID, width: 0.5 },
+    label(FRAME.left - 6, y(step) + 3, short(step), "end"),
+  ]);
+  if (complete.includes(false))
+    shapes.push(label(right, FRAME.top - 3, "grey marks: cut by the range, or not over", "end"));
+  const every = Math.max(1, Math.ceil(buckets.length / 8));
+  buckets.forEach((bucket, place) => {
+    if (place % every === 0)
+      shapes.push(label(x(place), bottom + 16, bucket.slice(0, 10), "middle"));
+  });
+  series.forEach(({ values }, index) => {
+    const color = COLORS[index % COLORS.length] ?? INK;
+    // A gap is no zero: the line ends, and begins again behind it.
+    let points: [number, number][] = [];
+    const draw = () => {
+      const [first, last] = [points[0], points.at(-1)];
+      if (!first || !last) return;
+      if (chart === "area")
+        shapes.push({
+          kind: "path",
+          points: [...points, [last[0], bottom], [first[0], bottom]],
+          color: "none",
+          width: 0,
+          fill: color,
+        });
+      if (points.length === 1)
+        shapes.push({
+          kind: "rect",
+          x: first[0] - 1.5,
+          y: first[1] - 1.5,
+          width: 3,
+          height: 3,
+          color,
+        });
+      else shapes.push({ kind: "path", points, color, width: 1.5, fill: null });
+      points = [];
+    };
+    values.forEach((value, place) => {
+      if (value === null || complete[place] === false) draw();
+      else points.push([x(place), y(value)]);
+      if (value !== null && complete[place] === false) shapes.push(partMark(x(place), y(value)));
+    });
+    draw();
+  });
+  if (legend) {
+    const room = (right - FRAME.left) / series.length;
+    series.forEach(({ name }, index) => {
+      const left = FRAME.left + room * index;
+      shapes.push({
+        kind: "rect",
+        x: left,
+        y: HEIGHT + 2,
+        width: 8,
+        height: 8,
+        color: COLORS[index % COLORS.length] ?? INK,
+      });
+      shapes.push(label(left + 12, HEIGHT + 10, fitted(name ?? "none", room - 16), "start", INK));
+    });
+  }
+  return { width: WIDTH, height: HEIGHT + legend, shapes };
+}
+
+function barsScene(
+  bars: readonly { name: string | null; other: boolean; value: unknown }[],
+): Scene {
+  const [row, names] = [18, 150];
+  const numbers = bars.map((bar) => Number(bar.value ?? 0));
+  const steps = ticks(Math.max(0, ...numbers));
+  const top = steps.at(-1) ?? 1;
+  const bottom = FRAME.top + row * bars.length;
+  const x = (value: number) => names + ((WIDTH - FRAME.right - names) * value) / top;
+  const shapes: Shape[] = steps.flatMap((step): Shape[] => [
+    { kind: "line", x1: x(step), y1: FRAME.top, x2: x(step), y2: bottom, color: GRID, width: 0.5 },
+    label(x(step), bottom + 14, short(step), step === top ? "end" : "middle"),
+  ]);
+  bars.forEach(({ name, other, value }, index) => {
+    const y = FRAME.top + row * index;
+    shapes.push(
+      label(
+        names - 6,
+        y + 12,
+        fitted(other ? "all others" : (name ?? "none"), names - 16),
+        "end",
+        INK,
+      ),
+    );
+    if (value !== null)
+      shapes.push({
+        kind: "rect",
+        x: names,
+        y: y + 3,
+        width: Math.max(0, x(numbers[index] ?? 0) - names),
+        height: row - 6,
+        color: other ? QUIET : (COLORS[0] ?? INK),
+      });
+  });
+  return { width: WIDTH, height: bottom + 22, shapes };
+}
+
+/** From white to the first colour, by the share of the largest value. */
+function shade(share: number): string {
+  const mix = (from: number, to: number) =>
+    Math.round(from + (to - from) * share)
+      .toString(16)
+      .padStart(2, "0");
+  return `#${mix(0xf4, 0x00)}${mix(0xf7, 0x72)}${mix(0xfa, 0xb2)}`;
+}
+
+function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): Scene {
+  const [left, cell] = [40, 24.5];
+  const most = Math.max(0, ...cells.map(({ value }) => Number(value ?? 0)));
+  const shapes: Shape[] = [];
+  for (let day = 1; day <= 7; day++)
+    shapes.push(label(left - 6, FRAME.top + (day - 0.5) * 20 + 3, DAYS[day] ?? "", "end"));
+  for (let hour = 0; hour < 24; hour += 3)
+    shapes.push(label(left + (hour + 0.5) * cell, FRAME.top + 7 * 20 + 14, String(hour), "middle"));
+  const known = new Map(
+    cells.map((each) => [`${each.day_of_week}/${each.hour_of_day}`, each.value]),
+  );
+  for (let day = 1; day <= 7; day++)
+    for (let hour = 0; hour < 24; hour++) {
+      const value = known.get(`${day}/${hour}`) ?? null;
+      const color = value === null || most === 0 ? "#f4f7fa" : shade(Number(value) / most);
+      shapes.push({
+        kind: "rect",
+        x: left + hour * cell + 0.5,
+        y: FRAME.top + (day - 1) * 20 + 0.5,
+        width: cell - 1,
+        height: 19,
+        color,
+      });
+    }
+  return { width: left + 24 * cell + FRAME.right, height: FRAME.top + 7 * 20 + 24, shapes };
+}
+
+/** The drawing of a section, or undefined for one that is none. */
+export function sceneOf(data: FilledData): Scene | undefined {
+  if (data.kind === "series") return seriesScene(data);
+  if (data.kind === "bars") return barsScene(data.bars);
+  if (data.kind === "funnel")
+    return barsScene(
+      data.steps.map(({ step, name, users }) => ({
+        name: `${step}. ${name}`,
+        other: false,
+        value: users,
+      })),
+    );
+  return data.kind === "heatmap" ? heatmapScene(data) : undefined;
+}

@@ -1,0 +1,143 @@
+import { stepsOf } from "../../../analytics/funnels/summarize.ts";
+import { travel } from "../../../analytics/funnels/travel.ts";
+import { prepare, together } from "../../../analytics/query.ts";
+import { wholeBuckets } from "../../../analytics/time/range.ts";
+import type { TimeRange } from "../../../analytics/time/time-range.ts";
+import { cohorts } from "../../../analytics/users/cohorts.ts";
+import type { Sign } from "../../../analytics/users/presence.ts";
+import { checkCells, matrixOf } from "../../../analytics/users/retention.ts";
+import type { Db } from "../../../db/client.ts";
+import { impossible } from "../../../lib/errors.ts";
+import { type EpochUs, formatInstant } from "../../../lib/time.ts";
+import { findFunnel } from "../../../store/funnels.ts";
+import { askOf, RETENTION_OFFSETS } from "../definition/section-query.ts";
+import type { RunRequest, Section } from "../schema.ts";
+import { dataOf, type Filled, type FilledData } from "./section-data.ts";
+
+type Retention = Extract<Section, { type: "retention" }>;
+
+/** Users by their first activity, and when they came back: filters do not apply, for a user's first activity knows none. */
+async function retentionOf(
+  db: Db,
+  workspaceId: string,
+  section: Retention,
+  { timezone }: RunRequest,
+  range: TimeRange,
+  nowUs: EpochUs,
+): Promise<Filled> {
+  const { granularity = "week", mode = "classic", title, type } = section;
+  const buckets = wholeBuckets(range, granularity, timezone);
+  checkCells(buckets.length, RETENTION_OFFSETS);
+  const sign: Sign = { of: "activity" };
+  const of = { entry: sign, back: sign };
+  const [counts] = await together(db, [
+    cohorts(workspaceId, buckets, timezone, of, RETENTION_OFFSETS),
+  ]);
+  const asked = {
+    from: formatInstant(range.from),
+    to: formatInstant(range.to),
+    timezone,
+    granularity,
+    mode,
+    max_offset: String(RETENTION_OFFSETS),
+    workspace_id: workspaceId,
+  };
+  const data: FilledData = {
+    kind: "matrix",
+    granularity,
+    mode,
+    cohorts: matrixOf(counts, buckets, mode, nowUs, RETENTION_OFFSETS),
+  };
+  return {
+    type,
+    title,
+    query: { path: `/api/v1/users/retention?${new URLSearchParams(asked)}` },
+    meta: counts.meta,
+    data,
+  };
+}
+
+type Funnel = Extract<Section, { type: "funnel" }>;
+
+/** A saved funnel as it is in the snapshot. @throws AppError impossible when it is not there any more */
+async function funnelOf(
+  db: Db,
+  workspaceId: string,
+  { funnel_id, title, type }: Funnel,
+  { timezone }: RunRequest,
+  range: TimeRange,
+  nowUs: EpochUs,
+): Promise<Filled> {
+  const found = await findFunnel(db, workspaceId, funnel_id);
+  if (!found)
+    throw impossible("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
+  const { definition } = found;
+  const { travellers, meta } = await travel(db, workspaceId, definition, range, timezone, nowUs);
+  const names = definition.steps.map((step) => step.name);
+  const query = {
+    path: "/api/v1/funnels/analyze",
+    body: {
+      definition,
+      from: formatInstant(range.from),
+      to: formatInstant(range.to),
+      timezone,
+    },
+  };
+  return { type, title, query, meta, data: { kind: "funnel", steps: stepsOf(names, travellers) } };
+}
+
+/**
+ * Fills sections one after the other from one snapshot, each through the kernel.
+ * @param nowUs the snapshot's moment: what ends later is not over
+ * @param onSection told before each section: its place and how many there are
+ */
+export async function fillSections(
+  db: Db,
+  workspaceId: string,
+  request: RunRequest,
+  range: TimeRange,
+  nowUs: EpochUs,
+  onSection: (place: number, section: Section) => Promise<void>,
+): Promise<Filled[]> {
+  const { timezone, filters } = request;
+  const words = {
+    from: request.from,
+    to: request.to,
+    workspace: workspaceId,
+    report: request.name,
+  };
+  const filled: Filled[] = [];
+  for (const [place, section] of request.sections.entries()) {
+    await onSection(place, section);
+    if (section.type === "retention") {
+      filled.push(await retentionOf(db, workspaceId, section, request, range, nowUs));
+      continue;
+    }
+    if (section.type === "funnel") {
+      filled.push(await funnelOf(db, workspaceId, section, request, range, nowUs));
+      continue;
+    }
+    const asked = askOf(section);
+    const ask = asked && { ...asked, filters: [...(asked.filters ?? []), ...filters] };
+    const [answer] = ask
+      ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone }, nowUs)])
+      : [];
+    const query = ask
+      ? {
+          ...ask,
+          from: formatInstant(range.from),
+          to: formatInstant(range.to),
+          timezone,
+          filters: ask.filters.length > 0 ? ask.filters : undefined,
+        }
+      : null;
+    filled.push({
+      type: section.type,
+      title: section.title ?? null,
+      query,
+      meta: answer?.meta ?? null,
+      data: dataOf(section, answer, words),
+    });
+  }
+  return filled;
+}

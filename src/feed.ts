@@ -1,0 +1,202 @@
+import { DurableObject } from "cloudflare:workers";
+import { readConfig } from "./config.ts";
+import { createContext } from "./context.ts";
+import { realtimeMetrics } from "./features/metrics/realtime.ts";
+import { createLog } from "./lib/log.ts";
+import {
+  CLOSE,
+  clientMessage,
+  type Frame,
+  MAX_CLIENT_MESSAGE,
+  type Publication,
+  SUBPROTOCOL,
+} from "./realtime/protocol.ts";
+import { acknowledge, allowances, charge, type Holding, holding } from "./realtime/unread.ts";
+import {
+  REFUSALS,
+  VISITOR_HEADER,
+  type Visitor,
+  visitor,
+  WORKSPACE_HEADER,
+} from "./realtime/visitor.ts";
+
+/** Numbers follow what happened after this time, and each other after no less. */
+const METRICS_DELAY_MS = 1_000;
+const TICKET = "ticket:";
+const METRICS_DUE = "metrics-due";
+
+interface Connected {
+  socket: WebSocket;
+  held: Holding;
+  userId: string;
+  unread: number;
+  isOpen: boolean;
+}
+
+const isOpen = ({ readyState }: WebSocket) => readyState === WebSocket.OPEN;
+const close = (socket: WebSocket, { code, reason }: (typeof CLOSE)[keyof typeof CLOSE]) =>
+  socket.close(code, reason);
+
+/** The live feed of one workspace. Sockets hibernate; all that must outlive a nap is in storage or in their attachments. */
+export class Feed extends DurableObject<Env> {
+  private metricsAt = 0;
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env);
+    state.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+  }
+
+  /** Accepts a visitor, or answers with one of REFUSALS; then nothing is stored. */
+  override async fetch(request: Request): Promise<Response> {
+    const workspaceId = decodeURIComponent(request.headers.get(WORKSPACE_HEADER) ?? "");
+    const { ticket, ...from } = visitor.parse(
+      JSON.parse(decodeURIComponent(request.headers.get(VISITOR_HEADER) ?? "")),
+    );
+    const refusal = this.refusalOf(from.userId);
+    if (refusal) return new Response(null, { status: refusal });
+    if (ticket && !this.redeem(ticket)) return new Response(null, { status: REFUSALS.ticketUsed });
+    this.ctx.storage.kv.put("workspace", workspaceId);
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    const seq = this.lastSeq();
+    const expires_at = new Date(from.expiresAtMs).toISOString();
+    const hello = JSON.stringify(this.frame("hello", seq, { seq, expires_at }));
+    this.send({ socket: server, held: { ...from, unread: 0 } }, hello, hello.length);
+    await this.schedule(Math.max(Date.now(), this.metricsAt + METRICS_DELAY_MS));
+    const headers = request.headers.has("sec-websocket-protocol")
+      ? { "sec-websocket-protocol": SUBPROTOCOL }
+      : undefined;
+    return new Response(null, { status: 101, webSocket: client, ...(headers ? { headers } : {}) });
+  }
+
+  /** Sends what happened to every socket, and the numbers soon after, once for a burst. Without a socket nothing is sent or kept. */
+  async publish(workspaceId: string, publications: Publication[]): Promise<void> {
+    const { kv } = this.ctx.storage;
+    if (!this.ctx.getWebSockets().some(isOpen)) return;
+    kv.put("workspace", workspaceId);
+    for (const { type, ...data } of publications) this.broadcast(type, data);
+    if (kv.get(METRICS_DUE) === undefined || (await this.ctx.storage.getAlarm()) === null)
+      await this.schedule(Date.now() + METRICS_DELAY_MS);
+  }
+
+  /** Closes what has expired, and sends the numbers when their time has come. */
+  override async alarm(): Promise<void> {
+    const { kv } = this.ctx.storage;
+    const now = Date.now();
+    const open = this.connected().filter((each) => each.isOpen);
+    const living = open.filter(({ held }) => held.expiresAtMs > now);
+    for (const { socket, held } of open) if (held.expiresAtMs <= now) close(socket, CLOSE.expired);
+    const due = kv.get<number>(METRICS_DUE);
+    if (due !== undefined && (due <= now || living.length === 0)) kv.delete(METRICS_DUE);
+    if (due !== undefined && due <= now && living.length > 0) await this.sendMetrics();
+    await this.schedule();
+  }
+
+  /** Beside ping, which is answered without waking, clients say how far they have read. */
+  override webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): void {
+    if (typeof text !== "string" || text.length > MAX_CLIENT_MESSAGE) return;
+    const said = clientMessage.safeParse(jsonOf(text));
+    if (!said.success) return;
+    const held = holding.parse(socket.deserializeAttachment());
+    socket.serializeAttachment(acknowledge(held, said.data.ack));
+  }
+
+  override webSocketClose(socket: WebSocket, code: number): void {
+    // 1005 and 1006 report that no code came; they cannot be sent.
+    socket.close(code === 1005 || code === 1006 ? 1000 : code);
+  }
+
+  /** All sockets of this feed; one that is closing stays until its peer has gone. */
+  private connected(): Connected[] {
+    return this.ctx.getWebSockets().map((socket) => {
+      const held = holding.parse(socket.deserializeAttachment());
+      return { socket, held, userId: held.userId, unread: held.unread, isOpen: isOpen(socket) };
+    });
+  }
+
+  private refusalOf(userId: string): number | undefined {
+    const config = readConfig(this.env);
+    const all = this.connected();
+    const own = all.filter((each) => each.userId === userId).length;
+    if (own >= config.REALTIME_SOCKETS_PER_USER) return REFUSALS.userFull;
+    if (all.length >= config.REALTIME_SOCKETS_PER_WORKSPACE) return REFUSALS.workspaceFull;
+    return undefined;
+  }
+
+  /** Whether a ticket comes for the first time. What was used is remembered until the ticket ends by itself. */
+  private redeem({ id, endsMs }: NonNullable<Visitor["ticket"]>): boolean {
+    const { kv } = this.ctx.storage;
+    for (const [key, until] of kv.list({ prefix: TICKET }))
+      if (!(Number(until) > Date.now())) kv.delete(key);
+    if (kv.get(`${TICKET}${id}`) !== undefined) return false;
+    kv.put(`${TICKET}${id}`, endsMs);
+    return true;
+  }
+
+  private async sendMetrics(): Promise<void> {
+    const workspaceId = this.ctx.storage.kv.get<string>("workspace") ?? "";
+    const log = createLog({ feed: workspaceId });
+    this.metricsAt = Date.now();
+    try {
+      const ctx = createContext(this.env, this.ctx, { kind: "system", task: "feed" }, log);
+      this.broadcast("metrics", await realtimeMetrics(ctx.db, workspaceId, ctx.now()));
+    } catch (error) {
+      // The next publication sets the alarm again; a retry loop would only press on a database that is down.
+      log.error("feed.metrics", error);
+    }
+  }
+
+  /** The alarm rings for the numbers, and when the first token ends. @param metricsAt when the numbers are due, at the latest */
+  private async schedule(metricsAt = Number.POSITIVE_INFINITY): Promise<void> {
+    const { kv } = this.ctx.storage;
+    const known = kv.get<number>(METRICS_DUE) ?? Number.POSITIVE_INFINITY;
+    if (metricsAt < known) kv.put(METRICS_DUE, metricsAt);
+    const living = this.connected().filter((each) => each.isOpen);
+    const next = Math.min(metricsAt, known, ...living.map(({ held }) => held.expiresAtMs));
+    if (Number.isFinite(next)) await this.ctx.storage.setAlarm(next);
+    else await this.ctx.storage.deleteAlarm();
+  }
+
+  private lastSeq(): number {
+    return this.ctx.storage.kv.get<number>("seq") ?? 0;
+  }
+
+  private frame(type: Frame["type"], seq: number, data: unknown): Frame {
+    return {
+      seq,
+      type,
+      workspace_id: this.ctx.storage.kv.get<string>("workspace") ?? "",
+      at: new Date().toISOString(),
+      data,
+    };
+  }
+
+  private send({ socket, held }: Pick<Connected, "socket" | "held">, text: string, bytes: number) {
+    const charged = charge(held, text, bytes);
+    socket.serializeAttachment(charged.held);
+    socket.send(charged.text);
+  }
+
+  private broadcast(type: Frame["type"], data: unknown): void {
+    const seq = this.lastSeq() + 1;
+    this.ctx.storage.kv.put("seq", seq);
+    const text = JSON.stringify(this.frame(type, seq, data));
+    const bytes = new TextEncoder().encode(text).length;
+    const all = this.connected();
+    const allowed = allowances(all);
+    for (const each of all) {
+      if (!each.isOpen) continue;
+      if (each.held.expiresAtMs <= Date.now()) close(each.socket, CLOSE.expired);
+      else if (each.unread + bytes > allowed(each.userId)) close(each.socket, CLOSE.unread);
+      else this.send(each, text, bytes);
+    }
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,90 @@
+import type { MiddlewareHandler } from "hono";
+import { may, type Permission, type User } from "../auth/actor.ts";
+import { authenticateToken } from "../auth/jwt.ts";
+import { AppError, malformed } from "../lib/errors.ts";
+import type { AppEnv } from "./router.ts";
+
+/** The token of `Authorization: Bearer …`, or undefined when there is no such header. */
+export function bearerOf(header: string | undefined): string | undefined {
+  return header && /^Bearer +\S+$/i.test(header) ? header.slice(7).trim() : undefined;
+}
+
+/** Puts the user of the request's token into the context. */
+export function authenticate(): MiddlewareHandler<AppEnv> {
+  return async function authenticate(c, next) {
+    const token = bearerOf(c.req.header("authorization"));
+    if (!token)
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    const ctx = c.get("ctx");
+    ctx.actor = await authenticateToken(ctx.config, token, ctx.now());
+    await next();
+  };
+}
+
+/**
+ * The workspace that a user means: the named one, else the token's own, else the only one.
+ * @throws AppError forbidden when it is not in the token or the role there does not allow this
+ */
+export function workspaceOf(user: User, named: string | undefined, permission: Permission): string {
+  const [first, ...others] = user.workspaces.keys();
+  const workspaceId = named ?? user.workspaceId ?? (others.length === 0 ? first : undefined);
+  if (workspaceId === undefined)
+    throw malformed("query.workspace_id", "workspace_missing", "Name the workspace: workspace_id.");
+  if (!user.workspaces.has(workspaceId))
+    throw new AppError(
+      "forbidden",
+      "workspace_forbidden",
+      "The token does not include this workspace.",
+    );
+  if (!may(user, workspaceId, permission))
+    throw new AppError(
+      "forbidden",
+      "permission_missing",
+      `This needs the permission ${permission}.`,
+    );
+  return workspaceId;
+}
+
+/** Requires a permission in the workspace of the request, and fixes that workspace for what follows. */
+export function require(permission: Permission): MiddlewareHandler<AppEnv> {
+  return async function require(c, next) {
+    const { actor } = c.get("ctx");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    c.set("workspaceId", workspaceOf(actor, c.req.query("workspace_id"), permission));
+    await next();
+  };
+}
+
+/** Requires a permission in some workspace of the token, for answers about several of them; the first stands for them in the cache. */
+export function requireAny(permission: Permission): MiddlewareHandler<AppEnv> {
+  return async function requireAny(c, next) {
+    const { actor } = c.get("ctx");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    const named = c.req.query("workspace_id");
+    const first = [...actor.workspaces.keys()].find((id) => may(actor, id, permission));
+    c.set(
+      "workspaceId",
+      named !== undefined || first === undefined ? workspaceOf(actor, named, permission) : first,
+    );
+    await next();
+  };
+}
+
+/**
+ * Requires a permission in the workspace that the path names (`:id`), and fixes that workspace for what follows.
+ * @throws AppError not_found for one that the token does not include: it is like one that does not exist
+ */
+export function requireNamed(permission: Permission): MiddlewareHandler<AppEnv> {
+  return async function requireNamed(c, next) {
+    const { actor } = c.get("ctx");
+    if (actor.kind !== "user")
+      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    const id = c.req.param("id") ?? "";
+    if (!actor.workspaces.has(id))
+      throw new AppError("not_found", "not_found", "There is no such workspace in the token.");
+    c.set("workspaceId", workspaceOf(actor, id, permission));
+    await next();
+  };
+}

@@ -1,0 +1,182 @@
+import { z } from "@hono/zod-openapi";
+import { OPERATORS } from "../analytics/catalog/dimensions.ts";
+import { MEASURE_NAMES } from "../analytics/catalog/measures.ts";
+import { type Query, zoneOf } from "../analytics/plan/plan.ts";
+import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/time/range.ts";
+import type { Context } from "../context.ts";
+import { type ExactNumber, isExactNumber } from "../lib/json.ts";
+import { listOf } from "../lib/key-path.ts";
+import { zoneIn } from "../store/workspaces.ts";
+import { textInput } from "./fields.ts";
+import { callerIdParam, flagParam, instantParam, workspaceParam } from "./params.ts";
+
+export const measure = z.enum(MEASURE_NAMES);
+export const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
+export const granularity = z.enum(GRANULARITIES);
+export const compare = z.enum(["previous_period", "previous_year"]);
+export const timezone = z.string().max(64).openapi({
+  example: "Asia/Kolkata",
+  description: "Any name of the IANA database. Default: the workspace's, else UTC.",
+});
+export const measureList = z
+  .string()
+  .max(1024)
+  .transform((text) => text.split(","))
+  .pipe(z.array(measure).min(1).max(MEASURE_NAMES.length))
+  .openapi({ type: "string", example: "executions,success_rate" });
+/** A dimension, or the way to a value of metadata (src/lib/key-path.ts). */
+export const fieldName = textInput(1024).min(1);
+export const fieldList = z
+  .string()
+  .max(4096)
+  .transform(listOf)
+  .pipe(z.array(fieldName).min(1).max(4))
+  .openapi({ type: "string", example: "agent" });
+export const MAX_GROUPS = 1000;
+
+/** Equality filters as query parameters, and the dimension of each. */
+export const FILTERS = {
+  agent_id: "agent",
+  user_id: "user",
+  status: "status",
+  model: "model",
+  environment: "environment",
+  version: "version",
+  error_type: "error_type",
+} as const;
+export const filters = {
+  agent_id: callerIdParam.optional(),
+  user_id: callerIdParam.optional(),
+  status: z.enum(["running", "success", "failure", "timeout", "cancelled"]).optional(),
+  model: textInput(256).optional(),
+  environment: textInput(128).optional(),
+  version: textInput(128).optional(),
+  error_type: textInput(256).optional(),
+};
+/** A range in a zone; what it takes to ask for numbers of a whole workspace. */
+export const span = {
+  ...workspaceParam,
+  timeframe: timeframe
+    .optional()
+    .openapi({ description: "A range that ends now; instead of from and to." }),
+  from: instantParam.optional(),
+  to: instantParam.optional(),
+  timezone: timezone.optional(),
+  explain: flagParam.optional().openapi({
+    description: "Adds the plan to meta: the pieces of the range and which table answers each.",
+  }),
+};
+export const ranged = { ...span, ...filters };
+
+/** An operand of a filter. */
+const scalar = z.union([
+  textInput(1024),
+  z.number(),
+  z.boolean(),
+  z.custom<ExactNumber>(isExactNumber).openapi({ type: "number" }),
+]);
+/** A condition on a field, as a body gives it. */
+export const filter = z.strictObject({
+  field: fieldName,
+  op: z.enum(OPERATORS),
+  value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
+});
+export const groupBy = z.array(fieldName).min(1).max(4);
+export const orderBy = z
+  .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
+  .min(1)
+  .max(4);
+export const value = z.union([z.number(), z.string(), z.null()]);
+export const values = z.record(z.string(), value).openapi("MeasureValues");
+/** Values of a bucket that may be cut or not over. */
+export const bucketValues = z
+  .object({ bucket: z.string(), complete: z.boolean() })
+  .catchall(value)
+  .openapi("BucketValues");
+export const compared = z
+  .record(
+    z.string(),
+    z.object({
+      previous: value,
+      change: value,
+      change_ratio: z.number().nullable(),
+      direction: z.enum(["up", "down", "flat"]).nullable(),
+    }),
+  )
+  .openapi("MeasureChanges");
+export const meta = z
+  .object({
+    from: z.string(),
+    to: z.string(),
+    timezone: z.string(),
+    as_of: z.string().openapi({ description: "The moment the answer is true for." }),
+    complete_until: z.string().openapi({ description: "Before it nothing was open or waiting." }),
+    sources: z.object({
+      daily: z.object({ buckets: z.int() }),
+      hourly: z.object({ buckets: z.int() }),
+      raw: z.object({ rows: z.int() }),
+    }),
+    exact: z.boolean(),
+    relative_error: z.number(),
+    relative_errors: z.record(z.string(), z.number()).optional(),
+    complete: z.literal(false).optional().openapi({
+      description: "There while the range is not over: its numbers may still grow.",
+    }),
+    compared: z
+      .object({
+        from: z.string(),
+        to: z.string(),
+        elapsed: z.literal(true).optional().openapi({
+          description:
+            "The range is not over: it is compared with the same elapsed part of the period before, up to the same local day and time (of a range that begins or ends within a day: of the same duration).",
+        }),
+      })
+      .optional(),
+    plan: z.record(z.string(), z.unknown()).optional(),
+    cached: z.boolean(),
+    age_ms: z.number(),
+  })
+  .openapi("Meta");
+
+export type Ranged = z.output<z.ZodObject<typeof ranged>>;
+
+/** The range of a request, or a timeframe for one that names none. */
+export function rangeOr(
+  { timeframe, from, to }: Pick<Partial<Ranged>, "timeframe" | "from" | "to">,
+  otherwise: Timeframe,
+): Pick<Query, "timeframe" | "from" | "to"> {
+  const none = timeframe === undefined && from === undefined && to === undefined;
+  return none ? { timeframe: otherwise } : { timeframe, from, to };
+}
+
+/** What was asked, in its zone. */
+export type Zoned<T> = "timezone" extends keyof T ? Omit<T, "timezone"> & { timezone: string } : T;
+
+/**
+ * Fills in the zone: the one that is asked, else the workspace's, else UTC. Behind the cache's key, which has what was asked: a
+ * change of the setting advances the workspace's epoch, as a change of its data does.
+ */
+export async function zoned<T extends { timezone?: string | undefined }>(
+  ctx: Context,
+  workspaceId: string,
+  asked: T,
+): Promise<Omit<T, "timezone"> & { timezone: string }> {
+  return { ...asked, timezone: await zoneIn(ctx, workspaceId, asked.timezone) };
+}
+
+/** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
+export function rangedQuery(
+  given: Partial<Ranged> & { timezone: string },
+  otherwise?: Timeframe,
+): Omit<Query, "measures"> {
+  const { timeframe, from, to, timezone, ...rest } = given;
+  const filters = Object.entries(FILTERS).flatMap(([name, field]) => {
+    const wanted = rest[name as keyof typeof FILTERS];
+    return wanted === undefined ? [] : [{ field, op: "eq" as const, value: wanted }];
+  });
+  return {
+    ...(otherwise ? rangeOr(given, otherwise) : { timeframe, from, to }),
+    timezone: zoneOf(timezone),
+    filters,
+  };
+}

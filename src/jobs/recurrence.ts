@@ -1,0 +1,104 @@
+import { Cron } from "croner";
+import { Temporal } from "temporal-polyfill";
+import type { EpochUs } from "../lib/time.ts";
+
+/**
+ * When something runs again and again, in local time. Days of a month past its end are its last day; a quarter's day is that of
+ * its first month; week days count from Monday, 1.
+ */
+export type Recurrence =
+  | { frequency: "daily"; time: string }
+  | { frequency: "weekly"; time: string; day_of_week: number }
+  | { frequency: "monthly" | "quarterly"; time: string; day_of_month: number }
+  | { cron: string };
+
+/** A time that a clock change leaves out is taken as much later as the change is long; one that comes twice is the first. */
+function at(date: Temporal.PlainDate, time: string, timezone: string): EpochUs {
+  const zoned = date.toZonedDateTime({
+    timeZone: timezone,
+    plainTime: Temporal.PlainTime.from(time),
+  });
+  return Number(zoned.epochNanoseconds / 1000n);
+}
+
+/** Days that can be a run's, from the one of `date` or before it on. */
+function* days(
+  recurrence: Exclude<Recurrence, { cron: string }>,
+  date: Temporal.PlainDate,
+): Generator<Temporal.PlainDate> {
+  if (recurrence.frequency === "daily")
+    for (let day = date; ; day = day.add({ days: 1 })) yield day;
+  if (recurrence.frequency === "weekly")
+    for (
+      let day = date.subtract({ days: (date.dayOfWeek - recurrence.day_of_week + 7) % 7 });
+      ;
+      day = day.add({ days: 7 })
+    )
+      yield day;
+  const months = recurrence.frequency === "monthly" ? 1 : 3;
+  const first = date
+    .with({ day: 1 })
+    .subtract({ months: recurrence.frequency === "monthly" ? 0 : (date.month - 1) % 3 });
+  for (let month = first; ; month = month.add({ months }))
+    yield month.with({ day: Math.min(recurrence.day_of_month, month.daysInMonth) });
+}
+
+const dateOf = (us: EpochUs, timezone: string) =>
+  Temporal.Instant.fromEpochMilliseconds(Math.floor(us / 1000))
+    .toZonedDateTimeISO(timezone)
+    .toPlainDate();
+
+/** Five fields; a sixth, of seconds, would be more often than anything is looked at. */
+function cronOf(expression: string, timezone: string): Cron | undefined {
+  if (expression.trim().split(/\s+/).length !== 5) return undefined;
+  try {
+    return new Cron(expression, { timezone, paused: true });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first run after a moment; undefined when there is none: an expression that is none, or a day that never comes. */
+export function nextRun(
+  recurrence: Recurrence,
+  timezone: string,
+  after: EpochUs,
+): EpochUs | undefined {
+  if ("cron" in recurrence) {
+    const next = cronOf(recurrence.cron, timezone)?.nextRun(new Date(Math.floor(after / 1000)));
+    return next ? next.getTime() * 1000 : undefined;
+  }
+  // A day earlier: the run of a local day may lie on the other side of a date line.
+  for (const day of days(recurrence, dateOf(after, timezone).subtract({ days: 1 }))) {
+    const run = at(day, recurrence.time, timezone);
+    if (run > after) return run;
+  }
+  return undefined;
+}
+
+/**
+ * The last run that is due, if it or an earlier one has not been done, and the one to come. By halves: an outage of years costs
+ * as little as one of minutes.
+ */
+export function dueRun(
+  recurrence: Recurrence,
+  timezone: string,
+  planned: EpochUs,
+  now: EpochUs,
+): { due: EpochUs; next: EpochUs | undefined } | undefined {
+  if (planned > now) return undefined;
+  let due = planned;
+  let next = nextRun(recurrence, timezone, due);
+  // Behind `due` comes the next run by `now`; from `none` on there is no run up to `now`.
+  for (let none = now; next !== undefined && next <= now; ) {
+    due = next;
+    const middle = Math.floor((due + none) / 2);
+    const later = nextRun(recurrence, timezone, middle);
+    if (later !== undefined && later <= now) next = later;
+    else {
+      none = middle;
+      next = nextRun(recurrence, timezone, due);
+    }
+  }
+  return { due, next };
+}

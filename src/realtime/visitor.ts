@@ -1,0 +1,34 @@
+import { z } from "zod";
+import { SUBPROTOCOL } from "./protocol.ts";
+
+/** Who connects. */
+export const visitor = z.object({
+  userId: z.string(),
+  expiresAtMs: z.number(),
+  /** The one-time ticket that it comes with, and when that ends. */
+  ticket: z.object({ id: z.string(), endsMs: z.number() }).optional(),
+});
+
+export type Visitor = z.output<typeof visitor>;
+
+/** Why the feed refuses a visitor, as the status of its answer. */
+export const REFUSALS = { ticketUsed: 401, userFull: 429, workspaceFull: 503 } as const;
+
+export const VISITOR_HEADER = "x-feed-visitor";
+
+export const WORKSPACE_HEADER = "x-feed-workspace";
+
+/** The request that the Worker, having authenticated it, hands to the feed. */
+export function feedRequest(request: Request, workspaceId: string, from: Visitor): Request {
+  const headers = new Headers({
+    upgrade: "websocket",
+    [WORKSPACE_HEADER]: encodeURIComponent(workspaceId),
+    [VISITOR_HEADER]: encodeURIComponent(JSON.stringify(from)),
+  });
+  // Only what a client offered may be chosen: it closes the connection otherwise.
+  const offered = (request.headers.get("sec-websocket-protocol") ?? "")
+    .split(",")
+    .map((name) => name.trim());
+  if (offered.includes(SUBPROTOCOL)) headers.set("sec-websocket-protocol", SUBPROTOCOL);
+  return new Request("https://feed/", { headers });
+}

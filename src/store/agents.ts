@@ -1,0 +1,69 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { Context } from "../context.ts";
+import { insertWithin } from "../db/quotas.ts";
+import { inWorkspace } from "../db/scope.ts";
+
+const named = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  labels: z.array(z.string()),
+});
+export type Named = z.output<typeof named>;
+
+/** What was said about these agents. */
+export async function namesOf(
+  ctx: Context,
+  workspaceId: string,
+  ids: readonly string[],
+): Promise<Map<string, Named>> {
+  const rows = await ctx.db.query({
+    sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")} and a.id = any(${sql.param([...ids])}::text[])`,
+    row: named,
+  });
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+const MAX_MATCHES = 1000;
+
+/** Ids of agents whose name contains a text, or that have a label. */
+export async function idsBy(
+  ctx: Context,
+  workspaceId: string,
+  by: { name: string } | { label: string },
+): Promise<string[]> {
+  const matches =
+    "name" in by
+      ? sql`position(lower(${by.name}::text) in lower(a.name)) > 0`
+      : sql`${by.label}::text = any(a.labels)`;
+  const rows = await ctx.db.query({
+    sql: sql`select a.id from agents a where ${inWorkspace(workspaceId, "a")} and ${matches} order by a.id limit ${MAX_MATCHES}`,
+    row: z.object({ id: z.string() }),
+  });
+  return rows.map((row) => row.id);
+}
+
+export interface Change {
+  name?: string | null | undefined;
+  labels?: string[] | undefined;
+}
+
+/** Sets what is given and leaves the rest as it is. Safe to run twice. @throws AppError impossible, `quota_exceeded` */
+export async function describeAgent(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  { name, labels }: Change,
+): Promise<Named> {
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  return insertWithin(ctx.db, owner, {
+    table: "agents",
+    name: "named_agents",
+    insert: (allowed) => sql`insert into agents as a (workspace_id, id, name, labels)
+      select ${workspaceId}, ${id}, ${name ?? null}, ${sql.param([...new Set(labels)])}::text[] where ${allowed}
+      on conflict (workspace_id, id) do update set name = ${name === undefined ? sql`a.name` : sql`excluded.name`},
+        labels = ${labels === undefined ? sql`a.labels` : sql`excluded.labels`}, updated_at = now()
+      returning a.id, a.name, a.labels`,
+    row: named,
+  });
+}

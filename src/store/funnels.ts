@@ -1,0 +1,115 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import type { FunnelDefinition } from "../analytics/funnels/travel.ts";
+import type { Context } from "../context.ts";
+import type { Db } from "../db/client.ts";
+import { listByTime, type Paging } from "../db/keyset.ts";
+import { insertWithin } from "../db/quotas.ts";
+import { inWorkspace } from "../db/scope.ts";
+import { notFound } from "../lib/errors.ts";
+
+/** Its definition was checked when it was saved. */
+const funnel = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  definition: z.custom<FunnelDefinition>(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  created_by: z.string(),
+});
+export type Funnel = z.output<typeof funnel>;
+export interface FunnelInput {
+  name: string;
+  description?: string | null | undefined;
+  definition: FunnelDefinition;
+}
+
+const COLUMNS = sql.raw(
+  "e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by",
+);
+
+/** Newest first, ties by id. */
+export function listFunnels(ctx: Context, workspaceId: string, query: Paging) {
+  const list = {
+    from: sql`funnels e`,
+    columns: COLUMNS,
+    row: funnel,
+    where: [inWorkspace(workspaceId, "e")],
+    time: "created_at",
+  };
+  return listByTime(ctx.db, { ...list, timeOf: (row) => row.created_at }, query);
+}
+
+/** The funnel, or undefined when the workspace has none of this id. */
+export async function findFunnel(
+  db: Db,
+  workspaceId: string,
+  id: string,
+): Promise<Funnel | undefined> {
+  const [found] = await db.query({
+    sql: sql`select ${COLUMNS} from funnels e
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    row: funnel,
+  });
+  return found;
+}
+
+/** @throws AppError not_found, also for a funnel of another workspace */
+export async function getFunnel(ctx: Context, workspaceId: string, id: string): Promise<Funnel> {
+  const found = await findFunnel(ctx.db, workspaceId, id);
+  if (!found) throw notFound("funnel");
+  return found;
+}
+
+/**
+ * Saves a funnel under an id. The same id again (a request that was repeated) gives what is stored.
+ * @throws AppError impossible, `quota_exceeded`
+ */
+export async function createFunnel(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  author: string,
+  input: FunnelInput,
+): Promise<Funnel> {
+  const { name, description = null, definition } = input;
+  const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
+  return insertWithin(ctx.db, owner, {
+    table: "funnels",
+    name: "funnels",
+    insert: (allowed) => sql`insert into funnels as e
+        (workspace_id, id, name, description, definition, created_by)
+      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(definition)}::jsonb,
+        ${author} where ${allowed}
+      on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
+    row: funnel,
+  });
+}
+
+/** Puts another definition in the place of a saved one. @throws AppError not_found */
+export async function replaceFunnel(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+  input: FunnelInput,
+): Promise<Funnel> {
+  const [row] = await ctx.db.query({
+    sql: sql`update funnels e set name = ${input.name}, description = ${input.description ?? null}, definition = ${JSON.stringify(input.definition)}::jsonb, updated_at = now()
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${COLUMNS}`,
+    row: funnel,
+  });
+  if (!row) throw notFound("funnel");
+  ctx.cache.advance(workspaceId);
+  return row;
+}
+
+/** @throws AppError not_found */
+export async function deleteFunnel(ctx: Context, workspaceId: string, id: string): Promise<void> {
+  const rows = await ctx.db.query({
+    sql: sql`delete from funnels e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+    row: z.object({ id: z.string() }),
+  });
+  if (rows.length === 0) throw notFound("funnel");
+  ctx.cache.advance(workspaceId);
+}

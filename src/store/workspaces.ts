@@ -1,0 +1,80 @@
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import { zoneOf } from "../analytics/plan/plan.ts";
+import type { Context } from "../context.ts";
+
+const row = z.object({
+  name: z.string().nullable(),
+  timezone: z.string().nullable(),
+  credit_price: z.string().nullable(),
+  currency: z.string().nullable(),
+  retention_days: z.number().nullable(),
+  stale_after_minutes: z.number().nullable(),
+});
+export type Settings = z.output<typeof row>;
+const NONE: Settings = {
+  name: null,
+  timezone: null,
+  credit_price: null,
+  currency: null,
+  retention_days: null,
+  stale_after_minutes: null,
+};
+const COLUMNS = sql.raw(
+  "name, timezone, credit_price::text, currency, retention_days, stale_after_minutes",
+);
+
+/** Settings of a workspace; what was never set is null. */
+export async function settingsOf(ctx: Context, workspaceId: string): Promise<Settings> {
+  const [found] = await ctx.db.query({
+    sql: sql`select ${COLUMNS} from workspaces where id = ${workspaceId}`,
+    row,
+  });
+  return found ?? NONE;
+}
+
+/**
+ * The zone of a question: the one that is asked, else the workspace's, else UTC.
+ * @throws AppError impossible for a name that is no time zone's
+ */
+export async function zoneIn(
+  { db }: Pick<Context, "db">,
+  workspaceId: string,
+  asked: string | undefined,
+): Promise<string> {
+  if (asked !== undefined) return zoneOf(asked);
+  const [found] = await db.query({
+    sql: sql`select timezone from workspaces where id = ${workspaceId}`,
+    row: row.pick({ timezone: true }),
+  });
+  return found?.timezone ?? "UTC";
+}
+
+/** Sets what is given (null takes a setting away) and leaves the rest. Safe to run twice. */
+export async function changeSettings(
+  ctx: Context,
+  workspaceId: string,
+  change: { [K in keyof Settings]?: Settings[K] | undefined },
+): Promise<Settings> {
+  const names = Object.keys(NONE) as (keyof Settings)[];
+  const given = names.filter((name) => change[name] !== undefined);
+  const columns = given.map((name) => sql`, ${sql.identifier(name)}`);
+  const values = given.map((name) => sql`, ${change[name]}`);
+  const sets = given.map((name) => sql`${sql.identifier(name)} = excluded.${sql.identifier(name)}`);
+  const update = sets.length === 0 ? sql`id = excluded.id` : sql.join(sets, sql`, `);
+  const [found] = await ctx.db.query({
+    sql: sql`insert into workspaces (id${sql.join(columns)}) values (${workspaceId}${sql.join(values)}) on conflict (id) do update set ${update} returning ${COLUMNS}`,
+    row,
+  });
+  if (!found) throw new Error("The statement gave no row");
+  return found;
+}
+
+export interface Money {
+  amount: string | null;
+  currency: string | null;
+  /** Why there is no amount. */
+  reason: string | null;
+}
+
+export const NO_PRICE = "The workspace has no credit_price; set it to know amounts of money.";
