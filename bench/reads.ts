@@ -1,5 +1,5 @@
 import pg from "pg";
-import { ROLLUP_TABLES } from "../src/db/rollup-tables.ts";
+import { ROLLUP_TABLES } from "../src/analytics/rollups/definition.ts";
 import { load, requestBytes } from "./load.ts";
 import { markAll, seed, withClient } from "./seed.ts";
 import type { Instance, Stage } from "./stage.ts";

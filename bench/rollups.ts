@@ -1,6 +1,6 @@
 import { PgDialect } from "drizzle-orm/pg-core";
 import type pg from "pg";
-import { replace } from "../src/features/rollups/recompute.ts";
+import { replace } from "../src/analytics/rollups/recompute.ts";
 import { withClient } from "./seed.ts";
 import type { Stage } from "./stage.ts";
 import { type Figure, median } from "./table.ts";

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { ROLLUP_TABLES } from "../src/db/rollup-tables.ts";
+import { ROLLUP_TABLES } from "../src/analytics/rollups/definition.ts";
 
 export const WORKSPACES = 20;
 export const workspaceName = (index: number) => `bench-${index}`;

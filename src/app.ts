@@ -26,8 +26,8 @@ import workspaces from "./features/workspaces/routes.ts";
 import { authenticate } from "./http/auth.ts";
 import { renderError } from "./http/errors.ts";
 import { allowOnly, notFoundAnswer } from "./http/methods.ts";
-import { cors, withContext } from "./http/middleware.ts";
-import { describe } from "./http/openapi.ts";
+import { crossOrigin, withContext } from "./http/middleware.ts";
+import { describeApi } from "./http/openapi.ts";
 import { pathIds, routedPath } from "./http/path-id.ts";
 import { limitQuery } from "./http/query-limits.ts";
 import { createRouter } from "./http/router.ts";
@@ -61,7 +61,7 @@ const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter({ getPath: routedPath });
 app.onError(renderError);
-app.use(withContext(), cors(), pathIds(), limitQuery());
+app.use(withContext(), crossOrigin(), pathIds(), limitQuery());
 app.route("/", system);
 // The feed authenticates before its upgrade, and downloads by their links.
 app.route(API, realtime);
@@ -69,6 +69,6 @@ app.route(API, downloads);
 app.route(API, shared);
 app.use(`${API}/*`, authenticate());
 for (const feature of FEATURES) app.route(API, feature);
-describe(app);
+describeApi(app);
 allowOnly(app);
 app.notFound(notFoundAnswer);

@@ -1,5 +1,5 @@
 import type { Actor } from "./auth/actor.ts";
-import { type Cache, createCache } from "./cache/read-through.ts";
+import { type AnswerCache, createCache } from "./cache/read-through.ts";
 import { type Config, readConfig } from "./config.ts";
 import { connect, type Db } from "./db/client.ts";
 import { DEADLINES, type DeadlineName } from "./db/deadlines.ts";
@@ -12,7 +12,7 @@ export type QueueName = "jobs" | "deliveries" | "rollups";
 export interface Context {
   config: Config;
   db: Db;
-  cache: Cache;
+  cache: AnswerCache;
   kv: KVNamespace;
   files: R2Bucket;
   queues: Record<QueueName, Pick<Queue, "send" | "metrics">>;

@@ -4,19 +4,25 @@ import { createContext } from "./context.ts";
 import { realtimeMetrics } from "./features/metrics/realtime.ts";
 import { createLog } from "./lib/log.ts";
 import {
-  CLOSE,
+  CLOSE_CODES,
   clientMessage,
-  type Frame,
+  type FeedFrame,
   MAX_CLIENT_MESSAGE,
   type Publication,
   SUBPROTOCOL,
 } from "./realtime/protocol.ts";
-import { acknowledge, allowances, charge, type Holding, holding } from "./realtime/unread.ts";
 import {
-  REFUSALS,
+  acknowledgeFrame,
+  chargeFrame,
+  holdingShape,
+  type SocketHolding,
+  unreadAllowances,
+} from "./realtime/unread.ts";
+import {
+  FEED_REFUSALS,
+  type FeedVisitor,
   VISITOR_HEADER,
-  type Visitor,
-  visitor,
+  visitorShape,
   WORKSPACE_HEADER,
 } from "./realtime/visitor.ts";
 
@@ -27,15 +33,17 @@ const METRICS_DUE = "metrics-due";
 
 interface Connected {
   socket: WebSocket;
-  held: Holding;
+  held: SocketHolding;
   userId: string;
   unread: number;
   isOpen: boolean;
 }
 
 const isOpen = ({ readyState }: WebSocket) => readyState === WebSocket.OPEN;
-const close = (socket: WebSocket, { code, reason }: (typeof CLOSE)[keyof typeof CLOSE]) =>
-  socket.close(code, reason);
+const close = (
+  socket: WebSocket,
+  { code, reason }: (typeof CLOSE_CODES)[keyof typeof CLOSE_CODES],
+) => socket.close(code, reason);
 
 /** The live feed of one workspace. Sockets hibernate; all that must outlive a nap is in storage or in their attachments. */
 export class Feed extends DurableObject<Env> {
@@ -49,12 +57,13 @@ export class Feed extends DurableObject<Env> {
   /** Accepts a visitor, or answers with one of REFUSALS; then nothing is stored. */
   override async fetch(request: Request): Promise<Response> {
     const workspaceId = decodeURIComponent(request.headers.get(WORKSPACE_HEADER) ?? "");
-    const { ticket, ...from } = visitor.parse(
+    const { ticket, ...from } = visitorShape.parse(
       JSON.parse(decodeURIComponent(request.headers.get(VISITOR_HEADER) ?? "")),
     );
     const refusal = this.refusalOf(from.userId);
     if (refusal) return new Response(null, { status: refusal });
-    if (ticket && !this.redeem(ticket)) return new Response(null, { status: REFUSALS.ticketUsed });
+    if (ticket && !this.redeem(ticket))
+      return new Response(null, { status: FEED_REFUSALS.ticketUsed });
     this.ctx.storage.kv.put("workspace", workspaceId);
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
@@ -85,7 +94,8 @@ export class Feed extends DurableObject<Env> {
     const now = Date.now();
     const open = this.connected().filter((each) => each.isOpen);
     const living = open.filter(({ held }) => held.expiresAtMs > now);
-    for (const { socket, held } of open) if (held.expiresAtMs <= now) close(socket, CLOSE.expired);
+    for (const { socket, held } of open)
+      if (held.expiresAtMs <= now) close(socket, CLOSE_CODES.expired);
     const due = kv.get<number>(METRICS_DUE);
     if (due !== undefined && (due <= now || living.length === 0)) kv.delete(METRICS_DUE);
     if (due !== undefined && due <= now && living.length > 0) await this.sendMetrics();
@@ -97,8 +107,8 @@ export class Feed extends DurableObject<Env> {
     if (typeof text !== "string" || text.length > MAX_CLIENT_MESSAGE) return;
     const said = clientMessage.safeParse(jsonOf(text));
     if (!said.success) return;
-    const held = holding.parse(socket.deserializeAttachment());
-    socket.serializeAttachment(acknowledge(held, said.data.ack));
+    const held = holdingShape.parse(socket.deserializeAttachment());
+    socket.serializeAttachment(acknowledgeFrame(held, said.data.ack));
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
@@ -109,7 +119,7 @@ export class Feed extends DurableObject<Env> {
   /** All sockets of this feed; one that is closing stays until its peer has gone. */
   private connected(): Connected[] {
     return this.ctx.getWebSockets().map((socket) => {
-      const held = holding.parse(socket.deserializeAttachment());
+      const held = holdingShape.parse(socket.deserializeAttachment());
       return { socket, held, userId: held.userId, unread: held.unread, isOpen: isOpen(socket) };
     });
   }
@@ -118,13 +128,13 @@ export class Feed extends DurableObject<Env> {
     const config = readConfig(this.env);
     const all = this.connected();
     const own = all.filter((each) => each.userId === userId).length;
-    if (own >= config.REALTIME_SOCKETS_PER_USER) return REFUSALS.userFull;
-    if (all.length >= config.REALTIME_SOCKETS_PER_WORKSPACE) return REFUSALS.workspaceFull;
+    if (own >= config.REALTIME_SOCKETS_PER_USER) return FEED_REFUSALS.userFull;
+    if (all.length >= config.REALTIME_SOCKETS_PER_WORKSPACE) return FEED_REFUSALS.workspaceFull;
     return undefined;
   }
 
   /** Whether a ticket comes for the first time. What was used is remembered until the ticket ends by itself. */
-  private redeem({ id, endsMs }: NonNullable<Visitor["ticket"]>): boolean {
+  private redeem({ id, endsMs }: NonNullable<FeedVisitor["ticket"]>): boolean {
     const { kv } = this.ctx.storage;
     for (const [key, until] of kv.list({ prefix: TICKET }))
       if (!(Number(until) > Date.now())) kv.delete(key);
@@ -161,7 +171,7 @@ export class Feed extends DurableObject<Env> {
     return this.ctx.storage.kv.get<number>("seq") ?? 0;
   }
 
-  private frame(type: Frame["type"], seq: number, data: unknown): Frame {
+  private frame(type: FeedFrame["type"], seq: number, data: unknown): FeedFrame {
     return {
       seq,
       type,
@@ -172,22 +182,22 @@ export class Feed extends DurableObject<Env> {
   }
 
   private send({ socket, held }: Pick<Connected, "socket" | "held">, text: string, bytes: number) {
-    const charged = charge(held, text, bytes);
+    const charged = chargeFrame(held, text, bytes);
     socket.serializeAttachment(charged.held);
     socket.send(charged.text);
   }
 
-  private broadcast(type: Frame["type"], data: unknown): void {
+  private broadcast(type: FeedFrame["type"], data: unknown): void {
     const seq = this.lastSeq() + 1;
     this.ctx.storage.kv.put("seq", seq);
     const text = JSON.stringify(this.frame(type, seq, data));
     const bytes = new TextEncoder().encode(text).length;
     const all = this.connected();
-    const allowed = allowances(all);
+    const allowed = unreadAllowances(all);
     for (const each of all) {
       if (!each.isOpen) continue;
-      if (each.held.expiresAtMs <= Date.now()) close(each.socket, CLOSE.expired);
-      else if (each.unread + bytes > allowed(each.userId)) close(each.socket, CLOSE.unread);
+      if (each.held.expiresAtMs <= Date.now()) close(each.socket, CLOSE_CODES.expired);
+      else if (each.unread + bytes > allowed(each.userId)) close(each.socket, CLOSE_CODES.unread);
       else this.send(each, text, bytes);
     }
   }

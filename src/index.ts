@@ -1,7 +1,11 @@
 import { app } from "./app.ts";
-import { queue } from "./queue.ts";
-import { scheduled } from "./scheduled.ts";
+import { handleQueue } from "./queue.ts";
+import { handleCron } from "./scheduled.ts";
 
 export { Feed } from "./feed.ts";
 
-export default { fetch: app.fetch, scheduled, queue } satisfies ExportedHandler<Env>;
+export default {
+  fetch: app.fetch,
+  scheduled: handleCron,
+  queue: handleQueue,
+} satisfies ExportedHandler<Env>;

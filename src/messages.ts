@@ -6,7 +6,7 @@ import type { JobTable } from "./jobs/lease.ts";
 const job = { workspaceId: z.string(), id: z.string(), again: z.boolean().optional() };
 
 /** Every message of the queues. One of a job or a delivery says that there is one; what is begun, the database says (jobs/turns.ts). */
-export const message = z.discriminatedUnion("type", [
+export const queueMessage = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("rollup.run"),
     unit: z.enum(["hour", "day", "session"]),
@@ -16,15 +16,15 @@ export const message = z.discriminatedUnion("type", [
   z.object({ type: z.literal("report.run"), ...job }),
   z.object({ type: z.literal("report.deliver"), ...job }),
 ]);
-export type Message = z.output<typeof message>;
+export type QueueMessage = z.output<typeof queueMessage>;
 
 export const JOB_MESSAGES = {
   exports: "export.run",
   report_runs: "report.run",
-} as const satisfies Record<JobTable, Message["type"]>;
+} as const satisfies Record<JobTable, QueueMessage["type"]>;
 
 /** Work of one kind never waits behind that of another. */
-const QUEUES: Record<Message["type"], QueueName> = {
+const QUEUES: Record<QueueMessage["type"], QueueName> = {
   "rollup.run": "rollups",
   "export.run": "jobs",
   "report.run": "jobs",
@@ -32,6 +32,6 @@ const QUEUES: Record<Message["type"], QueueName> = {
 };
 
 /** @param delaySeconds before when it is not delivered */
-export async function enqueue(ctx: Context, body: Message, delaySeconds = 0): Promise<void> {
+export async function enqueue(ctx: Context, body: QueueMessage, delaySeconds = 0): Promise<void> {
   await ctx.queues[QUEUES[body.type]].send(body, delaySeconds > 0 ? { delaySeconds } : undefined);
 }

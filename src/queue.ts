@@ -4,18 +4,18 @@ import { runReport } from "./features/reports/runs/run.ts";
 import { deliverNext } from "./features/reports/sharing/deliver.ts";
 import { reopenDelivery } from "./features/reports/sharing/deliveries.ts";
 import { areRollupsOn, runRollups } from "./features/rollups/run.ts";
-import { bury } from "./jobs/dead-letters.ts";
-import { type Outcome, reopenJob, settleJob } from "./jobs/lease.ts";
+import { saveDeadLetter } from "./jobs/dead-letters.ts";
+import { type JobOutcome, reopenJob, settleJob } from "./jobs/lease.ts";
 import { takeJob, waitingJob } from "./jobs/turns.ts";
 import { backoff } from "./lib/backoff.ts";
 import { createLog } from "./lib/log.ts";
-import { enqueue, JOB_MESSAGES, type Message, message } from "./messages.ts";
+import { enqueue, JOB_MESSAGES, type QueueMessage, queueMessage } from "./messages.ts";
 
 /** What a message led to: a job or a delivery of anybody, whose turn it was. */
 interface Done {
-  body: Message;
+  body: QueueMessage;
   attempts: number;
-  outcome: Outcome;
+  outcome: JobOutcome;
 }
 
 const RUNNERS = { exports: runExport, report_runs: runReport };
@@ -46,7 +46,7 @@ interface Consumer<M> {
   isHint: boolean;
 }
 
-const CONSUMERS: { [T in Message["type"]]: Consumer<Extract<Message, { type: T }>> } = {
+const CONSUMERS: { [T in QueueMessage["type"]]: Consumer<Extract<QueueMessage, { type: T }>> } = {
   "rollup.run": {
     isHint: false,
     run: async (ctx, { unit, upTo }) => {
@@ -90,12 +90,16 @@ const reasonOf = (error: unknown) => {
 };
 
 /** What the platform gave up, or what is no message of ours, is kept where somebody can look at it. */
-async function collect(batch: MessageBatch, env: Env, door: ExecutionContext): Promise<void> {
+async function handleDeadLetters(
+  batch: MessageBatch,
+  env: Env,
+  door: ExecutionContext,
+): Promise<void> {
   for (const delivery of batch.messages) {
     const log = createLog({ message: delivery.id });
     try {
       const ctx = createContext(env, door, { kind: "system", task: "dead-letters" }, log);
-      await bury(ctx, delivery.id, delivery.body, REASON, delivery.attempts);
+      await saveDeadLetter(ctx, delivery.id, delivery.body, REASON, delivery.attempts);
       delivery.ack();
     } catch (error) {
       log.error("dead-letter", error);
@@ -109,14 +113,14 @@ async function follow(ctx: Context, id: string, { body, attempts, outcome }: Don
   if (outcome.status === "done" || outcome.status === "lost") return;
   ctx.log.error("job", outcome.error, { ...body, outcome: outcome.status });
   if (outcome.status === "again") await enqueue(ctx, body, outcome.afterSeconds);
-  else if (!outcome.isKnown) await bury(ctx, id, body, reasonOf(outcome.error), attempts);
+  else if (!outcome.isKnown) await saveDeadLetter(ctx, id, body, reasonOf(outcome.error), attempts);
 }
 
 /**
  * The only policy of acknowledgement: a consumer returns (done) or throws (again, later, with jitter). After the last attempt,
  * and at once when it is no message of ours, the message is kept as a dead letter with the reason.
  */
-async function consume(
+async function handleMessage(
   delivery: globalThis.Message,
   env: Env,
   door: ExecutionContext,
@@ -126,11 +130,13 @@ async function consume(
     delivery.retry({
       delaySeconds: Math.ceil(BASE_SECONDS + backoff(delivery.attempts, BASE_SECONDS, CAP_SECONDS)),
     });
-  const parsed = message.safeParse(delivery.body);
+  const parsed = queueMessage.safeParse(delivery.body);
   const task = parsed.success ? parsed.data.type : "unknown";
   const deadline = task === "rollup.run" ? "maintenance" : "request";
   const ctx = createContext(env, door, { kind: "system", task }, log, deadline);
-  const consumer = parsed.success ? (CONSUMERS[parsed.data.type] as Consumer<Message>) : undefined;
+  const consumer = parsed.success
+    ? (CONSUMERS[parsed.data.type] as Consumer<QueueMessage>)
+    : undefined;
   try {
     if (!parsed.success || !consumer) throw new TypeError("Unknown message");
     const done = await consumer.run(ctx, parsed.data);
@@ -141,7 +147,7 @@ async function consume(
     if (parsed.success && delivery.attempts < MAX_DELIVERIES) return later();
     if (consumer?.isHint) return delivery.ack();
     try {
-      await bury(ctx, delivery.id, delivery.body, reasonOf(error), delivery.attempts);
+      await saveDeadLetter(ctx, delivery.id, delivery.body, reasonOf(error), delivery.attempts);
       delivery.ack();
     } catch (failure) {
       log.error("dead-letter", failure);
@@ -150,9 +156,13 @@ async function consume(
   }
 }
 
-export async function queue(batch: MessageBatch, env: Env, door: ExecutionContext): Promise<void> {
-  if (batch.queue === DEAD_QUEUE) return collect(batch, env, door);
-  const all = batch.messages.map((delivery) => () => consume(delivery, env, door));
+export async function handleQueue(
+  batch: MessageBatch,
+  env: Env,
+  door: ExecutionContext,
+): Promise<void> {
+  if (batch.queue === DEAD_QUEUE) return handleDeadLetters(batch, env, door);
+  const all = batch.messages.map((delivery) => () => handleMessage(delivery, env, door));
   if (batch.queue === TOGETHER) await Promise.all(all.map((each) => each()));
   else for (const each of all) await each();
 }

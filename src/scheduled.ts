@@ -51,7 +51,7 @@ const TASKS: readonly Task[] = [
 ];
 
 /** Runs the tasks of a cron one after the other. A task's failure never stops the others; the run still ends as failed. */
-export async function scheduled(
+export async function handleCron(
   controller: ScheduledController,
   env: Env,
   door: ExecutionContext,

@@ -108,7 +108,7 @@ describe("the feed", () => {
     const [result] = await storeChecked(kind, [
       kind.check({ ...item, id: "stored", started_at: "2026-10-01T00:00:00Z" }, Date.now(), {
         id: "",
-        again: false,
+        reproducible: false,
       }),
     ]);
     expect(result?.result).toBe("created");

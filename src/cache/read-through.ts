@@ -3,16 +3,16 @@ import { sha256Hex } from "../lib/digest.ts";
 import type { Log } from "../lib/log.ts";
 import { BoundedStore } from "./bounded-store.ts";
 import { beginEpoch, currentEpoch, heardEpoch } from "./epochs.ts";
-import { CACHES, type CacheName } from "./keys.ts";
+import { CACHE_NAMES, type CacheName } from "./keys.ts";
 import { isLoading, loadOnce } from "./single-flight.ts";
 
-export interface Cached<T> {
+export interface CachedAnswer<T> {
   value: T;
   cached: boolean;
   ageMs: number;
 }
 
-export interface Cache {
+export interface AnswerCache {
   /**
    * The cached answer, or the loaded one. Fresh answers come from this isolate, then from KV; a stale one is answered at once
    * and loaded anew behind it; several callers of one key share one load. KV failing only makes this slower.
@@ -22,18 +22,18 @@ export interface Cache {
     workspaceId: string,
     query: string,
     load: () => Promise<CacheValue<N>>,
-  ): Promise<Cached<CacheValue<N>>>;
+  ): Promise<CachedAnswer<CacheValue<N>>>;
   /** The answer of this isolate's memory, without waiting, if it is fresh. */
-  peek<N extends CacheName>(
+  getFresh<N extends CacheName>(
     name: N,
     workspaceId: string,
     query: string,
-  ): Cached<CacheValue<N>> | undefined;
+  ): CachedAnswer<CacheValue<N>> | undefined;
   /** The workspace's data changed: answers from before are not given again (elsewhere: while they are not too old). */
-  advance(workspaceId: string): void;
+  invalidate(workspaceId: string): void;
 }
 
-type CacheValue<N extends CacheName> = z.output<(typeof CACHES)[N]["value"]>;
+type CacheValue<N extends CacheName> = z.output<(typeof CACHE_NAMES)[N]["value"]>;
 interface Entry {
   /** When its load began. */
   at: number;
@@ -71,7 +71,7 @@ export function createCache(
   kv: KVNamespace,
   waitUntil: (work: Promise<unknown>) => void,
   log: Log,
-): Cache {
+): AnswerCache {
   const quietly = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
       return await work();
@@ -92,8 +92,8 @@ export function createCache(
     waitUntil(quietly("put", async () => kv.put(await kvKey(key), text, options)));
   };
 
-  const read: Cache["read"] = async (name, workspaceId, query, load) => {
-    const { freshSeconds, staleSeconds, value: schema } = CACHES[name];
+  const read: AnswerCache["read"] = async (name, workspaceId, query, load) => {
+    const { freshSeconds, staleSeconds, value: schema } = CACHE_NAMES[name];
     const key = await memoryKey(name, workspaceId, await currentEpoch(kv, workspaceId, log), query);
     const isOver = ({ at }: { at: number }) => Date.now() - at > staleSeconds * 1000;
     const loadAnew = async (): Promise<Found> => {
@@ -133,10 +133,10 @@ export function createCache(
     return { value: entry.value as never, cached, ageMs: cached ? ageMs : 0 };
   };
 
-  const peek: Cache["peek"] = (name, workspaceId, query) => {
+  const peek: AnswerCache["getFresh"] = (name, workspaceId, query) => {
     const epoch = heardEpoch(workspaceId);
     if (epoch === undefined) return undefined;
-    const { freshSeconds, staleSeconds } = CACHES[name];
+    const { freshSeconds, staleSeconds } = CACHE_NAMES[name];
     const key = plainKey(name, workspaceId, epoch, query);
     const entry = memory.get(key, Date.now());
     if (!entry) return undefined;
@@ -146,12 +146,12 @@ export function createCache(
     return { value: entry.value as never, cached: true, ageMs };
   };
 
-  const advance: Cache["advance"] = (workspaceId) => {
+  const advance: AnswerCache["invalidate"] = (workspaceId) => {
     const write = beginEpoch(kv, workspaceId, log);
     if (write) waitUntil(write);
   };
 
-  return { read, peek, advance };
+  return { read, getFresh: peek, invalidate: advance };
 }
 
 const plainKey = (name: string, workspaceId: string, epoch: string, query: string) =>

@@ -31,7 +31,7 @@ const INT8 = 20;
 const TIMESTAMPTZ = 1184;
 const JSONB = 3802;
 const dialect = new PgDialect();
-export const parsers = {
+export const valueParsers = {
   getTypeParser: (oid: number, format?: "text" | "binary") => {
     if (oid === INT8) return Number;
     if (oid === TIMESTAMPTZ) return fromPostgres;
@@ -82,11 +82,11 @@ const isIllFormed = (param: unknown): boolean =>
     ? !param.isWellFormed()
     : Array.isArray(param) && param.some(isIllFormed);
 
-/** A statement as the driver takes it. @throws AppError impossible for a text that is no well-formed one */
+/** A statement as the driver takes it. @throws AppError unprocessable for a text that is no well-formed one */
 export function toText(sql: SQL): { text: string; params: unknown[] } {
   const { sql: text, params } = dialect.sqlToQuery(sql);
   if (params.some(isIllFormed))
-    throw new AppError("impossible", "invalid_text", "A text ends in half of a character.");
+    throw new AppError("unprocessable", "invalid_text", "A text ends in half of a character.");
   return { text, params };
 }
 
@@ -124,7 +124,7 @@ function open(databaseUrl: string, endpoint: string | undefined, limitMs: number
       // The driver reads parsers from each query, not from the connection.
       [
         run.query(limited),
-        ...compiled.map(({ text, params }) => run.query(text, params, { types: parsers })),
+        ...compiled.map(({ text, params }) => run.query(text, params, { types: valueParsers })),
       ],
       { ...options, fetchOptions: { signal: stop.signal } },
     );

@@ -32,7 +32,7 @@ const BUSY: Fault = {
 };
 
 const UNSTORABLE: Fault = {
-  kind: "impossible",
+  kind: "unprocessable",
   code: "invalid_text",
   message: "A text holds what the database cannot store: U+0000, or half of a character.",
 };
@@ -81,13 +81,13 @@ const BY_STATE: (Fault & { state: RegExp; detail?: RegExp })[] = [
 const BY_WORDS: (Fault & { words: RegExp })[] = [
   {
     words: /too many subrequests/i,
-    kind: "impossible",
+    kind: "unprocessable",
     code: "too_many_statements",
     message: "This needs more statements than one request may send. Ask in smaller pieces.",
   },
   {
     words: /HTTP status 507|response is too large/i,
-    kind: "impossible",
+    kind: "unprocessable",
     code: "answer_too_large",
     message: "The answer is larger than the database sends at once. Ask for fewer rows.",
   },

@@ -1,17 +1,17 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
-import { impossible } from "../lib/errors.ts";
+import { unprocessable } from "../lib/errors.ts";
 import { formatInstant, isAskable, parseInstant } from "../lib/time.ts";
 import type { Db } from "./client.ts";
 
-export interface Paging {
+export interface PageQuery {
   limit: number;
   cursor?: string | undefined;
   skip?: number | undefined;
   include_total?: boolean | undefined;
 }
 
-export interface Listed<T> {
+export interface ListedPage<T> {
   /** Table (alias `e`) and the columns of a row. */
   from: SQL;
   columns: SQL;
@@ -31,14 +31,14 @@ export function encodeCursor(position: readonly string[]): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** The moment of a keyset position. @throws AppError impossible for one that no list has given */
+/** The moment of a keyset position. @throws AppError unprocessable for one that no list has given */
 function cursorInstant(text: string): string {
   const at = parseInstant(text);
   if (at === undefined || !isAskable(at)) throw notOfThisList();
   return formatInstant(at);
 }
 
-/** @throws AppError impossible for a text that no list has given */
+/** @throws AppError unprocessable for a text that no list has given */
 export function decodeCursor(cursor: string, length: number): string[] {
   try {
     const bytes = Uint8Array.fromBase64(cursor, { alphabet: "base64url" });
@@ -58,9 +58,9 @@ export function decodeCursor(cursor: string, length: number): string[] {
 }
 
 const notOfThisList = () =>
-  impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+  unprocessable("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
 
-/** @throws AppError impossible for a range that is empty or reversed */
+/** @throws AppError unprocessable for a range that is empty or reversed */
 export function inOrder({
   from,
   to,
@@ -69,13 +69,13 @@ export function inOrder({
   to?: number | undefined;
 }): void {
   if (from !== undefined && to !== undefined && from >= to)
-    throw impossible("query.to", "range_reversed", "The range must end after it starts.");
+    throw unprocessable("query.to", "range_reversed", "The range must end after it starts.");
 }
 
-/** @throws AppError impossible for both ways to page at once */
-export function oneWay({ cursor, skip }: Partial<Paging>): void {
+/** @throws AppError unprocessable for both ways to page at once */
+export function oneWay({ cursor, skip }: Partial<PageQuery>): void {
   if (cursor !== undefined && skip !== undefined)
-    throw impossible("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
+    throw unprocessable("query.skip", "cursor_and_skip", "Page by cursor or by skip, not both.");
 }
 
 const counted = z.object({ total: z.number() });
@@ -98,16 +98,16 @@ export function boundedPage(page: SQL, order: SQL): SQL {
 
 /**
  * The rows to show of a bounded page, and whether there are others behind them.
- * @throws AppError impossible for a page by offset that was cut: its caller counts on whole pages, and would step over the rest
+ * @throws AppError unprocessable for a page by offset that was cut: its caller counts on whole pages, and would step over the rest
  */
 export function pageOf<T>(
   rows: readonly T[],
   found: number,
-  { limit, skip }: Pick<Paging, "limit" | "skip">,
+  { limit, skip }: Pick<PageQuery, "limit" | "skip">,
 ): { shown: T[]; hasMore: boolean } {
   const shown = rows.slice(0, limit);
   if (skip !== undefined && shown.length < Math.min(found, limit))
-    throw impossible(
+    throw unprocessable(
       "query.limit",
       "page_too_large",
       `Only ${shown.length} of these rows fit into a page of ${PAGE_BYTES} bytes; ask for so many, or page by cursor.`,
@@ -118,12 +118,12 @@ export function pageOf<T>(
 /**
  * One page of a list by time: by keyset, so that rows that arrive meanwhile shift nothing, or by offset when `skip` is given. It has
  * fewer rows than the limit where more would be too many bytes; the cursor goes on behind them.
- * @throws AppError impossible for a cursor of another list, or with `skip`; for a page by offset that is too many bytes
+ * @throws AppError unprocessable for a cursor of another list, or with `skip`; for a page by offset that is too many bytes
  */
 export async function listByTime<T extends { id: string }>(
   db: Db,
-  { from, columns, row, where, time, timeOf }: Listed<T>,
-  query: Paging,
+  { from, columns, row, where, time, timeOf }: ListedPage<T>,
+  query: PageQuery,
 ) {
   const at = sql`e.${sql.identifier(time)}`;
   const conditions = [...where];

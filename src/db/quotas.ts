@@ -34,7 +34,7 @@ export const isQuota = (name: string): name is QuotaName => Object.hasOwn(QUOTAS
 /** 422 for what somebody has to delete first. */
 const tooMany = (name: QuotaName, limit: number) =>
   new AppError(
-    "impossible",
+    "unprocessable",
     "quota_exceeded",
     `A workspace has at most ${limit} ${name.replaceAll("_", " ")}; delete one first.`,
   );
@@ -42,7 +42,7 @@ const tooMany = (name: QuotaName, limit: number) =>
 /** 429 for what ends by itself. */
 const tooManyNow = (name: QuotaName, limit: number) =>
   new AppError(
-    "limited",
+    "rate_limited",
     "quota_exceeded",
     `At most ${limit} ${name.replaceAll("_", " ")} are allowed; try again when some have ended.`,
     { retryAfterSeconds: 60 },
@@ -51,7 +51,7 @@ const tooManyNow = (name: QuotaName, limit: number) =>
 const DAY_SECONDS = 86_400;
 const tooManyToday = (name: QuotaName, limit: number) =>
   new AppError(
-    "limited",
+    "rate_limited",
     "quota_exceeded",
     `At most ${limit} ${name.replaceAll("_", " ")} are allowed; the day is that of UTC.`,
     { retryAfterSeconds: DAY_SECONDS - (Math.floor(Date.now() / 1000) % DAY_SECONDS) },
@@ -90,7 +90,7 @@ const usedToday = (name: QuotaName, limit: number, workspaceId: string, where: S
 /**
  * Inserts a row if the workspace has room for it, exactly, however many ask at once: those of one workspace and quota take
  * turns. The same id again gives what is stored.
- * @throws AppError impossible or limited, `quota_exceeded`
+ * @throws AppError unprocessable or rate_limited, `quota_exceeded`
  */
 export async function insertWithin<T>(
   db: Db,

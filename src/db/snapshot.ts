@@ -1,6 +1,6 @@
 import { Client, DatabaseError, neonConfig } from "@neondatabase/serverless";
 import { within } from "../lib/deadline.ts";
-import { type Db, objectsOf, parsers, type Statement, toText } from "./client.ts";
+import { type Db, objectsOf, type Statement, toText, valueParsers } from "./client.ts";
 import { CONNECT_MS, DEADLINES, END_MS, GRACE_MS, lockLimitMs } from "./deadlines.ts";
 import { faultOf, lostSession, noAnswer } from "./faults.ts";
 
@@ -53,7 +53,7 @@ export async function withSnapshot<T>(
       const { text, params } = toText(statement.sql);
       const name = names.get(text) ?? `s${names.size}`;
       names.set(text, name);
-      const asked = { name, text, values: params, rowMode: "array" as const, types: parsers };
+      const asked = { name, text, values: params, rowMode: "array" as const, types: valueParsers };
       const { fields, rows } = await heard(limitMs + GRACE_MS, client.query(asked));
       return objectsOf({ fields, rows }).map((row) => statement.row.parse(row));
     };

@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
-import { post, type Sent } from "./outgoing.ts";
+import { type OutgoingAnswer, postOutgoing } from "./outgoing.ts";
 
 interface Mail {
   /** Of the delivery: a provider that knows it sends one mail for it. */
@@ -11,25 +11,25 @@ interface Mail {
 }
 
 /** Sends a mail; the answer is the provider's. */
-export type Mailer = (mail: Mail) => Promise<Sent>;
+export type MailSender = (mail: Mail) => Promise<OutgoingAnswer>;
 
 const json = { "content-type": "application/json", accept: "application/json" };
 
 /** Providers by name: each turns a mail into a request of its HTTP API. */
 const PROVIDERS: Record<
   NonNullable<Config["MAIL_PROVIDER"]>,
-  (key: string, from: string) => Mailer
+  (key: string, from: string) => MailSender
 > = {
   resend:
     (key, from) =>
     ({ id, ...mail }) =>
-      post(
+      postOutgoing(
         "https://api.resend.com/emails",
         { ...json, authorization: `Bearer ${key}`, "idempotency-key": id },
         JSON.stringify({ from, ...mail }),
       ),
   postmark: (key, from) => (mail) =>
-    post(
+    postOutgoing(
       "https://api.postmarkapp.com/email",
       { ...json, "x-postmark-server-token": key },
       JSON.stringify({
@@ -44,9 +44,9 @@ const PROVIDERS: Record<
 export const canMail = ({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config) =>
   Boolean(MAIL_PROVIDER && MAIL_API_KEY && MAIL_FROM);
 
-/** @throws AppError impossible when no provider is configured */
-export function mailerOf({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config): Mailer {
+/** @throws AppError unprocessable when no provider is configured */
+export function mailerOf({ MAIL_PROVIDER, MAIL_API_KEY, MAIL_FROM }: Config): MailSender {
   if (!MAIL_PROVIDER || !MAIL_API_KEY || !MAIL_FROM)
-    throw new AppError("impossible", "mail_not_configured", "No mail provider is configured.");
+    throw new AppError("unprocessable", "mail_not_configured", "No mail provider is configured.");
   return PROVIDERS[MAIL_PROVIDER](MAIL_API_KEY, MAIL_FROM);
 }

@@ -1,4 +1,4 @@
-import { AppError, impossible } from "../lib/errors.ts";
+import { AppError, unprocessable } from "../lib/errors.ts";
 import { cutText } from "../lib/text.ts";
 
 /** The time that another server has to answer. */
@@ -60,10 +60,10 @@ function isPrivateV6(address: string): boolean {
 /**
  * A URL of somebody else's server: https, the usual port, no user in it, and no private, loopback or metadata address, however
  * it is written. What a name resolves to is the platform's to say: a Worker reaches no private network.
- * @throws AppError impossible, with the path
+ * @throws AppError unprocessable, with the path
  */
 export function outgoingUrl(text: string, path: string): URL {
-  const refuse = (message: string) => impossible(path, "url_refused", message);
+  const refuse = (message: string) => unprocessable(path, "url_refused", message);
   const url = URL.parse(text);
   if (!url) throw refuse("This is no URL.");
   if (url.protocol !== "https:") throw refuse("Only https is called.");
@@ -83,7 +83,7 @@ export function outgoingUrl(text: string, path: string): URL {
   return url;
 }
 
-export interface Sent {
+export interface OutgoingAnswer {
   status: number;
   /** The begin of what was answered. */
   body: string;
@@ -111,13 +111,13 @@ async function beginOf(answer: Response): Promise<string> {
 
 /**
  * POSTs to somebody else's server; every redirect is looked at as the first URL was.
- * @throws AppError impossible for a URL that is refused, unavailable when there is no answer in time
+ * @throws AppError unprocessable for a URL that is refused, unavailable when there is no answer in time
  */
-export async function post(
+export async function postOutgoing(
   text: string,
   headers: Record<string, string>,
   body: string,
-): Promise<Sent> {
+): Promise<OutgoingAnswer> {
   const signal = AbortSignal.timeout(LIMIT_MS);
   let url = outgoingUrl(text, "url");
   for (let redirects = 0; ; redirects++) {

@@ -1,38 +1,38 @@
-import type { Column, Row } from "./columns.ts";
+import type { FileColumn, FileRow } from "./columns.ts";
 
 /** Where to begin again to get the same bytes: behind this position of the source, after so many rows, with this state of the format. */
-export interface Resume {
+export interface ResumePoint {
   after: string[] | null;
   rows: number;
   state: unknown;
 }
 
-export const START: Resume = { after: null, rows: 0, state: null };
+export const FILE_START: ResumePoint = { after: null, rows: 0, state: null };
 
 /** Rows that a source gave at once, and the position before and behind them. */
-export interface Page {
-  rows: readonly Row[];
+export interface RowPage {
+  rows: readonly FileRow[];
   before: string[] | null;
   after: string[] | null;
 }
 
-export interface Chunk {
+export interface FileChunk {
   /** Valid until the next chunk is asked for. */
   bytes: Uint8Array;
   /** Rows of the file up to here. */
   rows: number;
   /** From where the chunk, and all that follow, can be made again. */
-  from(): Resume;
+  from(): ResumePoint;
 }
 
-export interface Options {
-  columns: readonly Column[];
+export interface FormatOptions {
+  columns: readonly FileColumn[];
   gzip: boolean;
   /** CSV: texts that a spreadsheet would take for a formula get an apostrophe. */
   neutralize: boolean;
 }
 
-export interface Format {
+export interface FileFormat {
   contentType: string;
   extension: string;
   /** Whether gzip is worth it: the other formats are compressed already. */
@@ -41,19 +41,23 @@ export interface Format {
   /** Rows that are read, formatted and forgotten together: a row may have 16 KiB of metadata. */
   pageRows: number;
   /** The file from `from` on, chunk by chunk: the same chunks for the same pages. */
-  encode(pages: AsyncIterable<Page>, options: Options, from: Resume): AsyncIterable<Chunk>;
+  encode(
+    pages: AsyncIterable<RowPage>,
+    options: FormatOptions,
+    from: ResumePoint,
+  ): AsyncIterable<FileChunk>;
 }
 
 /** Chunks of a file that cannot be entered in its middle: every attempt makes it from its first byte. */
 export async function* fromStart(
   bytes: ReadableStream<Uint8Array>,
   rows: () => number,
-): AsyncGenerator<Chunk> {
-  for await (const each of bytes) yield { bytes: each, rows: rows(), from: () => START };
+): AsyncGenerator<FileChunk> {
+  for await (const each of bytes) yield { bytes: each, rows: rows(), from: () => FILE_START };
 }
 
 /** One gzip member: readers in browsers take no second one. */
-function gzipped(chunks: AsyncIterable<Chunk>): AsyncIterable<Chunk> {
+function gzipped(chunks: AsyncIterable<FileChunk>): AsyncIterable<FileChunk> {
   let rows = 0;
   const iterator = chunks[Symbol.asyncIterator]();
   const plain = new ReadableStream<Uint8Array>({
@@ -72,19 +76,19 @@ const TEXT_ROWS = 100;
 
 interface Text {
   /** Before the first row. */
-  head(options: Options): string;
-  body(rows: readonly Row[], options: Options, first: boolean): string;
+  head(options: FormatOptions): string;
+  body(rows: readonly FileRow[], options: FormatOptions, first: boolean): string;
   tail(empty: boolean): string;
 }
 
 /** A format whose pages are texts that follow each other: any of them can be made alone. */
-export function textFormat({ head, body, tail }: Text): Format["encode"] {
+export function textFormat({ head, body, tail }: Text): FileFormat["encode"] {
   const encoder = new TextEncoder();
   async function* encode(
-    pages: AsyncIterable<Page>,
-    options: Options,
-    from: Resume,
-  ): AsyncGenerator<Chunk> {
+    pages: AsyncIterable<RowPage>,
+    options: FormatOptions,
+    from: ResumePoint,
+  ): AsyncGenerator<FileChunk> {
     let here = from;
     for await (const { rows, after } of pages) {
       const start = here;
@@ -106,5 +110,5 @@ export function textFormat({ head, body, tail }: Text): Format["encode"] {
     if (end !== "") yield { bytes: encoder.encode(end), rows: last.rows, from: () => last };
   }
   return (pages, options, from) =>
-    options.gzip ? gzipped(encode(pages, options, START)) : encode(pages, options, from);
+    options.gzip ? gzipped(encode(pages, options, FILE_START)) : encode(pages, options, from);
 }

@@ -1,8 +1,8 @@
 import type { RowGroup, SchemaElement } from "hyparquet";
 import { toMicros } from "../lib/decimal.ts";
 import { parseInstant } from "../lib/time.ts";
-import { type Column, DECIMAL_SCALE } from "./columns.ts";
-import type { Chunk, Format, Resume } from "./format.ts";
+import { DECIMAL_SCALE, type FileColumn } from "./columns.ts";
+import type { FileChunk, FileFormat, ResumePoint } from "./format.ts";
 
 /** The row groups so far, which the footer names, each as a JSON text. */
 interface Footer {
@@ -26,7 +26,7 @@ const unpacked = (text: string): RowGroup =>
   );
 
 /** Physical and logical types (Apache Parquet, LogicalTypes.md). */
-function elementOf({ name, kind }: Column): SchemaElement {
+function elementOf({ name, kind }: FileColumn): SchemaElement {
   const optional = { name, repetition_type: "OPTIONAL" as const };
   switch (kind) {
     case "integer":
@@ -63,7 +63,7 @@ function elementOf({ name, kind }: Column): SchemaElement {
  * before) is none: half a million of them a group would live long enough for a full collection to be needed to free them.
  */
 class Gathered {
-  readonly #column: Column;
+  readonly #column: FileColumn;
   readonly #numbers: Float64Array | null;
   readonly #values: unknown[] = [];
   readonly #shared = new Map<unknown, unknown>();
@@ -71,7 +71,7 @@ class Gathered {
   /** Characters of the texts and documents that are held. */
   chars = 0;
 
-  constructor(column: Column) {
+  constructor(column: FileColumn) {
     this.#column = column;
     const isNumber =
       column.kind === "integer" || column.kind === "float" || column.kind === "timestamp";
@@ -133,7 +133,7 @@ class Gathered {
 }
 
 /** Row groups of several pages each; the footer is written from what the state has kept of them. */
-export const parquet: Format = {
+export const parquetFormat: FileFormat = {
   contentType: "application/vnd.apache.parquet",
   extension: "parquet",
   gzip: false,
@@ -169,7 +169,7 @@ export const parquet: Format = {
     // Groups are only ever added: what the footer of an earlier moment named are the first of them.
     const here = () => {
       const [known, count] = [{ after, rows: done, offset }, groups.length];
-      return (): Resume => {
+      return (): ResumePoint => {
         const state: Footer | null =
           known.rows === 0 ? null : { offset: known.offset, groups: groups.slice(0, count) };
         return { after: known.after, rows: known.rows, state };
@@ -177,7 +177,7 @@ export const parquet: Format = {
     };
     const gathered = columns.map((column) => new Gathered(column));
     let [rows, position] = [0, from.after];
-    const written = async (): Promise<Chunk> => {
+    const written = async (): Promise<FileChunk> => {
       const start = here();
       await file.write({
         columnData: gathered.map((column) => column.source()),
@@ -194,7 +194,7 @@ export const parquet: Format = {
         for (const [index, { name }] of columns.entries()) gathered[index]?.add(row[name]);
       [rows, position] = [rows + page.rows.length, page.after];
       const chars = gathered.reduce((sum, column) => sum + column.chars, 0);
-      if (rows + parquet.pageRows > GROUP_ROWS || chars >= GROUP_CHARS) yield await written();
+      if (rows + parquetFormat.pageRows > GROUP_ROWS || chars >= GROUP_CHARS) yield await written();
     }
     if (rows > 0) yield await written();
     const last = here();

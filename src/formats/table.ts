@@ -1,11 +1,14 @@
-import type { Format } from "./format.ts";
-import { parquet } from "./parquet.ts";
-import { csv, json, ndjson } from "./text.ts";
-import { xlsx } from "./xlsx.ts";
+import type { FileFormat } from "./format.ts";
+import { parquetFormat } from "./parquet.ts";
+import { csvFormat, jsonFormat, ndjsonFormat } from "./text.ts";
+import { xlsxFormat } from "./xlsx.ts";
 
-export const FORMATS = { csv, ndjson, json, xlsx, parquet } as const satisfies Record<
-  string,
-  Format
->;
-export type FormatName = keyof typeof FORMATS;
-export const FORMAT_NAMES = Object.keys(FORMATS) as [FormatName, ...FormatName[]];
+export const FILE_FORMATS = {
+  csv: csvFormat,
+  ndjson: ndjsonFormat,
+  json: jsonFormat,
+  xlsx: xlsxFormat,
+  parquet: parquetFormat,
+} as const satisfies Record<string, FileFormat>;
+export type FormatName = keyof typeof FILE_FORMATS;
+export const FORMAT_NAMES = Object.keys(FILE_FORMATS) as [FormatName, ...FormatName[]];

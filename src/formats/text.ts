@@ -1,6 +1,6 @@
 import Papa from "papaparse";
-import type { Column, Row } from "./columns.ts";
-import { type Format, type Options, textFormat } from "./format.ts";
+import type { FileColumn, FileRow } from "./columns.ts";
+import { type FileFormat, type FormatOptions, textFormat } from "./format.ts";
 
 /** What a spreadsheet takes for the begin of a formula, full-width signs too (OWASP, CSV Injection). */
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
@@ -9,7 +9,7 @@ const safe = (text: string, neutralize: boolean) =>
   neutralize && FORMULA.test(text) ? `'${text}` : text;
 
 /** Numbers and times are no formulas, whatever they begin with. */
-function cellOf(value: unknown, { kind }: Column, neutralize: boolean): unknown {
+function cellOf(value: unknown, { kind }: FileColumn, neutralize: boolean): unknown {
   const text = typeof value === "object" && value !== null ? JSON.stringify(value) : value;
   return typeof text === "string" && (kind === "text" || kind === "json")
     ? safe(text, neutralize)
@@ -20,22 +20,22 @@ function cellOf(value: unknown, { kind }: Column, neutralize: boolean): unknown 
 const quotes = (value: unknown) => value === "";
 const lines = (data: unknown[][]) =>
   data.length === 0 ? "" : `${Papa.unparse(data, { newline: "\r\n", quotes })}\r\n`;
-const header = (columns: readonly Column[], neutralize: boolean) =>
+const header = (columns: readonly FileColumn[], neutralize: boolean) =>
   lines([columns.map(({ name }) => safe(name, neutralize))]);
-const body = (rows: readonly Row[], columns: readonly Column[], neutralize: boolean) =>
+const body = (rows: readonly FileRow[], columns: readonly FileColumn[], neutralize: boolean) =>
   lines(rows.map((row) => columns.map((column) => cellOf(row[column.name], column, neutralize))));
 
 /** A row with its columns only, in their order. */
-const objectOf = (row: Row, { columns }: Options) =>
+const objectOf = (row: FileRow, { columns }: FormatOptions) =>
   JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, row[name] ?? null])));
 
 /** A whole CSV, for an answer that is small. */
-export function csvOf(columns: readonly Column[], rows: readonly Row[]): string {
+export function csvOf(columns: readonly FileColumn[], rows: readonly FileRow[]): string {
   return `${header(columns, true)}${body(rows, columns, true)}`;
 }
 
 /** RFC 4180: CRLF, quotes where needed; an absent value is an empty field, the empty text is `""`. */
-export const csv: Format = {
+export const csvFormat: FileFormat = {
   contentType: "text/csv; charset=utf-8",
   extension: "csv",
   gzip: true,
@@ -48,7 +48,7 @@ export const csv: Format = {
   }),
 };
 
-export const ndjson: Format = {
+export const ndjsonFormat: FileFormat = {
   contentType: "application/x-ndjson",
   extension: "ndjson",
   gzip: true,
@@ -61,7 +61,7 @@ export const ndjson: Format = {
   }),
 };
 
-export const json: Format = {
+export const jsonFormat: FileFormat = {
   contentType: "application/json",
   extension: "json",
   gzip: true,

@@ -1,16 +1,16 @@
 import { fromMicros, toMicros } from "../lib/decimal.ts";
-import type { Column, Row } from "./columns.ts";
+import type { FileColumn, FileRow } from "./columns.ts";
 
 /** Sums of columns, exact: millionths. Kept as texts, so that they travel as JSON. */
-export type Totals = Record<string, string>;
+export type FileTotals = Record<string, string>;
 
 const MICROS = 1_000_000n;
 
-export const noTotals = (columns: readonly Column[]): Totals =>
+export const zeroTotals = (columns: readonly FileColumn[]): FileTotals =>
   Object.fromEntries(columns.map(({ name }) => [name, "0"]));
 
 /** Totals with these rows added; absent values add nothing. */
-export function plus(totals: Totals, rows: readonly Row[]): Totals {
+export function addTotals(totals: FileTotals, rows: readonly FileRow[]): FileTotals {
   return Object.fromEntries(
     Object.entries(totals).map(([name, total]) => {
       let sum = BigInt(total);
@@ -22,9 +22,9 @@ export function plus(totals: Totals, rows: readonly Row[]): Totals {
 }
 
 /** Totals as the API writes such values: whole numbers, or decimals with six places. */
-export function written(
-  totals: Totals,
-  columns: readonly Column[],
+export function totalsText(
+  totals: FileTotals,
+  columns: readonly FileColumn[],
 ): Record<string, number | string> {
   return Object.fromEntries(
     Object.entries(totals).map(([name, total]) => {

@@ -1,15 +1,15 @@
 import type { CellValue } from "hucre";
-import { UNWRITABLE, writable } from "../lib/markup.ts";
+import { UNWRITABLE_CHARACTERS, writableText } from "../lib/markup.ts";
 import { cutText } from "../lib/text.ts";
 import { parseInstant } from "../lib/time.ts";
-import type { Column, Kind, Row } from "./columns.ts";
-import { type Format, fromStart, type Page } from "./format.ts";
+import type { ColumnKind, FileColumn, FileRow } from "./columns.ts";
+import { type FileFormat, fromStart, type RowPage } from "./format.ts";
 
 /** Excel's sheet has 1,048,576 rows, one of them the header's. */
 const MAX_ROWS = 1_048_575;
 /** What a cell may hold at most. */
 const MAX_CELL = 32_767;
-const WIDTHS: Record<Kind, number> = {
+const WIDTHS: Record<ColumnKind, number> = {
   text: 24,
   integer: 12,
   float: 14,
@@ -18,7 +18,7 @@ const WIDTHS: Record<Kind, number> = {
   boolean: 8,
   json: 40,
 };
-const FORMATS: Partial<Record<Kind, string>> = {
+const FORMATS: Partial<Record<ColumnKind, string>> = {
   integer: "0",
   decimal: "0.000000",
   timestamp: "yyyy-mm-dd hh:mm:ss.000",
@@ -32,7 +32,7 @@ const escaped = (char: string) =>
  * one is escaped in the same way (ECMA-376, ST_Xstring).
  */
 export const cellText = (text: string): string =>
-  text.replaceAll(/_(?=x[0-9A-Fa-f]{4}_)/g, "_x005F_").replaceAll(UNWRITABLE, escaped);
+  text.replaceAll(/_(?=x[0-9A-Fa-f]{4}_)/g, "_x005F_").replaceAll(UNWRITABLE_CHARACTERS, escaped);
 
 /** At most what a cell may hold once it is escaped; cut at a whole character. */
 function limitedText(text: string): string {
@@ -42,7 +42,7 @@ function limitedText(text: string): string {
   return cutText(whole, MAX_CELL).replace(/_(x[0-9A-Fa-f]{0,4})?$/, "");
 }
 
-function cellOf(value: unknown, { kind }: Column): CellValue {
+function cellOf(value: unknown, { kind }: FileColumn): CellValue {
   if (value === null || value === undefined) return null;
   if (kind === "timestamp") return new Date(Math.floor((parseInstant(String(value)) ?? 0) / 1000));
   if (kind === "decimal") return Number(value);
@@ -52,25 +52,25 @@ function cellOf(value: unknown, { kind }: Column): CellValue {
     : limitedText(String(value));
 }
 
-function columnOf({ name, kind }: Column) {
+function columnOf({ name, kind }: FileColumn) {
   const format = FORMATS[kind];
   return { width: Math.max(WIDTHS[kind], name.length + 2), ...(format ? { numFmt: format } : {}) };
 }
 
-export interface Sheet {
+export interface XlsxSheet {
   /** One that a spreadsheet takes (formats/sheet-names.ts). */
   name: string;
-  columns: Column[];
-  rows: Row[];
+  columns: FileColumn[];
+  rows: FileRow[];
 }
 
 /** A workbook that is small enough to be held: typed cells, each sheet under a frozen header. */
-export async function workbookOf(sheets: readonly Sheet[]): Promise<Uint8Array> {
+export async function workbookOf(sheets: readonly XlsxSheet[]): Promise<Uint8Array> {
   const { writeXlsx } = await import("hucre/xlsx");
   return writeXlsx({
     sheets: sheets.map(({ name, columns, rows }) => ({
       // An attribute, where no escape is read.
-      name: writable(name),
+      name: writableText(name),
       columns: columns.map(columnOf),
       rows: [
         columns.map((column) => cellText(column.name)),
@@ -82,7 +82,7 @@ export async function workbookOf(sheets: readonly Sheet[]): Promise<Uint8Array> 
 }
 
 /** Typed cells under a frozen header. */
-export const xlsx: Format = {
+export const xlsxFormat: FileFormat = {
   contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
   extension: "xlsx",
   gzip: false,
@@ -91,10 +91,10 @@ export const xlsx: Format = {
   async *encode(pages, { columns }) {
     const { writeXlsxStream } = await import("hucre/xlsx");
     let done = 0;
-    async function* rowsOf(of: AsyncIterable<Page>) {
+    async function* rowsOf(of: AsyncIterable<RowPage>) {
       for await (const { rows } of of) {
         for (const row of rows)
-          yield columns.map((column) => cellOf((row as Row)[column.name], column));
+          yield columns.map((column) => cellOf((row as FileRow)[column.name], column));
         done += rows.length;
       }
     }

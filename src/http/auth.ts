@@ -46,7 +46,7 @@ export function workspaceOf(user: User, named: string | undefined, permission: P
 }
 
 /** Requires a permission in the workspace of the request, and fixes that workspace for what follows. */
-export function require(permission: Permission): MiddlewareHandler<AppEnv> {
+export function requirePermission(permission: Permission): MiddlewareHandler<AppEnv> {
   return async function require(c, next) {
     const { actor } = c.get("ctx");
     if (actor.kind !== "user")
@@ -57,7 +57,7 @@ export function require(permission: Permission): MiddlewareHandler<AppEnv> {
 }
 
 /** Requires a permission in some workspace of the token, for answers about several of them; the first stands for them in the cache. */
-export function requireAny(permission: Permission): MiddlewareHandler<AppEnv> {
+export function requirePermissionInAnyWorkspace(permission: Permission): MiddlewareHandler<AppEnv> {
   return async function requireAny(c, next) {
     const { actor } = c.get("ctx");
     if (actor.kind !== "user")
@@ -76,7 +76,9 @@ export function requireAny(permission: Permission): MiddlewareHandler<AppEnv> {
  * Requires a permission in the workspace that the path names (`:id`), and fixes that workspace for what follows.
  * @throws AppError not_found for one that the token does not include: it is like one that does not exist
  */
-export function requireNamed(permission: Permission): MiddlewareHandler<AppEnv> {
+export function requirePermissionInPathWorkspace(
+  permission: Permission,
+): MiddlewareHandler<AppEnv> {
   return async function requireNamed(c, next) {
     const { actor } = c.get("ctx");
     if (actor.kind !== "user")

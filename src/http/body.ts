@@ -52,14 +52,18 @@ function textOf(bytes: ArrayBuffer | Uint8Array): string {
 
 /**
  * The body without its content coding.
- * @throws AppError unsupported for a coding other than gzip
+ * @throws AppError unsupported_media_type for a coding other than gzip
  */
 export function decodedBody(request: Request): ReadableStream<Uint8Array> {
   const body = request.body ?? new ReadableStream({ start: (controller) => controller.close() });
   const coding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (coding === "identity") return body;
   if (coding === "gzip" || coding === "x-gzip") return unpackGzip(body);
-  throw new AppError("unsupported", "content_coding", "Content-Encoding may be gzip or nothing.");
+  throw new AppError(
+    "unsupported_media_type",
+    "content_coding",
+    "Content-Encoding may be gzip or nothing.",
+  );
 }
 
 /** The bytes of a body, refused as soon as they are too many, before and after unpacking. */

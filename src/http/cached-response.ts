@@ -1,6 +1,6 @@
 import type { Context as HonoContext } from "hono";
 import { accepts } from "hono/accepts";
-import type { Meta } from "../analytics/query.ts";
+import type { AnswerMeta } from "../analytics/result/meta.ts";
 import type { Context } from "../context.ts";
 import { csvOf } from "../formats/text.ts";
 import { publicUrl } from "./links.ts";
@@ -9,7 +9,7 @@ import type { AppEnv } from "./router.ts";
 interface Answer {
   data: unknown;
   page?: unknown;
-  meta: Meta;
+  meta: AnswerMeta;
 }
 
 const HEADERS = { "content-type": "application/json", "cache-control": "private, no-store" };
@@ -40,7 +40,7 @@ export async function cachedAnswer(
   if (c.req.header("cache-control")?.includes("no-cache")) return respond(await body(), false, 0);
   const { workspace_id: _, ...rest } = question as { workspace_id?: string };
   const key = `${name}?${JSON.stringify(rest)}`;
-  const held = ctx.cache.peek("answer", workspaceId, key);
+  const held = ctx.cache.getFresh("answer", workspaceId, key);
   if (held) return respond(held.value.body, true, held.ageMs);
   const { value, cached, ageMs } = await ctx.cache.read("answer", workspaceId, key, async () => ({
     body: await body(),

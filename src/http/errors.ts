@@ -13,16 +13,16 @@ const KINDS: Record<ErrorKind, { status: ContentfulStatusCode; title: string }> 
   conflict: { status: 409, title: "Conflict" },
   gone: { status: 410, title: "Gone" },
   too_large: { status: 413, title: "Content too large" },
-  range: { status: 416, title: "Range not satisfiable" },
-  unsupported: { status: 415, title: "Unsupported media type" },
-  impossible: { status: 422, title: "Unprocessable content" },
-  limited: { status: 429, title: "Too many requests" },
+  range_not_satisfiable: { status: 416, title: "Range not satisfiable" },
+  unsupported_media_type: { status: 415, title: "Unsupported media type" },
+  unprocessable: { status: 422, title: "Unprocessable content" },
+  rate_limited: { status: 429, title: "Too many requests" },
   unavailable: { status: 503, title: "Service unavailable" },
   timeout: { status: 504, title: "Gateway timeout" },
   full: { status: 507, title: "Insufficient storage" },
 };
 
-export const problem = z
+export const problemShape = z
   .object({
     type: z.string(),
     title: z.string(),
@@ -47,15 +47,15 @@ export const problem = z
 const ANYWHERE: ErrorKind[] = ["unauthenticated", "forbidden", "unavailable", "timeout", "full"];
 
 /** The error answers of a route, for its OpenAPI description. */
-export function problems(...kinds: ErrorKind[]) {
+export function problemResponses(...kinds: ErrorKind[]) {
   const all: ErrorKind[] = [...ANYWHERE, ...kinds];
-  const content = { "application/problem+json": { schema: problem } };
+  const content = { "application/problem+json": { schema: problemShape } };
   return Object.fromEntries(
     all.map((kind) => [KINDS[kind].status, { description: KINDS[kind].title, content }]),
   );
 }
 
-export interface Problem {
+export interface ProblemDetails {
   status: ContentfulStatusCode;
   title: string;
   detail: string;
@@ -66,7 +66,7 @@ export interface Problem {
 /** RFC 9457. */
 export function problemResponse(
   requestId: string,
-  { status, title, detail, code, errors }: Problem,
+  { status, title, detail, code, errors }: ProblemDetails,
   headers: Record<string, string> = {},
 ): Response {
   const body = {
@@ -105,7 +105,7 @@ export function renderError(error: unknown, c: HonoContext<AppEnv>): Response {
     const kind =
       (Object.keys(KINDS) as ErrorKind[]).find((name) => KINDS[name].status === error.status) ??
       "malformed";
-    const code = kind === "unsupported" ? "media_type" : kind;
+    const code = kind === "unsupported_media_type" ? "media_type" : kind;
     return problemResponse(requestId, {
       ...KINDS[kind],
       status: error.status as ContentfulStatusCode,

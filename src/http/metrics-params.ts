@@ -1,20 +1,20 @@
 import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES } from "../analytics/catalog/measures.ts";
-import { type Query, zoneOf } from "../analytics/plan/plan.ts";
+import { checkedTimezone, type Query } from "../analytics/query.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/time/range.ts";
 import type { Context } from "../context.ts";
 import { type ExactNumber, isExactNumber } from "../lib/json.ts";
-import { listOf } from "../lib/key-path.ts";
+import { splitFieldList } from "../lib/key-path.ts";
 import { zoneIn } from "../store/workspaces.ts";
 import { textInput } from "./fields.ts";
 import { callerIdParam, flagParam, instantParam, workspaceParam } from "./params.ts";
 
-export const measure = z.enum(MEASURE_NAMES);
-export const timeframe = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
-export const granularity = z.enum(GRANULARITIES);
-export const compare = z.enum(["previous_period", "previous_year"]);
-export const timezone = z.string().max(64).openapi({
+export const measureParam = z.enum(MEASURE_NAMES);
+export const timeframeParam = z.enum(Object.keys(TIMEFRAMES) as [Timeframe, ...Timeframe[]]);
+export const granularityParam = z.enum(GRANULARITIES);
+export const compareParam = z.enum(["previous_period", "previous_year"]);
+export const timezoneParam = z.string().max(64).openapi({
   example: "Asia/Kolkata",
   description: "Any name of the IANA database. Default: the workspace's, else UTC.",
 });
@@ -22,20 +22,20 @@ export const measureList = z
   .string()
   .max(1024)
   .transform((text) => text.split(","))
-  .pipe(z.array(measure).min(1).max(MEASURE_NAMES.length))
+  .pipe(z.array(measureParam).min(1).max(MEASURE_NAMES.length))
   .openapi({ type: "string", example: "executions,success_rate" });
 /** A dimension, or the way to a value of metadata (src/lib/key-path.ts). */
 export const fieldName = textInput(1024).min(1);
 export const fieldList = z
   .string()
   .max(4096)
-  .transform(listOf)
+  .transform(splitFieldList)
   .pipe(z.array(fieldName).min(1).max(4))
   .openapi({ type: "string", example: "agent" });
 export const MAX_GROUPS = 1000;
 
 /** Equality filters as query parameters, and the dimension of each. */
-export const FILTERS = {
+export const FILTER_DIMENSIONS = {
   agent_id: "agent",
   user_id: "user",
   status: "status",
@@ -44,7 +44,7 @@ export const FILTERS = {
   version: "version",
   error_type: "error_type",
 } as const;
-export const filters = {
+export const filterParams = {
   agent_id: callerIdParam.optional(),
   user_id: callerIdParam.optional(),
   status: z.enum(["running", "success", "failure", "timeout", "cancelled"]).optional(),
@@ -54,19 +54,19 @@ export const filters = {
   error_type: textInput(256).optional(),
 };
 /** A range in a zone; what it takes to ask for numbers of a whole workspace. */
-export const span = {
+export const rangeParams = {
   ...workspaceParam,
-  timeframe: timeframe
+  timeframe: timeframeParam
     .optional()
     .openapi({ description: "A range that ends now; instead of from and to." }),
   from: instantParam.optional(),
   to: instantParam.optional(),
-  timezone: timezone.optional(),
+  timezone: timezoneParam.optional(),
   explain: flagParam.optional().openapi({
     description: "Adds the plan to meta: the pieces of the range and which table answers each.",
   }),
 };
-export const ranged = { ...span, ...filters };
+export const rangeAndFilterParams = { ...rangeParams, ...filterParams };
 
 /** An operand of a filter. */
 const scalar = z.union([
@@ -76,35 +76,37 @@ const scalar = z.union([
   z.custom<ExactNumber>(isExactNumber).openapi({ type: "number" }),
 ]);
 /** A condition on a field, as a body gives it. */
-export const filter = z.strictObject({
+export const filterShape = z.strictObject({
   field: fieldName,
   op: z.enum(OPERATORS),
   value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
 });
 export const groupBy = z.array(fieldName).min(1).max(4);
 export const orderBy = z
-  .array(z.strictObject({ measure, direction: z.enum(["asc", "desc"]).default("desc") }))
+  .array(
+    z.strictObject({ measure: measureParam, direction: z.enum(["asc", "desc"]).default("desc") }),
+  )
   .min(1)
   .max(4);
-export const value = z.union([z.number(), z.string(), z.null()]);
-export const values = z.record(z.string(), value).openapi("MeasureValues");
+export const measureValue = z.union([z.number(), z.string(), z.null()]);
+export const measureValues = z.record(z.string(), measureValue).openapi("MeasureValues");
 /** Values of a bucket that may be cut or not over. */
 export const bucketValues = z
   .object({ bucket: z.string(), complete: z.boolean() })
-  .catchall(value)
+  .catchall(measureValue)
   .openapi("BucketValues");
-export const compared = z
+export const measureChanges = z
   .record(
     z.string(),
     z.object({
-      previous: value,
-      change: value,
+      previous: measureValue,
+      change: measureValue,
       change_ratio: z.number().nullable(),
       direction: z.enum(["up", "down", "flat"]).nullable(),
     }),
   )
   .openapi("MeasureChanges");
-export const meta = z
+export const metaShape = z
   .object({
     from: z.string(),
     to: z.string(),
@@ -138,11 +140,11 @@ export const meta = z
   })
   .openapi("Meta");
 
-export type Ranged = z.output<z.ZodObject<typeof ranged>>;
+export type RangeAndFilters = z.output<z.ZodObject<typeof rangeAndFilterParams>>;
 
 /** The range of a request, or a timeframe for one that names none. */
-export function rangeOr(
-  { timeframe, from, to }: Pick<Partial<Ranged>, "timeframe" | "from" | "to">,
+export function rangeOrDefault(
+  { timeframe, from, to }: Pick<Partial<RangeAndFilters>, "timeframe" | "from" | "to">,
   otherwise: Timeframe,
 ): Pick<Query, "timeframe" | "from" | "to"> {
   const none = timeframe === undefined && from === undefined && to === undefined;
@@ -150,13 +152,15 @@ export function rangeOr(
 }
 
 /** What was asked, in its zone. */
-export type Zoned<T> = "timezone" extends keyof T ? Omit<T, "timezone"> & { timezone: string } : T;
+export type WithTimezone<T> = "timezone" extends keyof T
+  ? Omit<T, "timezone"> & { timezone: string }
+  : T;
 
 /**
  * Fills in the zone: the one that is asked, else the workspace's, else UTC. Behind the cache's key, which has what was asked: a
  * change of the setting advances the workspace's epoch, as a change of its data does.
  */
-export async function zoned<T extends { timezone?: string | undefined }>(
+export async function withTimezone<T extends { timezone?: string | undefined }>(
   ctx: Context,
   workspaceId: string,
   asked: T,
@@ -165,18 +169,18 @@ export async function zoned<T extends { timezone?: string | undefined }>(
 }
 
 /** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
-export function rangedQuery(
-  given: Partial<Ranged> & { timezone: string },
+export function queryOfParams(
+  given: Partial<RangeAndFilters> & { timezone: string },
   otherwise?: Timeframe,
 ): Omit<Query, "measures"> {
   const { timeframe, from, to, timezone, ...rest } = given;
-  const filters = Object.entries(FILTERS).flatMap(([name, field]) => {
-    const wanted = rest[name as keyof typeof FILTERS];
+  const filters = Object.entries(FILTER_DIMENSIONS).flatMap(([name, field]) => {
+    const wanted = rest[name as keyof typeof FILTER_DIMENSIONS];
     return wanted === undefined ? [] : [{ field, op: "eq" as const, value: wanted }];
   });
   return {
-    ...(otherwise ? rangeOr(given, otherwise) : { timeframe, from, to }),
-    timezone: zoneOf(timezone),
+    ...(otherwise ? rangeOrDefault(given, otherwise) : { timeframe, from, to }),
+    timezone: checkedTimezone(timezone),
     filters,
   };
 }

@@ -1,20 +1,24 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Meta } from "../analytics/query.ts";
+import type { AnswerMeta } from "../analytics/result/meta.ts";
 import type { Permission } from "../auth/actor.ts";
 import type { Context } from "../context.ts";
-import { require, requireAny, requireNamed } from "./auth.ts";
+import {
+  requirePermission,
+  requirePermissionInAnyWorkspace,
+  requirePermissionInPathWorkspace,
+} from "./auth.ts";
 import { cachedAnswer } from "./cached-response.ts";
-import { problems } from "./errors.ts";
-import { meta, type Zoned, zoned } from "./metrics-params.ts";
-import { page } from "./params.ts";
+import { problemResponses } from "./errors.ts";
+import { metaShape, type WithTimezone, withTimezone } from "./metrics-params.ts";
+import { pageShape } from "./params.ts";
 import type { Router } from "./router.ts";
 
-export const json = <T extends z.ZodType>(description: string, of: T) => ({
+export const jsonContent = <T extends z.ZodType>(description: string, of: T) => ({
   description,
   content: { "application/json": { schema: of } },
 });
 
-export interface Page {
+export interface MetricsPage {
   limit: number;
   next_cursor: string | null;
   has_more: boolean;
@@ -41,13 +45,13 @@ interface View<Q extends z.ZodObject, P extends z.ZodObject> {
   load(
     ctx: Context,
     workspaceId: string,
-    query: Zoned<z.output<Q>>,
+    query: WithTimezone<z.output<Q>>,
     params: z.output<P>,
-  ): Promise<{ data: unknown; page?: Page; meta: Meta }>;
+  ): Promise<{ data: unknown; page?: MetricsPage; meta: AnswerMeta }>;
 }
 
 /** A GET route that answers numbers through the cache: one definition, one call. */
-export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(
+export function metricsRoute<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(
   router: Router,
   of: View<Q, P>,
 ): void {
@@ -62,7 +66,7 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
     data,
     paged,
   } = of;
-  const answer = z.object({ data, ...(paged ? { page } : {}), meta });
+  const answer = z.object({ data, ...(paged ? { page: pageShape } : {}), meta: metaShape });
   const route = createRoute({
     method: "get",
     path,
@@ -70,12 +74,20 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
     summary,
     description,
     middleware: [
-      (of.ofWorkspace ? requireNamed : of.perUser ? requireAny : require)(permission),
+      (of.ofWorkspace
+        ? requirePermissionInPathWorkspace
+        : of.perUser
+          ? requirePermissionInAnyWorkspace
+          : requirePermission)(permission),
     ] as const,
     request: { query, ...(params ? { params } : {}) },
     responses: {
-      200: json("The numbers.", answer),
-      ...problems("malformed", "impossible", ...(params ? (["not_found"] as const) : [])),
+      200: jsonContent("The numbers.", answer),
+      ...problemResponses(
+        "malformed",
+        "unprocessable",
+        ...(params ? (["not_found"] as const) : []),
+      ),
     },
   });
   router.openapi(route, async (c) => {
@@ -87,9 +99,9 @@ export function view<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>
         ? { asker: [...actor.workspaces], granted: [...actor.permissions] }
         : {};
     const inZone = async (ctx: Context, workspaceId: string) =>
-      ("timezone" in query.shape ? await zoned(ctx, workspaceId, asked) : asked) as Zoned<
-        typeof asked
-      >;
+      ("timezone" in query.shape
+        ? await withTimezone(ctx, workspaceId, asked)
+        : asked) as WithTimezone<typeof asked>;
     return cachedAnswer(c, path, { ...asked, ...named, ...asker }, async (ctx, workspaceId) =>
       of.load(ctx, workspaceId, await inZone(ctx, workspaceId), named),
     );

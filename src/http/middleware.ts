@@ -71,7 +71,7 @@ const EXPOSED_HEADERS = [
 ].join(", ");
 
 /** CORS for the configured origins only; a preflight is answered here. Every answer varies by its origin, also one to none. */
-export function cors(): MiddlewareHandler<AppEnv> {
+export function crossOrigin(): MiddlewareHandler<AppEnv> {
   return async function cors(c, next) {
     const origin = c.req.header("origin");
     const allowed = origin !== undefined && c.get("ctx").config.CORS_ORIGINS.includes(origin);

@@ -20,7 +20,7 @@ interface Operation {
 }
 
 /** Adds `/openapi.json` and `/docs`, both built once and answered with an ETag. */
-export function describe(app: OpenAPIHono<AppEnv>): void {
+export function describeApi(app: OpenAPIHono<AppEnv>): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
     scheme: "bearer",

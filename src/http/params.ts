@@ -38,7 +38,7 @@ export const instantParam = z
   .openapi({ type: "string", format: "date-time", example: "2026-03-01T00:00:00Z" });
 
 export const flagParam = z.enum(["true", "false"]).transform((value) => value === "true");
-export const whole = (min: number, max: number) =>
+export const wholeNumberParam = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d{1,15}$/, "must be a whole number")
@@ -47,14 +47,14 @@ export const whole = (min: number, max: number) =>
     .openapi({ type: "integer", minimum: min, maximum: max });
 
 export const pageParams = {
-  limit: whole(1, 1000).optional().openapi({ description: "Default 100." }),
+  limit: wholeNumberParam(1, 1000).optional().openapi({ description: "Default 100." }),
   cursor: z.string().max(1024).optional(),
-  skip: whole(0, 10_000).optional(),
+  skip: wholeNumberParam(0, 10_000).optional(),
   include_total: flagParam.optional(),
 };
 export const DEFAULT_LIMIT = 100;
 
-export const page = z
+export const pageShape = z
   .object({
     limit: z.int(),
     next_cursor: z.string().nullable(),

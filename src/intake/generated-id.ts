@@ -2,9 +2,9 @@ import { malformed } from "../lib/errors.ts";
 import { uuidv7 } from "../lib/ids.ts";
 
 /** An id made by the server; `again` is true when the same request, sent again, makes the same one. */
-export interface MadeId {
+export interface GeneratedId {
   id: string;
-  again: boolean;
+  reproducible: boolean;
 }
 
 /**
@@ -13,14 +13,14 @@ export interface MadeId {
  * @param scope what is asked, where the same key may be used for different things
  * @throws AppError malformed for a key that is empty or too long
  */
-export async function idMaker(
+export async function idGenerator(
   request: Request,
   workspaceId: string,
   nowMs: number,
   scope = "",
-): Promise<(place: number) => MadeId> {
+): Promise<(place: number) => GeneratedId> {
   const key = request.headers.get("idempotency-key");
-  if (key === null) return () => ({ id: uuidv7(nowMs), again: false });
+  if (key === null) return () => ({ id: uuidv7(nowMs), reproducible: false });
   if (key === "" || key.length > 255)
     throw malformed(
       "header.idempotency-key",
@@ -34,5 +34,5 @@ export async function idMaker(
   const prefix = [...new Uint8Array(digest).slice(0, 16)]
     .map((byte) => byte.toString(16).padStart(2, "0"))
     .join("");
-  return (place) => ({ id: `${prefix}-${place}`, again: true });
+  return (place) => ({ id: `${prefix}-${place}`, reproducible: true });
 }

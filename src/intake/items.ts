@@ -2,11 +2,11 @@ import { z } from "@hono/zod-openapi";
 import type { FieldError } from "../lib/errors.ts";
 import { MAX_ID_BYTES } from "../lib/ids.ts";
 import { cutText } from "../lib/text.ts";
-import type { MadeId } from "./generated-id.ts";
+import type { GeneratedId } from "./generated-id.ts";
 
 const OUTCOMES = ["created", "updated", "duplicate", "conflict", "invalid"] as const;
 
-export type Outcome = (typeof OUTCOMES)[number];
+export type ItemOutcome = (typeof OUTCOMES)[number];
 
 export const itemResult = z
   .object({
@@ -25,14 +25,14 @@ export type ItemResult = z.output<typeof itemResult>;
 /** Code of an item that can only be stored after another of the same id, which is not there (yet). */
 export const UNKNOWN_START = "unknown_execution";
 
-export type Verdict = Pick<ItemResult, "result" | "code" | "detail" | "path">;
+export type ItemVerdict = Pick<ItemResult, "result" | "code" | "detail" | "path">;
 
 export interface IntakeResult {
   results: ItemResult[];
-  counts: Record<Outcome, number>;
+  counts: Record<ItemOutcome, number>;
 }
 
-export type Checked<M> =
+export type CheckedItem<M> =
   | { ok: true; message: M }
   | { ok: false; id: string | null; error: FieldError };
 
@@ -42,14 +42,14 @@ export interface IntakeKind<M> {
   key: string;
   workspaceId: string;
   /** @param made the id of an item that brings none */
-  check(item: unknown, nowMs: number, made: MadeId): Checked<M>;
-  store(messages: readonly M[]): Promise<Verdict[]>;
+  check(item: unknown, nowMs: number, made: GeneratedId): CheckedItem<M>;
+  store(messages: readonly M[]): Promise<ItemVerdict[]>;
   idOf(message: M): string;
   /** Whether the message can only be stored after another of the same id; its verdict is UNKNOWN_START without that. */
-  leans(message: M): boolean;
+  dependsOnEarlier(message: M): boolean;
 }
 
-export function emptyCounts(): Record<Outcome, number> {
+export function emptyCounts(): Record<ItemOutcome, number> {
   return { created: 0, updated: 0, duplicate: 0, conflict: 0, invalid: 0 };
 }
 
@@ -88,7 +88,7 @@ export function givenId(item: unknown): string | null {
 /** Stores what passed the check, in one chunk. One result for each item, in the order of the input. */
 export async function storeChecked<M>(
   kind: IntakeKind<M>,
-  checked: readonly Checked<M>[],
+  checked: readonly CheckedItem<M>[],
 ): Promise<ItemResult[]> {
   const verdicts = await kind.store(checked.flatMap((item) => (item.ok ? [item.message] : [])));
   let next = 0;

@@ -1,7 +1,7 @@
 /** Longer than any valid item. */
 const MAX_LINE_BYTES = 512 * 1024;
 
-export interface Line {
+export interface InputLine {
   /** From 1. */
   number: number;
   text: string | FaultyLine;
@@ -51,7 +51,7 @@ const isBlank = (code: number | undefined) =>
   code === NEWLINE || code === 0x20 || code === 0x0d || code === 0x09;
 
 /** Lines of a piece that say something. @param first number of its first line @returns that of the line after its last */
-function* linesIn(piece: Piece, first: number): Generator<Line, number> {
+function* linesIn(piece: Piece, first: number): Generator<InputLine, number> {
   let [number, start] = [first, 0];
   for (; start < piece.length; number++) {
     // A stream may be nothing but newlines: each costs a look at its code, and no more.
@@ -87,12 +87,12 @@ function together(parts: readonly Uint8Array[]): Uint8Array {
 /**
  * Lines of a stream while it is read; empty lines are counted and left out. Memory: one line and one chunk of the stream.
  */
-export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Line> {
+export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<InputLine> {
   let number = 1;
   // The line that has begun: its bytes, or none when it is too long already.
   let rest: Uint8Array[] = [];
   let length = 0;
-  const take = function* (bytes: Uint8Array): Generator<Line> {
+  const take = function* (bytes: Uint8Array): Generator<InputLine> {
     let piece = bytes;
     if (length > MAX_LINE_BYTES) {
       yield { number, text: TOO_LONG };

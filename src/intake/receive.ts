@@ -3,23 +3,23 @@ import { withRoom } from "../http/body-room.ts";
 import { AppError, type FieldError } from "../lib/errors.ts";
 import type { JsonFault } from "../lib/json.ts";
 import { MAX_BATCH } from "./answer.ts";
-import { idMaker, type MadeId } from "./generated-id.ts";
+import { type GeneratedId, idGenerator } from "./generated-id.ts";
 import {
-  type Checked,
+  type CheckedItem,
   emptyCounts,
   givenId,
   type IntakeKind,
   type IntakeResult,
-  type Outcome,
+  type ItemOutcome,
   storeChecked,
 } from "./items.ts";
 import { linesOf } from "./lines.ts";
-import { takeInStream } from "./stream.ts";
+import { receiveStream } from "./stream.ts";
 
 const NDJSON = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 /** What became of a single object, as a status; a list or a stream has many outcomes and is always 207. */
 const SINGLE = { created: 201, updated: 200, duplicate: 200, conflict: 409, invalid: 422 } as const;
-export type IntakeStatus = 207 | (typeof SINGLE)[Outcome];
+export type IntakeStatus = 207 | (typeof SINGLE)[ItemOutcome];
 
 /** The items of a JSON body: one object, or the list under `key`. */
 function itemsOf(body: unknown, key: string): { items: unknown[]; single: boolean } {
@@ -61,9 +61,9 @@ function faultsByItem(
 /**
  * Takes in a request's body: one object, a list of at most 1,000, or NDJSON of any length; gzip or not.
  * @returns the answer's `data` and its status
- * @throws AppError malformed, too_large, unsupported (nothing is stored then), unavailable
+ * @throws AppError malformed, too_large, unsupported_media_type (nothing is stored then), unavailable
  */
-export async function takeIn<M>(
+export async function receiveItems<M>(
   request: Request,
   kind: IntakeKind<M>,
   now: () => number,
@@ -71,32 +71,32 @@ export async function takeIn<M>(
   const type = mediaType(request);
   if (type !== "application/json" && !NDJSON.includes(type)) {
     throw new AppError(
-      "unsupported",
+      "unsupported_media_type",
       "media_type",
       "Send application/json or application/x-ndjson.",
     );
   }
   const nowMs = now();
-  const made = await idMaker(request, kind.workspaceId, nowMs);
+  const made = await idGenerator(request, kind.workspaceId, nowMs);
   if (type !== "application/json") {
-    const data = await takeInStream(kind, linesOf(decodedBody(request)), now, made);
+    const data = await receiveStream(kind, linesOf(decodedBody(request)), now, made);
     return { data, status: 207 };
   }
-  return withRoom(request, MAX_BATCH_BYTES, () => takeInJson(request, kind, nowMs, made));
+  return withRoom(request, MAX_BATCH_BYTES, () => receiveJson(request, kind, nowMs, made));
 }
 
-async function takeInJson<M>(
+async function receiveJson<M>(
   request: Request,
   kind: IntakeKind<M>,
   nowMs: number,
-  made: (place: number) => MadeId,
+  made: (place: number) => GeneratedId,
 ): Promise<{ data: IntakeResult; status: IntakeStatus }> {
   const faults: JsonFault[] = [];
   const { items, single } = itemsOf(await readJson(request, faults), kind.key);
   const faulty = faultsByItem(faults, single ? undefined : kind.key);
   const results = await storeChecked(
     kind,
-    items.map((item, index): Checked<M> => {
+    items.map((item, index): CheckedItem<M> => {
       const error = faulty.get(index);
       return error ? { ok: false, id: givenId(item), error } : kind.check(item, nowMs, made(index));
     }),

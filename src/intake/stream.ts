@@ -1,9 +1,9 @@
 import { countParts } from "../http/body.ts";
 import { AppError, type FieldError } from "../lib/errors.ts";
 import { type JsonFault, parseJson } from "../lib/json.ts";
-import type { MadeId } from "./generated-id.ts";
+import type { GeneratedId } from "./generated-id.ts";
 import {
-  type Checked,
+  type CheckedItem,
   emptyCounts,
   givenId,
   type IntakeKind,
@@ -12,7 +12,7 @@ import {
   storeChecked,
   UNKNOWN_START,
 } from "./items.ts";
-import type { FaultyLine, Line } from "./lines.ts";
+import type { FaultyLine, InputLine } from "./lines.ts";
 
 const CHUNK_ITEMS = 500;
 const CHUNK_CHARS = 1024 * 1024;
@@ -32,7 +32,7 @@ interface Place<M> {
   index: number;
   line: number;
   chars: number;
-  checked: Checked<M>;
+  checked: CheckedItem<M>;
 }
 
 interface Chunk<M> {
@@ -79,11 +79,11 @@ class Tally {
 }
 
 function parse<M>(
-  line: Line,
+  line: InputLine,
   nowMs: number,
   check: IntakeKind<M>["check"],
-  made: MadeId,
-): Checked<M> {
+  made: GeneratedId,
+): CheckedItem<M> {
   const refuse = (error: FieldError, id: string | null = null) => ({
     ok: false as const,
     id,
@@ -117,11 +117,11 @@ const FAULTS = {
  * @returns counts, and the first 1,000 items that are a conflict or invalid, in the order of their lines
  * @throws AppError unavailable when the database is lost: lines before the named one are stored, and may be sent again
  */
-export async function takeInStream<M>(
+export async function receiveStream<M>(
   kind: IntakeKind<M>,
-  lines: AsyncIterable<Line>,
+  lines: AsyncIterable<InputLine>,
   now: () => number,
-  made: (place: number) => MadeId,
+  made: (place: number) => GeneratedId,
 ): Promise<IntakeResult> {
   const tally = new Tally();
   const waiting = new Waiting<M>();
@@ -167,7 +167,7 @@ export async function takeInStream<M>(
       chunk.chars += chars;
       if (checked.ok) {
         chunk.ids.add(kind.idOf(checked.message));
-        chunk.leans ||= kind.leans(checked.message);
+        chunk.leans ||= kind.dependsOnEarlier(checked.message);
       }
       if (chunk.items.length < CHUNK_ITEMS && chunk.chars < CHUNK_CHARS) continue;
       await send(chunk);
@@ -175,7 +175,7 @@ export async function takeInStream<M>(
       if (failure) break;
       if (tally.counts.invalid > MAX_INVALID)
         throw new AppError(
-          "impossible",
+          "unprocessable",
           "too_many_invalid",
           `More than ${MAX_INVALID} lines are invalid.`,
         );

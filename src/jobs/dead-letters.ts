@@ -1,11 +1,11 @@
 import { z } from "@hono/zod-openapi";
 import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
-import { listByTime, type Paging } from "../db/keyset.ts";
+import { listByTime, type PageQuery } from "../db/keyset.ts";
 import { inWorkspace } from "../db/scope.ts";
 import { AppError, notFound } from "../lib/errors.ts";
 import { cutText } from "../lib/text.ts";
-import { enqueue, message } from "../messages.ts";
+import { enqueue, queueMessage } from "../messages.ts";
 
 const MAX_REASON = 1_000;
 const COLUMNS = sql.raw(
@@ -13,7 +13,7 @@ const COLUMNS = sql.raw(
 );
 
 /** Keeps a message that was given up. The same delivery again keeps one. */
-export async function bury(
+export async function saveDeadLetter(
   ctx: Context,
   id: string,
   body: unknown,
@@ -32,7 +32,7 @@ export async function bury(
 }
 
 /** Newest first, ties by id. */
-export function listDeadLetters(ctx: Context, workspaceId: string, query: Paging) {
+export function listDeadLetters(ctx: Context, workspaceId: string, query: PageQuery) {
   const list = {
     from: sql`dead_letters e`,
     columns: COLUMNS,
@@ -47,7 +47,7 @@ export function listDeadLetters(ctx: Context, workspaceId: string, query: Paging
  * Sends a message again, once.
  * @throws AppError not_found, also for one of another workspace; conflict for one that was sent again already
  */
-export async function replay(ctx: Context, workspaceId: string, id: string, by: string) {
+export async function replayDeadLetter(ctx: Context, workspaceId: string, id: string, by: string) {
   const of = sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
   const [letter] = await ctx.db.query({
     sql: sql`select ${COLUMNS} from dead_letters e where ${of}`,
@@ -56,7 +56,7 @@ export async function replay(ctx: Context, workspaceId: string, id: string, by: 
   if (!letter) throw notFound("dead letter");
   if (letter.replayed_at !== null)
     throw new AppError("conflict", "replayed_already", "The message was sent again already.");
-  const parsed = message.safeParse(letter.body);
+  const parsed = queueMessage.safeParse(letter.body);
   if (!parsed.success)
     throw new AppError(
       "conflict",

@@ -6,7 +6,7 @@ import { backoff } from "../lib/backoff.ts";
 import { AppError } from "../lib/errors.ts";
 
 /** A table of jobs: status, claim, lease_until, attempts and their times are alike in all of them. */
-export interface Jobs {
+export interface JobQueue {
   db: Db;
   table: JobTable;
 }
@@ -18,7 +18,7 @@ export interface JobId {
 }
 
 /** A job that somebody works on. */
-export interface Claimed extends JobId {
+export interface ClaimedJob extends JobId {
   /** Names this attempt: what it writes is refused once another has begun. */
   token: string;
   attempts: number;
@@ -40,9 +40,9 @@ const INTERNAL = "It could not be made: an internal error. An operator can see w
 
 const seconds = (count: SQL | number) => sql`make_interval(secs => ${count}::int)`;
 /** Until when nobody else may work on the job. All times are the database's: no other clock counts. */
-export const lease = sql`now() + ${seconds(LEASE_SECONDS)}`;
+export const leaseUntil = sql`now() + ${seconds(LEASE_SECONDS)}`;
 const over = sql`claim = null, lease_until = null, finished_at = now()`;
-const from = (table: Jobs["table"]) => sql`${sql.identifier(table)} e`;
+const from = (table: JobQueue["table"]) => sql`${sql.identifier(table)} e`;
 const one = ({ workspaceId, id }: JobId) => sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
 export const foundJob = z.object({ workspace_id: z.string(), id: z.string() });
 
@@ -53,8 +53,8 @@ const isSpent = sql`(e.attempts >= ${MAX_ATTEMPTS}::int or e.cut_off >= ${MAX_CU
 /** An attempt may begin: it waits its turn, or its worker was lost. */
 export const isOpen = sql`((e.status = 'queued' or (e.status = 'running' and not ${isSpent})) and ${isFree})`;
 /** What an attempt writes as it begins. */
-export const begun = (token: string) => sql`status = 'running', claim = ${token},
-  lease_until = ${lease}, attempts = e.attempts + 1, cut_off = e.cut_off + (e.status = 'running')::int,
+export const hasBegun = (token: string) => sql`status = 'running', claim = ${token},
+  lease_until = ${leaseUntil}, attempts = e.attempts + 1, cut_off = e.cut_off + (e.status = 'running')::int,
   started_at = coalesce(e.started_at, now()), error_code = null, error_message = null`;
 
 /**
@@ -62,16 +62,16 @@ export const begun = (token: string) => sql`status = 'running', claim = ${token}
  * @returns undefined when it is over, or somebody is at it
  */
 export async function claimJob<T>(
-  { db, table }: Jobs,
+  { db, table }: JobQueue,
   job: JobId & { token?: string | undefined },
   columns: SQL,
   row: z.ZodType<T>,
-): Promise<(T & Claimed) | undefined> {
+): Promise<(T & ClaimedJob) | undefined> {
   const { workspaceId, id, token = crypto.randomUUID() } = job;
   const [change, where] =
     job.token === undefined
-      ? [begun(token), isOpen]
-      : [sql`lease_until = ${lease}`, sql`e.claim = ${token} and e.status = 'running'`];
+      ? [hasBegun(token), isOpen]
+      : [sql`lease_until = ${leaseUntil}`, sql`e.claim = ${token} and e.status = 'running'`];
   const [taken] = await db.query({
     sql: sql`update ${from(table)} set ${change} where ${one(job)} and ${where}
       returning e.attempts, ${columns}`,
@@ -82,8 +82,8 @@ export async function claimJob<T>(
 
 /** Changes a job that this attempt still holds. @throws ClaimLost */
 export async function changeJob(
-  { db, table }: Jobs,
-  claimed: Claimed,
+  { db, table }: JobQueue,
+  claimed: ClaimedJob,
   changes: SQL,
 ): Promise<void> {
   const rows = await db.query({
@@ -113,8 +113,8 @@ function counted(table: JobTable, ended: SQL, failure: { code: string; message: 
 }
 
 async function endJob(
-  { db, table }: Jobs,
-  claimed: Claimed,
+  { db, table }: JobQueue,
+  claimed: ClaimedJob,
   changes: SQL,
   failure: { code: string; message: string } | null,
 ): Promise<void> {
@@ -125,7 +125,12 @@ async function endJob(
 }
 
 /** @param changes what the table keeps of a finished job */
-export const finishJob = (jobs: Jobs, claimed: Claimed, changes: SQL, retentionDays: number) =>
+export const finishJob = (
+  jobs: JobQueue,
+  claimed: ClaimedJob,
+  changes: SQL,
+  retentionDays: number,
+) =>
   endJob(
     jobs,
     claimed,
@@ -137,7 +142,7 @@ const failed = (code: string, message: string) =>
   sql`status = 'failed', error_code = ${code}, error_message = ${message}, ${over}`;
 
 /** What became of an attempt. */
-export type Outcome =
+export type JobOutcome =
   | { status: "done" }
   /** Nobody was needed: the job is over, or another attempt has it. */
   | { status: "lost" }
@@ -148,7 +153,8 @@ export type Outcome =
 
 /** What may be otherwise at the next attempt: something is away. All else fails by its nature. */
 const isPassing = (error: unknown): error is AppError =>
-  error instanceof AppError && ["unavailable", "timeout", "full", "limited"].includes(error.kind);
+  error instanceof AppError &&
+  ["unavailable", "timeout", "full", "rate_limited"].includes(error.kind);
 
 /**
  * Ends an attempt that failed: the one place that decides whether there is another, and when.
@@ -156,11 +162,11 @@ const isPassing = (error: unknown): error is AppError =>
  * @throws ClaimLost
  */
 export async function settleJob(
-  jobs: Jobs,
-  claimed: Claimed,
+  jobs: JobQueue,
+  claimed: ClaimedJob,
   error: unknown,
   changes: SQL = sql`attempts = e.attempts`,
-): Promise<Outcome> {
+): Promise<JobOutcome> {
   if (error instanceof ClaimLost) throw error;
   if (!isPassing(error)) {
     const isKnown = error instanceof AppError && error.cause === undefined;
@@ -183,7 +189,7 @@ export async function settleJob(
 }
 
 /** Gives up the jobs whose attempts all ended without a word. */
-export const giveUpSpent = ({ db, table }: Jobs) =>
+export const giveUpSpent = ({ db, table }: JobQueue) =>
   db.query({
     sql: counted(
       table,
@@ -195,7 +201,7 @@ export const giveUpSpent = ({ db, table }: Jobs) =>
   });
 
 /** Lets a job that has failed begin again, with all of its attempts. */
-export async function reopenJob({ db, table }: Jobs, job: JobId): Promise<void> {
+export async function reopenJob({ db, table }: JobQueue, job: JobId): Promise<void> {
   await db.query({
     sql: sql`update ${from(table)} set status = 'queued', attempts = 0, cut_off = 0, lease_until = null,
         finished_at = null where ${one(job)} and e.status = 'failed'`,
@@ -204,7 +210,7 @@ export async function reopenJob({ db, table }: Jobs, job: JobId): Promise<void> 
 }
 
 /** Stops a job that is not over; its worker notices at its next step. @returns whether there was one */
-export async function cancelJob({ db, table }: Jobs, job: JobId): Promise<boolean> {
+export async function cancelJob({ db, table }: JobQueue, job: JobId): Promise<boolean> {
   const rows = await db.query({
     sql: sql`update ${from(table)} set status = 'cancelled', ${over} where ${one(job)} and e.status in ('queued', 'running') returning e.id`,
     row: z.unknown(),
@@ -213,7 +219,7 @@ export async function cancelJob({ db, table }: Jobs, job: JobId): Promise<boolea
 }
 
 /** Whether nobody will go on with a job: it was cancelled, or is not there. */
-export async function isGone({ db, table }: Jobs, job: JobId): Promise<boolean> {
+export async function isGone({ db, table }: JobQueue, job: JobId): Promise<boolean> {
   const [row] = await db.query({
     sql: sql`select e.status from ${from(table)} where ${one(job)}`,
     row: z.object({ status: z.string() }),
@@ -222,7 +228,7 @@ export async function isGone({ db, table }: Jobs, job: JobId): Promise<boolean> 
 }
 
 /** Takes a job off the list. @returns whether it was there */
-export async function deleteJob({ db, table }: Jobs, job: JobId): Promise<boolean> {
+export async function deleteJob({ db, table }: JobQueue, job: JobId): Promise<boolean> {
   const rows = await db.query({
     sql: sql`delete from ${from(table)} where ${one(job)} returning e.id`,
     row: z.unknown(),
@@ -237,7 +243,7 @@ export const isExpired = (
 ) => status === "expired" || (expires_at !== null && Date.parse(expires_at) <= nowMs);
 
 /** Jobs whose files have been kept long enough. */
-export function expiredJobs({ db, table }: Jobs) {
+export function expiredJobs({ db, table }: JobQueue) {
   return db.query({
     sql: sql`select e.workspace_id, e.id from ${from(table)} where e.status = 'done' and e.expires_at < now() order by e.expires_at limit 500`,
     row: foundJob,
@@ -245,7 +251,7 @@ export function expiredJobs({ db, table }: Jobs) {
 }
 
 /** Marks a job whose files are gone; before that it is found again. */
-export async function markExpired({ db, table }: Jobs, job: JobId): Promise<void> {
+export async function markExpired({ db, table }: JobQueue, job: JobId): Promise<void> {
   await db.query({
     sql: sql`update ${from(table)} set status = 'expired' where ${one(job)} and e.status = 'done'`,
     row: z.unknown(),

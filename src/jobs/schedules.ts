@@ -1,20 +1,20 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Db } from "../db/client.ts";
-import { listByTime, type Paging } from "../db/keyset.ts";
+import { listByTime, type PageQuery } from "../db/keyset.ts";
 import { insertWithin, type Quotas } from "../db/quotas.ts";
 import { inWorkspace } from "../db/scope.ts";
-import { AppError, impossible, notFound } from "../lib/errors.ts";
+import { AppError, notFound, unprocessable } from "../lib/errors.ts";
 import { type EpochUs, formatInstant, isTimeZone, parseInstant } from "../lib/time.ts";
 import { dueRun, nextRun, type Recurrence } from "./recurrence.ts";
 
-export interface Schedules {
+export interface ScheduleTable {
   db: Db;
   kind: "export" | "report";
 }
 
 const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be HH:MM");
-export const recurrence = z.union([
+export const recurrenceShape = z.union([
   z.strictObject({ frequency: z.literal("daily"), time }),
   z.strictObject({ frequency: z.literal("weekly"), time, day_of_week: z.int().min(1).max(7) }),
   z.strictObject({
@@ -32,7 +32,7 @@ export const scheduleRow = z.object({
   id: z.string(),
   name: z.string(),
   target_id: z.string(),
-  recurrence,
+  recurrence: recurrenceShape,
   timezone: z.string(),
   enabled: z.boolean(),
   next_run_at: z.string(),
@@ -50,17 +50,17 @@ export type ScheduleInput = Pick<Schedule, "name" | "target_id" | "recurrence"> 
   enabled?: boolean | undefined;
 };
 
-/** @throws AppError impossible for a zone that is none, and for a schedule that never fires */
+/** @throws AppError unprocessable for a zone that is none, and for a schedule that never fires */
 function firstRun(of: Recurrence, timezone: string, now: EpochUs): string {
   if (!isTimeZone(timezone))
-    throw impossible(
+    throw unprocessable(
       "timezone",
       "unknown_timezone",
       `"${timezone}" is not a time zone of the IANA database.`,
     );
   const next = nextRun(of, timezone, now);
   if (next === undefined)
-    throw impossible("recurrence", "never_fires", "This schedule never fires.");
+    throw unprocessable("recurrence", "never_fires", "This schedule never fires.");
   return formatInstant(next);
 }
 
@@ -72,7 +72,7 @@ const TARGETS = {
 
 /** @throws AppError not_found for an id of nothing that this kind of schedule runs */
 export async function checkTarget(
-  { db, kind }: Schedules,
+  { db, kind }: ScheduleTable,
   workspaceId: string,
   id: string,
 ): Promise<void> {
@@ -86,7 +86,7 @@ export async function checkTarget(
 }
 
 /** Newest first, ties by id. */
-export function listSchedules({ db, kind }: Schedules, workspaceId: string, query: Paging) {
+export function listSchedules({ db, kind }: ScheduleTable, workspaceId: string, query: PageQuery) {
   const where = [inWorkspace(workspaceId, "e"), sql`e.kind = ${kind}`];
   return listByTime(
     db,
@@ -104,10 +104,10 @@ export function listSchedules({ db, kind }: Schedules, workspaceId: string, quer
 
 /**
  * The same id again (a request that was repeated) gives what is stored.
- * @throws AppError impossible, `quota_exceeded` among them
+ * @throws AppError unprocessable, `quota_exceeded` among them
  */
 export async function createSchedule(
-  { db, kind }: Schedules,
+  { db, kind }: ScheduleTable,
   quotas: Quotas,
   { workspaceId, id, author }: { workspaceId: string; id: string; author: string },
   input: ScheduleInput,
@@ -132,9 +132,9 @@ export async function createSchedule(
   );
 }
 
-/** Puts another schedule in its place; it runs next when the new one says, also if it was paused. @throws AppError not_found, impossible */
+/** Puts another schedule in its place; it runs next when the new one says, also if it was paused. @throws AppError not_found, unprocessable */
 export async function replaceSchedule(
-  { db, kind }: Schedules,
+  { db, kind }: ScheduleTable,
   workspaceId: string,
   id: string,
   input: ScheduleInput,
@@ -152,7 +152,7 @@ export async function replaceSchedule(
 
 /** @throws AppError not_found */
 export async function deleteSchedule(
-  { db, kind }: Schedules,
+  { db, kind }: ScheduleTable,
   workspaceId: string,
   id: string,
 ): Promise<void> {
@@ -179,7 +179,7 @@ export interface DueRun extends Schedule {
  * @param failed told of a schedule whose run could not be started; it is tried again the next time, unless what it runs is gone
  */
 export async function startDue(
-  { db, kind }: Schedules,
+  { db, kind }: ScheduleTable,
   now: EpochUs,
   start: (run: DueRun, id: string) => Promise<unknown>,
   failed: (error: unknown, schedule: string) => void,
@@ -210,7 +210,10 @@ export async function startDue(
     } catch (error) {
       failed(error, id);
       // What it runs is gone, or cannot be asked: it would fail again every time.
-      if (error instanceof AppError && (error.kind === "not_found" || error.kind === "impossible"))
+      if (
+        error instanceof AppError &&
+        (error.kind === "not_found" || error.kind === "unprocessable")
+      )
         await db.query({
           sql: sql`update schedules e set enabled = false, paused = jsonb_build_object('code', ${error.code}::text, 'message', ${error.message}::text, 'at', now())
             where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id}`,

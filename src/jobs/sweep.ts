@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { enqueue, JOB_MESSAGES } from "../messages.ts";
-import { bury } from "./dead-letters.ts";
+import { saveDeadLetter } from "./dead-letters.ts";
 import { giveUpSpent, type JobTable } from "./lease.ts";
 import { overdueJobs } from "./turns.ts";
 
@@ -17,7 +17,7 @@ export async function continueJobs(ctx: Context): Promise<number> {
     for (const { workspace_id: workspaceId, id } of await giveUpSpent({ db: ctx.db, table })) {
       const body = { type: JOB_MESSAGES[table], workspaceId, id };
       ctx.log.error("job", new Error("Every attempt was cut off"), body);
-      await bury(ctx, crypto.randomUUID(), body, "Every attempt was cut off", 0);
+      await saveDeadLetter(ctx, crypto.randomUUID(), body, "Every attempt was cut off", 0);
     }
   const overdue = await overdueJobs(ctx.db, ctx.config.QUOTAS.jobs_at_work, MAX_MESSAGES);
   for (const { kind, workspace_id: workspaceId, id } of overdue)

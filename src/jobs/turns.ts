@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Db } from "../db/client.ts";
-import { begun, foundJob, isFree, isOpen, type JobTable } from "./lease.ts";
+import { foundJob, hasBegun, isFree, isOpen, type JobTable } from "./lease.ts";
 
 /** Rows that wait or are at work: kind, workspace_id, id, open (may begin), busy (is at work), since. */
 type Work = SQL;
@@ -69,7 +69,7 @@ export function takeJob(db: Db, most: number, token: string): Promise<TakenJob |
   const took = TABLES.map(
     (
       table,
-    ) => sql`${sql.identifier(`took_${table}`)} as (update ${sql.identifier(table)} e set ${begun(token)}
+    ) => sql`${sql.identifier(`took_${table}`)} as (update ${sql.identifier(table)} e set ${hasBegun(token)}
       from pick p where p.kind = ${table} and e.workspace_id = p.workspace_id and e.id = p.id
       returning p.kind, e.workspace_id, e.id, e.attempts)`,
   );

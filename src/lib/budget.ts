@@ -32,7 +32,7 @@ export type BudgetName = keyof typeof BUDGETS;
 /**
  * Refuses work by its amount, which is counted from what was asked before anything is built.
  * @param path what of the input makes it large
- * @throws AppError impossible, with the amount and the limit in its words and in its `errors`
+ * @throws AppError unprocessable, with the amount and the limit in its words and in its `errors`
  */
 export function checkWork(
   name: BudgetName,
@@ -43,7 +43,7 @@ export function checkWork(
   const { limit, code, of } = BUDGETS[name];
   if (amount <= limit) return;
   const message = `This would be ${amount} ${of}; at most ${limit} are possible. ${advice}`;
-  throw new AppError("impossible", code, message, {
+  throw new AppError("unprocessable", code, message, {
     errors: [{ path, code, message, amount, limit }],
   });
 }

@@ -27,7 +27,7 @@ const noAnswer = (what: string) => () =>
   });
 
 /** One call to a part of the platform. @throws AppError unavailable after the deadline (milliseconds) */
-export const answered = <T>(what: string, limitMs: number, work: PromiseLike<T>): Promise<T> =>
+export const answerWithin = <T>(what: string, limitMs: number, work: PromiseLike<T>): Promise<T> =>
   within(limitMs, work, noAnswer(what));
 
 /** A binding whose every call has a deadline (milliseconds); what a call gives, such as a stream, has none of it. */
@@ -38,7 +38,7 @@ export function deadlined<T extends object>(binding: T, what: string, limitMs: n
       if (typeof value !== "function") return value;
       return (...args: unknown[]) => {
         const outcome: unknown = Reflect.apply(value, target, args);
-        return outcome instanceof Promise ? answered(what, limitMs, outcome) : outcome;
+        return outcome instanceof Promise ? answerWithin(what, limitMs, outcome) : outcome;
       };
     },
   });

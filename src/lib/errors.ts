@@ -7,10 +7,10 @@ export type ErrorKind =
   | "conflict"
   | "gone"
   | "too_large"
-  | "range"
-  | "unsupported"
-  | "impossible"
-  | "limited"
+  | "range_not_satisfiable"
+  | "unsupported_media_type"
+  | "unprocessable"
+  | "rate_limited"
   | "unavailable"
   | "timeout"
   | "full";
@@ -49,8 +49,8 @@ export class AppError extends Error {
 }
 
 /** 422 for one field: understood, but it cannot be. */
-export function impossible(path: string, code: string, message: string): AppError {
-  return new AppError("impossible", code, message, { errors: [{ path, code, message }] });
+export function unprocessable(path: string, code: string, message: string): AppError {
+  return new AppError("unprocessable", code, message, { errors: [{ path, code, message }] });
 }
 
 /** 400 for one part of a request. */

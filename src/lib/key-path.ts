@@ -19,7 +19,7 @@ export const keysOf = (path: string): string[] =>
   partsOf(path, PART).map((part) => part.replaceAll(/\\([\s\S])/g, "$1"));
 
 /** The items of a list, with their backslashes: commas part them. */
-export const listOf = (text: string): string[] => partsOf(text, ITEM);
+export const splitFieldList = (text: string): string[] => partsOf(text, ITEM);
 
 /** A key as a path has it. */
 export const escapedKey = (key: string): string => key.replaceAll(/[\\.,]/g, "\\$&");

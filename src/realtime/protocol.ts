@@ -20,7 +20,7 @@ export type Publication =
   | { type: "events"; created: number };
 
 /** Every frame: `seq` grows by one from frame to frame of a workspace, so that a client sees what it missed. */
-export interface Frame {
+export interface FeedFrame {
   seq: number;
   type: "hello" | "executions" | "events" | "metrics";
   workspace_id: string;
@@ -34,7 +34,7 @@ export const clientMessage = z.object({ type: z.literal("ack"), ack: z.string() 
 export const MAX_CLIENT_MESSAGE = 256;
 
 /** Why the feed closes a connection; any other end is the network's, or a restart of the feed. */
-export const CLOSE = {
+export const CLOSE_CODES = {
   /** The token has ended. */
   expired: { code: 4002, reason: "token expired" },
   /** Too much was sent that the client has not said to have read. */

@@ -1,7 +1,7 @@
 import { type Flight, joinFlight, newFlight } from "../cache/single-flight.ts";
 import type { Context } from "../context.ts";
 import { sleep } from "../lib/backoff.ts";
-import { answered } from "../lib/deadline.ts";
+import { answerWithin } from "../lib/deadline.ts";
 import { FRAME_EXECUTIONS, type Publication } from "./protocol.ts";
 
 /** Publications of a burst go together: one call a workspace for all that happens in this time. */
@@ -45,14 +45,18 @@ function joined(list: readonly Publication[]): Publication[] {
  * Tells a workspace's feed, behind the answer: a feed that is down is logged and nothing else. Each request of a burst waits by its
  * own timer; the first to wake tells for all, and when it is killed before it has, another one does.
  */
-export function publish(ctx: Context, workspaceId: string, publication: Publication): void {
+export function publishExecutions(
+  ctx: Context,
+  workspaceId: string,
+  publication: Publication,
+): void {
   const gathering = waiting.get(workspaceId) ?? { list: [], telling: newFlight<void>() };
   waiting.set(workspaceId, gathering);
   gathering.list.push(publication);
   const tell = async () => {
     const feed = ctx.feed.get(ctx.feed.idFromName(workspaceId));
     try {
-      await answered("The feed", LIMIT_MS, feed.publish(workspaceId, joined(gathering.list)));
+      await answerWithin("The feed", LIMIT_MS, feed.publish(workspaceId, joined(gathering.list)));
     } catch (error) {
       ctx.log.error("publish", error);
     }

@@ -14,7 +14,7 @@ const claims = z.object({
   exp: z.number(),
 });
 
-export interface Ticket {
+export interface FeedTicket {
   /** Used once. */
   id: string;
   workspaceId: string;
@@ -29,7 +29,7 @@ export interface Ticket {
 export async function signTicket(
   config: Config,
   nowMs: number,
-  of: Pick<Ticket, "workspaceId" | "userId" | "tokenEndsMs">,
+  of: Pick<FeedTicket, "workspaceId" | "userId" | "tokenEndsMs">,
 ): Promise<{ ticket: string; endsMs: number }> {
   const exp = Math.floor(nowMs / 1000) + TICKET_SECONDS;
   const ticket = await new SignJWT({ ws: of.workspaceId, until: of.tokenEndsMs })
@@ -51,7 +51,7 @@ export async function readTicket(
   nowMs: number,
   ticket: string,
   workspaceId: string | undefined,
-): Promise<Ticket> {
+): Promise<FeedTicket> {
   const refused = (detail: string) => new AppError("unauthenticated", "invalid_ticket", detail);
   const key = await derivedKey(config, AUDIENCE);
   const options = { audience: AUDIENCE, algorithms: ["HS256"], currentDate: new Date(nowMs) };

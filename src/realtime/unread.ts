@@ -16,7 +16,7 @@ const LEAST_BYTES = 64 * 1024;
 const ASK_BYTES = 16 * 1024;
 
 /** What a socket remembers while the object sleeps. */
-export const holding = z.object({
+export const holdingShape = z.object({
   userId: z.string(),
   expiresAtMs: z.number(),
   /** Bytes that were sent and not acknowledged. */
@@ -24,9 +24,9 @@ export const holding = z.object({
   /** The sign that is waited for, and how many of these bytes it acknowledges. */
   asked: z.object({ ack: z.string(), bytes: z.number() }).optional(),
 });
-export type Holding = z.output<typeof holding>;
+export type SocketHolding = z.output<typeof holdingShape>;
 
-export interface Held {
+export interface HeldSocket {
   userId: string;
   unread: number;
   /** Closing sockets hold what they hold until their peer has gone. */
@@ -37,7 +37,7 @@ export interface Held {
  * How much each open socket of a user may hold: equal parts of what the closing ones leave of the user's and of the feed's memory.
  * @returns the bytes by user
  */
-export function allowances(all: readonly Held[]): (userId: string) => number {
+export function unreadAllowances(all: readonly HeldSocket[]): (userId: string) => number {
   const users = new Map<string, { open: number; closing: number }>();
   const total = { open: 0, closing: 0 };
   for (const { userId, unread, isOpen } of all) {
@@ -57,7 +57,11 @@ export function allowances(all: readonly Held[]): (userId: string) => number {
 }
 
 /** A frame for a socket, which may ask for a sign, and what the socket holds once it was sent. */
-export function charge(of: Holding, text: string, bytes: number): { text: string; held: Holding } {
+export function chargeFrame(
+  of: SocketHolding,
+  text: string,
+  bytes: number,
+): { text: string; held: SocketHolding } {
   const unread = of.unread + bytes;
   if (of.asked || unread < ASK_BYTES) return { text, held: { ...of, unread } };
   const ack = randomToken(9);
@@ -67,7 +71,7 @@ export function charge(of: Holding, text: string, bytes: number): { text: string
 }
 
 /** What a socket holds after it has sent a sign; one that it was not asked for changes nothing. */
-export function acknowledge(of: Holding, ack: string): Holding {
+export function acknowledgeFrame(of: SocketHolding, ack: string): SocketHolding {
   if (of.asked?.ack !== ack) return of;
   const { asked, ...rest } = of;
   return { ...rest, unread: of.unread - asked.bytes };

@@ -2,24 +2,24 @@ import { z } from "zod";
 import { SUBPROTOCOL } from "./protocol.ts";
 
 /** Who connects. */
-export const visitor = z.object({
+export const visitorShape = z.object({
   userId: z.string(),
   expiresAtMs: z.number(),
   /** The one-time ticket that it comes with, and when that ends. */
   ticket: z.object({ id: z.string(), endsMs: z.number() }).optional(),
 });
 
-export type Visitor = z.output<typeof visitor>;
+export type FeedVisitor = z.output<typeof visitorShape>;
 
 /** Why the feed refuses a visitor, as the status of its answer. */
-export const REFUSALS = { ticketUsed: 401, userFull: 429, workspaceFull: 503 } as const;
+export const FEED_REFUSALS = { ticketUsed: 401, userFull: 429, workspaceFull: 503 } as const;
 
 export const VISITOR_HEADER = "x-feed-visitor";
 
 export const WORKSPACE_HEADER = "x-feed-workspace";
 
 /** The request that the Worker, having authenticated it, hands to the feed. */
-export function feedRequest(request: Request, workspaceId: string, from: Visitor): Request {
+export function feedRequest(request: Request, workspaceId: string, from: FeedVisitor): Request {
   const headers = new Headers({
     upgrade: "websocket",
     [WORKSPACE_HEADER]: encodeURIComponent(workspaceId),

@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
 
 const AUDIENCE = "shadower-download";
 /** What a link leads to. */
-export interface Target {
+export interface LinkTarget {
   workspaceId: string;
   id: string;
   file: number;
@@ -14,7 +14,7 @@ export interface Target {
 /** @param untilMs when the link ends */
 export async function signLink(
   config: Config,
-  { workspaceId, id, file }: Target,
+  { workspaceId, id, file }: LinkTarget,
   untilMs: number,
 ): Promise<string> {
   return new SignJWT({ ws: workspaceId, file })
@@ -26,7 +26,7 @@ export async function signLink(
 }
 
 /** @throws AppError gone for a link that has ended, not_found for any other text */
-export async function readLink(config: Config, token: string, nowMs: number): Promise<Target> {
+export async function readLink(config: Config, token: string, nowMs: number): Promise<LinkTarget> {
   try {
     const options = { audience: AUDIENCE, algorithms: ["HS256"], currentDate: new Date(nowMs) };
     const { payload } = await jwtVerify(token, await derivedKey(config, AUDIENCE), options);

@@ -12,7 +12,11 @@ function spanOf(header: string | null, size: number): Span | undefined {
   const from = first === "" ? Math.max(0, size - Number(last)) : Number(first);
   const to = first === "" || last === "" ? size - 1 : Math.min(size - 1, Number(last));
   if (from > to || from >= size)
-    throw new AppError("range", "range_not_satisfiable", `The file has ${size} bytes.`);
+    throw new AppError(
+      "range_not_satisfiable",
+      "range_not_satisfiable",
+      `The file has ${size} bytes.`,
+    );
   return { offset: from, length: to - from + 1 };
 }
 

@@ -9,14 +9,14 @@ const named = z.object({
   name: z.string().nullable(),
   labels: z.array(z.string()),
 });
-export type Named = z.output<typeof named>;
+export type NamedAgent = z.output<typeof named>;
 
 /** What was said about these agents. */
-export async function namesOf(
+export async function agentNames(
   ctx: Context,
   workspaceId: string,
   ids: readonly string[],
-): Promise<Map<string, Named>> {
+): Promise<Map<string, NamedAgent>> {
   const rows = await ctx.db.query({
     sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")} and a.id = any(${sql.param([...ids])}::text[])`,
     row: named,
@@ -27,7 +27,7 @@ export async function namesOf(
 const MAX_MATCHES = 1000;
 
 /** Ids of agents whose name contains a text, or that have a label. */
-export async function idsBy(
+export async function findAgentIds(
   ctx: Context,
   workspaceId: string,
   by: { name: string } | { label: string },
@@ -43,18 +43,18 @@ export async function idsBy(
   return rows.map((row) => row.id);
 }
 
-export interface Change {
+export interface AgentChange {
   name?: string | null | undefined;
   labels?: string[] | undefined;
 }
 
-/** Sets what is given and leaves the rest as it is. Safe to run twice. @throws AppError impossible, `quota_exceeded` */
+/** Sets what is given and leaves the rest as it is. Safe to run twice. @throws AppError unprocessable, `quota_exceeded` */
 export async function describeAgent(
   ctx: Context,
   workspaceId: string,
   id: string,
-  { name, labels }: Change,
-): Promise<Named> {
+  { name, labels }: AgentChange,
+): Promise<NamedAgent> {
   const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
   return insertWithin(ctx.db, owner, {
     table: "agents",

@@ -3,14 +3,14 @@ import { documentOutput } from "./document.ts";
 
 export const FINAL_STATUSES = ["success", "failure", "timeout", "cancelled"] as const;
 
-export const STATUSES = ["running", ...FINAL_STATUSES] as const;
+export const EXECUTION_STATUSES = ["running", ...FINAL_STATUSES] as const;
 
-export const execution = z
+export const executionShape = z
   .object({
     id: z.string(),
     agent_id: z.string(),
     user_id: z.string().nullable(),
-    status: z.enum(STATUSES),
+    status: z.enum(EXECUTION_STATUSES),
     started_at: z.string(),
     ended_at: z.string().nullable(),
     duration_ms: z.number().nullable(),
@@ -28,4 +28,4 @@ export const execution = z
   })
   .openapi("Execution");
 
-export type Execution = z.output<typeof execution>;
+export type Execution = z.output<typeof executionShape>;

@@ -2,16 +2,16 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { documentText } from "../analytics/catalog/dimensions.ts";
 import type { Db } from "../db/client.ts";
-import { inOrder, listByTime, type Paging } from "../db/keyset.ts";
+import { inOrder, listByTime, type PageQuery } from "../db/keyset.ts";
 import { inWorkspace } from "../db/scope.ts";
 import { notFound } from "../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../lib/time.ts";
-import { type Execution, execution, type STATUSES } from "./execution.ts";
+import { type EXECUTION_STATUSES, type Execution, executionShape } from "./execution.ts";
 
-export interface ListQuery extends Paging {
+export interface ExecutionList extends PageQuery {
   agent_id?: string | undefined;
   user_id?: string | undefined;
-  status?: (typeof STATUSES)[number] | undefined;
+  status?: (typeof EXECUTION_STATUSES)[number] | undefined;
   model?: string | undefined;
   environment?: string | undefined;
   from?: EpochUs | undefined;
@@ -24,7 +24,7 @@ export interface ListQuery extends Paging {
   metadata: [keys: string[], value: string][];
 }
 
-const row = execution
+const row = executionShape
   .omit({ error: true })
   .extend({ error_type: z.string().nullable(), error_message: z.string().nullable() });
 const COLUMNS = sql.raw(
@@ -40,7 +40,7 @@ function shape({ error_type, error_message, ...rest }: z.output<typeof row>): Ex
   };
 }
 
-function conditions(workspaceId: string, query: ListQuery): SQL[] {
+function conditions(workspaceId: string, query: ExecutionList): SQL[] {
   const list: SQL[] = [inWorkspace(workspaceId, "e")];
   const add = <T>(value: T | undefined, condition: (value: T) => SQL) => {
     if (value !== undefined) list.push(condition(value));
@@ -62,7 +62,7 @@ function conditions(workspaceId: string, query: ListQuery): SQL[] {
 }
 
 /** Newest first, ties by id. */
-export async function listExecutions(db: Db, workspaceId: string, query: ListQuery) {
+export async function listExecutions(db: Db, workspaceId: string, query: ExecutionList) {
   inOrder(query);
   const list = {
     from: sql`executions e`,
@@ -80,7 +80,7 @@ export async function listExecutions(db: Db, workspaceId: string, query: ListQue
 }
 
 const internals = row.extend({ duration_given_ms: z.number().nullable(), heard_at: z.string() });
-export interface Stored {
+export interface StoredExecution {
   execution: Execution;
   /** The duration as a caller gave it; null when it follows from the times. */
   durationGivenMs: number | null;
@@ -89,7 +89,11 @@ export interface Stored {
 }
 
 /** @throws AppError not_found, also for an execution of another workspace */
-export async function getStored(db: Db, workspaceId: string, id: string): Promise<Stored> {
+export async function getStoredExecution(
+  db: Db,
+  workspaceId: string,
+  id: string,
+): Promise<StoredExecution> {
   const [found] = await db.query({
     sql: sql`select ${COLUMNS}, e.duration_given_ms, e.heard_at from execution_keys k cross join lateral execution_at(${workspaceId}, k.started_at, k.id) e
       where ${inWorkspace(workspaceId, "k")} and k.id = ${id}`,
@@ -102,7 +106,7 @@ export async function getStored(db: Db, workspaceId: string, id: string): Promis
 
 /** @throws AppError not_found, also for an execution of another workspace */
 export async function getExecution(db: Db, workspaceId: string, id: string): Promise<Execution> {
-  return (await getStored(db, workspaceId, id)).execution;
+  return (await getStoredExecution(db, workspaceId, id)).execution;
 }
 
 /** Whether an agent has run in the workspace, or was named there. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { FunnelDefinition } from "../analytics/funnels/travel.ts";
 import type { Context } from "../context.ts";
 import type { Db } from "../db/client.ts";
-import { listByTime, type Paging } from "../db/keyset.ts";
+import { listByTime, type PageQuery } from "../db/keyset.ts";
 import { insertWithin } from "../db/quotas.ts";
 import { inWorkspace } from "../db/scope.ts";
 import { notFound } from "../lib/errors.ts";
@@ -30,7 +30,7 @@ const COLUMNS = sql.raw(
 );
 
 /** Newest first, ties by id. */
-export function listFunnels(ctx: Context, workspaceId: string, query: Paging) {
+export function listFunnels(ctx: Context, workspaceId: string, query: PageQuery) {
   const list = {
     from: sql`funnels e`,
     columns: COLUMNS,
@@ -64,7 +64,7 @@ export async function getFunnel(ctx: Context, workspaceId: string, id: string): 
 
 /**
  * Saves a funnel under an id. The same id again (a request that was repeated) gives what is stored.
- * @throws AppError impossible, `quota_exceeded`
+ * @throws AppError unprocessable, `quota_exceeded`
  */
 export async function createFunnel(
   ctx: Context,
@@ -100,7 +100,7 @@ export async function replaceFunnel(
     row: funnel,
   });
   if (!row) throw notFound("funnel");
-  ctx.cache.advance(workspaceId);
+  ctx.cache.invalidate(workspaceId);
   return row;
 }
 
@@ -111,5 +111,5 @@ export async function deleteFunnel(ctx: Context, workspaceId: string, id: string
     row: z.object({ id: z.string() }),
   });
   if (rows.length === 0) throw notFound("funnel");
-  ctx.cache.advance(workspaceId);
+  ctx.cache.invalidate(workspaceId);
 }

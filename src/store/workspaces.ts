@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { zoneOf } from "../analytics/plan/plan.ts";
+import { checkedTimezone } from "../analytics/query.ts";
 import type { Context } from "../context.ts";
 
 const row = z.object({
@@ -11,8 +11,8 @@ const row = z.object({
   retention_days: z.number().nullable(),
   stale_after_minutes: z.number().nullable(),
 });
-export type Settings = z.output<typeof row>;
-const NONE: Settings = {
+export type WorkspaceSettings = z.output<typeof row>;
+const NONE: WorkspaceSettings = {
   name: null,
   timezone: null,
   credit_price: null,
@@ -25,7 +25,7 @@ const COLUMNS = sql.raw(
 );
 
 /** Settings of a workspace; what was never set is null. */
-export async function settingsOf(ctx: Context, workspaceId: string): Promise<Settings> {
+export async function settingsOf(ctx: Context, workspaceId: string): Promise<WorkspaceSettings> {
   const [found] = await ctx.db.query({
     sql: sql`select ${COLUMNS} from workspaces where id = ${workspaceId}`,
     row,
@@ -35,14 +35,14 @@ export async function settingsOf(ctx: Context, workspaceId: string): Promise<Set
 
 /**
  * The zone of a question: the one that is asked, else the workspace's, else UTC.
- * @throws AppError impossible for a name that is no time zone's
+ * @throws AppError unprocessable for a name that is no time zone's
  */
 export async function zoneIn(
   { db }: Pick<Context, "db">,
   workspaceId: string,
   asked: string | undefined,
 ): Promise<string> {
-  if (asked !== undefined) return zoneOf(asked);
+  if (asked !== undefined) return checkedTimezone(asked);
   const [found] = await db.query({
     sql: sql`select timezone from workspaces where id = ${workspaceId}`,
     row: row.pick({ timezone: true }),
@@ -54,9 +54,9 @@ export async function zoneIn(
 export async function changeSettings(
   ctx: Context,
   workspaceId: string,
-  change: { [K in keyof Settings]?: Settings[K] | undefined },
-): Promise<Settings> {
-  const names = Object.keys(NONE) as (keyof Settings)[];
+  change: { [K in keyof WorkspaceSettings]?: WorkspaceSettings[K] | undefined },
+): Promise<WorkspaceSettings> {
+  const names = Object.keys(NONE) as (keyof WorkspaceSettings)[];
   const given = names.filter((name) => change[name] !== undefined);
   const columns = given.map((name) => sql`, ${sql.identifier(name)}`);
   const values = given.map((name) => sql`, ${change[name]}`);
@@ -70,7 +70,7 @@ export async function changeSettings(
   return found;
 }
 
-export interface Money {
+export interface MoneyAmount {
   amount: string | null;
   currency: string | null;
   /** Why there is no amount. */

@@ -1,9 +1,9 @@
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { type Answer, runQuery } from "../../src/analytics/ask.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../src/analytics/catalog/measures.ts";
-import type { Query } from "../../src/analytics/plan/plan.ts";
-import { type Answer, runQuery } from "../../src/analytics/query.ts";
+import type { Query } from "../../src/analytics/query.ts";
 import { bucketsOf } from "../../src/analytics/time/range.ts";
 import { executionIntake } from "../../src/features/executions/ingest.ts";
 import { runRollups } from "../../src/features/rollups/run.ts";
@@ -70,7 +70,7 @@ beforeAll(async () => {
       kind,
       items
         .slice(from, from + 1000)
-        .map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+        .map((item) => kind.check(item, Date.now(), { id: "", reproducible: false })),
     );
     expect(results.every((result) => result.result === "created")).toBe(true);
   }
@@ -476,11 +476,11 @@ describe("filters", () => {
           filters: [{ field: value, op: "eq", value: "x" }],
         }),
       ).rejects.toMatchObject({
-        kind: "impossible",
+        kind: "unprocessable",
       });
       await expect(
         ask({ measures: ["executions"], ...range, group_by: [value] }),
-      ).rejects.toMatchObject({ kind: "impossible" });
+      ).rejects.toMatchObject({ kind: "unprocessable" });
     },
   );
 
@@ -506,7 +506,7 @@ describe("answers", () => {
       timezone: "UTC",
       granularity: "minute" as const,
     };
-    const refused = { kind: "impossible", code: "too_many_rows" };
+    const refused = { kind: "unprocessable", code: "too_many_rows" };
     await expect(
       ask({ measures: ["executions"], ...range, group_by: ["agent"], limit: 2 }),
     ).rejects.toMatchObject(refused);
@@ -591,7 +591,7 @@ describe("answers", () => {
     }));
     await storeChecked(
       kind,
-      items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+      items.map((item) => kind.check(item, Date.now(), { id: "", reproducible: false })),
     );
     const query: Query = {
       measures: ["duration_p95"],

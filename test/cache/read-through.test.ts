@@ -65,7 +65,7 @@ describe("a read", () => {
   it("goes on without KV, only slower", async () => {
     const { cache, settled } = cacheOf(broken);
     expect((await cache.read("answer", "down", "q", () => body("a"))).value.body).toBe("a");
-    cache.advance("down");
+    cache.invalidate("down");
     expect((await cache.read("answer", "down", "q", () => body("b"))).value.body).toBe("b");
     await settled();
   });
@@ -175,7 +175,7 @@ describe("what is written to KV", () => {
     const { kv, puts } = counting();
     const { cache, settled } = cacheOf(kv);
     for (let index = 0; index < 50; index++) {
-      cache.advance("busy");
+      cache.invalidate("busy");
       const answer = await cache.read("answer", "busy", "q", () => body(`after ${index}`));
       expect([answer.cached, answer.value.body]).toEqual([false, `after ${index}`]);
     }
@@ -186,10 +186,10 @@ describe("what is written to KV", () => {
   it("does not bring an older epoch back when this isolate looks again", async () => {
     const { cache, settled } = cacheOf();
     const now = Date.now();
-    cache.advance("later");
+    cache.invalidate("later");
     await settled();
     await cache.read("answer", "later", "q", () => body("old"));
-    cache.advance("later");
+    cache.invalidate("later");
     vi.spyOn(Date, "now").mockReturnValue(now + 12_000);
     expect((await cache.read("answer", "later", "q", () => body("new"))).value.body).toBe("new");
     vi.restoreAllMocks();

@@ -139,7 +139,7 @@ describe("a failure of the database", () => {
     ["57P03", ["unavailable", "database_unavailable", 5]],
     ["08006", ["unavailable", "database_unavailable", 5]],
     ["28P01", ["unavailable", "database_refused", undefined]],
-    ["22P05", ["impossible", "invalid_text", undefined]],
+    ["22P05", ["unprocessable", "invalid_text", undefined]],
     ["", ["unavailable", "database_unavailable", 5]],
   ])("with SQLSTATE '%s' has its own words", async (state, expected) => {
     expect(await said(proxy(state))).toEqual(expected);
@@ -147,12 +147,12 @@ describe("a failure of the database", () => {
 
   it("that waiting does not mend asks for no second try", async () => {
     expect(await said(proxy("", "response is too large (max is 67108864 bytes)", 507))).toEqual([
-      "impossible",
+      "unprocessable",
       "answer_too_large",
       undefined,
     ]);
     expect(await said(() => new Error("Too many subrequests by single Worker invocation"))).toEqual(
-      ["impossible", "too_many_statements", undefined],
+      ["unprocessable", "too_many_statements", undefined],
     );
     expect(await said(proxy("", "Your project has exceeded the data transfer quota"))).toEqual([
       "unavailable",
@@ -178,7 +178,7 @@ describe("a text that ends in half of a character", () => {
 
   it("is never sent, alone, in a list, or to a session", async () => {
     const fetched = vi.spyOn(globalThis, "fetch");
-    const refused = { kind: "impossible", code: "invalid_text" };
+    const refused = { kind: "unprocessable", code: "invalid_text" };
     for (const statement of [sql`select ${half}::text`, sql`select ${sql.param([half])}::text[]`])
       await expect(ctx.db.query({ sql: statement, row: none })).rejects.toMatchObject(refused);
     expect(fetched).not.toHaveBeenCalled();
@@ -192,7 +192,7 @@ describe("a text that ends in half of a character", () => {
     for (const text of [half, "\0"]) {
       const document = sql`select ${JSON.stringify({ text })}::jsonb`;
       await expect(ctx.db.query({ sql: document, row: none })).rejects.toMatchObject({
-        kind: "impossible",
+        kind: "unprocessable",
         code: "invalid_text",
       });
     }

@@ -1,10 +1,15 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import type { Column, Row } from "../../src/formats/columns.ts";
-import { type Chunk, type Page, type Resume, START } from "../../src/formats/format.ts";
-import { parquet } from "../../src/formats/parquet.ts";
+import type { FileColumn, FileRow } from "../../src/formats/columns.ts";
+import {
+  FILE_START,
+  type FileChunk,
+  type ResumePoint,
+  type RowPage,
+} from "../../src/formats/format.ts";
+import { parquetFormat } from "../../src/formats/parquet.ts";
 
-const COLUMNS: Column[] = [
+const COLUMNS: FileColumn[] = [
   { name: "id", kind: "text" },
   { name: "moment", kind: "timestamp" },
   { name: "n", kind: "integer" },
@@ -17,7 +22,7 @@ const ROWS = 12_000;
 const OPTIONS = { columns: COLUMNS, gzip: false, neutralize: true };
 
 /** Every seventh row has nothing but its id; documents grow until a group ends by their size. */
-const rowOf = (index: number): Row =>
+const rowOf = (index: number): FileRow =>
   index % 7 === 0
     ? { id: `r${index}` }
     : {
@@ -30,32 +35,38 @@ const rowOf = (index: number): Row =>
         data: { index, text: "x".repeat(index / 10), same: "a text that comes again" },
       };
 
-async function* pages(after: string[] | null): AsyncGenerator<Page> {
-  for (let from = Number(after?.[0] ?? 0); from < ROWS; from += parquet.pageRows) {
-    const rows = Array.from({ length: Math.min(parquet.pageRows, ROWS - from) }, (_, index) =>
+async function* pages(after: string[] | null): AsyncGenerator<RowPage> {
+  for (let from = Number(after?.[0] ?? 0); from < ROWS; from += parquetFormat.pageRows) {
+    const rows = Array.from({ length: Math.min(parquetFormat.pageRows, ROWS - from) }, (_, index) =>
       rowOf(from + index),
     );
     yield {
       rows,
       before: from === 0 ? null : [String(from)],
-      after: [String(from + parquet.pageRows)],
+      after: [String(from + parquetFormat.pageRows)],
     };
   }
 }
 
-async function chunksFrom(from: Resume): Promise<(Omit<Chunk, "from"> & { from: Resume })[]> {
+async function chunksFrom(
+  from: ResumePoint,
+): Promise<(Omit<FileChunk, "from"> & { from: ResumePoint })[]> {
   const chunks = [];
   // What a chunk's bytes stand in is used again for the next.
-  for await (const { bytes, rows, from: begin } of parquet.encode(pages(from.after), OPTIONS, from))
+  for await (const { bytes, rows, from: begin } of parquetFormat.encode(
+    pages(from.after),
+    OPTIONS,
+    from,
+  ))
     chunks.push({ bytes: bytes.slice(), rows, from: begin() });
   return chunks;
 }
 
 it("can be gone on with from the begin of every group, with the same bytes, however often", async () => {
-  const whole = await chunksFrom(START);
+  const whole = await chunksFrom(FILE_START);
   expect(whole.length).toBeGreaterThan(4);
   for (const [index, chunk] of whole.entries()) {
-    const kept: Resume = JSON.parse(JSON.stringify(chunk.from));
+    const kept: ResumePoint = JSON.parse(JSON.stringify(chunk.from));
     for (let time = 0; time < 2; time++) {
       const again = await chunksFrom(kept);
       expect(again.map((each) => each.rows)).toEqual(whole.slice(index).map((each) => each.rows));
@@ -65,7 +76,7 @@ it("can be gone on with from the begin of every group, with the same bytes, howe
 });
 
 it("holds what was given, in groups that end by their rows or by their size", async () => {
-  const whole = await chunksFrom(START);
+  const whole = await chunksFrom(FILE_START);
   const groups = whole
     .slice(0, -1)
     .map((chunk, index) => chunk.rows - (whole[index - 1]?.rows ?? 0));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { type Line, linesOf } from "../../src/intake/lines.ts";
+import { type InputLine, linesOf } from "../../src/intake/lines.ts";
 
 const streamOf = (chunks: readonly Uint8Array[]) =>
   new ReadableStream<Uint8Array>({
@@ -11,8 +11,8 @@ const streamOf = (chunks: readonly Uint8Array[]) =>
   });
 const encoder = new TextEncoder();
 
-async function linesIn(chunks: readonly Uint8Array[]): Promise<Line[]> {
-  const lines: Line[] = [];
+async function linesIn(chunks: readonly Uint8Array[]): Promise<InputLine[]> {
+  const lines: InputLine[] = [];
   for await (const line of linesOf(streamOf(chunks))) lines.push(line);
   return lines;
 }

@@ -11,7 +11,7 @@ import { exportInput } from "../../src/features/exports/schema.ts";
 import { startDue } from "../../src/jobs/schedules.ts";
 import { continueJobs } from "../../src/jobs/sweep.ts";
 import { takeJob } from "../../src/jobs/turns.ts";
-import { queue } from "../../src/queue.ts";
+import { handleQueue } from "../../src/queue.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
 import { queuesTo, testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
@@ -61,7 +61,7 @@ async function deliver(messages: object[], more: unknown[] = [], changes: object
     body,
   }));
   const batch = createMessageBatch("shadower-jobs", list);
-  await queue(batch, world, door);
+  await handleQueue(batch, world, door);
   const { explicitAcks } = await getQueueResult(batch, door);
   expect(explicitAcks.sort()).toEqual(list.map(({ id }) => id).sort());
   return list.map(({ id }) => id);

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import type { Holding } from "../../src/realtime/unread.ts";
+import type { SocketHolding } from "../../src/realtime/unread.ts";
 import { tokenFor } from "../support/client.ts";
 import { useOwnDatabase } from "../support/database.ts";
 import { connect, upgrade } from "../support/feed.ts";
@@ -137,7 +137,7 @@ describe("a client that does not say what it has read", () => {
     const unread = () =>
       runInDurableObject(stub, (_, state) => {
         const [one] = state.getWebSockets();
-        return (one?.deserializeAttachment() as Holding | undefined)?.unread;
+        return (one?.deserializeAttachment() as SocketHolding | undefined)?.unread;
       });
     await stub.publish("guess", [much]);
     const before = await unread();

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import type { Context } from "../../src/context.ts";
 import type { Publication } from "../../src/realtime/protocol.ts";
-import { publish } from "../../src/realtime/publish.ts";
+import { publishExecutions } from "../../src/realtime/publish.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -23,7 +23,8 @@ const created = (told: Publication[][]) => told.flat().map((each) => each.create
 
 it("tells what a burst has published in one call", async () => {
   const { ctx, told, settled } = feedOf();
-  for (let each = 0; each < 10; each++) publish(ctx, "burst", { type: "events", created: 1 });
+  for (let each = 0; each < 10; each++)
+    publishExecutions(ctx, "burst", { type: "events", created: 1 });
   await settled();
   expect(told).toEqual([[{ type: "events", created: 10 }]]);
 });
@@ -31,14 +32,14 @@ it("tells what a burst has published in one call", async () => {
 it("loses nothing of a burst when the request that began it is killed", async () => {
   vi.useFakeTimers();
   const { ctx, told } = feedOf();
-  publish(ctx, "killed", { type: "events", created: 1 });
+  publishExecutions(ctx, "killed", { type: "events", created: 1 });
   // A request that is killed never wakes again.
   vi.clearAllTimers();
-  publish(ctx, "killed", { type: "events", created: 2 });
-  publish(ctx, "killed", { type: "events", created: 4 });
+  publishExecutions(ctx, "killed", { type: "events", created: 2 });
+  publishExecutions(ctx, "killed", { type: "events", created: 4 });
   await vi.advanceTimersByTimeAsync(200);
   expect(created(told)).toEqual([7]);
-  publish(ctx, "killed", { type: "events", created: 8 });
+  publishExecutions(ctx, "killed", { type: "events", created: 8 });
   await vi.advanceTimersByTimeAsync(200);
   expect(created(told)).toEqual([7, 8]);
 });
@@ -57,10 +58,10 @@ it("logs a feed that is down once for a burst, and goes on with the next", async
     },
   };
   for (let each = 0; each < 5; each++)
-    publish(down as unknown as Context, "down", { type: "events", created: 1 });
+    publishExecutions(down as unknown as Context, "down", { type: "events", created: 1 });
   await settled();
   expect(errors).toHaveLength(1);
-  publish(ctx, "down", { type: "events", created: 1 });
+  publishExecutions(ctx, "down", { type: "events", created: 1 });
   await settled();
   expect(created(told)).toEqual([1]);
 });

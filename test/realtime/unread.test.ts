@@ -1,17 +1,17 @@
 import { expect, it } from "vitest";
 import {
-  acknowledge,
-  allowances,
-  charge,
-  type Held,
-  type Holding,
+  acknowledgeFrame,
+  chargeFrame,
+  type HeldSocket,
+  type SocketHolding,
+  unreadAllowances,
 } from "../../src/realtime/unread.ts";
 
 const MIB = 1024 * 1024;
-const NEW: Holding = { userId: "u", expiresAtMs: 0, unread: 0 };
-const open = (userId: string, unread = 0): Held => ({ userId, unread, isOpen: true });
-const closing = (userId: string, unread: number): Held => ({ userId, unread, isOpen: false });
-const many = (count: number, of: Held) => Array.from({ length: count }, () => of);
+const NEW: SocketHolding = { userId: "u", expiresAtMs: 0, unread: 0 };
+const open = (userId: string, unread = 0): HeldSocket => ({ userId, unread, isOpen: true });
+const closing = (userId: string, unread: number): HeldSocket => ({ userId, unread, isOpen: false });
+const many = (count: number, of: HeldSocket) => Array.from({ length: count }, () => of);
 
 it.each([
   { what: "a connection alone", all: [open("u")], bytes: 8 * MIB },
@@ -37,20 +37,20 @@ it.each([
     bytes: 65_536,
   },
 ])("$what may hold $bytes bytes", ({ all, bytes }) => {
-  expect(allowances(all)("u")).toBe(bytes);
+  expect(unreadAllowances(all)("u")).toBe(bytes);
 });
 
 it("a socket is asked for a sign with the frame that makes it hold much, once", () => {
-  const small = charge(NEW, '{"seq":1}', 10);
+  const small = chargeFrame(NEW, '{"seq":1}', 10);
   expect([small.text, small.held.unread]).toEqual(['{"seq":1}', 10]);
-  const much = charge(small.held, '{"seq":2}', 20_000);
+  const much = chargeFrame(small.held, '{"seq":2}', 20_000);
   const { ack } = JSON.parse(much.text);
   expect(JSON.parse(much.text)).toEqual({ seq: 2, ack: expect.stringMatching(/^[\w-]{12}$/) });
-  const more = charge(much.held, '{"seq":3}', 30_000);
+  const more = chargeFrame(much.held, '{"seq":3}', 30_000);
   expect([more.text, more.held.unread]).toEqual(['{"seq":3}', 50_010]);
-  expect(acknowledge(more.held, "guessed").unread).toBe(50_010);
-  const read = acknowledge(more.held, ack);
+  expect(acknowledgeFrame(more.held, "guessed").unread).toBe(50_010);
+  const read = acknowledgeFrame(more.held, ack);
   expect(read.unread).toBe(30_000);
-  expect(acknowledge(read, ack).unread).toBe(30_000);
-  expect(JSON.parse(charge(read, '{"seq":4}', 1).text).ack).not.toBe(ack);
+  expect(acknowledgeFrame(read, ack).unread).toBe(30_000);
+  expect(JSON.parse(chargeFrame(read, '{"seq":4}', 1).text).ack).not.toBe(ack);
 });

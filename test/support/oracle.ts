@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import type { MeasureName, Value } from "../../src/analytics/catalog/measures.ts";
+import type { MeasureName, MeasureValue } from "../../src/analytics/catalog/measures.ts";
 import type { Statement } from "../../src/db/client.ts";
 import { parseInstant } from "../../src/lib/time.ts";
 
@@ -46,7 +46,7 @@ const decimal = (value: bigint) =>
  * All measures of a set of raw rows, row by row in JavaScript: sorted arrays for quantiles, big integers for money, sets for
  * distinct ids. Shares nothing with the kernel's SQL.
  */
-export function measured(rows: readonly RawRow[]): Record<MeasureName, Value> {
+export function measured(rows: readonly RawRow[]): Record<MeasureName, MeasureValue> {
   const withStatus = (status: string) => rows.filter((each) => each.status === status).length;
   const [successes, failures, timeouts, cancellations, running] = [
     "success",
@@ -103,7 +103,11 @@ export function measured(rows: readonly RawRow[]): Record<MeasureName, Value> {
 }
 
 /** Whether the kernel's value is the oracle's: exactly for sums, within 1 % for a quantile, to rounding for a deviation. */
-export function agrees(name: MeasureName, value: Value | undefined, expected: Value): boolean {
+export function agrees(
+  name: MeasureName,
+  value: MeasureValue | undefined,
+  expected: MeasureValue,
+): boolean {
   if (value === expected) return true;
   if (typeof value !== "number" || typeof expected !== "number") return false;
   if (/^duration_p/.test(name)) return Math.abs(value - expected) <= expected * 0.01 + 0.001;

@@ -7,7 +7,7 @@ export async function store<M>(kind: IntakeKind<M>, items: readonly unknown[]): 
     const part = items.slice(from, from + 1000);
     const results = await storeChecked(
       kind,
-      part.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+      part.map((item) => kind.check(item, Date.now(), { id: "", reproducible: false })),
     );
     expect(results.filter((result) => result.result !== "created")).toEqual([]);
   }

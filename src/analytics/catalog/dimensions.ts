@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { decimalText, type ExactNumber, isExactNumber } from "../../lib/json.ts";
 import { keysOf } from "../../lib/key-path.ts";
 
@@ -67,7 +67,7 @@ const has = <T extends object>(table: T, name: string): name is string & keyof T
 
 /**
  * A field by the caller's name. The name only ever chooses from what is here.
- * @throws AppError impossible for a name that is none of ours
+ * @throws AppError unprocessable for a name that is none of ours
  */
 export function fieldOf(name: string, path: string): Field {
   if (has(DIMENSIONS, name)) return { kind: "dimension", name };
@@ -76,7 +76,7 @@ export function fieldOf(name: string, path: string): Field {
   if (has(NUMBERS, name)) return { kind: "number", name };
   if (name.startsWith(METADATA))
     return { kind: "metadata", keys: keysOf(name.slice(METADATA.length)) };
-  throw impossible(path, "unknown_field", `There is no field "${name}".`);
+  throw unprocessable(path, "unknown_field", `There is no field "${name}".`);
 }
 
 /** Bytes of a value that is a group's name as it is. */
@@ -117,7 +117,7 @@ export function groupValue(kind: Field["kind"], key: string | null): string | nu
 const COMPARISON = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
 
 /** A filter as a predicate over a raw row or a rollup row (where the empty string is "absent"). */
-export function predicate(filter: Filter, field: Field, alias: string, rollup: boolean): SQL {
+export function filterPredicate(filter: Filter, field: Field, alias: string, rollup: boolean): SQL {
   const row = sql.identifier(alias);
   if (field.kind === "clock") throw new Error(`${field.name} is not a column`);
   const numeric = field.kind === "number" || (field.kind === "metadata" && isNumeric(filter.value));
@@ -131,7 +131,7 @@ export function predicate(filter: Filter, field: Field, alias: string, rollup: b
     const always = field.name === "agent" || field.name === "status";
     value = rollup && !always ? sql`nullif(${column}, '')` : column;
   }
-  return compare(value, filter, numeric);
+  return comparison(value, filter, numeric);
 }
 
 const keyPath = (keys: readonly string[]) => sql`${sql.param([...keys])}::text[]`;
@@ -154,7 +154,7 @@ const operandText = (operand: Scalar) =>
   typeof operand === "number" || isExactNumber(operand) ? decimalText(operand) : String(operand);
 
 /** A filter over any SQL value. */
-export function compare(value: SQL, { op, value: operand }: Filter, numeric: boolean): SQL {
+export function comparison(value: SQL, { op, value: operand }: Filter, numeric: boolean): SQL {
   const type = sql.raw(numeric ? "numeric" : "text");
   const texts = [operand].flat().map(operandText);
   const one = sql`${texts[0] ?? ""}::${type}`;

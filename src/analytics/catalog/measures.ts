@@ -1,7 +1,7 @@
 import { sketchValue } from "../sql/sketch.ts";
 
 /** Sums that SQL computes for a set of executions; null where the set leaves nothing to say. */
-export interface Sums {
+export interface MeasureSums {
   executions: number;
   successes: number;
   failures: number;
@@ -26,8 +26,8 @@ export interface Sums {
   quantile_keys: number[] | null;
 }
 
-export type Value = number | string | null;
-export type Part = "sums" | "durations" | "users" | "agents";
+export type MeasureValue = number | string | null;
+export type MeasurePart = "sums" | "durations" | "users" | "agents";
 /** Sums that only some measures are made of; the number of executions by status is always there. */
 export const SUM_NAMES = [
   ...([
@@ -48,17 +48,18 @@ export interface Measure {
   /** Whether the values of the parts add up to the value of the whole. */
   additive: boolean;
   /** The value of a set without executions. */
-  empty: Value;
+  empty: MeasureValue;
   /** The direction that is good for the one who runs the agents; null where neither is. */
   good: "up" | "down" | null;
   description: string;
-  needs: Part;
+  needs: MeasurePart;
   sums: readonly SumName[];
   quantile?: number;
-  finish(sums: Sums, quantiles: readonly number[]): Value;
+  finish(sums: MeasureSums, quantiles: readonly number[]): MeasureValue;
 }
 
-const ended = (sums: Sums) => sums.successes + sums.failures + sums.timeouts + sums.cancellations;
+const ended = (sums: MeasureSums) =>
+  sums.successes + sums.failures + sums.timeouts + sums.cancellations;
 const fraction = (part: number, whole: number) => (whole === 0 ? null : part / whole);
 
 type CountName =

@@ -2,8 +2,9 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { boundedPage } from "../../db/keyset.ts";
 import { inWorkspace, keyInWorkspace } from "../../db/scope.ts";
-import { type Meta, metaOf, type Prepared, statementOf } from "../query.ts";
-import { metaRow } from "../result/rows.ts";
+import { type PreparedQuery, prepared } from "../prepared.ts";
+import { type AnswerMeta, metaOf } from "../result/meta.ts";
+import { metaRow } from "../result/meta-row.ts";
 import { freshness, inRanges } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
 
@@ -125,7 +126,7 @@ export function errorGroups(
   workspaceId: string,
   range: TimeRange,
   filter: ErrorFilter,
-): Prepared<{ groups: ErrorGroup[]; found: number }> {
+): PreparedQuery<{ groups: ErrorGroup[]; found: number }> {
   const { after, skip = 0, limit } = filter;
   const behind = after
     ? [
@@ -135,7 +136,7 @@ export function errorGroups(
   const page = sql`select * from placed ${where([...wanted(filter), ...behind])}
     order by executions desc, id limit ${limit} offset ${skip}`;
   const statement = sql`${placed(workspaceId, range, filter)} ${boundedPage(page, sql`p.executions desc, p.id`)}`;
-  return statementOf({ sql: statement, row }, (rows) => ({
+  return prepared({ sql: statement, row }, (rows) => ({
     groups: rows.map(({ rows_found: _, ...group }) => group),
     found: rows[0]?.rows_found ?? 0,
   }));
@@ -146,9 +147,9 @@ export function errorGroupCount(
   workspaceId: string,
   range: TimeRange,
   filter: Partial<ErrorFilter>,
-): Prepared<number> {
+): PreparedQuery<number> {
   const statement = sql`${placed(workspaceId, range, filter)} select count(*) as total from placed ${where(wanted(filter))}`;
-  return statementOf(
+  return prepared(
     { sql: statement, row: z.object({ total: z.number() }) },
     ([found]) => found?.total ?? 0,
   );
@@ -160,9 +161,9 @@ export function rawMeta(
   range: TimeRange,
   timezone: string,
   rows: SQL = sql`select 0`,
-): Prepared<Meta> {
+): PreparedQuery<AnswerMeta> {
   const statement = sql`select jsonb_build_object(${freshness(workspaceId)}, 'daily', 0, 'hourly', 0, 'raw', (${rows})) as meta`;
-  return statementOf({ sql: statement, row: z.object({ meta: metaRow }) }, ([found]) => {
+  return prepared({ sql: statement, row: z.object({ meta: metaRow }) }, ([found]) => {
     if (!found) throw new Error("The statement gave no row");
     return metaOf(range, timezone, found.meta);
   });

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { formatInstant } from "../../lib/time.ts";
-import { type Prepared, statementOf } from "../query.ts";
+import { type PreparedQuery, prepared } from "../prepared.ts";
 import { type Bucket, rangeOfBuckets } from "../time/range.ts";
 import { type ErrorFilter, failedRows } from "./error-groups.ts";
 
@@ -14,11 +14,11 @@ export function errorTimeline(
   buckets: readonly Bucket[],
   complete: readonly boolean[],
   filter: Partial<ErrorFilter>,
-): Prepared<{ bucket: string; complete: boolean; errors: number; users: number }[]> {
+): PreparedQuery<{ bucket: string; complete: boolean; errors: number; users: number }[]> {
   const starts = sql`${sql.param(buckets.map((bucket) => formatInstant(bucket.from)))}::timestamptz[]`;
   const statement = sql`select width_bucket(e.started_at, ${starts}) as slot, count(*) as errors, count(distinct e.user_id) as users
     from ${failedRows(workspaceId, rangeOfBuckets(buckets), filter)} group by 1`;
-  return statementOf(
+  return prepared(
     { sql: statement, row: z.object({ slot: z.number(), errors: z.number(), users: z.number() }) },
     (rows) => {
       const found = new Map(rows.map((row) => [row.slot, row]));
@@ -39,10 +39,10 @@ export function errorOwners(
   fingerprint: string,
   who: "agent" | "user",
   limit: number,
-): Prepared<{ id: string; errors: number }[]> {
+): PreparedQuery<{ id: string; errors: number }[]> {
   const column = sql.raw(who === "agent" ? "e.agent_id" : "e.user_id");
   const statement = sql`select ${column} as id, count(*) as errors from ${failedRows(workspaceId, range, { fingerprint })} and ${column} is not null group by 1 order by 2 desc, 1 limit ${limit}`;
-  return statementOf(
+  return prepared(
     { sql: statement, row: z.object({ id: z.string(), errors: z.number() }) },
     (rows) => rows,
   );

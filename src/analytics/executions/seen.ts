@@ -4,15 +4,15 @@ import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 
 const row = z.object({ id: z.string(), first: z.string().nullable(), last: z.string().nullable() });
-export type Seen = z.output<typeof row>;
+export type SeenRange = z.output<typeof row>;
 
 /** First and last start of an execution, ever, of each of these agents or users (of users: or an event); probes of an index each. */
-export async function seenOf(
+export async function firstAndLastSeen(
   ctx: Context,
   workspaceId: string,
   who: "agent" | "user",
   ids: readonly string[],
-): Promise<Map<string, Seen>> {
+): Promise<Map<string, SeenRange>> {
   const column = sql.raw(who === "agent" ? "agent_id" : "user_id");
   const edge = (direction: "asc" | "desc") => {
     const order = sql.raw(direction);

@@ -1,7 +1,7 @@
 import type { EpochUs } from "../../lib/time.ts";
-import { type Instants, instantsOf } from "./instants.ts";
-import type { Moments } from "./occurrences.ts";
-import { type Journey, type Rules, stepBits, type Tally } from "./rules.ts";
+import { instantsOf, type StepInstants } from "./instants.ts";
+import type { UserOccurrences } from "./occurrences.ts";
+import { type FunnelRules, type StepTally, stepBits, type UserJourney } from "./rules.ts";
 
 /** What a step can be taken by: a moment, or (where one instant takes one step) all moments of an instant together. */
 interface Units {
@@ -13,7 +13,11 @@ interface Units {
   of: number[][];
 }
 
-function unitsOf({ masks }: Moments, { at, first, union }: Instants, rules: Rules): Units {
+function unitsOf(
+  { masks }: UserOccurrences,
+  { at, first, union }: StepInstants,
+  rules: FunnelRules,
+): Units {
   const units: Units = { masks: [], at: [], moment: [], of: [] };
   for (let step = 0; step < rules.steps; step++) units.of.push([]);
   const add = (mask: number, time: EpochUs, moment: number) => {
@@ -89,7 +93,7 @@ function walk(
   from: number,
   last: EpochUs,
   steps: readonly number[],
-  tally: Tally,
+  tally: StepTally,
   without?: number,
 ): number[] {
   const matching = new Matching(units.masks, steps);
@@ -112,12 +116,12 @@ function walk(
 
 /** The first moment that can be the first step of a journey as early and as far as the best. */
 function entryOf(
-  user: Moments,
+  user: UserOccurrences,
   units: Units,
   best: readonly number[],
   last: EpochUs,
   steps: readonly number[],
-  tally: Tally,
+  tally: StepTally,
 ): number | undefined {
   const [from = 0] = best;
   const at = (unit: number) => units.at[unit] ?? 0;
@@ -138,7 +142,7 @@ function entryOf(
 }
 
 /** The last moment of an attempt from each instant: the end of its window, or what excludes further steps. */
-function endOf({ at, union }: Instants, rules: Rules): (index: number) => EpochUs {
+function endOf({ at, union }: StepInstants, rules: FunnelRules): (index: number) => EpochUs {
   const { steps, windowUs, sameInstant } = rules;
   const excluded = at.flatMap((_, index) => ((union[index] ?? 0) > stepBits(steps) ? [index] : []));
   return (index) => {
@@ -150,7 +154,11 @@ function endOf({ at, union }: Instants, rules: Rules): (index: number) => EpochU
 }
 
 /** How far a user came in any order, or undefined for one who never began in the range. */
-export function journeyInAnyOrder(user: Moments, rules: Rules, tally: Tally): Journey | undefined {
+export function journeyInAnyOrder(
+  user: UserOccurrences,
+  rules: FunnelRules,
+  tally: StepTally,
+): UserJourney | undefined {
   const { steps, from, to, now } = rules;
   const instants = instantsOf(user);
   const units = unitsOf(user, instants, rules);

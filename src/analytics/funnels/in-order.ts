@@ -1,9 +1,9 @@
-import { choicesOf, type Instants, instantsOf, stepsWithin } from "./instants.ts";
-import type { Moments } from "./occurrences.ts";
-import { type Journey, type Rules, stepBits, type Tally } from "./rules.ts";
+import { choicesOf, instantsOf, type StepInstants, stepsWithin } from "./instants.ts";
+import type { UserOccurrences } from "./occurrences.ts";
+import { type FunnelRules, type StepTally, stepBits, type UserJourney } from "./rules.ts";
 
 /** Exclusions (as bits of a mask) that end a way on from each level: anywhere after it, and at its own instant. */
-function barriersOf({ steps, exclusions }: Rules): { after: number[]; at: number[] } {
+function barriersOf({ steps, exclusions }: FunnelRules): { after: number[]; at: number[] } {
   const bits = (level: number, least: number) =>
     exclusions.reduce(
       (all, { after, before }, place) =>
@@ -29,10 +29,10 @@ type Onward = (level: number, goal: number) => number;
  * earliest moment of each goal by level, is enough: dynamic programming over (level, goal).
  */
 function sweep(
-  { masks }: Moments,
-  { at, first, union }: Instants,
-  rules: Rules,
-  tally: Tally,
+  { masks }: UserOccurrences,
+  { at, first, union }: StepInstants,
+  rules: FunnelRules,
+  tally: StepTally,
   visit: (index: number, onward: Onward, choices: readonly number[]) => void,
 ): void {
   const { steps, sameInstant, order } = rules;
@@ -85,7 +85,7 @@ function sweep(
 }
 
 /** Steps that can be taken at the instant of a start, the start's own among them. */
-function stepsAtStart(choices: readonly number[], mask: number, rules: Rules): number {
+function stepsAtStart(choices: readonly number[], mask: number, rules: FunnelRules): number {
   if (rules.sameInstant === "does_not" || choices.length === 1) return 1;
   const others = [...choices];
   others.splice(others.indexOf(mask), 1);
@@ -102,10 +102,10 @@ interface Furthest {
 
 /** The furthest that any start comes, and the earliest start that comes so far. */
 function furthestOf(
-  user: Moments,
-  instants: Instants,
-  rules: Rules,
-  tally: Tally,
+  user: UserOccurrences,
+  instants: StepInstants,
+  rules: FunnelRules,
+  tally: StepTally,
 ): Furthest | undefined {
   const { steps, from, to, windowUs, now } = rules;
   let [index, level, inProgress] = [-1, 0, false];
@@ -132,11 +132,11 @@ function furthestOf(
 
 /** The journey of a start that comes to a level: every step as early as the ones behind it allow. */
 function pathOf(
-  user: Moments,
-  instants: Instants,
-  rules: Rules,
+  user: UserOccurrences,
+  instants: StepInstants,
+  rules: FunnelRules,
   { index, level }: Furthest,
-  tally: Tally,
+  tally: StepTally,
 ): { times: number[]; start: number } {
   const { steps, sameInstant, windowUs } = rules;
   const { at, first } = instants;
@@ -172,7 +172,11 @@ function pathOf(
 }
 
 /** How far a user came step by step, or undefined for one who never began in the range. */
-export function journeyInOrder(user: Moments, rules: Rules, tally: Tally): Journey | undefined {
+export function journeyInOrder(
+  user: UserOccurrences,
+  rules: FunnelRules,
+  tally: StepTally,
+): UserJourney | undefined {
   const instants = instantsOf(user);
   const furthest = furthestOf(user, instants, rules, tally);
   if (!furthest) return undefined;

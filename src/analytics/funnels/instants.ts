@@ -1,8 +1,8 @@
 import type { EpochUs } from "../../lib/time.ts";
-import type { Moments } from "./occurrences.ts";
+import type { UserOccurrences } from "./occurrences.ts";
 
 /** The moments of a user by their instants, in the order of time. Moments of one instant are a set. */
-export interface Instants {
+export interface StepInstants {
   at: EpochUs[];
   /** Place of the first moment of each instant; one more at the end. */
   first: number[];
@@ -10,7 +10,7 @@ export interface Instants {
   union: number[];
 }
 
-export function instantsOf({ times, masks }: Moments): Instants {
+export function instantsOf({ times, masks }: UserOccurrences): StepInstants {
   const [at, first, union]: [EpochUs[], number[], number[]] = [[], [], []];
   times.forEach((time, index) => {
     const mask = masks[index] ?? 0;

@@ -1,28 +1,28 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { keyInWorkspace } from "../../db/scope.ts";
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { keysOf } from "../../lib/key-path.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import {
-  compare,
+  comparison,
   documentNumber,
   documentText,
   type Field,
   type FieldFilter,
   type Filter,
   fieldOf,
+  filterPredicate,
   isNumeric,
   nameText,
-  predicate,
   valueText,
 } from "../catalog/dimensions.ts";
-import { checkOperand } from "../plan/plan.ts";
-import { type Prepared, statementOf } from "../query.ts";
+import { checkOperand } from "../plan/fields.ts";
+import { type PreparedQuery, prepared } from "../prepared.ts";
 import type { TimeRange } from "../time/time-range.ts";
 
 /** What a moment of a user's life is looked for: an execution or an event, with filters. */
-export interface Wanted {
+export interface StepFilter {
   kind: "execution" | "event";
   event_type?: string | undefined;
   event_name?: string | undefined;
@@ -30,7 +30,7 @@ export interface Wanted {
 }
 
 /** A user's moments in the order of time. Bit n of a mask: the moment is of the n-th kind that was asked for. */
-export interface Moments {
+export interface UserOccurrences {
   userId: string;
   /** Microseconds since 1970. */
   times: EpochUs[];
@@ -56,7 +56,7 @@ function eventValue(field: string, path: string): { value: SQL; keys: string[] |
   }
   const column = Object.hasOwn(EVENT_COLUMNS, field) ? EVENT_COLUMNS[field] : undefined;
   if (column === undefined)
-    throw impossible(
+    throw unprocessable(
       path,
       "unknown_field",
       `An event has no field "${field}"; its properties are properties.<key>.`,
@@ -70,18 +70,18 @@ export function eventCondition(filter: Filter, path: string): SQL {
     keys === undefined ? { kind: "dimension", name: "model" } : { kind: "metadata", keys };
   checkOperand(filter, field, path);
   const numeric = keys !== undefined && isNumeric(filter.value);
-  return compare(numeric ? documentNumber(DOCUMENT, keys) : value, filter, numeric);
+  return comparison(numeric ? documentNumber(DOCUMENT, keys) : value, filter, numeric);
 }
 
 function executionCondition(filter: Filter, path: string): SQL {
   const field = fieldOf(filter.field, path);
   if (field.kind === "clock")
-    throw impossible(path, "not_applicable", `${filter.field} is no field of a single run.`);
+    throw unprocessable(path, "not_applicable", `${filter.field} is no field of a single run.`);
   checkOperand(filter, field, path);
-  return predicate(filter, field, "e", false);
+  return filterPredicate(filter, field, "e", false);
 }
 
-function conditionOf(wanted: Wanted, path: string): SQL {
+function conditionOf(wanted: StepFilter, path: string): SQL {
   const filters = (wanted.filters ?? []).map((filter, index) => {
     const at = `${path}.filters.${index}`;
     return wanted.kind === "event" ? eventCondition(filter, at) : executionCondition(filter, at);
@@ -91,17 +91,17 @@ function conditionOf(wanted: Wanted, path: string): SQL {
     ...(wanted.event_name === undefined ? [] : [sql`v.event_name = ${wanted.event_name}`]),
   ];
   if (wanted.kind === "execution" && named.length > 0)
-    throw impossible(path, "not_applicable", "An execution has no event_type or event_name.");
+    throw unprocessable(path, "not_applicable", "An execution has no event_type or event_name.");
   const all = [...named, ...filters];
   return all.length === 0 ? sql`true` : sql`(${sql.join(all, sql` and `)})`;
 }
 
-function propertyOf(wanted: Wanted, property: string): SQL {
+function propertyOf(wanted: StepFilter, property: string): SQL {
   if (wanted.kind === "event")
     return sql`(${nameText(eventValue(property, "breakdown").value)})::text`;
   const field = fieldOf(property, "breakdown");
   if (field.kind === "clock" || field.kind === "number")
-    throw impossible(
+    throw unprocessable(
       "breakdown",
       "not_groupable",
       `"${property}" is no property to break down by.`,
@@ -118,22 +118,22 @@ const row = z.object({
 /**
  * Moments of each user in a range, of the asked kinds only. One row a user, as text: a fraction of the size of an object a moment.
  * @param more `property` of the moments of the first kind; `others`: with every other moment of a user, whose mask is 0
- * @throws AppError impossible for a field or a value that does not fit; `finish` throws it for more than MAX_MOMENTS
+ * @throws AppError unprocessable for a field or a value that does not fit; `finish` throws it for more than MAX_MOMENTS
  */
-export function moments(
+export function occurrences(
   workspaceId: string,
   range: TimeRange,
-  wanted: readonly Wanted[],
+  wanted: readonly StepFilter[],
   paths: readonly string[],
   { property, others = false }: { property?: string | undefined; others?: boolean } = {},
-): Prepared<Moments[]> {
+): PreparedQuery<UserOccurrences[]> {
   const conditions = wanted.map((each, index) => ({
     kind: each.kind,
     bit: 2 ** index,
     condition: conditionOf(each, paths[index] ?? ""),
   }));
   const [first] = wanted;
-  const part = (kind: Wanted["kind"]): SQL[] => {
+  const part = (kind: StepFilter["kind"]): SQL[] => {
     const mine = conditions.filter((each) => each.kind === kind);
     if (mine.length === 0 && !others) return [];
     const [alias, table, column] =
@@ -165,10 +165,10 @@ export function moments(
   const statement = sql`with found as materialized (select * from (${sql.join(parts, sql` union all `)}) all_moments limit ${MAX_MOMENTS + 1})
     select user_id, string_agg(round(date_part('epoch', at - ${origin}) * 1000000)::bigint || ':' || mask, ',') as moments, ${properties} as properties
     from found group by user_id order by user_id`;
-  return statementOf({ sql: statement, row }, (rows) => {
+  return prepared({ sql: statement, row }, (rows) => {
     const users = rows.map((each) => inOrder(each, range.from));
     if (users.reduce((total, user) => total + user.times.length, 0) > MAX_MOMENTS)
-      throw impossible(
+      throw unprocessable(
         "from",
         "too_many_rows",
         `The range has more than ${MAX_MOMENTS} matching moments; ask for less at once.`,
@@ -178,7 +178,10 @@ export function moments(
 }
 
 /** Ties by mask, then property: the same for the same moments, in whatever order they were stored. */
-function inOrder({ user_id, moments, properties }: z.output<typeof row>, from: EpochUs): Moments {
+function inOrder(
+  { user_id, moments, properties }: z.output<typeof row>,
+  from: EpochUs,
+): UserOccurrences {
   let firsts = 0;
   const cells = moments.split(",").map((cell) => {
     const colon = cell.indexOf(":");

@@ -1,19 +1,19 @@
 import type { EpochUs } from "../../lib/time.ts";
 
-export const ORDERS = ["ordered", "strict", "contiguous", "any"] as const;
-export type Order = (typeof ORDERS)[number];
+export const STEP_ORDERS = ["ordered", "strict", "contiguous", "any"] as const;
+export type StepOrder = (typeof STEP_ORDERS)[number];
 
 /** Forbids a moment after step `after` and before the steps up to `before` (from 1; `after` < `before`). */
-export interface Exclusion {
+export interface StepExclusion {
   after: number;
   before: number;
 }
 
-export interface Rules {
+export interface FunnelRules {
   /** Bits 0 to steps - 1 of a moment's mask are the steps, the bits above them exclusions, in their order. */
   steps: number;
-  exclusions: readonly Exclusion[];
-  order: Order;
+  exclusions: readonly StepExclusion[];
+  order: StepOrder;
   /** The last step comes at most this after the first. */
   windowUs: number;
   /** Whether a step at the very instant of the one before comes after it. */
@@ -26,7 +26,7 @@ export interface Rules {
 }
 
 /** How far a user came: the earliest of the furthest attempts, each step at its earliest time. */
-export interface Journey {
+export interface UserJourney {
   level: number;
   times: EpochUs[];
   /** Place of the moment of the first step among all of them; undefined when the journey lacks it. */
@@ -36,7 +36,7 @@ export interface Journey {
 }
 
 /** What an evaluation has done, for who wants to know how it grows. */
-export interface Tally {
+export interface StepTally {
   steps: number;
 }
 

@@ -1,7 +1,7 @@
 import type { EpochUs } from "../../lib/time.ts";
 import type { Bucket } from "../time/range.ts";
 
-export interface Traveller {
+export interface FunnelUser {
   userId: string;
   level: number;
   times: EpochUs[];
@@ -36,7 +36,7 @@ function quantile(sorted: readonly number[], q: number): number | null {
 
 const rate = (part: number, whole: number) => (whole === 0 ? null : part / whole);
 
-export function stepsOf(names: readonly string[], travellers: readonly Traveller[]): StepResult[] {
+export function stepsOf(names: readonly string[], travellers: readonly FunnelUser[]): StepResult[] {
   const users = names.map((_, index) => travellers.filter((each) => each.level > index).length);
   return names.map((name, index) => {
     const here = users[index] ?? 0;
@@ -64,7 +64,7 @@ export function stepsOf(names: readonly string[], travellers: readonly Traveller
 
 /** Users by the local bucket in which their journey begins: entered and, of those, converted or still on their way. */
 export function trendOf(
-  travellers: readonly Traveller[],
+  travellers: readonly FunnelUser[],
   buckets: readonly Bucket[],
   steps: number,
 ) {
@@ -89,8 +89,8 @@ export function trendOf(
 const MAX_BREAKDOWN = 50;
 
 /** The same steps for each value of the property; those past the 50 most frequent are one group, `other`. */
-export function breakdownOf(names: readonly string[], travellers: readonly Traveller[]) {
-  const groups = new Map<string | null, Traveller[]>();
+export function breakdownOf(names: readonly string[], travellers: readonly FunnelUser[]) {
+  const groups = new Map<string | null, FunnelUser[]>();
   for (const each of travellers) {
     const group = groups.get(each.property) ?? [];
     group.push(each);

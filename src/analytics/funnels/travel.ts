@@ -1,29 +1,30 @@
 import type { Db } from "../../db/client.ts";
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { type EpochUs, SECOND_US } from "../../lib/time.ts";
 import { rawMeta } from "../errors/error-groups.ts";
-import { type Meta, together } from "../query.ts";
+import { runInOneSnapshot } from "../prepared.ts";
+import type { AnswerMeta } from "../result/meta.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { journeyOf } from "./evaluate.ts";
-import { moments, type Wanted } from "./occurrences.ts";
-import type { Order, Rules } from "./rules.ts";
-import type { Traveller } from "./summarize.ts";
+import { occurrences, type StepFilter } from "./occurrences.ts";
+import type { FunnelRules, StepOrder } from "./rules.ts";
+import type { FunnelUser } from "./summarize.ts";
 
 export const DEFAULT_WINDOW_SECONDS = 7 * 86_400;
 
 export interface FunnelDefinition {
-  steps: (Wanted & { name: string })[];
+  steps: (StepFilter & { name: string })[];
   /** Between two steps, from 1: by default the first and the last. */
   exclusions?:
-    | (Wanted & { from_step?: number | undefined; to_step?: number | undefined })[]
+    | (StepFilter & { from_step?: number | undefined; to_step?: number | undefined })[]
     | undefined;
-  order?: Order | undefined;
-  same_instant?: Rules["sameInstant"] | undefined;
+  order?: StepOrder | undefined;
+  same_instant?: FunnelRules["sameInstant"] | undefined;
   window_seconds?: number | undefined;
 }
 
 function wantedOf({ steps, exclusions = [] }: FunnelDefinition): {
-  wanted: Wanted[];
+  wanted: StepFilter[];
   paths: string[];
 } {
   const paths = [
@@ -33,19 +34,23 @@ function wantedOf({ steps, exclusions = [] }: FunnelDefinition): {
   return { wanted: [...steps, ...exclusions], paths };
 }
 
-/** @throws AppError impossible for a definition whose fields or values cannot be asked */
+/** @throws AppError unprocessable for a definition whose fields or values cannot be asked */
 export function checkDefinition(definition: FunnelDefinition): void {
   const { wanted, paths } = wantedOf(definition);
-  moments("", { from: 0, to: 1 }, wanted, paths);
+  occurrences("", { from: 0, to: 1 }, wanted, paths);
   const { steps, exclusions = [], order } = definition;
   exclusions.forEach(({ from_step, to_step }, index) => {
     const path = `definition.exclusions.${index}`;
     if (order === "any" && (from_step !== undefined || to_step !== undefined))
-      throw impossible(path, "not_applicable", "Steps in any order have no step between two.");
+      throw unprocessable(path, "not_applicable", "Steps in any order have no step between two.");
     if ((to_step ?? steps.length) > steps.length)
-      throw impossible(`${path}.to_step`, "unknown_step", `The funnel has ${steps.length} steps.`);
+      throw unprocessable(
+        `${path}.to_step`,
+        "unknown_step",
+        `The funnel has ${steps.length} steps.`,
+      );
     if ((from_step ?? 1) >= (to_step ?? steps.length))
-      throw impossible(
+      throw unprocessable(
         `${path}.from_step`,
         "steps_reversed",
         "An exclusion begins at an earlier step than it ends.",
@@ -56,9 +61,9 @@ export function checkDefinition(definition: FunnelDefinition): void {
 /**
  * The journey of every user who began in the range: what counts, journeys and trend are all made of.
  * @param now what ends at this moment or later is open
- * @throws AppError impossible for what cannot be asked
+ * @throws AppError unprocessable for what cannot be asked
  */
-export async function travel(
+export async function runFunnel(
   db: Db,
   workspaceId: string,
   definition: FunnelDefinition,
@@ -66,7 +71,7 @@ export async function travel(
   timezone: string,
   now: EpochUs,
   breakdown?: string,
-): Promise<{ travellers: Traveller[]; meta: Meta }> {
+): Promise<{ travellers: FunnelUser[]; meta: AnswerMeta }> {
   checkDefinition(definition);
   const {
     steps,
@@ -75,7 +80,7 @@ export async function travel(
     same_instant = "counts",
     window_seconds = DEFAULT_WINDOW_SECONDS,
   } = definition;
-  const rules: Rules = {
+  const rules: FunnelRules = {
     steps: steps.length,
     exclusions: exclusions.map(({ from_step = 1, to_step = steps.length }) => ({
       after: from_step,
@@ -90,14 +95,14 @@ export async function travel(
   const { wanted, paths } = wantedOf(definition);
   // Who begins last has the whole window too, its end included.
   const watched = { from: range.from, to: range.to + rules.windowUs };
-  const [users, meta] = await together(db, [
-    moments(workspaceId, watched, wanted, paths, {
+  const [users, meta] = await runInOneSnapshot(db, [
+    occurrences(workspaceId, watched, wanted, paths, {
       property: breakdown,
       others: order === "contiguous",
     }),
     rawMeta(workspaceId, range, timezone),
   ]);
-  const travellers = users.flatMap((user): Traveller[] => {
+  const travellers = users.flatMap((user): FunnelUser[] => {
     const journey = journeyOf(user, rules);
     if (!journey) return [];
     const property = journey.entry === undefined ? null : (user.properties[journey.entry] ?? null);

@@ -1,19 +1,19 @@
 import { BUDGETS, checkWork } from "../../lib/budget.ts";
 import type { Field, Filter } from "../catalog/dimensions.ts";
-import type { Slot } from "../sql/scan.ts";
+import type { TimeSlot } from "./plan-types.ts";
 
 const STATUSES = 5;
 
-export interface Grouped {
+export interface GroupedField {
   name: string;
   field: Field;
 }
 
 /** How many groups can exist: statuses and hours are few, and a filter may leave a list of values or a single one. */
 export function possibleGroups(
-  fields: readonly Grouped[],
+  fields: readonly GroupedField[],
   filters: readonly Filter[],
-  slots: readonly Slot[],
+  slots: readonly TimeSlot[],
 ): number {
   const clocks = fields.filter(({ field }) => field.kind === "clock").map(({ name }) => name);
   const clockGroups = new Set(
@@ -39,7 +39,7 @@ export function possibleGroups(
  * @param buckets of the asked and of the compared range
  * @param groups how many groups can exist
  * @param limit how many keep a row of their own; the rest of them has one together. Infinity for a question without groups
- * @throws AppError impossible for an answer that is too large, with what it would have had and the limit that fits
+ * @throws AppError unprocessable for an answer that is too large, with what it would have had and the limit that fits
  */
 export function checkSize(buckets: number, groups: number, limit: number, measures: number): void {
   const rowsOf = (own: number) => buckets * (groups > own ? own + 1 : groups);

@@ -1,39 +1,37 @@
 import { z } from "zod";
-import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { groupValue } from "../catalog/dimensions.ts";
-import { type MeasureName, measureOf, type Sums, type Value } from "../catalog/measures.ts";
-import type { Query, Resolved } from "../plan/plan.ts";
-import type { Position } from "../sql/order.ts";
+import {
+  type MeasureName,
+  type MeasureSums,
+  type MeasureValue,
+  measureOf,
+} from "../catalog/measures.ts";
+import type { PlannedQuery } from "../plan/plan.ts";
+import type { Query } from "../query.ts";
+import type { GroupPosition } from "../sql/order.ts";
 import { parseSketch, type SketchCells } from "../sql/sketch.ts";
+import { type ComparedValue, compareValues } from "./compare.ts";
+import { metaRow } from "./meta-row.ts";
 
-export interface Compared {
-  previous: Value;
-  /** current - previous, in the unit of the measure; credits as a decimal string. */
-  change: Value;
-  /** Fraction of the previous value; null from 0 or from nothing. */
-  change_ratio: number | null;
-  direction: "up" | "down" | "flat" | null;
-}
-
-export type Values = Partial<Record<MeasureName, Value>>;
-export interface Row {
+export type MeasureValues = Partial<Record<MeasureName, MeasureValue>>;
+export interface AnswerRow {
   bucket?: string;
   /** Of a row with a bucket: it is over, and the range does not cut it. */
   complete?: boolean;
   /** Values of the grouped dimensions; null where the execution has none. The row of all other groups has `other: true`. */
   group: Record<string, string | number | null>;
   other: boolean;
-  values: Values;
-  comparison?: Partial<Record<MeasureName, Compared>>;
+  values: MeasureValues;
+  comparison?: Partial<Record<MeasureName, ComparedValue>>;
   /** Of a group: its place in the order. */
-  position?: Position;
+  position?: GroupPosition;
   /** Of a question with `sketches`: bucket and count, in the order of buckets. */
   sketch?: SketchCells;
 }
 
-export interface Totals {
-  totals: Values;
-  totalsComparison?: Partial<Record<MeasureName, Compared>>;
+export interface AnswerTotals {
+  totals: MeasureValues;
+  totalsComparison?: Partial<Record<MeasureName, ComparedValue>>;
   totalsSketch?: SketchCells;
 }
 
@@ -62,18 +60,6 @@ const sums = z.object({
   active_agents: z.number(),
   sketch: z.string().nullable(),
 });
-/** What every statement of numbers says about itself. */
-export const metaRow = z.object({
-  as_of: z.string(),
-  complete_until: z.string(),
-  daily: z.number(),
-  hourly: z.number(),
-  raw: z.number(),
-  groups: z.number().optional(),
-  marked_days: z.array(z.string()).default([]),
-  marked_hours: z.array(z.string()).default([]),
-  unquartered: z.array(z.string()).default([]),
-});
 export const resultRow = z.union([
   z.object({ meta: metaRow }),
   sums.extend({
@@ -85,31 +71,14 @@ export const resultRow = z.union([
 ]);
 export type StatRow = Exclude<z.output<typeof resultRow>, { meta: unknown }>;
 
-/** Change from `previous` to `current`; from 0 or from nothing there is no ratio. */
-export function comparedValue(current: Value, previous: Value): Compared {
-  if (current === null || previous === null)
-    return { previous, change: null, change_ratio: null, direction: null };
-  const [now, before] = [Number(current), Number(previous)];
-  const change =
-    typeof current === "string" && typeof previous === "string"
-      ? fromMicros(toMicros(current) - toMicros(previous))
-      : now - before;
-  return {
-    previous,
-    change,
-    change_ratio: before === 0 ? null : (now - before) / Math.abs(before),
-    direction: now > before ? "up" : now < before ? "down" : "flat",
-  };
-}
-
 /** Turns the statement's rows into the answer: finishes measures, fills empty buckets, pairs the compared ones. */
 export class Finisher {
   private readonly query: Query;
-  private readonly resolved: Resolved;
+  private readonly resolved: PlannedQuery;
   private readonly found = new Map<string, StatRow>();
   inexact = new Set<MeasureName>();
 
-  constructor(query: Query, resolved: Resolved, rows: StatRow[]) {
+  constructor(query: Query, resolved: PlannedQuery, rows: StatRow[]) {
     this.query = query;
     this.resolved = resolved;
     for (const row of rows) this.found.set(this.key(row.period, row.bucket, row.rank), row);
@@ -119,15 +88,15 @@ export class Finisher {
     return `${period}/${bucket}/${rank}`;
   }
 
-  private values(row: StatRow | undefined): Values {
+  private values(row: StatRow | undefined): MeasureValues {
     const { measures } = this.query;
     if (!row) return Object.fromEntries(measures.map((name) => [name, measureOf(name).empty]));
     const quantiles = this.resolved.plan.quantiles;
-    const known: Sums = {
+    const known: MeasureSums = {
       ...row,
       quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null,
     };
-    const entries = measures.map((name): [MeasureName, Value] => {
+    const entries = measures.map((name): [MeasureName, MeasureValue] => {
       const measure = measureOf(name);
       if (measure.quantile !== undefined && row.rolled_durations > 0) this.inexact.add(name);
       return [name, measure.finish(known, quantiles)];
@@ -136,21 +105,21 @@ export class Finisher {
   }
 
   private comparison(
-    current: Values,
+    current: MeasureValues,
     row: StatRow | undefined,
-  ): Partial<Record<MeasureName, Compared>> {
+  ): Partial<Record<MeasureName, ComparedValue>> {
     const previous = this.values(row);
     return Object.fromEntries(
       this.query.measures.map((name) => [
         name,
-        comparedValue(current[name] ?? null, previous[name] ?? null),
+        compareValues(current[name] ?? null, previous[name] ?? null),
       ]),
     );
   }
 
   /** Empty for a question of rows only. */
-  totals(): Totals {
-    if (!this.resolved.plan.totalled) return { totals: {} };
+  totals(): AnswerTotals {
+    if (!this.resolved.plan.withTotals) return { totals: {} };
     const row = this.found.get(this.key(0, null, null));
     const totals = this.values(row);
     const sketch = this.query.sketches ? { totalsSketch: parseSketch(row?.sketch) } : {};
@@ -162,9 +131,9 @@ export class Finisher {
     };
   }
 
-  rows(): Row[] {
+  rows(): AnswerRow[] {
     const { plan, buckets, complete, paired } = this.resolved;
-    if (!plan.parted) return [this.whole()];
+    if (!plan.hasRows) return [this.whole()];
     const ranks = new Map<number, StatRow["groups"]>();
     for (const row of this.found.values())
       if (row.rank !== null && row.bucket !== null) ranks.set(row.rank, row.groups);
@@ -174,10 +143,10 @@ export class Finisher {
       ([a], [b]) => (a || Number.POSITIVE_INFINITY) - (b || Number.POSITIVE_INFINITY),
     );
     return buckets.flatMap((bucket, index) =>
-      order.map(([rank, groups]): Row => {
+      order.map(([rank, groups]): AnswerRow => {
         const found = this.found.get(this.key(0, index, rank));
         const values = this.values(found);
-        const row: Row = {
+        const row: AnswerRow = {
           group: this.group(groups),
           other: plan.groups.length > 0 && rank === 0,
           values,
@@ -200,7 +169,7 @@ export class Finisher {
   }
 
   /** The only row of an answer without buckets and groups. */
-  private whole(): Row {
+  private whole(): AnswerRow {
     const { totals, totalsComparison } = this.totals();
     return {
       group: {},
@@ -210,7 +179,7 @@ export class Finisher {
     };
   }
 
-  private group(values: StatRow["groups"]): Row["group"] {
+  private group(values: StatRow["groups"]): AnswerRow["group"] {
     return Object.fromEntries(
       this.resolved.plan.groups.map(({ name, kind }, index) => [
         name,

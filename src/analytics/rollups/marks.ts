@@ -4,7 +4,7 @@ import { DAY_US, type EpochUs, formatInstant } from "../../lib/time.ts";
 import type { TimeRange } from "../time/time-range.ts";
 
 /** A list of moments as a parameter. */
-export const times = (list: readonly EpochUs[]) =>
+export const instantList = (list: readonly EpochUs[]) =>
   sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
 
 /** Gaps that are shorter do not part ranges: no partition lies in them. */

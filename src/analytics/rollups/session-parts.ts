@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { keyInList, keyInWorkspace } from "../../db/scope.ts";
-import { list, names } from "../sql/aggregates.ts";
+import { commaList, nameList } from "../sql/lists.ts";
 import { sketchKey } from "../sql/sketch.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { inRanges } from "./marks.ts";
@@ -39,7 +39,7 @@ export function momentsOf(
  * with the same columns. A single moment is a piece too.
  */
 export function joinedSessions(keys: readonly string[], pieces: SQL): SQL {
-  const by = names([...keys, "user_id"]);
+  const by = nameList([...keys, "user_id"]);
   const over = sql`over (partition by ${by} order by began)`;
   const begins = sql`case when began - lag(ended) ${over} < ${SESSION_GAP} then 0 else 1 end`;
   return sql`select ${by}, min(began) as began, max(ended) as ended, sum(activities)::bigint as activities from (
@@ -54,7 +54,7 @@ export const lengthKey = (us: SQL) =>
 
 /** Sums of sessions (length_us, activities): the columns of `sessions_daily` from `sessions` to `classes`. */
 export const SESSION_SUMS = sql`count(*) as sessions, count(*) filter (where activities = 1) as singles, coalesce(sum(activities), 0)::bigint as activities,
-  coalesce(sum(length_us), 0) as length_sum_us, min(length_us) as length_min_us, max(length_us) as length_max_us, array[${list(
+  coalesce(sum(length_us), 0) as length_sum_us, min(length_us) as length_min_us, max(length_us) as length_max_us, array[${commaList(
     LENGTH_NAMES.map(
       (_, index) =>
         sql`count(*) filter (where width_bucket(length_us, ${sql.raw(`'{${LENGTHS_US.join(",")}}'`)}::bigint[]) = ${sql.raw(String(index))})`,

@@ -1,26 +1,27 @@
 import type { Context } from "../../context.ts";
-import { decodeCursor, encodeCursor, oneWay, type Paging } from "../../db/keyset.ts";
-import { impossible } from "../../lib/errors.ts";
-import type { Query } from "../plan/plan.ts";
-import { ask, type Meta } from "../query.ts";
-import type { Row } from "../result/rows.ts";
+import { decodeCursor, encodeCursor, oneWay, type PageQuery } from "../../db/keyset.ts";
+import { unprocessable } from "../../lib/errors.ts";
+import { ask } from "../ask.ts";
+import type { Query } from "../query.ts";
+import type { AnswerMeta } from "../result/meta.ts";
+import type { AnswerRow } from "../result/rows.ts";
 
 /** Groups of a question, page by page: by keyset over the order's value and the group itself, or by offset when `skip` is given. */
 export interface GroupPage {
-  rows: Row[];
+  rows: AnswerRow[];
   page: { limit: number; next_cursor: string | null; has_more: boolean; total?: number };
-  meta: Meta;
+  meta: AnswerMeta;
 }
 
 /**
  * @param query with `group_by` and one order
- * @throws AppError impossible for what cannot be asked, a cursor of another list, or a cursor with `skip`
+ * @throws AppError unprocessable for what cannot be asked, a cursor of another list, or a cursor with `skip`
  */
 export async function groupPage(
   ctx: Context,
   workspaceId: string,
   query: Query,
-  paging: Paging,
+  paging: PageQuery,
   explain = false,
 ): Promise<GroupPage> {
   const { limit, cursor, skip = 0, include_total = false } = paging;
@@ -36,7 +37,11 @@ export async function groupPage(
     (known === "0" && value === "") ||
     (known === "1" && /^-?\d{1,40}(\.\d{1,40})?(e[+-]?\d{1,2})?$/.test(value ?? ""));
   if (cursor !== undefined && (list !== name || !sound))
-    throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+    throw unprocessable(
+      "query.cursor",
+      "invalid_cursor",
+      "This cursor was not given by this list.",
+    );
   const after =
     known === undefined ? undefined : { value: known === "1" ? (value ?? null) : null, group };
   const answer = await ask(

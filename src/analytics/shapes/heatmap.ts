@@ -1,4 +1,4 @@
-import type { Values } from "../result/rows.ts";
+import type { MeasureValues } from "../result/rows.ts";
 
 /** The part of a question that makes it one of the local hours of the week. */
 export const BY_HOUR_OF_WEEK = { group_by: ["day_of_week", "hour_of_day"], limit: 7 * 24 };
@@ -11,8 +11,8 @@ interface Cell {
 
 /** Rows of such a question as cells, Monday's first hour first, each with what `of` makes of its values. Hours without a row have no cell. */
 export function cellsOf<T extends object>(
-  rows: readonly { group?: Record<string, unknown>; values: Values }[],
-  of: (values: Values) => T,
+  rows: readonly { group?: Record<string, unknown>; values: MeasureValues }[],
+  of: (values: MeasureValues) => T,
 ): (Cell & T)[] {
   return rows
     .map(({ group, values }) => ({

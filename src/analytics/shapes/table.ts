@@ -1,7 +1,7 @@
+import type { Answer } from "../ask.ts";
 import { CLOCK_DIMENSIONS } from "../catalog/dimensions.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "../catalog/measures.ts";
-import type { Query } from "../plan/plan.ts";
-import type { Answer } from "../query.ts";
+import type { Query } from "../query.ts";
 
 /** What a column of measures holds, as a file would type it. */
 const KINDS = {

@@ -1,25 +1,25 @@
 import { type SQL, sql } from "drizzle-orm";
-import { list } from "./aggregates.ts";
+import { commaList } from "./lists.ts";
 
-export interface Order {
+export interface GroupOrder {
   column: SQL;
   type: "numeric" | "float8";
   descending: boolean;
 }
 
 /** The place of a group in its order: the value it is ordered by (as text, null for none) and the group itself. */
-export interface Position {
+export interface GroupPosition {
   value: string | null;
   group: string[];
 }
 
 /** Groups that stand after a position: nothing of what an earlier page showed. */
 export function standsAfter(
-  { column, type, descending }: Order,
+  { column, type, descending }: GroupOrder,
   keys: SQL,
-  { value, group }: Position,
+  { value, group }: GroupPosition,
 ): SQL {
-  const later = sql`(${keys}) > (${list(group.map((each) => sql`${each}::text`))})`;
+  const later = sql`(${keys}) > (${commaList(group.map((each) => sql`${each}::text`))})`;
   if (value === null) return sql`${column} is null and ${later}`;
   const at = sql`${value}::${sql.raw(type)}`;
   return sql`${column} ${sql.raw(descending ? "<" : ">")} ${at} or (${column} = ${at} and ${later}) or ${column} is null`;

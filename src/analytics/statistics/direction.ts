@@ -1,6 +1,6 @@
 import { quickselect } from "simple-statistics";
 import { checkWork } from "../../lib/budget.ts";
-import { ALPHA, twoSidedP } from "./significance.ts";
+import { SIGNIFICANCE_LEVEL, twoSidedP } from "./significance.ts";
 
 /** A value at its place in a series; places without a value are left out. */
 export interface Point {
@@ -78,7 +78,7 @@ function medianOf(values: number[]): number {
 /**
  * Direction of a series: the Mann-Kendall test with its correction for ties (Mann 1945; Kendall 1975) and the Theil-Sen slope
  * (Sen, JASA 63, 1968). Both ask only for the order of pairs, so outliers and gaps do little.
- * @throws AppError impossible for more points than each may be compared with each
+ * @throws AppError unprocessable for more points than each may be compared with each
  */
 export function directionOf(points: readonly Point[]): Direction {
   const n = points.length;
@@ -121,6 +121,6 @@ export function directionOf(points: readonly Point[]): Direction {
     : s === 0
       ? 1
       : twoSidedP((s - Math.sign(s)) / Math.sqrt(variance));
-  const trend = p < ALPHA ? (s > 0 ? "up" : "down") : "none";
+  const trend = p < SIGNIFICANCE_LEVEL ? (s > 0 ? "up" : "down") : "none";
   return { trend, tau, p_value: p, slope, points: n, method: exact ? "exact" : "normal" };
 }

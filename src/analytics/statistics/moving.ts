@@ -1,5 +1,5 @@
-export const MOVING = ["sma", "ema", "wma"] as const;
-export type Moving = (typeof MOVING)[number];
+export const MOVING_KINDS = ["sma", "ema", "wma"] as const;
+export type MovingKind = (typeof MOVING_KINDS)[number];
 
 /** Trailing mean of the last `window` values; null until there are so many. */
 function simple(y: readonly number[], window: number): (number | null)[] {
@@ -34,6 +34,6 @@ function weighted(y: readonly number[], window: number): (number | null)[] {
 export function movingAverages(
   y: readonly number[],
   window: number,
-): Record<Moving, (number | null)[]> {
+): Record<MovingKind, (number | null)[]> {
   return { sma: simple(y, window), ema: exponential(y, window), wma: weighted(y, window) };
 }

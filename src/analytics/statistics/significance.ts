@@ -14,7 +14,7 @@ export interface Significance {
   superiority?: number | null;
 }
 
-export const ALPHA = 0.05;
+export const SIGNIFICANCE_LEVEL = 0.05;
 const SMALLEST_P = 1e-7;
 /** Runs of one side below which nothing is tested. */
 const SMALLEST_SAMPLE = 8;
@@ -47,7 +47,7 @@ export function twoProportions(
   const z =
     (a.hits / a.of - b.hits / b.of) / Math.sqrt(pooled * (1 - pooled) * (1 / a.of + 1 / b.of));
   const p = twoSidedP(z);
-  return { test, tested: true, z, p_value: p, significant: p < ALPHA };
+  return { test, tested: true, z, p_value: p, significant: p < SIGNIFICANCE_LEVEL };
 }
 
 const total = (cells: SketchCells) => cells.reduce((sum, cell) => sum + cell.count, 0);
@@ -80,5 +80,12 @@ export function mannWhitney(a: SketchCells, b: SketchCells): Significance {
   if (variance <= 0) return untested(test, "All runs take the same time.");
   const z = (u - (m * n) / 2) / Math.sqrt(variance);
   const p = twoSidedP(z);
-  return { test, tested: true, z, p_value: p, significant: p < ALPHA, superiority: u / (m * n) };
+  return {
+    test,
+    tested: true,
+    z,
+    p_value: p,
+    significant: p < SIGNIFICANCE_LEVEL,
+    superiority: u / (m * n),
+  };
 }

@@ -88,7 +88,7 @@ const SEASONAL_WIDTH = 7;
  * Procedure Based on Loess", J. Official Statistics 6, 1990), with robustness weights. trend + seasonal + remainder = y.
  * @param y at least two periods, without gaps
  */
-export function stl(
+export function decomposeStl(
   y: readonly number[],
   period: number,
   { inner = 2, outer = 5 } = {},

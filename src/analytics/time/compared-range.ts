@@ -1,9 +1,9 @@
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { TimeRange } from "./time-range.ts";
 import { dateOf, momentOf, skippedDates, startOfDate, zonedOf } from "./zones.ts";
 
-export type Compare = "previous_period" | "previous_year";
+export type ComparedPeriod = "previous_period" | "previous_year";
 
 /** What a range is compared with. */
 export interface ComparedRange extends TimeRange {
@@ -27,7 +27,7 @@ function yearBefore(range: TimeRange, timezone: string): Period {
   const us = (at: typeof start) => Number(at.epochNanoseconds / 1000n);
   const end = us(start.add(from.until(to, { largestUnit: "years" })));
   if (end > range.from)
-    throw impossible(
+    throw unprocessable(
       "compare",
       "ranges_overlap",
       "A range longer than a year overlaps the one a year earlier.",
@@ -112,11 +112,11 @@ export function comparablePeriods(
  * The range to compare with: the one just before, or the same one a calendar year earlier in the zone. A range of whole local
  * months (or days) is preceded by as many months (or days), whatever a clock change makes of their length. A range that is not
  * over at `now` is compared with the same part of that period (`elapsedPart`); a year earlier, up to the same date.
- * @throws AppError impossible for a range that overlaps the one a year earlier
+ * @throws AppError unprocessable for a range that overlaps the one a year earlier
  */
 export function comparedRange(
   range: TimeRange,
-  compare: Compare,
+  compare: ComparedPeriod,
   timezone: string,
   now: EpochUs,
 ): ComparedRange {

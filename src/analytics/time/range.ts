@@ -87,7 +87,7 @@ export const countBuckets = ({ from, to }: TimeRange, granularity: Granularity):
 
 /**
  * Cuts a range into the local buckets of a zone: they touch, cover the range exactly, and none is empty in time.
- * @throws AppError impossible for more buckets than the budget has, before any is made
+ * @throws AppError unprocessable for more buckets than the budget has, before any is made
  */
 export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: string): Bucket[] {
   checkWork("buckets", countBuckets(range, granularity), "granularity");
@@ -109,7 +109,7 @@ export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: 
 
 /**
  * The local days, weeks or months that a range touches, each of them whole, and `lead` more before them.
- * @throws AppError impossible for more buckets than the budget has
+ * @throws AppError unprocessable for more buckets than the budget has
  */
 export function wholeBuckets(
   range: TimeRange,

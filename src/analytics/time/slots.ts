@@ -1,12 +1,12 @@
 import { checkWork } from "../../lib/budget.ts";
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { DAY_US, HOUR_US } from "../../lib/time.ts";
 import type { ClockDimension, Filter } from "../catalog/dimensions.ts";
-import type { Slot } from "../sql/scan.ts";
+import type { TimeSlot } from "../plan/plan-types.ts";
 import { type Bucket, countBuckets, rangeOfBuckets } from "./range.ts";
 import { clockOf, clockPieces } from "./zones.ts";
 
-/** @throws AppError impossible for an operator that does not fit an hour or a day */
+/** @throws AppError unprocessable for an operator that does not fit an hour or a day */
 function matches(filter: Filter, value: number): boolean {
   const operands = [filter.value].flat().map(Number);
   const [first = Number.NaN] = operands;
@@ -26,7 +26,11 @@ function matches(filter: Filter, value: number): boolean {
     case "lte":
       return value <= first;
     default:
-      throw impossible("filters", "not_applicable", `${filter.op} does not fit ${filter.field}.`);
+      throw unprocessable(
+        "filters",
+        "not_applicable",
+        `${filter.op} does not fit ${filter.field}.`,
+      );
   }
 }
 
@@ -45,14 +49,14 @@ function slotsOf(
   period: 0 | 1,
   { name, filters }: Clock,
   timezone: string,
-): Slot[] {
+): TimeSlot[] {
   const [first, last] = [buckets[0], buckets.at(-1)];
   if (!first || !last) return [];
   if (!name)
     return buckets.map(({ from, to }, bucket) => ({
       ...{ from, to, bucket, period, hourOfDay: 0, dayOfWeek: 0 },
     }));
-  const slots: Slot[] = [];
+  const slots: TimeSlot[] = [];
   let bucket = 0;
   const range = { from: first.from, to: last.to };
   for (const piece of clockPieces(range, STEPS[UNITS[name]], timezone)) {
@@ -74,13 +78,13 @@ function slotsOf(
  * One slot for each bucket, the compared ones first. Where a dimension of time is asked for, the local hours (or days) inside of
  * it that fit the filters; each has one local hour and one weekday of the clock, also where the clock goes back over midnight and
  * a day's bucket has two dates.
- * @throws AppError impossible for more hours or days than the budget has, before any is made
+ * @throws AppError unprocessable for more hours or days than the budget has, before any is made
  */
 export function slotsOfPeriods(
   { buckets, comparedBuckets }: Record<"buckets" | "comparedBuckets", readonly Bucket[]>,
   clock: Clock,
   timezone: string,
-): Slot[] {
+): TimeSlot[] {
   const { name } = clock;
   const units = (of: readonly Bucket[]) =>
     name ? countBuckets(rangeOfBuckets(of), UNITS[name]) : 0;

@@ -2,12 +2,20 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { inWorkspace, keyInWorkspace } from "../../db/scope.ts";
 import { formatInstant } from "../../lib/time.ts";
-import { type Meta, metaOf, type Prepared, statementOf } from "../query.ts";
-import { metaRow } from "../result/rows.ts";
+import { type PreparedQuery, prepared } from "../prepared.ts";
+import { type AnswerMeta, metaOf } from "../result/meta.ts";
+import { metaRow } from "../result/meta-row.ts";
 import { inRanges } from "../rollups/marks.ts";
 import { type Bucket, rangeOfBuckets } from "../time/range.ts";
 import type { TimeRange } from "../time/time-range.ts";
-import { eventsWhere, firstSeen, presence, presenceMeta, type Sign, slotOf } from "./presence.ts";
+import {
+  type ActivityKind,
+  eventsWhere,
+  firstSeen,
+  presenceMeta,
+  slotOf,
+  userPresence,
+} from "./presence.ts";
 
 /** What the matrices of retention are made of: users by cohort and offset, both counted from 0. */
 export interface CohortCounts {
@@ -18,7 +26,7 @@ export interface CohortCounts {
   last: number[][];
   /** Users who came back for the first time (offset >= 1) in bucket cohort + offset. */
   back: number[][];
-  meta: Meta;
+  meta: AnswerMeta;
 }
 
 /** A cohort as a whole. */
@@ -31,10 +39,10 @@ export interface CohortTotals {
 }
 
 /** Who becomes a member, and what counts as being there. */
-export interface Membership {
+export interface CohortMembership {
   /** The first time ever, so one that was seen before the range is of no cohort in it. */
-  entry: Sign;
-  back: Sign;
+  entry: ActivityKind;
+  back: ActivityKind;
 }
 
 const row = z.object({
@@ -52,7 +60,7 @@ const NONE = sql`null::int`;
 function membership(
   workspaceId: string,
   buckets: readonly Bucket[],
-  { entry, back }: Membership,
+  { entry, back }: CohortMembership,
 ): SQL {
   const range = rangeOfBuckets(buckets);
   const from = sql`(select starts[1] from slot)`;
@@ -62,7 +70,7 @@ function membership(
       : back.of === "event"
         ? visitors(workspaceId, range)
         : sql`select user_id from active`;
-  return sql`with recursive ${presence(workspaceId, buckets, back)}, ${firstSeen(workspaceId, entry, universe, range.to)},
+  return sql`with recursive ${userPresence(workspaceId, buckets, back)}, ${firstSeen(workspaceId, entry, universe, range.to)},
     members as materialized (
       select user_id, ${slotOf(sql`at`)} - 1 as cohort from first_seen where at >= ${from}),
     pairs as materialized (select m.cohort, a.slot - 1 - m.cohort as k, a.user_id
@@ -91,13 +99,13 @@ function byCohort(rows: readonly CohortRow[], kind: string, cohorts: number): nu
  * Users by the bucket of their first sign ever, and the buckets in which they were there afterwards.
  * @param most the last offset that is asked for
  */
-export function cohorts(
+export function cohortCounts(
   workspaceId: string,
   buckets: readonly Bucket[],
   timezone: string,
-  of: Membership,
+  of: CohortMembership,
   most: number,
-): Prepared<CohortCounts> {
+): PreparedQuery<CohortCounts> {
   const statement = sql`${membership(workspaceId, buckets, of)},
     users as (select cohort, user_id, max(k) as last, min(k) filter (where k > 0) as back
       from pairs group by cohort, user_id)
@@ -109,7 +117,7 @@ export function cohorts(
     union all select 'back', cohort, back, count(*), null from users
       where back <= ${most}::int group by cohort, back
     union all ${metaSql(workspaceId)}`;
-  return statementOf({ sql: statement, row }, (rows) => {
+  return prepared({ sql: statement, row }, (rows) => {
     const matrix = (kind: string) => {
       const users = buckets.map((): number[] => []);
       for (const { kind: of, cohort, offset, users: count } of rows) {
@@ -136,16 +144,16 @@ export function cohortTotals(
   workspaceId: string,
   buckets: readonly Bucket[],
   timezone: string,
-  of: Membership,
+  of: CohortMembership,
   at: number,
-): Prepared<{ totals: CohortTotals[]; meta: Meta }> {
+): PreparedQuery<{ totals: CohortTotals[]; meta: AnswerMeta }> {
   const statement = sql`${membership(workspaceId, buckets, of)} ${sizesSql}
     union all select 'back', cohort, ${NONE}, count(distinct user_id), null from pairs
       where k > 0 group by cohort
     union all select 'active', cohort, ${NONE}, count(*), null from pairs
       where k > 0 and cohort + k = ${at}::int group by cohort
     union all ${metaSql(workspaceId)}`;
-  return statementOf({ sql: statement, row }, (rows) => {
+  return prepared({ sql: statement, row }, (rows) => {
     const [sizes, back, active] = ["size", "back", "active"].map((kind) =>
       byCohort(rows, kind, buckets.length),
     );
@@ -172,21 +180,21 @@ function visitors(workspaceId: string, range: TimeRange): SQL {
 }
 
 /** Users of each bucket, and how many of them were there in the next one too. */
-export interface Kept {
+export interface RetainedUsers {
   active: number;
   kept: number;
 }
 
-export function keptUsers(
+export function retainedUsers(
   workspaceId: string,
   buckets: readonly Bucket[],
   timezone: string,
-): Prepared<{ buckets: Kept[]; meta: Meta }> {
-  const statement = sql`with recursive ${presence(workspaceId, buckets, { of: "activity" })},
+): PreparedQuery<{ buckets: RetainedUsers[]; meta: AnswerMeta }> {
+  const statement = sql`with recursive ${userPresence(workspaceId, buckets, { of: "activity" })},
     neighbours as (select slot, lead(slot) over (partition by user_id order by slot) as after from active)
     select 'bucket' as kind, slot as cohort, count(*) filter (where after = slot + 1)::int as offset, count(*) as users, null::jsonb as meta from neighbours group by slot
     union all select 'meta', null, null, null, ${presenceMeta(workspaceId)}`;
-  return statementOf({ sql: statement, row }, (rows) => {
+  return prepared({ sql: statement, row }, (rows) => {
     const found = new Map(rows.map((each) => [each.cohort, each]));
     const kept = buckets.map((_, index) => ({
       active: found.get(index + 1)?.users ?? 0,

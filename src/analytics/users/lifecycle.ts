@@ -1,9 +1,10 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { type Meta, metaOf, type Prepared, statementOf } from "../query.ts";
-import { metaRow } from "../result/rows.ts";
+import { type PreparedQuery, prepared } from "../prepared.ts";
+import { type AnswerMeta, metaOf } from "../result/meta.ts";
+import { metaRow } from "../result/meta-row.ts";
 import { type Bucket, rangeOfBuckets } from "../time/range.ts";
-import { firstSeen, presence, presenceMeta, slotOf } from "./presence.ts";
+import { firstSeen, presenceMeta, slotOf, userPresence } from "./presence.ts";
 
 /** A user is of the month (MAU) for so many days, and comes back from dormancy after them. */
 export const MONTH_DAYS = 30;
@@ -39,16 +40,16 @@ const row = z.object({
  * those days counted: users of a day who came from the month before it, or not, and come next on a day.
  * @param days local days: MONTH_DAYS of them lead up to the asked ones
  */
-export function lifecycle(
+export function userLifecycle(
   workspaceId: string,
   days: readonly Bucket[],
   timezone: string,
-): Prepared<{ days: DayOfUsers[]; activeUsers: number; meta: Meta }> {
+): PreparedQuery<{ days: DayOfUsers[]; activeUsers: number; meta: AnswerMeta }> {
   const range = rangeOfBuckets(days.slice(MONTH_DAYS));
   const none = sql`null::bigint`;
   const ends = (length: number) =>
     sql`select ${`end${length}`}, least(slot + ${length}::int, after), sum(n)::bigint, ${none}, null::jsonb from moves group by 2`;
-  const statement = sql`with recursive ${presence(workspaceId, days, { of: "activity" })},
+  const statement = sql`with recursive ${userPresence(workspaceId, days, { of: "activity" })},
     ${firstSeen(workspaceId, { of: "activity" }, sql`select user_id from active`, range.to)},
     neighbours as (select slot, lag(slot) over w as before, lead(slot) over w as after from active window w as (partition by user_id order by slot)),
     moves as materialized (select slot, coalesce(slot - before <= ${MONTH_DAYS}::int, false) as returned, after, count(*) as n from neighbours group by 1, 2, 3),
@@ -59,7 +60,7 @@ export function lifecycle(
     union all select 'dormant', slot + ${MONTH_DAYS}::int, sum(n)::bigint, ${none}, null from moves where after is null or after > slot + ${MONTH_DAYS}::int group by 2
     union all select 'range', null, count(*), ${none}, null from (select user_id from active where slot > ${MONTH_DAYS}::int group by user_id) users
     union all select 'meta', null, ${none}, ${none}, ${presenceMeta(workspaceId)}`;
-  return statementOf({ sql: statement, row }, (rows) => {
+  return prepared({ sql: statement, row }, (rows) => {
     const about = rows.find((each) => each.meta)?.meta;
     if (!about) throw new Error("The statement gave no meta row");
     const activeUsers = rows.find((each) => each.kind === "range")?.a ?? 0;

@@ -1,11 +1,11 @@
 import { type SQL, sql } from "drizzle-orm";
 import { inWorkspace, keyInWorkspace } from "../../db/scope.ts";
 import { DAY_US, type EpochUs, formatInstant, QUARTER_US } from "../../lib/time.ts";
-import { dirtyHours, freshness, inRanges, times } from "../rollups/marks.ts";
+import { dirtyHours, freshness, inRanges, instantList } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
 
 /** What counts as being there: an execution or an event; a successful execution; or an event of a type or a name. */
-export type Sign =
+export type ActivityKind =
   | { of: "activity" }
   | { of: "success" }
   | { of: "event"; type?: string | undefined; name?: string | undefined };
@@ -62,7 +62,7 @@ const slotsOf = (list: readonly Piece[]) =>
   sql`${sql.param(list.map((piece) => piece.slot))}::int[]`;
 
 /** Further conditions on an event (alias v). */
-export function eventsWhere(sign: Sign): SQL {
+export function eventsWhere(sign: ActivityKind): SQL {
   const type =
     sign.of === "event" && sign.type !== undefined ? sql` and v.event_type = ${sign.type}` : sql``;
   const name =
@@ -78,7 +78,11 @@ export const slotOf = (at: SQL) => sql`width_bucket(${at}, (select starts from s
  * Executions come from `user_presence_daily`, or from raw rows on days with a mark; events from their own rows.
  * `dirty_days` covers all that came before too, so that `firstSeen` may use it.
  */
-export function presence(workspaceId: string, slots: readonly TimeRange[], sign: Sign): SQL {
+export function userPresence(
+  workspaceId: string,
+  slots: readonly TimeRange[],
+  sign: ActivityKind,
+): SQL {
   const { days, edges } = cutByQuarters(slots);
   const [first, last] = [slots[0]?.from ?? 0, slots.at(-1)?.to ?? 0];
   const column = sign.of === "success" ? sql`a.succeeded` : sql`a.present`;
@@ -98,12 +102,12 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
           sql`select slot, user_id from raw_presence`,
         ];
   const parts = [...executions, ...(sign.of === "success" ? [] : [events])];
-  return sql`slot as materialized (select ${times(slots.map((slot) => slot.from))} as starts),
+  return sql`slot as materialized (select ${instantList(slots.map((slot) => slot.from))} as starts),
   ${dirtyHours(workspaceId, FIRST, last)},
-  presence_pieces as materialized (select slot, day, mask::bit(96) as mask, lo, hi from unnest(${slotsOf(days)}, ${times(days.map((piece) => piece.day))}, ${sql.param(days.map((piece) => piece.mask))}::text[],
-    ${times(days.map((piece) => piece.from))}, ${times(days.map((piece) => piece.to))}) as p(slot, day, mask, lo, hi)),
+  presence_pieces as materialized (select slot, day, mask::bit(96) as mask, lo, hi from unnest(${slotsOf(days)}, ${instantList(days.map((piece) => piece.day))}, ${sql.param(days.map((piece) => piece.mask))}::text[],
+    ${instantList(days.map((piece) => piece.from))}, ${instantList(days.map((piece) => piece.to))}) as p(slot, day, mask, lo, hi)),
   raw_pieces as materialized (select slot, lo, hi from presence_pieces p where exists (select from dirty_days d where d.day = p.day)
-    union all select * from unnest(${slotsOf(edges)}, ${times(edges.map((piece) => piece.from))}, ${times(edges.map((piece) => piece.to))})),
+    union all select * from unnest(${slotsOf(edges)}, ${instantList(edges.map((piece) => piece.from))}, ${instantList(edges.map((piece) => piece.to))})),
   rolled_presence as materialized (${sign.of === "event" ? sql`select null::int as slot, null::text as user_id where false` : rolled}),
   raw_presence as materialized (${sign.of === "event" ? sql`select null::int as slot, null::text as user_id where false` : raw}),
   active as materialized (select slot, user_id from (${sql.join(parts, sql` union all `)}) every(slot, user_id) group by slot, user_id)`;
@@ -115,7 +119,12 @@ export function presence(workspaceId: string, slots: readonly TimeRange[], sign:
  * @param users a query of the user ids to look at
  * @param before a moment at a quarter of an hour, from which on no sign counts
  */
-export function firstSeen(workspaceId: string, sign: Sign, users: SQL, before: EpochUs): SQL {
+export function firstSeen(
+  workspaceId: string,
+  sign: ActivityKind,
+  users: SQL,
+  before: EpochUs,
+): SQL {
   const [column, wanted] =
     sign.of === "success"
       ? [sql`p.succeeded`, sql` and e.status = 'success'`]

@@ -3,10 +3,10 @@ import type { EpochUs } from "../../lib/time.ts";
 import type { Bucket } from "../time/range.ts";
 import type { CohortCounts } from "./cohorts.ts";
 
-export const MODES = ["classic", "rolling", "bounded"] as const;
-export type Mode = (typeof MODES)[number];
+export const RETENTION_MODES = ["classic", "rolling", "bounded"] as const;
+export type RetentionMode = (typeof RETENTION_MODES)[number];
 
-export interface Cell {
+export interface RetentionCell {
   offset: number;
   /** Users of the cohort who count at this offset; what is known of them so far when the cell is not complete. */
   users: number;
@@ -15,17 +15,17 @@ export interface Cell {
   complete: boolean;
 }
 
-export interface Cohort {
+export interface RetentionCohort {
   cohort: string;
   size: number;
   /** Whether everybody of the cohort is known: its own bucket is over. */
   complete: boolean;
-  cells: Cell[];
+  cells: RetentionCell[];
 }
 
 /**
  * A matrix is held in memory and in an answer whole: this is asked before anything is read for it.
- * @throws AppError impossible for more cells than the budget has
+ * @throws AppError unprocessable for more cells than the budget has
  */
 export function checkCells(buckets: number, maxOffset: number, path = "query.max_offset"): void {
   const cells = buckets * Math.min(buckets, maxOffset + 1);
@@ -37,7 +37,12 @@ export function checkCells(buckets: number, maxOffset: number, path = "query.max
  * Users that count at each offset from 0 to `last`: there then (classic), then or later (rolling), or at least once from offset 1
  * up to then (bounded). One pass each: sums from the end, or from the begin.
  */
-function usersBy(counts: CohortCounts, mode: Mode, cohort: number, last: number): number[] {
+function usersBy(
+  counts: CohortCounts,
+  mode: RetentionMode,
+  cohort: number,
+  last: number,
+): number[] {
   const of = (list: readonly number[][], offset: number) => list[cohort]?.[offset] ?? 0;
   const users = Array.from({ length: last + 1 }, (_, offset) =>
     of(mode === "rolling" ? counts.last : counts.present, offset),
@@ -59,16 +64,16 @@ function usersBy(counts: CohortCounts, mode: Mode, cohort: number, last: number)
 export function matrixOf(
   counts: CohortCounts,
   buckets: readonly Bucket[],
-  mode: Mode,
+  mode: RetentionMode,
   asOf: EpochUs,
   maxOffset: number,
-): Cohort[] {
-  return buckets.map(({ label }, index): Cohort => {
+): RetentionCohort[] {
+  return buckets.map(({ label }, index): RetentionCohort => {
     const size = counts.sizes[index] ?? 0;
     const users = usersBy(counts, mode, index, Math.min(maxOffset, buckets.length - 1 - index));
     const cells = buckets
       .slice(index, index + maxOffset + 1)
-      .flatMap(({ from, to }, offset): Cell[] => {
+      .flatMap(({ from, to }, offset): RetentionCell[] => {
         if (from > asOf) return [];
         const complete = to <= asOf;
         const here = users[offset] ?? 0;
@@ -88,7 +93,7 @@ export interface CurvePoint {
 }
 
 /** The curve over all cohorts: sums of users over sums of sizes, complete cells only. */
-export function curveOf(matrix: readonly Cohort[], maxOffset: number): CurvePoint[] {
+export function curveOf(matrix: readonly RetentionCohort[], maxOffset: number): CurvePoint[] {
   return Array.from({ length: maxOffset + 1 }, (_, offset): CurvePoint => {
     const known = matrix.filter((cohort) => cohort.size > 0 && cohort.cells[offset]?.complete);
     const users = known.reduce((sum, cohort) => sum + (cohort.cells[offset]?.users ?? 0), 0);

@@ -2,8 +2,8 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { inWorkspace, keyInWorkspace } from "../../db/scope.ts";
 import { DAY_US, formatInstant, MINUTE_US } from "../../lib/time.ts";
-import { type Prepared, statementOf } from "../query.ts";
-import { dirtyHours, times } from "../rollups/marks.ts";
+import { type PreparedQuery, prepared } from "../prepared.ts";
+import { dirtyHours, instantList } from "../rollups/marks.ts";
 import {
   joinedSessions,
   LENGTH_NAMES,
@@ -13,11 +13,11 @@ import {
   SESSION_GAP_MINUTES,
   SESSION_SUMS,
 } from "../rollups/session-parts.ts";
-import { list } from "../sql/aggregates.ts";
+import { commaList } from "../sql/lists.ts";
 import { parseSketch, type SketchCells, sketchValue } from "../sql/sketch.ts";
 import type { TimeRange } from "../time/time-range.ts";
 
-export interface Sessions {
+export interface SessionFigures {
   sessions: number;
   users: number;
   sessions_per_user: number | null;
@@ -75,7 +75,10 @@ function quantile(cells: SketchCells, q: number, minMs: number, maxMs: number): 
  * going on at the end of the range is counted as far as it has come. Days that were rolled up and have no mark come from
  * `sessions_daily`; what of them may go on over midnight, and all raw moments, are joined here.
  */
-export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessions> {
+export function sessionFigures(
+  workspaceId: string,
+  range: TimeRange,
+): PreparedQuery<SessionFigures> {
   const { days, rest } = cut(range);
   const [first = 0, last = 0] = [days[0], days.at(-1)];
   const whole = { from: rest[0]?.from ?? range.from, to: range.to };
@@ -84,22 +87,22 @@ export function sessions(workspaceId: string, range: TimeRange): Prepared<Sessio
     union all select e.user_id, e.started_at, e.ended_at, e.activities from rolled r
       cross join lateral (select e.* from session_edges_daily e where ${keyInWorkspace(workspaceId, "e")} and e.bucket = r.bucket offset 0) e`;
   const statement = sql`with recursive ${dirtyHours(workspaceId, first, last + DAY_US, "session")},
-    rolled as materialized (select s.* from unnest(${times(days)}) d(day)
+    rolled as materialized (select s.* from unnest(${instantList(days)}) d(day)
       cross join lateral (select s.* from sessions_daily s where ${keyInWorkspace(workspaceId, "s")} and s.bucket = d.day offset 0) s
       where not exists (select from dirty_days x where x.day = d.day)),
-    rest as materialized (select lo, hi from unnest(${times(rest.map((piece) => piece.from))}, ${times(rest.map((piece) => piece.to))}) r(lo, hi)
-      union all select day, day + interval '24 hours' from unnest(${times(days)}) d(day) where not exists (select from rolled r where r.bucket = d.day)),
+    rest as materialized (select lo, hi from unnest(${instantList(rest.map((piece) => piece.from))}, ${instantList(rest.map((piece) => piece.to))}) r(lo, hi)
+      union all select day, day + interval '24 hours' from unnest(${instantList(days)}) d(day) where not exists (select from rolled r where r.bucket = d.day)),
     raw_pieces as materialized (${joinedSessions([], moments)}),
     found as materialized (select user_id, activities, ${LENGTH_US} as length_us from (${joinedSessions([], pieces)}) s where began >= ${formatInstant(range.from)}::timestamptz),
     every as (select sessions, singles, activities, length_sum_us, length_min_us, length_max_us, classes from rolled union all select ${SESSION_SUMS} from found),
     cells as (select key, sum(n) as n from (select unnest(sketch_keys) as key, unnest(sketch_counts) as n from rolled union all select ${lengthKey(sql`length_us`)}, 1 from found) c group by key)
     select sum(sessions) as sessions, sum(singles) as singles, sum(activities) as activities, sum(length_sum_us) as length_sum_us,
       coalesce(min(length_min_us), 0) as length_min_us, coalesce(max(length_max_us), 0) as length_max_us,
-      array[${list(LENGTH_NAMES.map((_, index) => sql`sum(classes[${sql.raw(String(index + 1))}])`))}] as classes,
+      array[${commaList(LENGTH_NAMES.map((_, index) => sql`sum(classes[${sql.raw(String(index + 1))}])`))}] as classes,
       (select count(*) from (select id from (select unnest(user_ids) as id from rolled union all select user_id from found) ids group by id) users) as users,
       (select string_agg(key || ':' || n, ',' order by key) from cells) as sketch, (select coalesce(sum(activities), 0) from raw_pieces) as rows, (select count(*) from rolled) as days
     from every`;
-  return statementOf({ sql: statement, row }, ([found]) => {
+  return prepared({ sql: statement, row }, ([found]) => {
     if (!found) throw new Error("The statement gave no row");
     const { sessions: count, users, activities, singles, classes, rows, days: rolledDays } = found;
     const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole);
@@ -139,9 +142,9 @@ export function featureUse(
   workspaceId: string,
   range: TimeRange,
   limit = 100,
-): Prepared<FeatureUse[]> {
+): PreparedQuery<FeatureUse[]> {
   const statement = sql`select v.event_type, v.event_name, count(*) as events, count(distinct v.user_id) as users from events v
     where ${inWorkspace(workspaceId, "v")} and v.occurred_at >= ${formatInstant(range.from)}::timestamptz and v.occurred_at < ${formatInstant(range.to)}::timestamptz
     group by 1, 2 order by 3 desc, 1, 2 limit ${limit}`;
-  return statementOf({ sql: statement, row: featureRow }, (rows) => rows);
+  return prepared({ sql: statement, row: featureRow }, (rows) => rows);
 }

@@ -1,9 +1,11 @@
+import { prepareQuery } from "../../analytics/ask.ts";
 import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../analytics/catalog/measures.ts";
 import { errorGroups } from "../../analytics/errors/error-groups.ts";
-import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
-import { metaTogether, prepare, together } from "../../analytics/query.ts";
-import type { Row, Values } from "../../analytics/result/rows.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type Query, rangeOfQuery } from "../../analytics/query.ts";
+import { combineMeta } from "../../analytics/result/meta.ts";
+import type { AnswerRow, MeasureValues } from "../../analytics/result/rows.ts";
 import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
 import { distributionOf, latencyClasses } from "../../analytics/shapes/latency.ts";
 import { directionOf } from "../../analytics/statistics/direction.ts";
@@ -11,7 +13,7 @@ import { countBuckets } from "../../analytics/time/range.ts";
 import type { Context } from "../../context.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { HOUR_US } from "../../lib/time.ts";
-import type { Named } from "../../store/agents.ts";
+import type { NamedAgent } from "../../store/agents.ts";
 import { suggest } from "./suggest.ts";
 
 const COMPARED: MeasureName[] = [
@@ -51,10 +53,10 @@ const number = (value: unknown) => Number(value ?? 0);
 const nullable = (value: unknown) => (value === null || value === undefined ? null : Number(value));
 
 /** The groups of an answer as rows of one object each; all that are not named are one row with `other`. */
-const groupsOf = (rows: readonly Row[]) =>
+const groupsOf = (rows: readonly AnswerRow[]) =>
   rows.map(({ group, other, values }) => ({ ...group, ...(other ? { other } : {}), ...values }));
 
-function againstWorkspace(agent: Values, workspace: Values) {
+function againstWorkspace(agent: MeasureValues, workspace: MeasureValues) {
   return Object.fromEntries(
     COMPARED.map((name) => {
       const [own, all] = [agent[name] ?? null, workspace[name] ?? null];
@@ -67,7 +69,7 @@ function againstWorkspace(agent: Values, workspace: Values) {
   );
 }
 
-function trendOf(rows: readonly Row[]) {
+function trendOf(rows: readonly AnswerRow[]) {
   const days = rows.map(({ bucket = "", complete = false, values }) => ({
     bucket,
     complete,
@@ -87,18 +89,18 @@ function trendOf(rows: readonly Row[]) {
 export async function agentAnalytics(
   ctx: Context,
   workspaceId: string,
-  agent: Named,
+  agent: NamedAgent,
   base: Omit<Query, "measures">,
   explain = false,
 ) {
   const now = ctx.now() * 1000;
-  const range = rangeOf(base, now);
+  const range = rangeOfQuery(base, now);
   const { timezone } = base;
   checkWork("series", countBuckets(range, "day"), "query.from");
   const filters = [{ field: "agent", op: "eq" as const, value: agent.id }];
   const part = (query: Omit<Query, "timezone" | "from" | "to">) =>
-    prepare(workspaceId, { ...query, ...range, timezone }, now, explain);
-  const [own, workspace, models, users, heat, daily, errors] = await together(ctx.db, [
+    prepareQuery(workspaceId, { ...query, ...range, timezone }, now, explain);
+  const [own, workspace, models, users, heat, daily, errors] = await runInOneSnapshot(ctx.db, [
     part({ measures: MEASURE_NAMES, filters, compare: "previous_period", sketches: true }),
     part({ measures: WORKSPACE }),
     part({
@@ -122,7 +124,7 @@ export async function agentAnalytics(
   const hours = (Math.min(range.to, now) - range.from) / HOUR_US;
   const previous = Object.fromEntries(
     Object.entries(own.totalsComparison ?? {}).map(([name, { previous }]) => [name, previous]),
-  ) as Values;
+  ) as MeasureValues;
   const basis = {
     agent: own.totals,
     workspace: workspace.totals,
@@ -152,7 +154,7 @@ export async function agentAnalytics(
       trend: trendOf(daily.rows),
       suggestions: suggest(basis),
     },
-    meta: metaTogether({
+    meta: combineMeta({
       performance: own.meta,
       workspace: workspace.meta,
       models: models.meta,

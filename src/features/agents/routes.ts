@@ -1,20 +1,20 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { ask } from "../../analytics/ask.ts";
 import type { Filter } from "../../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../analytics/catalog/measures.ts";
-import { seenOf } from "../../analytics/executions/seen.ts";
-import { ask } from "../../analytics/query.ts";
+import { firstAndLastSeen } from "../../analytics/executions/seen.ts";
 import { groupPage } from "../../analytics/shapes/group-page.ts";
 import { distributionOf, latencyClasses } from "../../analytics/shapes/latency.ts";
 import type { Context } from "../../context.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
-import { rangedQuery, span } from "../../http/metrics-params.ts";
-import { json, view } from "../../http/metrics-route.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { queryOfParams, rangeParams } from "../../http/metrics-params.ts";
+import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound } from "../../lib/errors.ts";
-import { describeAgent, idsBy, namesOf } from "../../store/agents.ts";
+import { agentNames, describeAgent, findAgentIds } from "../../store/agents.ts";
 import { agentAnalytics } from "./analytics.ts";
 import * as schema from "./schema.ts";
 
@@ -38,8 +38,8 @@ const byAgent = (id: string) => [{ field: "agent", op: "eq" as const, value: id 
 /** @throws AppError not_found for an agent that has neither run here nor been named */
 async function knownAgent(ctx: Context, workspaceId: string, id: string) {
   const [names, seen] = await Promise.all([
-    namesOf(ctx, workspaceId, [id]),
-    seenOf(ctx, workspaceId, "agent", [id]),
+    agentNames(ctx, workspaceId, [id]),
+    firstAndLastSeen(ctx, workspaceId, "agent", [id]),
   ]);
   const [name, times] = [names.get(id), seen.get(id)];
   if (!name && !times?.last) throw notFound("agent");
@@ -50,7 +50,7 @@ async function knownAgent(ctx: Context, workspaceId: string, id: string) {
   };
 }
 
-view(router, {
+metricsRoute(router, {
   path: "/agents",
   tag,
   summary: "Agents with their numbers of a range",
@@ -79,12 +79,16 @@ view(router, {
       filters.push({
         field: "agent",
         op: "search",
-        value: [q, ...(await idsBy(ctx, workspaceId, { name: q }))],
+        value: [q, ...(await findAgentIds(ctx, workspaceId, { name: q }))],
       });
     if (label !== undefined)
-      filters.push({ field: "agent", op: "in", value: await idsBy(ctx, workspaceId, { label }) });
+      filters.push({
+        field: "agent",
+        op: "in",
+        value: await findAgentIds(ctx, workspaceId, { label }),
+      });
     const asked = {
-      ...rangedQuery(query, "30d"),
+      ...queryOfParams(query, "30d"),
       measures: LISTED,
       group_by: ["agent"],
       filters,
@@ -99,8 +103,8 @@ view(router, {
     );
     const ids = rows.map((row) => String(row.group.agent));
     const [names, seen] = await Promise.all([
-      namesOf(ctx, workspaceId, ids),
-      seenOf(ctx, workspaceId, "agent", ids),
+      agentNames(ctx, workspaceId, ids),
+      firstAndLastSeen(ctx, workspaceId, "agent", ids),
     ]);
     const data = rows.map((row, index) => {
       const id = ids[index] ?? "";
@@ -111,36 +115,36 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/agents/{id}",
   tag,
   summary: "One agent",
   description:
     "Name, labels, first and last run ever, and all measures of the range (default 30d).",
-  query: z.strictObject(span),
+  query: z.strictObject(rangeParams),
   params: schema.agentParam,
   data: schema.detail,
   load: async (ctx, workspaceId, query, { id }) => {
     const { agent, first, last } = await knownAgent(ctx, workspaceId, id);
-    const asked = { ...rangedQuery(query, "30d"), measures: MEASURE_NAMES, filters: byAgent(id) };
+    const asked = { ...queryOfParams(query, "30d"), measures: MEASURE_NAMES, filters: byAgent(id) };
     const { totals, meta } = await ask(ctx, workspaceId, asked, query.explain);
     return { data: { ...agent, first_execution_at: first, last_execution_at: last, totals }, meta };
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/agents/{id}/stats",
   tag,
   summary: "An agent's numbers and its distribution of latency",
   description:
     "histogram: classes of latency; distribution: every bucket of the sketch, (above_ms, up_to_ms]. A run within 1 % of a border may count on its other side.",
-  query: z.strictObject(span),
+  query: z.strictObject(rangeParams),
   params: schema.agentParam,
   data: schema.stats,
   load: async (ctx, workspaceId, query, { id }) => {
     await knownAgent(ctx, workspaceId, id);
     const asked = {
-      ...rangedQuery(query, "30d"),
+      ...queryOfParams(query, "30d"),
       measures: MEASURE_NAMES,
       filters: byAgent(id),
       sketches: true,
@@ -158,18 +162,18 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/agents/{id}/analytics",
   tag,
   summary: "All that is known of an agent in a range",
   description:
     "One snapshot (default 30d). performance: all measures, runs_per_hour over wall time, the distribution of latency; resources by model; errors by fingerprint; the users who ran it most; starts by hour and weekday; change against the period before and against the whole workspace; days with the direction of executions (Mann-Kendall over whole days that are over); suggestions, each with the numbers that it rests on.",
-  query: z.strictObject(span),
+  query: z.strictObject(rangeParams),
   params: schema.agentParam,
   data: schema.analytics,
   load: async (ctx, workspaceId, query, { id }) => {
     const { agent } = await knownAgent(ctx, workspaceId, id);
-    return agentAnalytics(ctx, workspaceId, agent, rangedQuery(query, "30d"), query.explain);
+    return agentAnalytics(ctx, workspaceId, agent, queryOfParams(query, "30d"), query.explain);
   },
 });
 
@@ -181,15 +185,15 @@ router.openapi(
     summary: "Name an agent, label it",
     description:
       "What is left out stays as it is; a null name takes the name away. The agent may be one that has not run yet.",
-    middleware: [require("write:agents"), limitBody(16 * 1024)] as const,
+    middleware: [requirePermission("write:agents"), limitBody(16 * 1024)] as const,
     request: {
       params: schema.agentParam,
       query: z.strictObject(workspaceParam),
       body: { required: true, content: { "application/json": { schema: schema.change } } },
     },
     responses: {
-      200: json("The agent.", z.object({ data: schema.identified })),
-      ...problems("malformed", "too_large", "unsupported", "impossible"),
+      200: jsonContent("The agent.", z.object({ data: schema.identified })),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type", "unprocessable"),
     },
   }),
   async (c) => {
@@ -200,7 +204,7 @@ router.openapi(
       c.req.valid("param").id,
       c.req.valid("json"),
     );
-    ctx.cache.advance(workspaceId);
+    ctx.cache.invalidate(workspaceId);
     return c.json({ data }, 200);
   },
 );

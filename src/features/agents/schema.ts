@@ -1,6 +1,12 @@
 import { z } from "@hono/zod-openapi";
 import { textInput } from "../../http/fields.ts";
-import { compared, measure, span, value, values } from "../../http/metrics-params.ts";
+import {
+  measureChanges,
+  measureParam,
+  measureValue,
+  measureValues,
+  rangeParams,
+} from "../../http/metrics-params.ts";
 import { callerIdPath, pageParams } from "../../http/params.ts";
 
 export const agentParam = z.object({ id: callerIdPath });
@@ -15,11 +21,11 @@ export const SORTS = [
   "errors",
 ] as const;
 export const listParams = z.strictObject({
-  ...span,
+  ...rangeParams,
   ...pageParams,
   q: textInput(128).optional().openapi({ description: "Agents whose id or name contains this." }),
   label: textInput(64).optional(),
-  sort: measure.extract(SORTS).optional().openapi({ description: "Default executions." }),
+  sort: measureParam.extract(SORTS).optional().openapi({ description: "Default executions." }),
   direction: z.enum(["asc", "desc"]).optional(),
 });
 const identity = { id: z.string(), name: z.string().nullable(), labels: z.array(z.string()) };
@@ -40,7 +46,7 @@ const seen = {
   first_execution_at: z.string().nullable(),
   last_execution_at: z.string().nullable(),
 };
-export const detail = z.object({ ...identity, ...seen, totals: values }).openapi("Agent");
+export const detail = z.object({ ...identity, ...seen, totals: measureValues }).openapi("Agent");
 const count = z.int();
 const ratio = z.number().nullable();
 const classes = z.array(
@@ -56,27 +62,27 @@ const distribution = z.array(
   z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count }),
 );
 export const stats = z
-  .object({ id: z.string(), totals: values, histogram: classes, distribution })
+  .object({ id: z.string(), totals: measureValues, histogram: classes, distribution })
   .openapi("AgentStats");
 const group = z.looseObject({});
 export const analytics = z
   .object({
     ...identity,
     performance: z.object({
-      totals: values,
+      totals: measureValues,
       runs_per_hour: ratio,
       histogram: classes,
       distribution,
     }),
-    resources: z.object({ models: z.array(group), totals: values }),
+    resources: z.object({ models: z.array(group), totals: measureValues }),
     errors: z.array(group),
     users: z.object({ active_users: count, top: z.array(group) }),
     usage: z.array(z.object({ day_of_week: count, hour_of_day: count, executions: count })),
     comparison: z.object({
-      previous_period: compared,
+      previous_period: measureChanges,
       workspace: z.record(
         z.string(),
-        z.object({ agent: value, workspace: value, change_ratio: ratio }),
+        z.object({ agent: measureValue, workspace: measureValue, change_ratio: ratio }),
       ),
     }),
     trend: z.object({
@@ -97,7 +103,7 @@ export const analytics = z
         kind: z.string(),
         title: z.string(),
         text: z.string(),
-        evidence: z.record(z.string(), value),
+        evidence: z.record(z.string(), measureValue),
       }),
     ),
   })

@@ -1,5 +1,5 @@
 import type { ErrorGroup } from "../../analytics/errors/error-groups.ts";
-import type { Values } from "../../analytics/result/rows.ts";
+import type { MeasureValues } from "../../analytics/result/rows.ts";
 import { twoProportions } from "../../analytics/statistics/significance.ts";
 
 export interface Suggestion {
@@ -11,15 +11,15 @@ export interface Suggestion {
 }
 
 interface Basis {
-  agent: Values;
-  workspace: Values;
-  previous: Values;
-  models: { model: string | null; values: Values }[];
+  agent: MeasureValues;
+  workspace: MeasureValues;
+  previous: MeasureValues;
+  models: { model: string | null; values: MeasureValues }[];
   errors: readonly ErrorGroup[];
 }
 
 const number = (value: unknown) => Number(value ?? 0);
-const ended = (values: Values) =>
+const ended = (values: MeasureValues) =>
   number(values.successes) +
   number(values.failures) +
   number(values.timeouts) +

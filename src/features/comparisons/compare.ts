@@ -1,6 +1,10 @@
 import { mean, median, quantileSorted, sampleStandardDeviation } from "simple-statistics";
-import { type MeasureName, measureOf, type Value } from "../../analytics/catalog/measures.ts";
-import type { Values } from "../../analytics/result/rows.ts";
+import {
+  type MeasureName,
+  type MeasureValue,
+  measureOf,
+} from "../../analytics/catalog/measures.ts";
+import type { MeasureValues } from "../../analytics/result/rows.ts";
 import type { SketchCells } from "../../analytics/sql/sketch.ts";
 import {
   mannWhitney,
@@ -11,7 +15,7 @@ import { fromMicros, toMicros } from "../../lib/decimal.ts";
 
 export interface Entity {
   id: string;
-  values: Values;
+  values: MeasureValues;
   sketch: SketchCells;
 }
 
@@ -47,7 +51,7 @@ const JUDGED: MeasureName[] = [
 ];
 
 const number = (value: unknown) => Number(value ?? 0);
-const ended = (values: Values) =>
+const ended = (values: MeasureValues) =>
   number(values.successes) +
   number(values.failures) +
   number(values.timeouts) +
@@ -58,7 +62,7 @@ export interface Difference {
   good: "up" | "down" | null;
   best: string | null;
   worst: string | null;
-  spread: Value;
+  spread: MeasureValue;
   spread_ratio: number | null;
 }
 

@@ -1,15 +1,21 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
-import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { type Answer, prepareQuery } from "../../analytics/ask.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type Query, rangeOfQuery } from "../../analytics/query.ts";
+import { combineMeta } from "../../analytics/result/meta.ts";
 import { comparablePeriods } from "../../analytics/time/compared-range.ts";
 import { formatLocal } from "../../analytics/time/zones.ts";
 import type { Context } from "../../context.ts";
-import { require, requireAny, workspaceOf } from "../../http/auth.ts";
+import {
+  requirePermission,
+  requirePermissionInAnyWorkspace,
+  workspaceOf,
+} from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { cachedAnswer } from "../../http/cached-response.ts";
-import { problems } from "../../http/errors.ts";
-import { meta, rangedQuery, zoned } from "../../http/metrics-params.ts";
-import { json } from "../../http/metrics-route.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { metaShape, queryOfParams, withTimezone } from "../../http/metrics-params.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -34,7 +40,9 @@ const base = <B extends z.ZodType>(
     summary,
     description,
     middleware: [
-      (path.endsWith("workspaces") ? requireAny : require)("read:metrics"),
+      (path.endsWith("workspaces") ? requirePermissionInAnyWorkspace : requirePermission)(
+        "read:metrics",
+      ),
       limitBody(64 * 1024),
     ] as const,
     request: {
@@ -42,8 +50,8 @@ const base = <B extends z.ZodType>(
       body: { required: true, content: { "application/json": { schema: body } } },
     },
     responses: {
-      200: json("The comparison.", z.object({ data, meta })),
-      ...problems("malformed", "too_large", "unsupported", "impossible"),
+      200: jsonContent("The comparison.", z.object({ data, meta: metaShape })),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type", "unprocessable"),
     },
   });
 
@@ -53,7 +61,7 @@ const entityOf = (id: string, { totals, totalsSketch = [] }: Answer): Entity => 
   sketch: totalsSketch,
 });
 const metaOf = (ids: readonly string[], answers: readonly Answer[]) =>
-  metaTogether(Object.fromEntries(answers.map((answer, index) => [ids[index] ?? "", answer.meta])));
+  combineMeta(Object.fromEntries(answers.map((answer, index) => [ids[index] ?? "", answer.meta])));
 
 /** The same question of several entities, from one snapshot and of one range. */
 async function askEach(
@@ -61,10 +69,10 @@ async function askEach(
   parts: readonly { workspaceId: string; id: string; query: Omit<Query, "measures"> }[],
 ) {
   const now = ctx.now() * 1000;
-  const answers = await together(
+  const answers = await runInOneSnapshot(
     ctx.db,
     parts.map(({ workspaceId, query }) =>
-      prepare(workspaceId, { ...query, measures: COMPARED, sketches: true }, now),
+      prepareQuery(workspaceId, { ...query, measures: COMPARED, sketches: true }, now),
     ),
   );
   const ids = parts.map(({ id }) => id);
@@ -74,7 +82,7 @@ async function askEach(
 
 function fixed(ctx: Context, query: Omit<Query, "measures">): Omit<Query, "measures"> {
   const { timeframe: _, ...rest } = query;
-  return { ...rest, ...rangeOf(query, ctx.now() * 1000) };
+  return { ...rest, ...rangeOfQuery(query, ctx.now() * 1000) };
 }
 
 router.openapi(
@@ -88,7 +96,7 @@ router.openapi(
   async (c) => {
     const { agent_ids: ids, ...asked } = c.req.valid("json");
     return cachedAnswer(c, "compare-agents", { ids, ...asked }, async (ctx, workspaceId) => {
-      const query = fixed(ctx, rangedQuery(await zoned(ctx, workspaceId, asked), "30d"));
+      const query = fixed(ctx, queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"));
       return askEach(
         ctx,
         ids.map((id) => ({
@@ -118,9 +126,9 @@ router.openapi(
       "compare-periods",
       { a, b, agent_id, ...asked },
       async (ctx, workspaceId) => {
-        const { timezone } = await zoned(ctx, workspaceId, asked);
+        const { timezone } = await withTimezone(ctx, workspaceId, asked);
         const now = ctx.now() * 1000;
-        const [first, second] = [rangeOf(a, now), rangeOf(b, now)];
+        const [first, second] = [rangeOfQuery(a, now), rangeOfQuery(b, now)];
         const periods = comparablePeriods(first, second, now, timezone);
         const { data, meta } = await askEach(
           ctx,
@@ -156,7 +164,7 @@ router.openapi(
       throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
     for (const id of ids) workspaceOf(actor, id, "read:metrics");
     return cachedAnswer(c, "compare-workspaces", { ids, ...asked }, async (ctx, workspaceId) => {
-      const query = fixed(ctx, rangedQuery(await zoned(ctx, workspaceId, asked), "30d"));
+      const query = fixed(ctx, queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"));
       return askEach(
         ctx,
         ids.map((id) => ({ workspaceId: id, id, query })),
@@ -182,7 +190,7 @@ router.openapi(
       async (ctx, workspaceId) => {
         const measures = [...new Set([name, "executions" as const, ...COMPARED])];
         const query = {
-          ...rangedQuery(await zoned(ctx, workspaceId, asked), "30d"),
+          ...queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"),
           measures,
           group_by: [by],
           order_by: [{ measure: "executions" as const, direction: "desc" as const }],
@@ -190,7 +198,9 @@ router.openapi(
           limit: limit + 1,
           sketches: true,
         };
-        const [answer] = await together(ctx.db, [prepare(workspaceId, query, ctx.now() * 1000)]);
+        const [answer] = await runInOneSnapshot(ctx.db, [
+          prepareQuery(workspaceId, query, ctx.now() * 1000),
+        ]);
         const entities = answer.rows
           .filter((row) => !row.other && !(by === "user" && row.group.user === null))
           .slice(0, limit)

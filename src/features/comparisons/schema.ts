@@ -1,19 +1,19 @@
 import { z } from "@hono/zod-openapi";
 import {
   MAX_GROUPS,
-  measure,
-  timeframe,
-  timezone,
-  value,
-  values,
+  measureParam,
+  measureValue,
+  measureValues,
+  timeframeParam,
+  timezoneParam,
 } from "../../http/metrics-params.ts";
 import { callerIdParam, idParam, instantParam } from "../../http/params.ts";
 
 const range = {
-  timeframe: timeframe.optional(),
+  timeframe: timeframeParam.optional(),
   from: instantParam.optional(),
   to: instantParam.optional(),
-  timezone: timezone.optional(),
+  timezone: timezoneParam.optional(),
 };
 const distinct = (list: readonly string[]) => new Set(list).size === list.length;
 export const agentsBody = z
@@ -33,14 +33,14 @@ export const periodsBody = z
   .strictObject({
     a: period,
     b: period,
-    timezone: timezone.optional(),
+    timezone: timezoneParam.optional(),
     agent_id: callerIdParam.optional(),
   })
   .openapi("ComparePeriods");
 export const metricsBody = z
   .strictObject({
     ...range,
-    measure,
+    measure: measureParam,
     by: z
       .enum(["agent", "user", "model", "environment", "version"])
       .optional()
@@ -68,7 +68,7 @@ const difference = z.object({
     description: "The winner; null where neither direction is good, or two are equal.",
   }),
   worst: z.string().nullable(),
-  spread: value,
+  spread: measureValue,
   spread_ratio: ratio,
 });
 const pair = z.object({ a: z.string(), b: z.string(), measure: z.string(), significance });
@@ -77,7 +77,7 @@ export const comparison = z
     entities: z.array(
       z.object({
         id: z.string(),
-        totals: values,
+        totals: measureValues,
         from: z.string().optional().openapi({ description: "Of a period: what was taken of it." }),
         to: z.string().optional(),
         complete: z.boolean().optional(),
@@ -103,7 +103,7 @@ export const metric = z
     entities: z.array(
       z.object({
         id: z.string().nullable(),
-        value,
+        value: measureValue,
         executions: z.int(),
         percentile: ratio,
         deviation: ratio,
@@ -120,7 +120,7 @@ export const metric = z
       p25: ratio,
       p75: ratio,
     }),
-    total: value,
+    total: measureValue,
     winner: z.string().nullable(),
     test: pair.nullable(),
   })

@@ -1,6 +1,8 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { prepareQuery } from "../../analytics/ask.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type AnswerMeta, combineMeta } from "../../analytics/result/meta.ts";
 import { type Bucket, wholeBuckets } from "../../analytics/time/range.ts";
 import { formatLocal } from "../../analytics/time/zones.ts";
 import { authorOf } from "../../auth/actor.ts";
@@ -45,7 +47,7 @@ export async function putBudgets(
     on conflict (workspace_id, period) do update set credits = excluded.credits, updated_at = excluded.updated_at, updated_by = excluded.updated_by`;
   const statements = [lock, replace].map((statement) => ({ sql: statement, row: z.unknown() }));
   await ctx.db.transaction(statements, { isolation: "ReadCommitted" });
-  ctx.cache.advance(workspaceId);
+  ctx.cache.invalidate(workspaceId);
 }
 
 interface Hour {
@@ -87,7 +89,7 @@ export async function budgetsOf(ctx: Context, workspaceId: string) {
     };
   const questions = list.map(({ period }) => {
     const { from, to } = current(period);
-    return prepare(
+    return prepareQuery(
       workspaceId,
       { measures: ["credits"], from, to, timezone, granularity: "hour" },
       now,
@@ -95,8 +97,8 @@ export async function budgetsOf(ctx: Context, workspaceId: string) {
   });
   // The smallest question of all, for the `meta` of an answer without budgets.
   const day = current("day");
-  const [about, ...answers] = await together(ctx.db, [
-    prepare(workspaceId, { measures: ["credits"], from: day.from, to: day.to, timezone }, now),
+  const [about, ...answers] = await runInOneSnapshot(ctx.db, [
+    prepareQuery(workspaceId, { measures: ["credits"], from: day.from, to: day.to, timezone }, now),
     ...questions,
   ]);
   const budgets = list.map((budget, index) => {
@@ -119,9 +121,12 @@ export async function budgetsOf(ctx: Context, workspaceId: string) {
       marks: marksOf(budget.credits, hours),
     };
   });
-  const parts = answers.map(({ meta }, index): [string, Meta] => [list[index]?.period ?? "", meta]);
+  const parts = answers.map(({ meta }, index): [string, AnswerMeta] => [
+    list[index]?.period ?? "",
+    meta,
+  ]);
   return {
     data: { timezone, budgets },
-    meta: parts.length === 0 ? about.meta : metaTogether(Object.fromEntries(parts)),
+    meta: parts.length === 0 ? about.meta : combineMeta(Object.fromEntries(parts)),
   };
 }

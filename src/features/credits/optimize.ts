@@ -1,13 +1,13 @@
-import type { Row, Values } from "../../analytics/result/rows.ts";
+import type { AnswerRow, MeasureValues } from "../../analytics/result/rows.ts";
 import { twoProportions } from "../../analytics/statistics/significance.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
-import type { Money } from "../../store/workspaces.ts";
+import type { MoneyAmount } from "../../store/workspaces.ts";
 
 export interface Optimization {
   kind: "failed_runs" | "cheaper_model";
   title: string;
   text: string;
-  saving: { credits: string; cost: Money; assumption: string };
+  saving: { credits: string; cost: MoneyAmount; assumption: string };
   evidence: Record<string, number | string | null>;
 }
 
@@ -16,15 +16,18 @@ const MIN_RUNS = 20;
 const WASTE = 0.05;
 
 const number = (value: unknown) => Number(value ?? 0);
-const credits = (values: Values) => toMicros(String(values.credits ?? "0"));
-const ended = (values: Values) =>
+const credits = (values: MeasureValues) => toMicros(String(values.credits ?? "0"));
+const ended = (values: MeasureValues) =>
   number(values.successes) +
   number(values.failures) +
   number(values.timeouts) +
   number(values.cancellations);
 
 /** Agents whose failed and timed out runs take a part of the credits. @param rows by agent and status */
-function failedRuns(rows: readonly Row[], cost: (credits: string) => Money): Optimization[] {
+function failedRuns(
+  rows: readonly AnswerRow[],
+  cost: (credits: string) => MoneyAmount,
+): Optimization[] {
   const agents = new Map<string, { all: bigint; lost: bigint; runs: number; failed: number }>();
   for (const { group, values } of rows) {
     const id = String(group.agent);
@@ -66,8 +69,11 @@ function failedRuns(rows: readonly Row[], cost: (credits: string) => Money): Opt
 }
 
 /** Agents that use a model for which another one of theirs costs at most half a run, and does not fail more beyond chance. */
-function cheaperModels(rows: readonly Row[], cost: (credits: string) => Money): Optimization[] {
-  const agents = new Map<string, { model: string; values: Values }[]>();
+function cheaperModels(
+  rows: readonly AnswerRow[],
+  cost: (credits: string) => MoneyAmount,
+): Optimization[] {
+  const agents = new Map<string, { model: string; values: MeasureValues }[]>();
   for (const { group, values } of rows) {
     if (group.model === null || ended(values) < MIN_RUNS) continue;
     const list = agents.get(String(group.agent)) ?? [];
@@ -75,11 +81,11 @@ function cheaperModels(rows: readonly Row[], cost: (credits: string) => Money): 
     agents.set(String(group.agent), list);
   }
   return [...agents].flatMap(([id, models]): Optimization[] => {
-    const price = ({ values }: { values: Values }) => number(values.credits_avg);
+    const price = ({ values }: { values: MeasureValues }) => number(values.credits_avg);
     const [cheapest, ...dearer] = [...models].sort((a, b) => price(a) - price(b));
     if (!cheapest || price(cheapest) === 0) return [];
     return dearer.flatMap((dear): Optimization[] => {
-      const share = ({ values }: { values: Values }) => ({
+      const share = ({ values }: { values: MeasureValues }) => ({
         hits: number(values.successes),
         of: ended(values),
       });
@@ -119,9 +125,9 @@ function cheaperModels(rows: readonly Row[], cost: (credits: string) => Money): 
 
 /** What could be saved, the most first. @param byStatus rows by agent and status @param byModel rows by agent and model */
 export function optimize(
-  byStatus: readonly Row[],
-  byModel: readonly Row[],
-  cost: (credits: string) => Money,
+  byStatus: readonly AnswerRow[],
+  byModel: readonly AnswerRow[],
+  cost: (credits: string) => MoneyAmount,
 ): Optimization[] {
   const all = [...failedRuns(byStatus, cost), ...cheaperModels(byModel, cost)];
   return all.sort(

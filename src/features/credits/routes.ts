@@ -1,19 +1,26 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { ask, prepareQuery } from "../../analytics/ask.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import { ask, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { combineMeta } from "../../analytics/result/meta.ts";
 import { directionOf } from "../../analytics/statistics/direction.ts";
 import { rangeOfBuckets, wholeBuckets } from "../../analytics/time/range.ts";
 import { formatLocal } from "../../analytics/time/zones.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
-import { rangedQuery } from "../../http/metrics-params.ts";
-import { json, view } from "../../http/metrics-route.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { queryOfParams } from "../../http/metrics-params.ts";
+import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { costOf, divideRounded, fromMicros, ratioOf, toMicros } from "../../lib/decimal.ts";
-import { impossible } from "../../lib/errors.ts";
-import { type Money, NO_PRICE, type Settings, settingsOf } from "../../store/workspaces.ts";
+import { unprocessable } from "../../lib/errors.ts";
+import {
+  type MoneyAmount,
+  NO_PRICE,
+  settingsOf,
+  type WorkspaceSettings,
+} from "../../store/workspaces.ts";
 import { budgetsOf, putBudgets } from "./budgets.ts";
 import { optimize } from "./optimize.ts";
 import * as schema from "./schema.ts";
@@ -24,13 +31,13 @@ const SUMS: MeasureName[] = ["credits", "executions", "credits_avg"];
 
 /** An amount of money, or why there is none: nothing is made up. */
 const moneyOf =
-  ({ credit_price: price, currency }: Settings) =>
-  (credits: string): Money =>
+  ({ credit_price: price, currency }: WorkspaceSettings) =>
+  (credits: string): MoneyAmount =>
     price === null
       ? { amount: null, currency: null, reason: NO_PRICE }
       : { amount: costOf(credits, price), currency, reason: null };
 
-view(router, {
+metricsRoute(router, {
   path: "/credits/consumption",
   tag,
   summary: "Credits that were consumed",
@@ -39,24 +46,24 @@ view(router, {
   query: schema.consumptionParams,
   data: schema.consumption,
   load: async (ctx, workspaceId, { granularity = "day", ...query }) => {
-    const base = rangedQuery(query, "30d");
+    const base = queryOfParams(query, "30d");
     const now = ctx.now() * 1000;
     const settings = await settingsOf(ctx, workspaceId);
     const cost = moneyOf(settings);
-    const [series, whole, statuses] = await together(ctx.db, [
-      prepare(
+    const [series, whole, statuses] = await runInOneSnapshot(ctx.db, [
+      prepareQuery(
         workspaceId,
         { ...base, measures: SUMS, granularity, rowsOnly: true },
         now,
         query.explain,
       ),
-      prepare(
+      prepareQuery(
         workspaceId,
         { ...base, measures: SUMS, compare: "previous_period" },
         now,
         query.explain,
       ),
-      prepare(
+      prepareQuery(
         workspaceId,
         { ...base, measures: SUMS, group_by: ["status"], rowsOnly: true },
         now,
@@ -100,12 +107,12 @@ view(router, {
     };
     return {
       data,
-      meta: metaTogether({ whole: whole.meta, series: series.meta, statuses: statuses.meta }),
+      meta: combineMeta({ whole: whole.meta, series: series.meta, statuses: statuses.meta }),
     };
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/credits/breakdown",
   tag,
   summary: "Credits by model, agent or user",
@@ -116,7 +123,7 @@ view(router, {
   load: async (ctx, workspaceId, { by, limit = 20, ...query }) => {
     const measures: MeasureName[] = [...SUMS, "tokens_in", "tokens_out", "success_rate"];
     const asked = {
-      ...rangedQuery(query, "30d"),
+      ...queryOfParams(query, "30d"),
       measures,
       group_by: [by],
       order_by: [{ measure: "credits" as const, direction: "desc" as const }],
@@ -133,7 +140,7 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/credits/burn",
   tag,
   summary: "How fast credits burn",
@@ -187,7 +194,7 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/credits/budgets",
   tag,
   summary: "Budgets and how far they are used",
@@ -205,14 +212,14 @@ router.openapi(
     tags: [tag],
     summary: "Set the budgets",
     description: "Replaces all budgets; a period that is not named has none afterwards.",
-    middleware: [require("write:budgets"), limitBody(16 * 1024)] as const,
+    middleware: [requirePermission("write:budgets"), limitBody(16 * 1024)] as const,
     request: {
       query: z.strictObject(workspaceParam),
       body: { required: true, content: { "application/json": { schema: schema.budgetsInput } } },
     },
     responses: {
-      200: json("The budgets.", z.object({ data: schema.budgets })),
-      ...problems("malformed", "too_large", "unsupported", "impossible"),
+      200: jsonContent("The budgets.", z.object({ data: schema.budgets })),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type", "unprocessable"),
     },
   }),
   async (c) => {
@@ -225,7 +232,7 @@ router.openapi(
       ({ period }, index) => budgets.findIndex((each) => each.period === period) !== index,
     );
     if (twice >= 0)
-      throw impossible(`budgets.${twice}.period`, "period_twice", "Give each period once.");
+      throw unprocessable(`budgets.${twice}.period`, "period_twice", "Give each period once.");
     const list = budgets.map(({ period, credits }) => ({
       period,
       credits: typeof credits === "number" ? credits.toFixed(6) : credits,
@@ -236,7 +243,7 @@ router.openapi(
   },
 );
 
-view(router, {
+metricsRoute(router, {
   path: "/credits/optimizations",
   tag,
   summary: "Where credits could be saved",
@@ -245,7 +252,7 @@ view(router, {
   query: schema.optimizationsParams,
   data: schema.optimizations,
   load: async (ctx, workspaceId, query) => {
-    const base = rangedQuery(query, "30d");
+    const base = queryOfParams(query, "30d");
     const now = ctx.now() * 1000;
     const settings = await settingsOf(ctx, workspaceId);
     const measures: MeasureName[] = [
@@ -257,8 +264,8 @@ view(router, {
       "success_rate",
     ];
     const order = [{ measure: "credits" as const, direction: "desc" as const }];
-    const [statuses, models] = await together(ctx.db, [
-      prepare(
+    const [statuses, models] = await runInOneSnapshot(ctx.db, [
+      prepareQuery(
         workspaceId,
         {
           ...base,
@@ -271,7 +278,7 @@ view(router, {
         now,
         query.explain,
       ),
-      prepare(
+      prepareQuery(
         workspaceId,
         {
           ...base,
@@ -286,7 +293,7 @@ view(router, {
       ),
     ]);
     const data = optimize(statuses.rows, models.rows, moneyOf(settings));
-    return { data, meta: metaTogether({ statuses: statuses.meta, models: models.meta }) };
+    return { data, meta: combineMeta({ statuses: statuses.meta, models: models.meta }) };
   },
 });
 

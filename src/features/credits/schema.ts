@@ -1,6 +1,13 @@
 import { z } from "@hono/zod-openapi";
-import { compared, MAX_GROUPS, ranged, span, value, values } from "../../http/metrics-params.ts";
-import { whole } from "../../http/params.ts";
+import {
+  MAX_GROUPS,
+  measureChanges,
+  measureValue,
+  measureValues,
+  rangeAndFilterParams,
+  rangeParams,
+} from "../../http/metrics-params.ts";
+import { wholeNumberParam } from "../../http/params.ts";
 
 export const PERIODS = ["day", "week", "month"] as const;
 const ratio = z.number().nullable();
@@ -14,7 +21,7 @@ const money = z
   .openapi("Money");
 
 export const consumptionParams = z.strictObject({
-  ...ranged,
+  ...rangeAndFilterParams,
   granularity: z.enum(["hour", "day", "week", "month"]).optional(),
 });
 export const consumption = z
@@ -23,7 +30,7 @@ export const consumption = z
     cost: money,
     executions: count,
     credits_avg: z.string().nullable(),
-    change: compared,
+    change: measureChanges,
     by_status: z.array(
       z.object({ status: z.string(), executions: count, credits: z.string(), share: ratio }),
     ),
@@ -41,18 +48,18 @@ export const consumption = z
   .openapi("CreditConsumption");
 
 export const breakdownParams = z.strictObject({
-  ...ranged,
+  ...rangeAndFilterParams,
   by: z.enum(["model", "agent", "user"]),
-  limit: whole(1, MAX_GROUPS).optional(),
+  limit: wholeNumberParam(1, MAX_GROUPS).optional(),
 });
 export const breakdown = z
-  .object({ by: z.string(), groups: z.array(values), totals: values })
+  .object({ by: z.string(), groups: z.array(measureValues), totals: measureValues })
   .openapi("CreditBreakdown");
 
 export const burnParams = z.strictObject({
-  workspace_id: span.workspace_id,
-  timezone: span.timezone,
-  explain: span.explain,
+  workspace_id: rangeParams.workspace_id,
+  timezone: rangeParams.timezone,
+  explain: rangeParams.explain,
 });
 const window = z.object({
   from: z.string(),
@@ -114,7 +121,7 @@ export const budgets = z
   })
   .openapi("Budgets");
 
-export const optimizationsParams = z.strictObject(span);
+export const optimizationsParams = z.strictObject(rangeParams);
 export const optimizations = z
   .array(
     z.object({
@@ -122,7 +129,7 @@ export const optimizations = z
       title: z.string(),
       text: z.string(),
       saving: z.object({ credits: z.string(), cost: money, assumption: z.string() }),
-      evidence: z.record(z.string(), value),
+      evidence: z.record(z.string(), measureValue),
     }),
   )
   .openapi("CreditOptimizations");

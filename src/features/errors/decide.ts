@@ -45,6 +45,6 @@ export async function decide(
     row,
   });
   if (!found) throw notFound("error");
-  ctx.cache.advance(workspaceId);
+  ctx.cache.invalidate(workspaceId);
   return found;
 }

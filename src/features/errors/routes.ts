@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { ask } from "../../analytics/ask.ts";
 import {
   type ErrorStatus,
   errorGroupCount,
@@ -6,18 +7,18 @@ import {
   rawMeta,
 } from "../../analytics/errors/error-groups.ts";
 import { errorOwners, errorTimeline } from "../../analytics/errors/error-timeline.ts";
-import { rangeOf } from "../../analytics/plan/plan.ts";
-import { ask, together } from "../../analytics/query.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { rangeOfQuery } from "../../analytics/query.ts";
 import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
 import { decodeCursor, encodeCursor, oneWay, pageOf } from "../../db/keyset.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
-import { rangedQuery, rangeOr } from "../../http/metrics-params.ts";
-import { json, view } from "../../http/metrics-route.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { queryOfParams, rangeOrDefault } from "../../http/metrics-params.ts";
+import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { impossible, notFound } from "../../lib/errors.ts";
+import { notFound, unprocessable } from "../../lib/errors.ts";
 import { DAY_US } from "../../lib/time.ts";
 import { decide, decisionOf } from "./decide.ts";
 import * as schema from "./schema.ts";
@@ -28,7 +29,7 @@ const router = createRouter();
 const FIRST = Date.UTC(2000, 0, 1) * 1000;
 const OWNERS = 10;
 
-view(router, {
+metricsRoute(router, {
   path: "/errors",
   tag,
   summary: "Errors of a range, grouped",
@@ -43,11 +44,15 @@ view(router, {
     { limit = DEFAULT_LIMIT, cursor, skip, include_total, ...query },
   ) => {
     const { timezone } = query;
-    const range = rangeOf(rangeOr(query, "7d"), ctx.now() * 1000);
+    const range = rangeOfQuery(rangeOrDefault(query, "7d"), ctx.now() * 1000);
     oneWay({ cursor, skip });
     const [executions, id = ""] = cursor === undefined ? [] : decodeCursor(cursor, 2);
     if (executions !== undefined && !/^\d{1,15}$/.test(executions))
-      throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+      throw unprocessable(
+        "query.cursor",
+        "invalid_cursor",
+        "This cursor was not given by this list.",
+      );
     const after = executions === undefined ? undefined : { executions: Number(executions), id };
     const filter = {
       agentId: query.agent_id,
@@ -55,7 +60,7 @@ view(router, {
       status: query.status,
       search: query.q,
     };
-    const [{ groups, found }, meta, ...totals] = await together(ctx.db, [
+    const [{ groups, found }, meta, ...totals] = await runInOneSnapshot(ctx.db, [
       errorGroups(workspaceId, range, { ...filter, after, skip, limit: limit + 1 }),
       rawMeta(workspaceId, range, timezone),
       ...(include_total ? [errorGroupCount(workspaceId, range, filter)] : []),
@@ -83,7 +88,7 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/errors/timeline",
   tag,
   summary: "Errors over time",
@@ -92,7 +97,7 @@ view(router, {
   data: schema.timeline,
   load: async (ctx, workspaceId, query) => {
     const asked = {
-      ...rangedQuery(query, "7d"),
+      ...queryOfParams(query, "7d"),
       measures: ["errors" as const, "executions" as const],
       granularity: query.granularity ?? ("day" as const),
     };
@@ -111,7 +116,7 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/errors/{id}",
   tag,
   summary: "One group of errors",
@@ -122,12 +127,12 @@ view(router, {
   load: async (ctx, workspaceId, query, { id }) => {
     const { timezone } = query;
     const now = ctx.now() * 1000;
-    const range = rangeOf(rangeOr(query, "30d"), now);
+    const range = rangeOfQuery(rangeOrDefault(query, "30d"), now);
     const ever = { from: FIRST, to: now + DAY_US };
     const granularity = query.granularity ?? "day";
     const buckets = bucketsOf(range, granularity, timezone);
     const complete = completeOf(buckets, granularity, timezone, now);
-    const [{ groups }, agents, users, timeline, meta] = await together(ctx.db, [
+    const [{ groups }, agents, users, timeline, meta] = await runInOneSnapshot(ctx.db, [
       errorGroups(workspaceId, ever, { fingerprint: id, limit: 1 }),
       errorOwners(workspaceId, ever, id, "agent", OWNERS),
       errorOwners(workspaceId, ever, id, "user", OWNERS),
@@ -157,15 +162,15 @@ for (const [verb, status, summary] of DECISIONS) {
       path: `/errors/{id}/${verb}`,
       tags: [tag],
       summary,
-      middleware: [require("write:errors"), limitBody(16 * 1024)] as const,
+      middleware: [requirePermission("write:errors"), limitBody(16 * 1024)] as const,
       request: {
         params: schema.errorParam,
         query: z.strictObject(workspaceParam),
         body: { required: false, content: { "application/json": { schema: schema.change } } },
       },
       responses: {
-        200: json("The decision.", z.object({ data: schema.state })),
-        ...problems("malformed", "not_found", "too_large", "unsupported"),
+        200: jsonContent("The decision.", z.object({ data: schema.state })),
+        ...problemResponses("malformed", "not_found", "too_large", "unsupported_media_type"),
       },
     }),
     async (c) => {

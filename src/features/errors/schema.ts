@@ -1,14 +1,14 @@
 import { z } from "@hono/zod-openapi";
 import { ERROR_STATUSES } from "../../analytics/errors/error-groups.ts";
 import { textInput } from "../../http/fields.ts";
-import { granularity, span } from "../../http/metrics-params.ts";
+import { granularityParam, rangeParams } from "../../http/metrics-params.ts";
 import { callerIdParam, pageParams } from "../../http/params.ts";
 
 export const errorParam = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of an error group"),
 });
 export const listParams = z.strictObject({
-  ...span,
+  ...rangeParams,
   ...pageParams,
   status: z.enum(ERROR_STATUSES).optional(),
   agent_id: callerIdParam.optional(),
@@ -16,13 +16,15 @@ export const listParams = z.strictObject({
   q: textInput(256).optional().openapi({ description: "Contained in the type or the message." }),
 });
 export const timelineParams = z.strictObject({
-  ...span,
-  granularity: granularity.optional().openapi({ description: "Default day." }),
+  ...rangeParams,
+  granularity: granularityParam.optional().openapi({ description: "Default day." }),
   agent_id: callerIdParam.optional(),
 });
 export const detailParams = z.strictObject({
-  ...span,
-  granularity: granularity.optional().openapi({ description: "Of the timeline; default day." }),
+  ...rangeParams,
+  granularity: granularityParam
+    .optional()
+    .openapi({ description: "Of the timeline; default day." }),
 });
 export const change = z.strictObject({ note: textInput(2000).nullish() }).openapi("ErrorDecision");
 

@@ -3,18 +3,18 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { keyInWorkspace } from "../../db/scope.ts";
 import { documentError, timeOf } from "../../http/fields.ts";
-import type { MadeId } from "../../intake/generated-id.ts";
+import type { GeneratedId } from "../../intake/generated-id.ts";
 import {
-  type Checked,
+  type CheckedItem,
   fieldErrorOf,
   givenId,
   hiddenField,
   type IntakeKind,
-  type Verdict,
+  type ItemVerdict,
 } from "../../intake/items.ts";
 import type { FieldError } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
-import { publish } from "../../realtime/publish.ts";
+import { publishExecutions } from "../../realtime/publish.ts";
 import { eventInput } from "./schema.ts";
 
 interface Message {
@@ -29,9 +29,9 @@ interface Message {
   time_made: boolean;
 }
 
-function checkEvent(item: unknown, nowMs: number, made: MadeId): Checked<Message> {
+function checkEvent(item: unknown, nowMs: number, made: GeneratedId): CheckedItem<Message> {
   const id = givenId(item);
-  const refuse = (error: FieldError): Checked<Message> => ({ ok: false, id, error });
+  const refuse = (error: FieldError): CheckedItem<Message> => ({ ok: false, id, error });
   const hidden = hiddenField(item);
   if (hidden) return refuse(hidden);
   const parsed = eventInput.safeParse(item);
@@ -57,7 +57,7 @@ function checkEvent(item: unknown, nowMs: number, made: MadeId): Checked<Message
     ok: true,
     message: {
       id: rest.id ?? made.id,
-      time_made: made.again && occurred_at === undefined,
+      time_made: made.reproducible && occurred_at === undefined,
       event_type,
       event_name,
       user_id,
@@ -78,7 +78,7 @@ async function storeEvents(
   ctx: Context,
   workspaceId: string,
   messages: readonly Message[],
-): Promise<Verdict[]> {
+): Promise<ItemVerdict[]> {
   if (messages.length === 0) return [];
   // An id of this workspace is taken once; in the order of ids, so that two writers cannot deadlock.
   const rows = await ctx.db.query({
@@ -91,11 +91,12 @@ async function storeEvents(
     row: z.object({ id: z.string() }),
   });
   const created = new Set(rows.map((row) => row.id));
-  if (created.size > 0) ctx.cache.advance(workspaceId);
-  if (created.size > 0) publish(ctx, workspaceId, { type: "events", created: created.size });
+  if (created.size > 0) ctx.cache.invalidate(workspaceId);
+  if (created.size > 0)
+    publishExecutions(ctx, workspaceId, { type: "events", created: created.size });
   const paths =
     created.size === messages.length ? [] : await contradictions(ctx, workspaceId, messages);
-  return messages.map((message, index): Verdict => {
+  return messages.map((message, index): ItemVerdict => {
     const path = paths[index] ?? null;
     if (path !== null)
       return {
@@ -138,6 +139,6 @@ export function eventIntake(ctx: Context, workspaceId: string): IntakeKind<Messa
     check: checkEvent,
     store: (messages) => storeEvents(ctx, workspaceId, messages),
     idOf: (message) => message.id,
-    leans: () => false,
+    dependsOnEarlier: () => false,
   };
 }

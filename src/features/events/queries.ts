@@ -1,11 +1,11 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Db } from "../../db/client.ts";
-import { inOrder, listByTime, type Paging } from "../../db/keyset.ts";
+import { inOrder, listByTime, type PageQuery } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { event } from "./schema.ts";
 
-export interface ListQuery extends Paging {
+export interface ListQuery extends PageQuery {
   event_type?: string | undefined;
   event_name?: string | undefined;
   user_id?: string | undefined;

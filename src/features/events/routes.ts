@@ -1,18 +1,18 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { require } from "../../http/auth.ts";
-import { problems } from "../../http/errors.ts";
+import { requirePermission } from "../../http/auth.ts";
+import { problemResponses } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import {
   callerIdParam,
   DEFAULT_LIMIT,
   instantParam,
-  page,
   pageParams,
+  pageShape,
   workspaceParam,
 } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { intakeBody, intakeResponses } from "../../intake/answer.ts";
-import { takeIn } from "../../intake/receive.ts";
+import { receiveItems } from "../../intake/receive.ts";
 import { eventIntake } from "./ingest.ts";
 import { listEvents } from "./queries.ts";
 import { event, eventInput } from "./schema.ts";
@@ -29,14 +29,17 @@ router.openapi(
     summary: "Store events",
     description:
       "One object, up to 1,000 in `events`, or NDJSON; gzip accepted. Events do not change: the same id with other content is a conflict.",
-    middleware: [require("write:events")] as const,
+    middleware: [requirePermission("write:events")] as const,
     request: { query: z.strictObject(workspaceParam), body: intakeBody("EventInput", "events") },
-    responses: { ...intakeResponses(), ...problems("malformed", "too_large", "unsupported") },
+    responses: {
+      ...intakeResponses(),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type"),
+    },
   }),
   async (c) => {
     const ctx = c.get("ctx");
     const kind = eventIntake(ctx, c.get("workspaceId"));
-    const { data, status } = await takeIn(c.req.raw, kind, ctx.now);
+    const { data, status } = await receiveItems(c.req.raw, kind, ctx.now);
     return c.json({ data }, status);
   },
 );
@@ -58,14 +61,16 @@ router.openapi(
     path: "/events",
     tags,
     summary: "List events, newest first",
-    middleware: [require("read:events")] as const,
+    middleware: [requirePermission("read:events")] as const,
     request: { query: listParams },
     responses: {
       200: {
         description: "A page.",
-        content: { "application/json": { schema: z.object({ data: z.array(event), page }) } },
+        content: {
+          "application/json": { schema: z.object({ data: z.array(event), page: pageShape }) },
+        },
       },
-      ...problems("malformed", "impossible"),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {

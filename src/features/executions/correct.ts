@@ -4,7 +4,7 @@ import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { AppError } from "../../lib/errors.ts";
 import { isExactNumber } from "../../lib/json.ts";
 import type { Execution } from "../../store/execution.ts";
-import { getStored, type Stored } from "../../store/executions.ts";
+import { getStoredExecution, type StoredExecution } from "../../store/executions.ts";
 import { ingestMessages, supersede } from "./ingest.ts";
 import { checkMessage, type Message } from "./message.ts";
 import type { executionPatch } from "./schema.ts";
@@ -17,16 +17,16 @@ const COLUMNS: Partial<Record<string, (keyof Message)[]>> = {
   error: ["error_type", "error_message"],
 };
 
-/** @throws AppError impossible with the path of what cannot be */
+/** @throws AppError unprocessable with the path of what cannot be */
 function checked(item: Record<string, unknown>, nowMs: number): Message {
-  const result = checkMessage(item, nowMs, { id: "", again: false });
+  const result = checkMessage(item, nowMs, { id: "", reproducible: false });
   if (result.ok) return result.message;
   const { path, code, message } = result.error;
-  throw new AppError("impossible", code, message, { errors: [{ path, code, message }] });
+  throw new AppError("unprocessable", code, message, { errors: [{ path, code, message }] });
 }
 
 /** The stored execution as the message that would say it all; a derived duration follows its times. */
-function statedBy({ execution, durationGivenMs }: Stored): Record<string, unknown> {
+function statedBy({ execution, durationGivenMs }: StoredExecution): Record<string, unknown> {
   const { stale, duration_ms: _, status, ...rest } = execution;
   // A run that was closed for its silence has not ended by anybody's word.
   return { ...rest, status: stale ? "running" : status, duration_ms: durationGivenMs };
@@ -52,7 +52,7 @@ function agree(patch: Patch, a: Message, b: Message): boolean {
  * Changes fields of an execution by a message, the same path as all intake; null takes a field away. What only adds to the
  * stored revision is said in that revision, so that the run's own later messages still count; anything else is the next
  * revision of exactly the row that was read, and starts again when that has changed meanwhile.
- * @throws AppError not_found, impossible (what checkMessage refuses), conflict after five lost races
+ * @throws AppError not_found, unprocessable (what checkMessage refuses), conflict after five lost races
  */
 export async function correctExecution(
   ctx: Context,
@@ -61,7 +61,7 @@ export async function correctExecution(
   patch: Patch,
 ): Promise<Execution> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const stored = await getStored(ctx.db, workspaceId, id);
+    const stored = await getStoredExecution(ctx.db, workspaceId, id);
     const whole = statedBy(stored);
     const wanted = checked(
       { ...whole, ...patch, revision: stored.execution.revision + 1 },
@@ -74,14 +74,14 @@ export async function correctExecution(
       ctx.now(),
     );
     await ingestMessages(ctx, workspaceId, [addition]);
-    const after = await getStored(ctx.db, workspaceId, id);
+    const after = await getStoredExecution(ctx.db, workspaceId, id);
     if (agree(patch, wanted, checked(statedBy(after), ctx.now()))) return after.execution;
     const correction = checked(
       { ...statedBy(after), ...patch, revision: after.execution.revision + 1 },
       ctx.now(),
     );
     if (await supersede(ctx, workspaceId, correction, { heardAt: after.heardAt }))
-      return (await getStored(ctx.db, workspaceId, id)).execution;
+      return (await getStoredExecution(ctx.db, workspaceId, id)).execution;
   }
   throw new AppError(
     "conflict",

@@ -3,9 +3,9 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import type { Statement } from "../../db/client.ts";
 import { sqlState } from "../../db/faults.ts";
-import { type IntakeKind, UNKNOWN_START, type Verdict } from "../../intake/items.ts";
+import { type IntakeKind, type ItemVerdict, UNKNOWN_START } from "../../intake/items.ts";
 import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
-import { publish } from "../../realtime/publish.ts";
+import { publishExecutions } from "../../realtime/publish.ts";
 import { type Basis, classify, insertNew, lockKeys, moveStarts, upsert } from "./merge.ts";
 import { checkMessage, type Message } from "./message.ts";
 
@@ -64,7 +64,7 @@ function wavesOf(messages: readonly Message[]): Message[][] {
   return waves;
 }
 
-function verdictOf(reason: z.output<typeof reasonRow>): Verdict {
+function verdictOf(reason: z.output<typeof reasonRow>): ItemVerdict {
   if (!reason.stored) {
     return {
       result: "invalid",
@@ -103,7 +103,7 @@ async function merge(
   workspaceId: string,
   messages: readonly Message[],
   { resends = 0, basis }: { resends?: number; basis?: Basis } = {},
-): Promise<Map<Message, Verdict>> {
+): Promise<Map<Message, ItemVerdict>> {
   const waves = wavesOf(messages);
   const corrects = messages.some((message) => message.revision > 0);
   const statements = waves.flatMap((wave): Statement<unknown>[] => [
@@ -116,7 +116,7 @@ async function merge(
     ctx.db.transaction(statements, { isolation: "ReadCommitted" }),
   );
   const perWave = statements.length / waves.length;
-  const verdicts = new Map<Message, Verdict>();
+  const verdicts = new Map<Message, ItemVerdict>();
   const again: Message[] = [];
   waves.forEach((wave, index) => {
     const [moves, writes, reasons] = results
@@ -165,7 +165,7 @@ async function create(
   ctx: Context,
   workspaceId: string,
   messages: readonly Message[],
-): Promise<Map<Message, Verdict>> {
+): Promise<Map<Message, ItemVerdict>> {
   const firsts = new Map<string, Message>();
   for (const message of messages)
     if (message.started_at !== undefined && !firsts.has(message.id))
@@ -175,7 +175,7 @@ async function create(
   const created = await withPartitions(ctx, wave, () =>
     ctx.db.query({ sql: insertNew(workspaceId, wave), row: idRow }),
   );
-  const verdicts = new Map<Message, Verdict>();
+  const verdicts = new Map<Message, ItemVerdict>();
   for (const { id } of created) {
     const message = firsts.get(id);
     if (message) verdicts.set(message, { result: "created" });
@@ -187,7 +187,7 @@ async function store(
   ctx: Context,
   workspaceId: string,
   messages: readonly Message[],
-): Promise<Map<Message, Verdict>> {
+): Promise<Map<Message, ItemVerdict>> {
   const verdicts = await create(ctx, workspaceId, messages);
   const known = messages.filter((message) => !verdicts.has(message));
   for (const message of known) if (message.startMade) message.started_at = undefined;
@@ -196,12 +196,12 @@ async function store(
     : new Map([...verdicts, ...(await merge(ctx, workspaceId, known))]);
 }
 
-function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verdict>): void {
+function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, ItemVerdict>): void {
   const changed = [...verdicts].flatMap(([message, { result }]) =>
     result === "created" || result === "updated" ? [{ message, change: result }] : [],
   );
   if (changed.length === 0) return;
-  ctx.cache.advance(workspaceId);
+  ctx.cache.invalidate(workspaceId);
   const created = changed.filter(({ change }) => change === "created").length;
   const executions = changed
     .slice(0, FRAME_EXECUTIONS)
@@ -212,7 +212,7 @@ function announce(ctx: Context, workspaceId: string, verdicts: Map<Message, Verd
       status,
       change,
     }));
-  publish(ctx, workspaceId, {
+  publishExecutions(ctx, workspaceId, {
     type: "executions",
     created,
     updated: changed.length - created,
@@ -244,7 +244,7 @@ export async function ingestMessages(
   ctx: Context,
   workspaceId: string,
   messages: readonly Message[],
-): Promise<Verdict[]> {
+): Promise<ItemVerdict[]> {
   // The same message twice in one chunk: the first speaks for both.
   const repeated = repetitions(messages);
   const verdicts = await store(
@@ -253,7 +253,7 @@ export async function ingestMessages(
     repeated.size === 0 ? messages : messages.filter((message) => !repeated.has(message)),
   );
   announce(ctx, workspaceId, verdicts);
-  return messages.map((message): Verdict => {
+  return messages.map((message): ItemVerdict => {
     const first = repeated.get(message);
     const verdict = verdicts.get(first ?? message) ?? { result: "duplicate" };
     return first && (verdict.result === "created" || verdict.result === "updated")
@@ -285,6 +285,6 @@ export function executionIntake(ctx: Context, workspaceId: string): IntakeKind<M
     check: checkMessage,
     store: (messages) => ingestMessages(ctx, workspaceId, messages),
     idOf: (message) => message.id,
-    leans: (message) => message.started_at === undefined,
+    dependsOnEarlier: (message) => message.started_at === undefined,
   };
 }

@@ -1,6 +1,6 @@
 import { documentError, timeOf } from "../../http/fields.ts";
-import type { MadeId } from "../../intake/generated-id.ts";
-import { type Checked, fieldErrorOf, givenId, hiddenField } from "../../intake/items.ts";
+import type { GeneratedId } from "../../intake/generated-id.ts";
+import { type CheckedItem, fieldErrorOf, givenId, hiddenField } from "../../intake/items.ts";
 import type { FieldError } from "../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 import { plainInput } from "./plain.ts";
@@ -58,7 +58,11 @@ export const FINAL_BIT = 2048;
  * @param nowMs the server's clock: start of an item without one, and the border of "the far future"
  * @param made the id of an item that brings none
  */
-export function checkMessage(item: unknown, nowMs: number, made: MadeId): Checked<Message> {
+export function checkMessage(
+  item: unknown,
+  nowMs: number,
+  made: GeneratedId,
+): CheckedItem<Message> {
   const given = givenId(item);
   const plain = plainInput(item);
   const hidden = plain ? undefined : hiddenField(item, "error");
@@ -67,7 +71,7 @@ export function checkMessage(item: unknown, nowMs: number, made: MadeId): Checke
   if (parsed && !parsed.success) return { ok: false, id: given, error: fieldErrorOf(parsed.error) };
   const input = plain ?? parsed?.data;
   if (!input) throw new Error("An item is either plain or parsed");
-  const refuse = (error: FieldError): Checked<Message> => ({ ok: false, id: given, error });
+  const refuse = (error: FieldError): CheckedItem<Message> => ({ ok: false, id: given, error });
 
   let started: EpochUs | undefined = input.id === undefined ? nowMs * 1000 : undefined;
   if (input.started_at !== undefined) {
@@ -102,11 +106,11 @@ function messageOf(
   input: ExecutionInput,
   started: EpochUs | undefined,
   ended: EpochUs | undefined,
-  made: MadeId,
+  made: GeneratedId,
 ): Message {
   const message: Message = {
     id: input.id ?? made.id,
-    ...(made.again && input.id === undefined && input.started_at === undefined
+    ...(made.reproducible && input.id === undefined && input.started_at === undefined
       ? { startMade: true }
       : {}),
     agent_id: input.agent_id,

@@ -1,13 +1,13 @@
 import { isDocument } from "../../http/fields.ts";
 import { isCallerId } from "../../lib/ids.ts";
-import { STATUSES } from "../../store/execution.ts";
+import { EXECUTION_STATUSES } from "../../store/execution.ts";
 import { creditsText, type ExecutionInput, MAX_COUNT } from "./schema.ts";
 
 /**
  * The schema's answer for the usual item, at a tenth of its cost: a chunk of an intake stream is mostly such items. Whatever is
  * not plainly valid goes to the schema, which alone refuses. A test holds the two against each other.
  */
-const statuses: ReadonlySet<unknown> = new Set(STATUSES);
+const statuses: ReadonlySet<unknown> = new Set(EXECUTION_STATUSES);
 const absent = (value: unknown) => value === undefined || value === null;
 const isId = (value: unknown) => typeof value === "string" && isCallerId(value);
 const isCount = (value: unknown) =>

@@ -1,8 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { csvAnswer, wantsCsv } from "../../http/cached-response.ts";
-import { problems } from "../../http/errors.ts";
+import { problemResponses } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
 import { fieldName } from "../../http/metrics-params.ts";
 import {
@@ -10,22 +10,22 @@ import {
   callerIdPath,
   DEFAULT_LIMIT,
   instantParam,
-  page,
   pageParams,
-  whole,
+  pageShape,
+  wholeNumberParam,
   workspaceParam,
 } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { intakeBody, intakeResponses, MAX_BATCH } from "../../intake/answer.ts";
-import { takeIn } from "../../intake/receive.ts";
+import { receiveItems } from "../../intake/receive.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { keysOf } from "../../lib/key-path.ts";
-import { execution, STATUSES } from "../../store/execution.ts";
+import { EXECUTION_STATUSES, executionShape } from "../../store/execution.ts";
 import {
+  type ExecutionList,
   getExecution,
   isKnownAgent,
-  type ListQuery,
   listExecutions,
 } from "../../store/executions.ts";
 import { correctExecution } from "./correct.ts";
@@ -43,17 +43,20 @@ router.openapi(
     tags,
     summary: "Store executions",
     description: `One object, up to ${MAX_BATCH} in \`executions\`, or NDJSON; gzip accepted. Sending an execution again changes nothing; with an \`Idempotency-Key\` that holds for items without an id too.`,
-    middleware: [require("write:executions")] as const,
+    middleware: [requirePermission("write:executions")] as const,
     request: {
       query: z.strictObject(workspaceParam),
       body: intakeBody("ExecutionInput", "executions"),
     },
-    responses: { ...intakeResponses(), ...problems("malformed", "too_large", "unsupported") },
+    responses: {
+      ...intakeResponses(),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type"),
+    },
   }),
   async (c) => {
     const ctx = c.get("ctx");
     const kind = executionIntake(ctx, c.get("workspaceId"));
-    const { data, status } = await takeIn(c.req.raw, kind, ctx.now);
+    const { data, status } = await receiveItems(c.req.raw, kind, ctx.now);
     return c.json({ data }, status);
   },
 );
@@ -67,26 +70,26 @@ const listParams = z
     ...pageParams,
     agent_id: callerIdParam.optional(),
     user_id: callerIdParam.optional(),
-    status: z.enum(STATUSES).optional(),
+    status: z.enum(EXECUTION_STATUSES).optional(),
     model: textInput(256).optional(),
     environment: textInput(128).optional(),
     from: instantParam.optional(),
     to: instantParam.optional(),
-    min_duration_ms: whole(0, MAX_COUNT).optional(),
-    max_duration_ms: whole(0, MAX_COUNT).optional(),
+    min_duration_ms: wholeNumberParam(0, MAX_COUNT).optional(),
+    max_duration_ms: wholeNumberParam(0, MAX_COUNT).optional(),
     min_credits: decimalParam.optional(),
     max_credits: decimalParam.optional(),
   })
   .catchall(textInput(1024));
 /** An error's type and message are columns of their own. */
-const CSV_COLUMNS = Object.keys(execution.shape).flatMap((name) =>
+const CSV_COLUMNS = Object.keys(executionShape.shape).flatMap((name) =>
   name === "error" ? ["error_type", "error_message"] : [name],
 );
 /** The largest metadata and error, written with escapes. */
 const MAX_PATCH_BYTES = 128 * 1024;
 const METADATA = "metadata.";
 
-function listQuery(given: z.output<typeof listParams>): ListQuery {
+function listQuery(given: z.output<typeof listParams>): ExecutionList {
   const { workspace_id: _, limit = DEFAULT_LIMIT, ...rest } = given;
   const others = Object.entries(rest).filter(
     ([name]) => !Object.hasOwn(listParams.shape, name),
@@ -116,17 +119,19 @@ router.openapi(
     summary: "List executions, newest first",
     description:
       "Filters combine with and; `metadata.<key>=<value>` compares a value of the metadata as text; `metadata.a.b` is the key b inside of a, and `\\\\.` a dot of a key. With `Accept: text/csv` the page is a CSV, and the Link header leads to the next one.",
-    middleware: [require("read:executions")] as const,
+    middleware: [requirePermission("read:executions")] as const,
     request: { query: listParams },
     responses: {
       200: {
         description: "A page.",
         content: {
-          "application/json": { schema: z.object({ data: z.array(execution), page }) },
+          "application/json": {
+            schema: z.object({ data: z.array(executionShape), page: pageShape }),
+          },
           "text/csv": { schema: z.string() },
         },
       },
-      ...problems("malformed", "impossible"),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -153,14 +158,18 @@ router.openapi(
     tags: ["Agents"],
     summary: "Executions of an agent, newest first",
     description: "The list of executions with its filters, for one agent.",
-    middleware: [require("read:executions")] as const,
+    middleware: [requirePermission("read:executions")] as const,
     request: { params: z.object({ id: callerIdPath }), query: listParams },
     responses: {
       200: {
         description: "A page.",
-        content: { "application/json": { schema: z.object({ data: z.array(execution), page }) } },
+        content: {
+          "application/json": {
+            schema: z.object({ data: z.array(executionShape), page: pageShape }),
+          },
+        },
       },
-      ...problems("malformed", "impossible", "not_found"),
+      ...problemResponses("malformed", "unprocessable", "not_found"),
     },
   }),
   async (c) => {
@@ -175,7 +184,7 @@ router.openapi(
   },
 );
 
-const single = z.object({ data: execution });
+const single = z.object({ data: executionShape });
 const params = z.object({ id: callerIdPath });
 
 router.openapi(
@@ -184,11 +193,11 @@ router.openapi(
     path: "/executions/{id}",
     tags,
     summary: "One execution",
-    middleware: [require("read:executions")] as const,
+    middleware: [requirePermission("read:executions")] as const,
     request: { params, query: z.strictObject(workspaceParam) },
     responses: {
       200: { description: "The execution.", content: { "application/json": { schema: single } } },
-      ...problems("malformed", "not_found"),
+      ...problemResponses("malformed", "not_found"),
     },
   }),
   async (c) =>
@@ -206,7 +215,7 @@ router.openapi(
     summary: "Correct an execution",
     description:
       "Stores the given fields as the next revision; null takes a field away. Messages of earlier revisions no longer change it.",
-    middleware: [require("write:executions"), limitBody(MAX_PATCH_BYTES)] as const,
+    middleware: [requirePermission("write:executions"), limitBody(MAX_PATCH_BYTES)] as const,
     request: {
       params,
       query: z.strictObject(workspaceParam),
@@ -217,7 +226,14 @@ router.openapi(
         description: "The execution as it is now.",
         content: { "application/json": { schema: single } },
       },
-      ...problems("malformed", "not_found", "conflict", "too_large", "unsupported", "impossible"),
+      ...problemResponses(
+        "malformed",
+        "not_found",
+        "conflict",
+        "too_large",
+        "unsupported_media_type",
+        "unprocessable",
+      ),
     },
   }),
   async (c) =>

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { documentInput, idInput, textInput, timeInput } from "../../http/fields.ts";
 import { decimalText, type ExactNumber, isExactNumber } from "../../lib/json.ts";
-import { STATUSES } from "../../store/execution.ts";
+import { EXECUTION_STATUSES } from "../../store/execution.ts";
 
 export const MAX_COUNT = 1_000_000_000_000;
 
@@ -57,7 +57,7 @@ export const executionInput = z
     id: id.optional(),
     agent_id: id,
     user_id: id.nullish().openapi({ description: "Absent: a machine's run, of no user." }),
-    status: z.enum(STATUSES),
+    status: z.enum(EXECUTION_STATUSES),
     started_at: time.optional(),
     ...optional,
     revision: z.number().int().min(0).max(1_000_000_000).optional(),
@@ -69,7 +69,7 @@ export const executionPatch = z
   .strictObject({
     agent_id: id.optional(),
     user_id: id.nullish(),
-    status: z.enum(STATUSES).optional(),
+    status: z.enum(EXECUTION_STATUSES).optional(),
     started_at: time.optional(),
     ...optional,
   })

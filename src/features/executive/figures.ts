@@ -1,22 +1,26 @@
-import { type MeasureName, measureOf, type Value } from "../../analytics/catalog/measures.ts";
-import type { Answer } from "../../analytics/query.ts";
-import type { Compared } from "../../analytics/result/rows.ts";
+import type { Answer } from "../../analytics/ask.ts";
+import {
+  type MeasureName,
+  type MeasureValue,
+  measureOf,
+} from "../../analytics/catalog/measures.ts";
+import type { ComparedValue } from "../../analytics/result/compare.ts";
 import { costOf } from "../../lib/decimal.ts";
 import { formatInstant } from "../../lib/time.ts";
-import { type Money, NO_PRICE, type Settings } from "../../store/workspaces.ts";
+import { type MoneyAmount, NO_PRICE, type WorkspaceSettings } from "../../store/workspaces.ts";
 
 export interface Figure {
-  value: Value;
-  previous: Value;
-  change: Value;
+  value: MeasureValue;
+  previous: MeasureValue;
+  change: MeasureValue;
   change_ratio: number | null;
-  direction: Compared["direction"];
+  direction: ComparedValue["direction"];
   good: "up" | "down" | null;
   /** The question whose answer is this figure, with its plan. */
   query: string;
 }
 
-export const KPIS: MeasureName[] = [
+export const KPI_MEASURES: MeasureName[] = [
   ...([
     "executions",
     "success_rate",
@@ -61,7 +65,7 @@ export function figuresOf(
   linkOf: (name: MeasureName) => string,
 ): Record<string, Figure> {
   return Object.fromEntries(
-    KPIS.map((name): [string, Figure] => {
+    KPI_MEASURES.map((name): [string, Figure] => {
       const {
         previous = null,
         change = null,
@@ -87,17 +91,18 @@ export function figuresOf(
 /** What credits cost. Revenue, its growth and what a customer is worth are not known here, and nothing stands in for them. */
 export function moneyOf(
   { totals, totalsComparison = {} }: Answer,
-  { credit_price: price, currency }: Settings,
+  { credit_price: price, currency }: WorkspaceSettings,
   query: string,
 ) {
-  const costs = (credits: Value) => (price === null ? null : costOf(String(credits ?? "0"), price));
+  const costs = (credits: MeasureValue) =>
+    price === null ? null : costOf(String(credits ?? "0"), price);
   const { previous = null, change_ratio = null } = totalsComparison.credits ?? {};
-  const money: Money = {
+  const money: MoneyAmount = {
     amount: costs(totals.credits ?? "0"),
     currency: price === null ? null : currency,
     reason: price === null ? NO_PRICE : null,
   };
-  const revenue: Money = {
+  const revenue: MoneyAmount = {
     amount: null,
     currency: null,
     reason: "Executions and events say nothing of prices that customers pay.",

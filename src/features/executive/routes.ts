@@ -1,26 +1,28 @@
 import { z } from "@hono/zod-openapi";
+import { type Answer, prepareQuery } from "../../analytics/ask.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
-import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
-import { comparedValue } from "../../analytics/result/rows.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type Query, rangeOfQuery } from "../../analytics/query.ts";
+import { compareValues } from "../../analytics/result/compare.ts";
+import { combineMeta } from "../../analytics/result/meta.ts";
 import { directionOf } from "../../analytics/statistics/direction.ts";
 import { comparedRange } from "../../analytics/time/compared-range.ts";
 import { countBuckets, wholeBuckets } from "../../analytics/time/range.ts";
-import { lifecycle, MONTH_DAYS } from "../../analytics/users/lifecycle.ts";
+import { MONTH_DAYS, userLifecycle } from "../../analytics/users/lifecycle.ts";
 import type { Context } from "../../context.ts";
 import {
   bucketValues,
-  compared,
-  rangedQuery,
-  span,
-  value,
-  type Zoned,
+  measureChanges,
+  measureValue,
+  queryOfParams,
+  rangeParams,
+  type WithTimezone,
 } from "../../http/metrics-params.ts";
-import { view } from "../../http/metrics-route.ts";
+import { metricsRoute } from "../../http/metrics-route.ts";
 import { createRouter } from "../../http/router.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { settingsOf } from "../../store/workspaces.ts";
-import { explainingQuery, type Figure, figuresOf, KPIS, moneyOf } from "./figures.ts";
+import { explainingQuery, type Figure, figuresOf, KPI_MEASURES, moneyOf } from "./figures.ts";
 
 const tag = "Executive";
 const permission = "view_executive_dashboard" as const;
@@ -32,9 +34,9 @@ const TOP_AGENTS = 5;
 const ratio = z.number().nullable();
 const figure = z
   .object({
-    value,
-    previous: value,
-    change: value,
+    value: measureValue,
+    previous: measureValue,
+    change: measureValue,
     change_ratio: ratio,
     direction: z.enum(["up", "down", "flat"]).nullable(),
     good: z.enum(["up", "down"]).nullable(),
@@ -65,14 +67,16 @@ const users = z.object({
   resurrected_users: figure,
   dormant_users: figure,
 });
-const top = z.array(z.looseObject({ agent: z.string(), comparison: compared, query: z.string() }));
+const top = z.array(
+  z.looseObject({ agent: z.string(), comparison: measureChanges, query: z.string() }),
+);
 const trends = z.object({
   days: z.array(bucketValues),
   directions: z.record(z.string(), z.looseObject({ trend: z.enum(["up", "down", "none"]) })),
   query: z.string(),
 });
-const params = z.strictObject(span);
-type Params = Zoned<z.output<typeof params>>;
+const params = z.strictObject(rangeParams);
+type Params = WithTimezone<z.output<typeof params>>;
 
 interface Parts {
   base: Omit<Query, "measures" | "timeframe"> & { from: number; to: number };
@@ -82,8 +86,8 @@ interface Parts {
 
 function partsOf(ctx: Context, workspaceId: string, query: Params): Parts {
   const now = ctx.now() * 1000;
-  const { timeframe: _, ...rest } = rangedQuery(query, "30d");
-  return { base: { ...rest, ...rangeOf(rangedQuery(query, "30d"), now) }, now, workspaceId };
+  const { timeframe: _, ...rest } = queryOfParams(query, "30d");
+  return { base: { ...rest, ...rangeOfQuery(queryOfParams(query, "30d"), now) }, now, workspaceId };
 }
 
 const link = ({ workspaceId, base }: Parts, names: readonly string[]) =>
@@ -97,14 +101,14 @@ const usersLink = (parts: Parts) =>
     .replace("&compare=previous_period", "");
 
 const kpiQuery = (parts: Parts, explain?: boolean) =>
-  prepare(
+  prepareQuery(
     parts.workspaceId,
-    { ...parts.base, measures: KPIS, compare: "previous_period" },
+    { ...parts.base, measures: KPI_MEASURES, compare: "previous_period" },
     parts.now,
     explain,
   );
 const topQuery = (parts: Parts, explain?: boolean) =>
-  prepare(
+  prepareQuery(
     parts.workspaceId,
     {
       ...parts.base,
@@ -120,7 +124,7 @@ const topQuery = (parts: Parts, explain?: boolean) =>
 function trendQuery({ workspaceId, base, now }: Parts, explain?: boolean) {
   checkWork("series", countBuckets(base, "day"), "query.from");
   const query = { ...base, measures: TREND, granularity: "day", rowsOnly: true } as const;
-  return prepare(workspaceId, query, now, explain);
+  return prepareQuery(workspaceId, query, now, explain);
 }
 
 /**
@@ -134,7 +138,11 @@ function usersQuery({ workspaceId, base }: Parts) {
   const whole = comparedRange(base, "previous_period", timezone, base.to);
   const before = wholeBuckets(whole, "day", timezone).filter((day) => day.from < start).length;
   const lead = before + (start === base.from ? 0 : 1);
-  return lifecycle(workspaceId, wholeBuckets(base, "day", timezone, MONTH_DAYS + lead), timezone);
+  return userLifecycle(
+    workspaceId,
+    wholeBuckets(base, "day", timezone, MONTH_DAYS + lead),
+    timezone,
+  );
 }
 
 const topOf = ({ rows }: Answer, parts: Parts) =>
@@ -145,7 +153,7 @@ const topOf = ({ rows }: Answer, parts: Parts) =>
     query: `${link(parts, TOP)}&agent_id=${encodeURIComponent(String(group.agent))}`,
   }));
 
-type Days = ReturnType<ReturnType<typeof lifecycle>["finish"]>["days"];
+type Days = ReturnType<ReturnType<typeof userLifecycle>["finish"]>["days"];
 
 /**
  * The days to be judged and those to compare them with: of the range those that are over, before it as many. Of a range that is not
@@ -173,7 +181,7 @@ function usersOf({ days }: { days: Days }, parts: Parts) {
   const query = usersLink(parts);
   const of = (value: number | null, previous: number | null, good: "up" | "down"): Figure => ({
     value,
-    ...comparedValue(value, previous),
+    ...compareValues(value, previous),
     good,
     query,
   });
@@ -222,7 +230,7 @@ const FIGURES =
 const MONEY =
   "cost = credits x credit_price; null, with the reason, without a price. Revenue is not known and is null.";
 
-view(router, {
+metricsRoute(router, {
   path: "/executive/kpis",
   tag,
   permission,
@@ -234,7 +242,7 @@ view(router, {
     const parts = partsOf(ctx, workspaceId, query);
     const [settings, [answer]] = await Promise.all([
       settingsOf(ctx, workspaceId),
-      together(ctx.db, [kpiQuery(parts, query.explain)]),
+      runInOneSnapshot(ctx.db, [kpiQuery(parts, query.explain)]),
     ]);
     return {
       data: {
@@ -246,7 +254,7 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/executive/overview",
   tag,
   permission,
@@ -259,7 +267,7 @@ view(router, {
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
     const settings = await settingsOf(ctx, workspaceId);
-    const [answer, agents, people] = await together(ctx.db, [
+    const [answer, agents, people] = await runInOneSnapshot(ctx.db, [
       kpiQuery(parts, query.explain),
       topQuery(parts, query.explain),
       usersQuery(parts),
@@ -272,12 +280,12 @@ view(router, {
     };
     return {
       data,
-      meta: metaTogether({ kpis: answer.meta, top_agents: agents.meta, users: people.meta }),
+      meta: combineMeta({ kpis: answer.meta, top_agents: agents.meta, users: people.meta }),
     };
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/executive/trends",
   tag,
   permission,
@@ -288,12 +296,12 @@ view(router, {
   data: trends.openapi("ExecutiveTrends"),
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
-    const [answer] = await together(ctx.db, [trendQuery(parts, query.explain)]);
+    const [answer] = await runInOneSnapshot(ctx.db, [trendQuery(parts, query.explain)]);
     return { data: trendsOf(answer, parts), meta: answer.meta };
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/executive/dashboard",
   tag,
   permission,
@@ -306,7 +314,7 @@ view(router, {
   load: async (ctx, workspaceId, query) => {
     const parts = partsOf(ctx, workspaceId, query);
     const settings = await settingsOf(ctx, workspaceId);
-    const [answer, agents, days, people] = await together(ctx.db, [
+    const [answer, agents, days, people] = await runInOneSnapshot(ctx.db, [
       kpiQuery(parts, query.explain),
       topQuery(parts, query.explain),
       trendQuery(parts, query.explain),
@@ -321,7 +329,7 @@ view(router, {
     };
     return {
       data,
-      meta: metaTogether({
+      meta: combineMeta({
         kpis: answer.meta,
         top_agents: agents.meta,
         trends: days.meta,

@@ -1,5 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { problems } from "../../http/errors.ts";
+import { problemResponses } from "../../http/errors.ts";
 import { createRouter } from "../../http/router.ts";
 import { isExpired } from "../../jobs/lease.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
@@ -23,7 +23,7 @@ router.openapi(
       200: { description: "The file." },
       206: { description: "The asked part of it." },
       304: { description: "It is the one that the caller has." },
-      ...problems("malformed", "not_found", "gone", "range"),
+      ...problemResponses("malformed", "not_found", "gone", "range_not_satisfiable"),
     },
   }),
   async (c) => {

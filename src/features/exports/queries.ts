@@ -1,18 +1,18 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { listByTime, type Paging } from "../../db/keyset.ts";
+import { listByTime, type PageQuery } from "../../db/keyset.ts";
 import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import {
-  type Claimed,
+  type ClaimedJob,
   cancelJob,
   changeJob,
   claimJob,
   finishJob,
   type JobId,
-  type Jobs,
-  lease,
+  type JobQueue,
+  leaseUntil,
 } from "../../jobs/lease.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { parseInstant } from "../../lib/time.ts";
@@ -41,7 +41,7 @@ function jobOf(
   };
 }
 
-export const jobs = ({ db }: Context): Jobs => ({ db, table: "exports" });
+export const jobs = ({ db }: Context): JobQueue => ({ db, table: "exports" });
 
 export interface Origin {
   templateId?: string | undefined;
@@ -51,7 +51,7 @@ export interface Origin {
 
 /**
  * Stores a queued job. The same id again gives the one that is there: a request that was repeated makes one export.
- * @throws AppError limited, when too many are under way or were started today
+ * @throws AppError rate_limited, when too many are under way or were started today
  */
 export async function createExport(
   ctx: Context,
@@ -100,7 +100,7 @@ export async function getExport(ctx: Context, workspaceId: string, id: string): 
 export async function listExports(
   ctx: Context,
   workspaceId: string,
-  query: Paging & { status?: string | undefined; source?: string | undefined },
+  query: PageQuery & { status?: string | undefined; source?: string | undefined },
 ) {
   const where: SQL[] = [inWorkspace(workspaceId, "e")];
   if (query.status !== undefined) where.push(sql`e.status = ${query.status}`);
@@ -151,7 +151,7 @@ const claimed = z.object({
   as_of: z.string().nullable(),
   progress: progress.nullable(),
 });
-export type Claim = z.output<typeof claimed> & Claimed;
+export type Claim = z.output<typeof claimed> & ClaimedJob;
 
 /** @param job with the token of a claim that was made already, if it was */
 export const claimExport = (ctx: Context, job: JobId & { token?: string | undefined }) =>
@@ -161,19 +161,19 @@ export const saveStart = (ctx: Context, claim: Claim, asOf: string, rows: number
   changeJob(
     jobs(ctx),
     claim,
-    sql`as_of = ${asOf}::timestamptz, rows_expected = ${rows}, rows_done = 0, progress = null, lease_until = ${lease}`,
+    sql`as_of = ${asOf}::timestamptz, rows_expected = ${rows}, rows_done = 0, progress = null, lease_until = ${leaseUntil}`,
   );
 
 /** Keeps the claim, or finds it lost. */
 export const renew = (ctx: Context, claim: Claim) =>
-  changeJob(jobs(ctx), claim, sql`lease_until = ${lease}`);
+  changeJob(jobs(ctx), claim, sql`lease_until = ${leaseUntil}`);
 
 export const saveProgress = (ctx: Context, claim: Claim, rowsDone: number, state: Progress) =>
   changeJob(
     jobs(ctx),
     claim,
     // What comes further at every attempt is no job that ends its runtime.
-    sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${lease}, cut_off = 0`,
+    sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${leaseUntil}, cut_off = 0`,
   );
 
 export const saveDone = (

@@ -1,14 +1,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
+import { problemResponses } from "../../http/errors.ts";
 import { publicUrl } from "../../http/links.ts";
-import { json } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
+import { DEFAULT_LIMIT, pageShape, workspaceParam } from "../../http/params.ts";
 import { type AppEnv, createRouter } from "../../http/router.ts";
-import { idMaker } from "../../intake/generated-id.ts";
+import { idGenerator } from "../../intake/generated-id.ts";
 import { cancelJob, deleteJob, isExpired } from "../../jobs/lease.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
@@ -25,7 +25,7 @@ const router = createRouter();
 const query = z.strictObject(workspaceParam);
 const params = schema.exportParam;
 const one = z.object({ data: schema.exportJob });
-const [read, write] = [require("read:exports"), require("write:exports")];
+const [read, write] = [requirePermission("read:exports"), requirePermission("write:exports")];
 
 /** A finished job whose files are there. @throws AppError not_found, gone, conflict */
 async function finished(c: HonoContext<AppEnv>, id: string): Promise<schema.ExportJob> {
@@ -51,13 +51,19 @@ router.openapi(
       body: { required: true, content: { "application/json": { schema: schema.exportInput } } },
     },
     responses: {
-      202: json("The queued export.", one),
-      ...problems("malformed", "too_large", "unsupported", "impossible", "limited"),
+      202: jsonContent("The queued export.", one),
+      ...problemResponses(
+        "malformed",
+        "too_large",
+        "unsupported_media_type",
+        "unprocessable",
+        "rate_limited",
+      ),
     },
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
+    const made = await idGenerator(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const data = await startExport(ctx, workspaceId, made(0).id, c.req.valid("json"), {
       author: authorOf(ctx.actor),
     });
@@ -74,8 +80,8 @@ router.openapi(
     middleware: [read] as const,
     request: { query: schema.listParams },
     responses: {
-      200: json("A page.", z.object({ data: z.array(schema.exportJob), page })),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.exportJob), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -92,7 +98,10 @@ router.openapi(
     summary: "One export: how far it is, and its files",
     middleware: [read] as const,
     request: { query, params },
-    responses: { 200: json("The export.", one), ...problems("malformed", "not_found") },
+    responses: {
+      200: jsonContent("The export.", one),
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) =>
     c.json(
@@ -114,7 +123,7 @@ router.openapi(
       200: { description: "The file." },
       206: { description: "The asked part of it." },
       304: { description: "It is the one that the caller has." },
-      ...problems("malformed", "not_found", "conflict", "gone", "range"),
+      ...problemResponses("malformed", "not_found", "conflict", "gone", "range_not_satisfiable"),
     },
   }),
   async (c) => {
@@ -144,7 +153,7 @@ router.openapi(
     request: { query, params },
     responses: {
       200: { description: "The manifest." },
-      ...problems("malformed", "not_found", "conflict", "gone", "range"),
+      ...problemResponses("malformed", "not_found", "conflict", "gone", "range_not_satisfiable"),
     },
   }),
   async (c) => {
@@ -173,8 +182,15 @@ router.openapi(
       body: { required: true, content: { "application/json": { schema: schema.linkInput } } },
     },
     responses: {
-      201: json("The link.", z.object({ data: schema.link })),
-      ...problems("malformed", "not_found", "conflict", "gone", "unsupported", "too_large"),
+      201: jsonContent("The link.", z.object({ data: schema.link })),
+      ...problemResponses(
+        "malformed",
+        "not_found",
+        "conflict",
+        "gone",
+        "unsupported_media_type",
+        "too_large",
+      ),
     },
   }),
   async (c) => {
@@ -205,8 +221,8 @@ router.openapi(
     middleware: [write] as const,
     request: { query, params },
     responses: {
-      200: json("The cancelled export.", one),
-      ...problems("malformed", "not_found", "conflict"),
+      200: jsonContent("The cancelled export.", one),
+      ...problemResponses("malformed", "not_found", "conflict"),
     },
   }),
   async (c) => {
@@ -225,7 +241,10 @@ router.openapi(
     summary: "Delete an export and its files",
     middleware: [write] as const,
     request: { query, params },
-    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+    responses: {
+      204: { description: "It is gone." },
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) => {
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];

@@ -5,14 +5,14 @@ import { FORMAT_NAMES } from "../../formats/table.ts";
 import { textInput } from "../../http/fields.ts";
 import {
   fieldName,
-  filter,
-  granularity,
+  filterShape,
+  granularityParam,
   groupBy,
   MAX_GROUPS,
-  measure,
+  measureParam,
   orderBy,
-  timeframe,
-  timezone,
+  timeframeParam,
+  timezoneParam,
 } from "../../http/metrics-params.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 import { SOURCE_NAMES } from "./sources/catalog.ts";
@@ -20,8 +20,8 @@ import { SOURCE_NAMES } from "./sources/catalog.ts";
 export const STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
 
 export const metricsQuestion = z.strictObject({
-  measures: z.array(measure).min(1).max(MEASURE_NAMES.length),
-  granularity: granularity.optional(),
+  measures: z.array(measureParam).min(1).max(MEASURE_NAMES.length),
+  granularity: granularityParam.optional(),
   group_by: groupBy.optional(),
   order_by: orderBy.optional(),
   limit: z.int().min(1).max(MAX_GROUPS).optional(),
@@ -31,8 +31,8 @@ export const metricsQuestion = z.strictObject({
 const subject = {
   source: z.enum(SOURCE_NAMES),
   format: z.enum(FORMAT_NAMES),
-  timezone: timezone.optional(),
-  filters: z.array(filter).max(20).optional(),
+  timezone: timezoneParam.optional(),
+  filters: z.array(filterShape).max(20).optional(),
   columns: z.array(fieldName).min(1).max(64).optional().openapi({
     description:
       "Default: all that the source has. Of executions also `metadata.<key>`, of events `properties.<key>`.",
@@ -47,7 +47,7 @@ const subject = {
   }),
 };
 const relative = {
-  timeframe: timeframe.optional(),
+  timeframe: timeframeParam.optional(),
   range: z
     .enum(NAMED_RANGES)
     .optional()
@@ -74,7 +74,7 @@ export const exportRequest = z.object({
   from: z.string(),
   to: z.string(),
   timezone: z.string(),
-  filters: z.array(filter),
+  filters: z.array(filterShape),
   columns: z.array(z.string()),
   gzip: z.boolean(),
   neutralize: z.boolean(),

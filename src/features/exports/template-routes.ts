@@ -1,12 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
-import { json } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, page, pageParams, workspaceParam } from "../../http/params.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
+import { DEFAULT_LIMIT, pageParams, pageShape, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { idMaker } from "../../intake/generated-id.ts";
+import { idGenerator } from "../../intake/generated-id.ts";
 import { zoneIn } from "../../store/workspaces.ts";
 import { requestOf } from "./definition/request.ts";
 import {
@@ -23,7 +23,7 @@ const router = createRouter();
 const query = z.strictObject(workspaceParam);
 const params = schema.exportParam;
 const one = z.object({ data: schema.template });
-const [read, write] = [require("read:exports"), require("write:exports")];
+const [read, write] = [requirePermission("read:exports"), requirePermission("write:exports")];
 
 router.openapi(
   createRoute({
@@ -34,8 +34,8 @@ router.openapi(
     middleware: [read] as const,
     request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
     responses: {
-      200: json("A page.", z.object({ data: z.array(schema.template), page })),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.template), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -59,15 +59,15 @@ router.openapi(
       body: { required: true, content: { "application/json": { schema: schema.templateInput } } },
     },
     responses: {
-      201: json("The template.", one),
-      ...problems("malformed", "too_large", "unsupported", "impossible"),
+      201: jsonContent("The template.", one),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type", "unprocessable"),
     },
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     const { timezone = await zoneIn(ctx, workspaceId, undefined) } = input.request;
     requestOf(workspaceId, { ...input.request, timezone }, ctx.now() * 1000, "request.");
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
+    const made = await idGenerator(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     return c.json(
       { data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) },
       201,
@@ -83,7 +83,10 @@ router.openapi(
     summary: "One template",
     middleware: [read] as const,
     request: { query, params },
-    responses: { 200: json("The template.", one), ...problems("malformed", "not_found") },
+    responses: {
+      200: jsonContent("The template.", one),
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) =>
     c.json(
@@ -101,14 +104,14 @@ router.openapi(
     middleware: [write] as const,
     request: { query, params },
     responses: {
-      202: json("The queued export.", z.object({ data: schema.exportJob })),
-      ...problems("malformed", "not_found", "impossible", "limited"),
+      202: jsonContent("The queued export.", z.object({ data: schema.exportJob })),
+      ...problemResponses("malformed", "not_found", "unprocessable", "rate_limited"),
     },
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
     const { id, request } = await getTemplate(ctx, workspaceId, c.req.valid("param").id);
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
+    const made = await idGenerator(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const data = await startExport(ctx, workspaceId, made(0).id, request, {
       author: authorOf(ctx.actor),
       templateId: id,
@@ -125,7 +128,10 @@ router.openapi(
     summary: "Delete a template and its schedules",
     middleware: [write] as const,
     request: { query, params },
-    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+    responses: {
+      204: { description: "It is gone." },
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) => {
     await deleteTemplate(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);

@@ -1,19 +1,19 @@
 import {
   breakdownOf,
+  type FunnelUser,
   stepsOf,
-  type Traveller,
   trendOf,
 } from "../../analytics/funnels/summarize.ts";
-import { travel } from "../../analytics/funnels/travel.ts";
-import { rangeOf } from "../../analytics/plan/plan.ts";
-import type { Meta } from "../../analytics/query.ts";
+import { runFunnel } from "../../analytics/funnels/travel.ts";
+import { rangeOfQuery } from "../../analytics/query.ts";
+import type { AnswerMeta } from "../../analytics/result/meta.ts";
 import { countBuckets, wholeBuckets } from "../../analytics/time/range.ts";
 import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
-import { rangeOr } from "../../http/metrics-params.ts";
+import { rangeOrDefault } from "../../http/metrics-params.ts";
 import { checkWork } from "../../lib/budget.ts";
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { zoneIn } from "../../store/workspaces.ts";
 import type { Definition, OUTCOMES, Question } from "./schema.ts";
@@ -24,7 +24,7 @@ async function spanOf(
   question: Question,
 ): Promise<{ range: TimeRange; timezone: string }> {
   const timezone = await zoneIn(ctx, workspaceId, question.timezone);
-  return { timezone, range: rangeOf(rangeOr(question, "30d"), ctx.now() * 1000) };
+  return { timezone, range: rangeOfQuery(rangeOrDefault(question, "30d"), ctx.now() * 1000) };
 }
 
 async function journeys(
@@ -32,10 +32,10 @@ async function journeys(
   workspaceId: string,
   definition: Definition,
   question: Question,
-): Promise<{ travellers: Traveller[]; meta: Meta }> {
+): Promise<{ travellers: FunnelUser[]; meta: AnswerMeta }> {
   const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const now = ctx.now() * 1000;
-  return travel(ctx.db, workspaceId, definition, range, timezone, now, question.breakdown);
+  return runFunnel(ctx.db, workspaceId, definition, range, timezone, now, question.breakdown);
 }
 
 export async function analyzeFunnel(
@@ -80,7 +80,7 @@ export interface JourneyQuery extends Question {
   include_total?: boolean | undefined;
 }
 
-/** The users behind a number of the analysis, by id; their count is the number. @throws AppError impossible */
+/** The users behind a number of the analysis, by id; their count is the number. @throws AppError unprocessable */
 export async function journeysOf(
   ctx: Context,
   workspaceId: string,
@@ -89,9 +89,10 @@ export async function journeysOf(
 ) {
   const { step = 1, outcome = "reached", limit } = query;
   const last = definition.steps.length;
-  if (step > last) throw impossible("query.step", "unknown_step", `The funnel has ${last} steps.`);
+  if (step > last)
+    throw unprocessable("query.step", "unknown_step", `The funnel has ${last} steps.`);
   const { travellers, meta } = await journeys(ctx, workspaceId, definition, query);
-  const belongs = ({ level, inProgress }: Traveller) => {
+  const belongs = ({ level, inProgress }: FunnelUser) => {
     if (outcome === "converted") return level === last;
     if (outcome === "reached") return level >= step;
     return level === step && level < last && inProgress === (outcome === "in_progress");

@@ -1,15 +1,15 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { checkDefinition } from "../../analytics/funnels/travel.ts";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { cachedAnswer } from "../../http/cached-response.ts";
-import { problems } from "../../http/errors.ts";
-import { meta } from "../../http/metrics-params.ts";
-import { json, view } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { metaShape } from "../../http/metrics-params.ts";
+import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
+import { DEFAULT_LIMIT, pageShape, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { idMaker } from "../../intake/generated-id.ts";
+import { idGenerator } from "../../intake/generated-id.ts";
 import {
   createFunnel,
   deleteFunnel,
@@ -28,7 +28,7 @@ const body = <T extends z.ZodType>(of: T) => ({
   content: { "application/json": { schema: of } },
 });
 const one = z.object({ data: schema.funnel });
-const refused = ["malformed", "too_large", "unsupported", "impossible"] as const;
+const refused = ["malformed", "too_large", "unsupported_media_type", "unprocessable"] as const;
 const ANALYSIS =
   "Users by how far they came. Journeys begin in the range; the window runs on from there. A user's journey is the earliest of the furthest attempts, with each step at its earliest time. ordered: step by step, other moments may stand between; strict: an instant with moments of steps that brings no next step ends the attempt; contiguous: any other event or execution of the user does; any: in any order, each step by a moment of its own, and `users` of step n are those with n steps. An exclusion after its from_step and before a step up to its to_step ends the attempt. A step at the end of the window counts. in_progress_users have an attempt whose window is open and that may still take them further; they are not among dropped_users: users = dropped_users + in_progress_users + users of the next step. With same_instant=counts a step at the same moment counts as after (and an exclusion as between), with does_not it does not. Quantiles are the value at rank ceil(q n).";
 
@@ -38,11 +38,11 @@ router.openapi(
     path: "/funnels",
     tags,
     summary: "Saved funnels, newest first",
-    middleware: [require("read:metrics")] as const,
+    middleware: [requirePermission("read:metrics")] as const,
     request: { query: schema.listParams },
     responses: {
-      200: json("A page.", z.object({ data: z.array(schema.funnel), page })),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.funnel), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -58,16 +58,16 @@ router.openapi(
     tags,
     summary: "Save a funnel",
     description: "With an Idempotency-Key the request may be repeated: it saves one funnel.",
-    middleware: [require("write:funnels"), limitBody(64 * 1024)] as const,
+    middleware: [requirePermission("write:funnels"), limitBody(64 * 1024)] as const,
     request: { query, body: body(schema.funnelInput) },
-    responses: { 201: json("The funnel.", one), ...problems(...refused) },
+    responses: { 201: jsonContent("The funnel.", one), ...problemResponses(...refused) },
   }),
   async (c) => {
     const [ctx, input] = [c.get("ctx"), c.req.valid("json")];
     const workspaceId = c.get("workspaceId");
     const author = authorOf(ctx.actor);
     checkDefinition(input.definition);
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now());
+    const made = await idGenerator(c.req.raw, workspaceId, ctx.now());
     const data = await createFunnel(ctx, workspaceId, made(0).id, author, input);
     return c.json({ data }, 201, { location: `/api/v1/funnels/${data.id}` });
   },
@@ -80,11 +80,14 @@ router.openapi(
     tags,
     summary: "Analyse a funnel that is not saved",
     description: ANALYSIS,
-    middleware: [require("read:metrics"), limitBody(64 * 1024)] as const,
+    middleware: [requirePermission("read:metrics"), limitBody(64 * 1024)] as const,
     request: { query, body: body(schema.analyzeUnsaved) },
     responses: {
-      200: json("Steps, breakdown and trend.", z.object({ data: schema.analysis, meta })),
-      ...problems(...refused),
+      200: jsonContent(
+        "Steps, breakdown and trend.",
+        z.object({ data: schema.analysis, meta: metaShape }),
+      ),
+      ...problemResponses(...refused),
     },
   }),
   async (c) => {
@@ -101,9 +104,12 @@ router.openapi(
     path: "/funnels/{id}",
     tags,
     summary: "One funnel",
-    middleware: [require("read:metrics")] as const,
+    middleware: [requirePermission("read:metrics")] as const,
     request: { query, params: schema.funnelParam },
-    responses: { 200: json("The funnel.", one), ...problems("malformed", "not_found") },
+    responses: {
+      200: jsonContent("The funnel.", one),
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) =>
     c.json(
@@ -118,9 +124,12 @@ router.openapi(
     path: "/funnels/{id}",
     tags,
     summary: "Replace a funnel",
-    middleware: [require("write:funnels"), limitBody(64 * 1024)] as const,
+    middleware: [requirePermission("write:funnels"), limitBody(64 * 1024)] as const,
     request: { query, params: schema.funnelParam, body: body(schema.funnelInput) },
-    responses: { 200: json("The funnel.", one), ...problems(...refused, "not_found") },
+    responses: {
+      200: jsonContent("The funnel.", one),
+      ...problemResponses(...refused, "not_found"),
+    },
   }),
   async (c) => {
     const [{ id }, input] = [c.req.valid("param"), c.req.valid("json")];
@@ -138,9 +147,12 @@ router.openapi(
     path: "/funnels/{id}",
     tags,
     summary: "Delete a funnel",
-    middleware: [require("write:funnels")] as const,
+    middleware: [requirePermission("write:funnels")] as const,
     request: { query, params: schema.funnelParam },
-    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+    responses: {
+      204: { description: "It is gone." },
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) => {
     await deleteFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);
@@ -155,11 +167,14 @@ router.openapi(
     tags,
     summary: "Analyse a saved funnel",
     description: ANALYSIS,
-    middleware: [require("read:metrics"), limitBody(16 * 1024)] as const,
+    middleware: [requirePermission("read:metrics"), limitBody(16 * 1024)] as const,
     request: { query, params: schema.funnelParam, body: body(schema.analyzeBody) },
     responses: {
-      200: json("Steps, breakdown and trend.", z.object({ data: schema.analysis, meta })),
-      ...problems(...refused, "not_found"),
+      200: jsonContent(
+        "Steps, breakdown and trend.",
+        z.object({ data: schema.analysis, meta: metaShape }),
+      ),
+      ...problemResponses(...refused, "not_found"),
     },
   }),
   async (c) => {
@@ -175,7 +190,7 @@ router.openapi(
   },
 );
 
-view(router, {
+metricsRoute(router, {
   path: "/funnels/{id}/journeys",
   tag: "Funnels",
   summary: "The users behind a number of a funnel",

@@ -1,12 +1,18 @@
 import { z } from "@hono/zod-openapi";
-import { ORDERS } from "../../analytics/funnels/rules.ts";
+import { STEP_ORDERS } from "../../analytics/funnels/rules.ts";
 import { textInput } from "../../http/fields.ts";
-import { fieldName, filter, span, timeframe, timezone } from "../../http/metrics-params.ts";
-import { idParam, instantParam, pageParams, whole } from "../../http/params.ts";
+import {
+  fieldName,
+  filterShape,
+  rangeParams,
+  timeframeParam,
+  timezoneParam,
+} from "../../http/metrics-params.ts";
+import { idParam, instantParam, pageParams, wholeNumberParam } from "../../http/params.ts";
 
 export const MAX_STEPS = 10;
 
-const filters = z.array(filter).max(10).optional();
+const filters = z.array(filterShape).max(10).optional();
 const wanted = {
   kind: z.enum(["event", "execution"]),
   event_type: textInput(128).optional(),
@@ -34,7 +40,7 @@ export const definition = z
       .array(z.strictObject({ name: textInput(128).min(1), ...wanted }))
       .min(2)
       .max(MAX_STEPS),
-    order: z.enum(ORDERS).optional().openapi({
+    order: z.enum(STEP_ORDERS).optional().openapi({
       description:
         "ordered (default): step by step, whatever stands between. strict: no moment of another step stands between. contiguous: nothing that the user does stands between, no event and no execution. any: in any order, each step by a moment of its own.",
     }),
@@ -70,13 +76,13 @@ export const funnel = z
   })
   .openapi("Funnel");
 export const funnelParam = z.object({ id: idParam });
-export const listParams = z.strictObject({ ...pageParams, workspace_id: span.workspace_id });
+export const listParams = z.strictObject({ ...pageParams, workspace_id: rangeParams.workspace_id });
 
 const asked = {
-  timeframe: timeframe.optional(),
+  timeframe: timeframeParam.optional(),
   from: instantParam.optional(),
   to: instantParam.optional(),
-  timezone: timezone.optional(),
+  timezone: timezoneParam.optional(),
   breakdown: fieldName
     .optional()
     .openapi({ description: "A property of the first step, e.g. model or properties.plan." }),
@@ -93,15 +99,15 @@ export type Question = z.output<typeof analyzeBody>;
 
 export const OUTCOMES = ["reached", "converted", "dropped", "in_progress"] as const;
 export const journeysParams = z.strictObject({
-  workspace_id: span.workspace_id,
-  timeframe: span.timeframe,
-  from: span.from,
-  to: span.to,
-  timezone: span.timezone,
+  workspace_id: rangeParams.workspace_id,
+  timeframe: rangeParams.timeframe,
+  from: rangeParams.from,
+  to: rangeParams.to,
+  timezone: rangeParams.timezone,
   limit: pageParams.limit,
   cursor: pageParams.cursor,
   include_total: pageParams.include_total,
-  step: whole(1, MAX_STEPS).optional().openapi({ description: "Default 1." }),
+  step: wholeNumberParam(1, MAX_STEPS).optional().openapi({ description: "Default 1." }),
   outcome: z.enum(OUTCOMES).optional().openapi({
     description:
       "reached: came to the step (default); dropped: came to it and no further; in_progress: came to it, and may still come further; converted: came to the last step.",

@@ -1,15 +1,21 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../http/auth.ts";
-import { problems } from "../../http/errors.ts";
-import { json } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, idParam, page, pageParams, workspaceParam } from "../../http/params.ts";
+import { requirePermission } from "../../http/auth.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
+import {
+  DEFAULT_LIMIT,
+  idParam,
+  pageParams,
+  pageShape,
+  workspaceParam,
+} from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { deadLetter, listDeadLetters, replay } from "../../jobs/dead-letters.ts";
+import { deadLetter, listDeadLetters, replayDeadLetter } from "../../jobs/dead-letters.ts";
 
 const tags = ["Jobs"];
 const router = createRouter();
-const middleware = require("manage:jobs");
+const middleware = requirePermission("manage:jobs");
 
 router.openapi(
   createRoute({
@@ -21,8 +27,8 @@ router.openapi(
     middleware: [middleware] as const,
     request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
     responses: {
-      200: json("A page.", z.object({ data: z.array(deadLetter), page })),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("A page.", z.object({ data: z.array(deadLetter), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -43,15 +49,15 @@ router.openapi(
     middleware: [middleware] as const,
     request: { query: z.strictObject(workspaceParam), params: z.object({ id: idParam }) },
     responses: {
-      202: json("It is on its way.", z.object({ data: deadLetter })),
-      ...problems("malformed", "not_found", "conflict"),
+      202: jsonContent("It is on its way.", z.object({ data: deadLetter })),
+      ...problemResponses("malformed", "not_found", "conflict"),
     },
   }),
   async (c) => {
     const ctx = c.get("ctx");
     const by = authorOf(ctx.actor);
     return c.json(
-      { data: await replay(ctx, c.get("workspaceId"), c.req.valid("param").id, by) },
+      { data: await replayDeadLetter(ctx, c.get("workspaceId"), c.req.valid("param").id, by) },
       202,
     );
   },

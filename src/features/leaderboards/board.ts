@@ -1,12 +1,14 @@
+import { prepareQuery } from "../../analytics/ask.ts";
 import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
-import { comparedSpan, type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
-import type { Values } from "../../analytics/result/rows.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type Query, rangeOfQuery } from "../../analytics/query.ts";
+import { type AnswerMeta, combineMeta, comparedSpan } from "../../analytics/result/meta.ts";
+import type { MeasureValues } from "../../analytics/result/rows.ts";
 import { type ComparedRange, comparedRange } from "../../analytics/time/compared-range.ts";
 import type { Context } from "../../context.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { type Contender, compareContenders, type Ranked, rank } from "./rank.ts";
 import { basisOf, type Score } from "./score.ts";
 
@@ -24,17 +26,17 @@ const MEASURES: MeasureName[] = [
 const MAX_CONTENDERS = 9_000;
 
 export interface Entry extends Ranked {
-  metrics: Values;
+  metrics: MeasureValues;
 }
 
 export interface Board {
   entries: Entry[];
-  meta: Meta;
+  meta: AnswerMeta;
 }
 
 interface Group {
   id: string;
-  values: Values;
+  values: MeasureValues;
 }
 
 /** Ranks those with enough executions, in both periods by the same rule. */
@@ -46,7 +48,7 @@ function boardOf(
 ): Entry[] {
   const values = new Map(now.map((group) => [group.id, group.values]));
   const earlier = new Map(before.map((group) => [group.id, group.values]));
-  const contenders = (groups: readonly Group[], past: ReadonlyMap<string, Values>) =>
+  const contenders = (groups: readonly Group[], past: ReadonlyMap<string, MeasureValues>) =>
     groups
       .filter((group) => Number(group.values.executions) >= least)
       .map(
@@ -66,11 +68,11 @@ function boardOf(
 function periods(ctx: Context, base: Omit<Query, "measures">) {
   const { timeframe: _, from: __, to: ___, ...rest } = base;
   const now = ctx.now() * 1000;
-  const range = rangeOf(base, now);
+  const range = rangeOfQuery(base, now);
   return { rest, range, before: comparedRange(range, "previous_period", base.timezone, now) };
 }
 
-const withCompared = (meta: Meta, before: ComparedRange, timezone: string): Meta => ({
+const withCompared = (meta: AnswerMeta, before: ComparedRange, timezone: string): AnswerMeta => ({
   ...meta,
   compared: comparedSpan(before, timezone),
 });
@@ -94,7 +96,7 @@ export async function rankGroups(
     (name) => name !== (by === "agent" ? "active_agents" : "active_users"),
   );
   const ask = (of: { from: number; to: number }) =>
-    prepare(
+    prepareQuery(
       workspaceId,
       {
         ...rest,
@@ -108,12 +110,12 @@ export async function rankGroups(
       now,
       explain,
     );
-  const [current, earlier] = await together(ctx.db, [
+  const [current, earlier] = await runInOneSnapshot(ctx.db, [
     ask(range),
     ...(isEmpty(before) ? [] : [ask(before)]),
   ]);
   if (current.rows.length > MAX_CONTENDERS)
-    throw impossible(
+    throw unprocessable(
       "query.timeframe",
       "too_many_groups",
       `A board ranks at most ${MAX_CONTENDERS}; ask for a shorter range.`,
@@ -124,7 +126,7 @@ export async function rankGroups(
   return {
     entries,
     meta: withCompared(
-      metaTogether({
+      combineMeta({
         current: current.meta,
         ...(earlier ? { previous: earlier.meta } : {}),
       }),
@@ -146,8 +148,8 @@ export async function rankWorkspaces(
   const { rest, range, before } = periods(ctx, base);
   const now = ctx.now() * 1000;
   const ask = (id: string, of: { from: number; to: number }) =>
-    prepare(id, { ...rest, ...of, measures: MEASURES }, now, explain);
-  const answers = await together(ctx.db, [
+    prepareQuery(id, { ...rest, ...of, measures: MEASURES }, now, explain);
+  const answers = await runInOneSnapshot(ctx.db, [
     ...ids.map((id) => ask(id, range)),
     ...(isEmpty(before) ? [] : ids.map((id) => ask(id, before))),
   ]);
@@ -160,7 +162,7 @@ export async function rankWorkspaces(
       answer.meta,
     ]),
   );
-  return { entries, meta: withCompared(metaTogether(metas), before, base.timezone) };
+  return { entries, meta: withCompared(combineMeta(metas), before, base.timezone) };
 }
 
 /** A page of a board, by keyset over (score, volume, id). */
@@ -175,7 +177,11 @@ export function pageOf(
     const [score = "", volume = "", id = ""] = decodeCursor(cursor, 3);
     const last = { score: Number(score), volume: Number(volume), id };
     if (Number.isNaN(last.score) || Number.isNaN(last.volume))
-      throw impossible("query.cursor", "invalid_cursor", "This cursor was not given by this list.");
+      throw unprocessable(
+        "query.cursor",
+        "invalid_cursor",
+        "This cursor was not given by this list.",
+      );
     rest = entries.filter((each) => compareContenders(last, each) < 0);
   }
   const data = rest.slice(0, limit);

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { may } from "../../auth/actor.ts";
-import { rangedQuery, span, values } from "../../http/metrics-params.ts";
-import { view } from "../../http/metrics-route.ts";
+import { measureValues, queryOfParams, rangeParams } from "../../http/metrics-params.ts";
+import { metricsRoute } from "../../http/metrics-route.ts";
 import { callerIdPath, DEFAULT_LIMIT, pageParams } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
@@ -35,7 +35,7 @@ const entry = z.object({
   badge: z.enum(["gold", "silver", "bronze"]).nullable(),
   score: z.number(),
   volume: z.int(),
-  metrics: values,
+  metrics: measureValues,
 });
 const board = z
   .object({
@@ -64,13 +64,13 @@ function answerOf(
   };
 }
 
-view(router, {
+metricsRoute(router, {
   path: "/leaderboards/agents",
   tag,
   summary: "Agents, ranked",
   description: `Agents with at least ${LEAST.agent} executions in the range (default 7d). ${RULES}`,
   query: z.strictObject({
-    ...span,
+    ...rangeParams,
     ...paging,
     criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
   }),
@@ -86,7 +86,7 @@ view(router, {
       ctx,
       workspaceId,
       "agent",
-      rangedQuery(query, "7d"),
+      queryOfParams(query, "7d"),
       formula,
       LEAST.agent,
       query.explain,
@@ -99,13 +99,13 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/leaderboards/users",
   tag,
   summary: "Users, ranked",
   description: `Users with an execution in the range (default 7d). ${RULES}`,
   query: z.strictObject({
-    ...span,
+    ...rangeParams,
     ...paging,
     criteria: userCriteria.optional().openapi({ description: "Default activity." }),
   }),
@@ -121,7 +121,7 @@ view(router, {
       ctx,
       workspaceId,
       "user",
-      rangedQuery(query, "7d"),
+      queryOfParams(query, "7d"),
       formula,
       LEAST.user,
       query.explain,
@@ -130,13 +130,13 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/leaderboards/workspaces",
   tag,
   summary: "Workspaces of the token, ranked",
   description: `Only workspaces that the token includes and may read, with at least ${LEAST.workspace} executions in the range (default 7d). ${RULES}`,
   query: z.strictObject({
-    ...span,
+    ...rangeParams,
     ...paging,
     criteria: workspaceCriteria.optional().openapi({ description: "Default activity." }),
   }),
@@ -154,7 +154,7 @@ view(router, {
     const ids = [...actor.workspaces.keys()].filter((id) => may(actor, id, "read:metrics"));
     if (ids.length > MAX_WORKSPACES)
       throw new AppError(
-        "impossible",
+        "unprocessable",
         "too_many_workspaces",
         `At most ${MAX_WORKSPACES} workspaces are ranked at once.`,
       );
@@ -162,7 +162,7 @@ view(router, {
     const found = await rankWorkspaces(
       ctx,
       ids,
-      rangedQuery(query, "7d"),
+      queryOfParams(query, "7d"),
       formula,
       LEAST.workspace,
       query.explain,
@@ -175,13 +175,13 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/leaderboards/agents/{id}/rank",
   tag,
   summary: "One agent's rank",
   description: `The agent's entry alone, and how many are ranked; not_found for one without ${LEAST.agent} executions in the range (default 7d). ${RULES}`,
   query: z.strictObject({
-    ...span,
+    ...rangeParams,
     criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
   }),
   params: z.object({ id: callerIdPath }),
@@ -192,7 +192,7 @@ view(router, {
       ctx,
       workspaceId,
       "agent",
-      rangedQuery(query, "7d"),
+      queryOfParams(query, "7d"),
       formula,
       LEAST.agent,
       query.explain,

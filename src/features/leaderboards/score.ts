@@ -1,4 +1,4 @@
-import type { Values } from "../../analytics/result/rows.ts";
+import type { MeasureValues } from "../../analytics/result/rows.ts";
 
 /** S success in percent, N executions, U users, A agents, D mean duration in seconds, C credits a run; absent is null. */
 interface Basis {
@@ -75,7 +75,7 @@ export const WORKSPACE_CRITERIA = {
 } as const satisfies Record<string, Score>;
 
 /** What the formulas are made of, from the measures of a group. */
-export function basisOf(values: Values, before: Values | undefined): Basis {
+export function basisOf(values: MeasureValues, before: MeasureValues | undefined): Basis {
   const number = (value: unknown) => Number(value ?? 0);
   return {
     S: 100 * number(values.success_rate),

@@ -32,7 +32,7 @@ export async function closeStale(ctx: Context): Promise<number> {
     });
     for (const row of rows) {
       closed += row.closed;
-      ctx.cache.advance(row.workspace_id);
+      ctx.cache.invalidate(row.workspace_id);
     }
     if (rows.reduce((sum, row) => sum + row.closed, 0) < BATCH) break;
   }

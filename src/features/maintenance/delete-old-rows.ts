@@ -84,7 +84,7 @@ async function deleteAged(
     count = await deleteOldest(ctx, workspaceId, aged, before);
     deleted += count;
   }
-  if (deleted > 0) ctx.cache.advance(workspaceId);
+  if (deleted > 0) ctx.cache.invalidate(workspaceId);
   return deleted;
 }
 

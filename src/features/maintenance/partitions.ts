@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
+import { ROLLUP_TABLES } from "../../analytics/rollups/definition.ts";
 import type { Context } from "../../context.ts";
-import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 import { deleteOld } from "./delete-old-rows.ts";
 
 const MONTHS_AHEAD = 3;

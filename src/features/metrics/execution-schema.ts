@@ -1,10 +1,10 @@
 import { z } from "@hono/zod-openapi";
-import { ranged, values } from "../../http/metrics-params.ts";
+import { measureValues, rangeAndFilterParams } from "../../http/metrics-params.ts";
 
 const count = z.int();
 const ratio = z.number().nullable();
 
-export const executionParams = z.strictObject(ranged);
+export const executionParams = z.strictObject(rangeAndFilterParams);
 const started = z.object({ bucket: z.string(), complete: z.boolean(), executions: count });
 export const throughputShape = z
   .object({
@@ -22,7 +22,7 @@ export const throughputShape = z
   .openapi("Throughput");
 export const latencyShape = z
   .object({
-    totals: values,
+    totals: measureValues,
     histogram: z.array(
       z.object({
         name: z.string(),

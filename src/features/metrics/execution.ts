@@ -1,14 +1,16 @@
+import { type Answer, prepareQuery } from "../../analytics/ask.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
 import { runningNow } from "../../analytics/executions/running.ts";
-import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
-import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type Query, rangeOfQuery } from "../../analytics/query.ts";
+import { combineMeta } from "../../analytics/result/meta.ts";
 import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
 import { distributionOf, latencyClasses } from "../../analytics/shapes/latency.ts";
 import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
 import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
-import { rangedQuery } from "../../http/metrics-params.ts";
-import { view } from "../../http/metrics-route.ts";
+import { queryOfParams } from "../../http/metrics-params.ts";
+import { metricsRoute } from "../../http/metrics-route.ts";
 import type { Router } from "../../http/router.ts";
 import { DAY_US, HOUR_US } from "../../lib/time.ts";
 import * as schema from "./execution-schema.ts";
@@ -33,7 +35,7 @@ type Base = Omit<Query, "measures">;
 /** The range is fixed once, so that all parts and the wall time are of one clock. */
 function fixed(ctx: Context, base: Base): Base & TimeRange {
   const { timeframe: _, ...rest } = base;
-  return { ...rest, ...rangeOf(base, ctx.now() * 1000) };
+  return { ...rest, ...rangeOfQuery(base, ctx.now() * 1000) };
 }
 
 const throughputQuery = (base: Base): Query => ({
@@ -131,7 +133,7 @@ function patternsOf({ rows }: Answer) {
 /** Throughput, latency, patterns and what is running: each alone, and all of one snapshot. */
 export function executionViews(router: Router): void {
   const query = schema.executionParams;
-  view(router, {
+  metricsRoute(router, {
     path: "/metrics/execution",
     tag,
     summary: "Execution metrics: running now, throughput, latency, patterns",
@@ -141,11 +143,11 @@ export function executionViews(router: Router): void {
     data: schema.executionShape,
     load: async (ctx, workspaceId, params) => {
       const now = ctx.now() * 1000;
-      const base = fixed(ctx, rangedQuery(params, "24h"));
-      const [throughput, latency, patterns, running] = await together(ctx.db, [
-        prepare(workspaceId, throughputQuery(base), now, params.explain),
-        prepare(workspaceId, latencyQuery(base), now, params.explain),
-        prepare(workspaceId, patternsQuery(base), now, params.explain),
+      const base = fixed(ctx, queryOfParams(params, "24h"));
+      const [throughput, latency, patterns, running] = await runInOneSnapshot(ctx.db, [
+        prepareQuery(workspaceId, throughputQuery(base), now, params.explain),
+        prepareQuery(workspaceId, latencyQuery(base), now, params.explain),
+        prepareQuery(workspaceId, patternsQuery(base), now, params.explain),
         runningNow(workspaceId),
       ]);
       const data = {
@@ -156,7 +158,7 @@ export function executionViews(router: Router): void {
       };
       return {
         data,
-        meta: metaTogether({
+        meta: combineMeta({
           throughput: throughput.meta,
           latency: latency.meta,
           patterns: patterns.meta,
@@ -164,7 +166,7 @@ export function executionViews(router: Router): void {
       };
     },
   });
-  view(router, {
+  metricsRoute(router, {
     path: "/metrics/throughput",
     tag,
     summary: "Executions over wall time",
@@ -174,14 +176,14 @@ export function executionViews(router: Router): void {
     data: schema.throughputShape,
     load: async (ctx, workspaceId, params) => {
       const now = ctx.now() * 1000;
-      const base = fixed(ctx, rangedQuery(params, "24h"));
-      const [answer] = await together(ctx.db, [
-        prepare(workspaceId, throughputQuery(base), now, params.explain),
+      const base = fixed(ctx, queryOfParams(params, "24h"));
+      const [answer] = await runInOneSnapshot(ctx.db, [
+        prepareQuery(workspaceId, throughputQuery(base), now, params.explain),
       ]);
       return { data: throughputOf(answer, base, now), meta: answer.meta };
     },
   });
-  view(router, {
+  metricsRoute(router, {
     path: "/metrics/latency",
     tag,
     summary: "Durations: percentiles and histogram",
@@ -190,10 +192,10 @@ export function executionViews(router: Router): void {
     query,
     data: schema.latencyShape,
     load: async (ctx, workspaceId, params) => {
-      const [answer] = await together(ctx.db, [
-        prepare(
+      const [answer] = await runInOneSnapshot(ctx.db, [
+        prepareQuery(
           workspaceId,
-          latencyQuery(rangedQuery(params, "24h")),
+          latencyQuery(queryOfParams(params, "24h")),
           ctx.now() * 1000,
           params.explain,
         ),
@@ -201,7 +203,7 @@ export function executionViews(router: Router): void {
       return { data: latencyOf(answer), meta: answer.meta };
     },
   });
-  view(router, {
+  metricsRoute(router, {
     path: "/metrics/patterns",
     tag,
     summary: "Executions by hour and weekday",
@@ -210,10 +212,10 @@ export function executionViews(router: Router): void {
     query,
     data: schema.patternsShape,
     load: async (ctx, workspaceId, params) => {
-      const [answer] = await together(ctx.db, [
-        prepare(
+      const [answer] = await runInOneSnapshot(ctx.db, [
+        prepareQuery(
           workspaceId,
-          patternsQuery(rangedQuery(params, "30d")),
+          patternsQuery(queryOfParams(params, "30d")),
           ctx.now() * 1000,
           params.explain,
         ),

@@ -1,4 +1,6 @@
-import { type Meta, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { prepareQuery } from "../../analytics/ask.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type AnswerMeta, combineMeta } from "../../analytics/result/meta.ts";
 import type { Db } from "../../db/client.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { DAY_US, MINUTE_US } from "../../lib/time.ts";
@@ -17,15 +19,19 @@ export async function realtimeMetrics(
   db: Db,
   workspaceId: string,
   nowMs: number,
-): Promise<{ data: Record<string, unknown>; meta: Meta }> {
+): Promise<{ data: Record<string, unknown>; meta: AnswerMeta }> {
   const now = nowMs * 1000;
   const to = Math.floor(now / MINUTE_US) * MINUTE_US;
   const timezone = await zoneIn({ db }, workspaceId, undefined);
   const range = { from: to - MINUTES * MINUTE_US, to, timezone };
-  const [minutes, recent, running] = await together(db, [
-    prepare(workspaceId, { ...range, measures: [...MEASURES], granularity: "minute" }, now),
-    prepare(workspaceId, { ...range, from: to - 5 * MINUTE_US, measures: [...MEASURES] }, now),
-    prepare(workspaceId, { measures: ["running"], from: FIRST, to: now + DAY_US, timezone }, now),
+  const [minutes, recent, running] = await runInOneSnapshot(db, [
+    prepareQuery(workspaceId, { ...range, measures: [...MEASURES], granularity: "minute" }, now),
+    prepareQuery(workspaceId, { ...range, from: to - 5 * MINUTE_US, measures: [...MEASURES] }, now),
+    prepareQuery(
+      workspaceId,
+      { measures: ["running"], from: FIRST, to: now + DAY_US, timezone },
+      now,
+    ),
   ]);
   const { executions, successes, failures, credits } = recent.totals;
   const rate = (value: unknown) => Number(value ?? 0) / 5;
@@ -43,6 +49,6 @@ export async function realtimeMetrics(
         ...values,
       })),
     },
-    meta: metaTogether({ minutes: minutes.meta, recent: recent.meta, running: running.meta }),
+    meta: combineMeta({ minutes: minutes.meta, recent: recent.meta, running: running.meta }),
   };
 }

@@ -1,29 +1,29 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { type Answer, ask } from "../../analytics/ask.ts";
 import { CLOCK_DIMENSIONS, DIMENSIONS, OPERATORS } from "../../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES, measureOf } from "../../analytics/catalog/measures.ts";
-import { type Answer, ask } from "../../analytics/query.ts";
-import type { Row } from "../../analytics/result/rows.ts";
+import type { AnswerRow } from "../../analytics/result/rows.ts";
 import { columnsOfQuery, tableOf } from "../../analytics/shapes/table.ts";
 import { GRANULARITIES, TIMEFRAMES } from "../../analytics/time/range.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { cachedAnswer, csvAnswer, wantsCsv } from "../../http/cached-response.ts";
-import { problems } from "../../http/errors.ts";
-import { rangedQuery, zoned } from "../../http/metrics-params.ts";
-import { json } from "../../http/metrics-route.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { queryOfParams, withTimezone } from "../../http/metrics-params.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { impossible } from "../../lib/errors.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { executionViews } from "./execution.ts";
 import { realtimeMetrics } from "./realtime.ts";
 import * as schema from "./schema.ts";
 import { SUMMARY, summaryOf } from "./summary.ts";
 
 const tags = ["Metrics"];
-const middleware = require("read:metrics");
+const middleware = requirePermission("read:metrics");
 const router = createRouter();
 
-function rowOf(row: Row): Record<string, unknown> {
+function rowOf(row: AnswerRow): Record<string, unknown> {
   const { bucket, complete, group, other, values, comparison } = row;
   return {
     ...(bucket === undefined ? {} : { bucket, complete }),
@@ -56,8 +56,8 @@ router.openapi(
     middleware,
     request: { query: schema.summaryParams },
     responses: {
-      200: json("The summary.", schema.summaryAnswer),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("The summary.", schema.summaryAnswer),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -67,7 +67,7 @@ router.openapi(
         ctx,
         workspaceId,
         {
-          ...rangedQuery(await zoned(ctx, workspaceId, params)),
+          ...queryOfParams(await withTimezone(ctx, workspaceId, params)),
           measures: SUMMARY,
           compare: params.compare,
         },
@@ -87,8 +87,11 @@ router.openapi(
     middleware,
     request: { query: schema.seriesParams },
     responses: {
-      200: json("One row for each bucket (and group); empty buckets are there.", schema.rowsAnswer),
-      ...problems("malformed", "impossible"),
+      200: jsonContent(
+        "One row for each bucket (and group); empty buckets are there.",
+        schema.rowsAnswer,
+      ),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -100,7 +103,7 @@ router.openapi(
           ctx,
           workspaceId,
           {
-            ...rangedQuery(await zoned(ctx, workspaceId, params)),
+            ...queryOfParams(await withTimezone(ctx, workspaceId, params)),
             measures,
             granularity,
             group_by,
@@ -125,8 +128,8 @@ router.openapi(
     middleware,
     request: { query: schema.breakdownParams },
     responses: {
-      200: json("One row for each group.", schema.rowsAnswer),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("One row for each group.", schema.rowsAnswer),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -141,7 +144,7 @@ router.openapi(
           ctx,
           workspaceId,
           {
-            ...rangedQuery(await zoned(ctx, workspaceId, params)),
+            ...queryOfParams(await withTimezone(ctx, workspaceId, params)),
             measures,
             group_by,
             order_by,
@@ -164,8 +167,8 @@ router.openapi(
     middleware,
     request: { query: schema.comparisonParams },
     responses: {
-      200: json("Both values, the change and its direction.", schema.comparisonAnswer),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("Both values, the change and its direction.", schema.comparisonAnswer),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -179,7 +182,7 @@ router.openapi(
       } = await ask(
         ctx,
         workspaceId,
-        { ...rangedQuery(await zoned(ctx, workspaceId, params)), measures, compare },
+        { ...queryOfParams(await withTimezone(ctx, workspaceId, params)), measures, compare },
         params.explain,
       );
       const previous = Object.fromEntries(
@@ -210,7 +213,7 @@ router.openapi(
           "text/csv": { schema: z.string() },
         },
       },
-      ...problems("malformed", "too_large", "unsupported", "impossible"),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type", "unprocessable"),
     },
   }),
   async (c) => {
@@ -218,14 +221,14 @@ router.openapi(
     const { explain } = c.req.valid("query");
     if (wantsCsv(c)) {
       if (body.compare)
-        throw impossible("compare", "not_applicable", "A CSV has no columns for a comparison.");
+        throw unprocessable("compare", "not_applicable", "A CSV has no columns for a comparison.");
       const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
-      const question = await zoned(ctx, workspaceId, body);
+      const question = await withTimezone(ctx, workspaceId, body);
       const names = columnsOfQuery(question).map(({ name }) => name);
       return csvAnswer(c, names, tableOf(question, await ask(ctx, workspaceId, question)));
     }
     return cachedAnswer(c, "query", { ...body, explain }, async (ctx, workspaceId) =>
-      rowsOf(await ask(ctx, workspaceId, await zoned(ctx, workspaceId, body), explain)),
+      rowsOf(await ask(ctx, workspaceId, await withTimezone(ctx, workspaceId, body), explain)),
     );
   },
 );
@@ -239,11 +242,11 @@ router.openapi(
     middleware,
     request: { query: z.strictObject(workspaceParam) },
     responses: {
-      200: json(
+      200: jsonContent(
         "Running now, the last 60 whole minutes, and the mean of the last 5.",
         schema.realtimeAnswer,
       ),
-      ...problems("malformed"),
+      ...problemResponses("malformed"),
     },
   }),
   async (c) =>
@@ -272,8 +275,8 @@ router.openapi(
     middleware,
     request: { query: z.strictObject(workspaceParam) },
     responses: {
-      200: json("Measures, dimensions and granularities.", schema.catalogAnswer),
-      ...problems("malformed"),
+      200: jsonContent("Measures, dimensions and granularities.", schema.catalogAnswer),
+      ...problemResponses("malformed"),
     },
   }),
   (c) => c.json({ data: catalog }, 200),

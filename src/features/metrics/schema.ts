@@ -1,60 +1,63 @@
 import { z } from "@hono/zod-openapi";
 import { MEASURE_NAMES } from "../../analytics/catalog/measures.ts";
 import {
-  compare,
-  compared,
+  compareParam,
   fieldList,
-  filter,
-  granularity,
+  filterShape,
+  granularityParam,
   groupBy,
   MAX_GROUPS,
-  measure,
+  measureChanges,
   measureList,
-  meta,
+  measureParam,
+  measureValue,
+  measureValues,
+  metaShape,
   orderBy,
-  ranged,
-  timeframe,
-  timezone,
-  value,
-  values,
+  rangeAndFilterParams,
+  timeframeParam,
+  timezoneParam,
 } from "../../http/metrics-params.ts";
-import { instantParam, whole } from "../../http/params.ts";
+import { instantParam, wholeNumberParam } from "../../http/params.ts";
 
-export const summaryParams = z.strictObject({ ...ranged, compare: compare.optional() });
+export const summaryParams = z.strictObject({
+  ...rangeAndFilterParams,
+  compare: compareParam.optional(),
+});
 export const seriesParams = z.strictObject({
-  ...ranged,
+  ...rangeAndFilterParams,
   measures: measureList.optional().openapi({ description: "Default executions." }),
-  granularity: granularity.optional().openapi({ description: "Default day." }),
+  granularity: granularityParam.optional().openapi({ description: "Default day." }),
   group_by: fieldList.optional(),
-  compare: compare.optional(),
-  limit: whole(1, MAX_GROUPS).optional(),
+  compare: compareParam.optional(),
+  limit: wholeNumberParam(1, MAX_GROUPS).optional(),
 });
 export const breakdownParams = z.strictObject({
-  ...ranged,
+  ...rangeAndFilterParams,
   measures: measureList.optional().openapi({ description: "Default executions." }),
   group_by: fieldList,
-  order_by: measure.optional().openapi({ description: "Default: the first measure." }),
+  order_by: measureParam.optional().openapi({ description: "Default: the first measure." }),
   direction: z.enum(["asc", "desc"]).optional(),
-  compare: compare.optional(),
-  limit: whole(1, MAX_GROUPS).optional(),
+  compare: compareParam.optional(),
+  limit: wholeNumberParam(1, MAX_GROUPS).optional(),
 });
 export const comparisonParams = z.strictObject({
-  ...ranged,
+  ...rangeAndFilterParams,
   measures: measureList.optional(),
-  compare: compare.optional().openapi({ description: "Default previous_period." }),
+  compare: compareParam.optional().openapi({ description: "Default previous_period." }),
 });
 
 export const queryBody = z
   .strictObject({
-    measures: z.array(measure).min(1).max(MEASURE_NAMES.length),
-    timeframe: timeframe.optional(),
+    measures: z.array(measureParam).min(1).max(MEASURE_NAMES.length),
+    timeframe: timeframeParam.optional(),
     from: instantParam.optional(),
     to: instantParam.optional(),
-    granularity: granularity.optional(),
-    timezone: timezone.optional(),
+    granularity: granularityParam.optional(),
+    timezone: timezoneParam.optional(),
     group_by: groupBy.optional(),
-    filters: z.array(filter).max(20).optional(),
-    compare: compare.optional(),
+    filters: z.array(filterShape).max(20).optional(),
+    compare: compareParam.optional(),
     order_by: orderBy.optional(),
     limit: z.int().min(1).max(MAX_GROUPS).optional(),
   })
@@ -68,13 +71,17 @@ const row = z
       .optional()
       .openapi({ description: "Of a bucket: it is over, and the range does not cut it." }),
     other: z.boolean().optional(),
-    comparison: compared.optional(),
+    comparison: measureChanges.optional(),
   })
   .openapi("MetricsRow");
 export const rowsAnswer = z
   .object({
-    data: z.object({ rows: z.array(row), totals: values, totals_comparison: compared.optional() }),
-    meta,
+    data: z.object({
+      rows: z.array(row),
+      totals: measureValues,
+      totals_comparison: measureChanges.optional(),
+    }),
+    meta: metaShape,
   })
   .openapi("MetricsRows");
 
@@ -99,13 +106,16 @@ const summaryData = z.object({
 export const summaryAnswer = z
   .object({
     data: summaryData.extend({
-      comparison: z.object({ previous: summaryData, changes: compared }).optional(),
+      comparison: z.object({ previous: summaryData, changes: measureChanges }).optional(),
     }),
-    meta,
+    meta: metaShape,
   })
   .openapi("Summary");
 export const comparisonAnswer = z
-  .object({ data: z.object({ current: values, previous: values, changes: compared }), meta })
+  .object({
+    data: z.object({ current: measureValues, previous: measureValues, changes: measureChanges }),
+    meta: metaShape,
+  })
   .openapi("Comparison");
 export const realtimeAnswer = z
   .object({
@@ -128,7 +138,7 @@ export const realtimeAnswer = z
         }),
       ),
     }),
-    meta,
+    meta: metaShape,
   })
   .openapi("Realtime");
 export const catalogAnswer = z
@@ -139,7 +149,7 @@ export const catalogAnswer = z
           name: z.string(),
           unit: z.string(),
           additive: z.boolean(),
-          empty: value,
+          empty: measureValue,
           good: z.string().nullable(),
           description: z.string(),
         }),

@@ -1,6 +1,6 @@
+import type { Answer } from "../../analytics/ask.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import type { Answer } from "../../analytics/query.ts";
-import type { Values } from "../../analytics/result/rows.ts";
+import type { MeasureValues } from "../../analytics/result/rows.ts";
 
 /** The measures of a summary, in the order of its answer. */
 export const SUMMARY: MeasureName[] = [
@@ -27,7 +27,7 @@ export const SUMMARY: MeasureName[] = [
   ...(["credits", "tokens_in", "tokens_out", "active_users", "active_agents"] as const),
 ];
 
-function nested(values: Values): Record<string, unknown> {
+function nested(values: MeasureValues): Record<string, unknown> {
   const flat = SUMMARY.filter((name) => !name.startsWith("duration_")).map(
     (name) => [name, values[name] ?? null] as const,
   );

@@ -2,14 +2,14 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import { authenticateToken } from "../../auth/jwt.ts";
 import { bearerOf, workspaceOf } from "../../http/auth.ts";
-import { problems } from "../../http/errors.ts";
+import { problemResponses } from "../../http/errors.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
 import { type AppEnv, createRouter } from "../../http/router.ts";
-import { answered } from "../../lib/deadline.ts";
+import { answerWithin } from "../../lib/deadline.ts";
 import { AppError, malformed } from "../../lib/errors.ts";
-import { BEARER_PREFIX, CLOSE, SUBPROTOCOL } from "../../realtime/protocol.ts";
+import { BEARER_PREFIX, CLOSE_CODES, SUBPROTOCOL } from "../../realtime/protocol.ts";
 import { readTicket, signTicket } from "../../realtime/tickets.ts";
-import { feedRequest, REFUSALS, type Visitor } from "../../realtime/visitor.ts";
+import { FEED_REFUSALS, type FeedVisitor, feedRequest } from "../../realtime/visitor.ts";
 
 const tags = ["Realtime"];
 const router = createRouter();
@@ -38,7 +38,7 @@ function offeredToken(header: string | undefined): string | undefined {
 async function visitorOf(
   c: HonoContext<AppEnv>,
   ticket: string | undefined,
-): Promise<{ workspaceId: string; visitor: Visitor }> {
+): Promise<{ workspaceId: string; visitor: FeedVisitor }> {
   const ctx = c.get("ctx");
   const named = c.req.query("workspace_id");
   if (ticket !== undefined) {
@@ -61,11 +61,11 @@ async function visitorOf(
 
 /** What the feed's refusal is for the caller. */
 function refusedBy(status: number): AppError {
-  if (status === REFUSALS.ticketUsed)
+  if (status === FEED_REFUSALS.ticketUsed)
     return new AppError("unauthenticated", "invalid_ticket", "The ticket was used already.");
-  const isUser = status === REFUSALS.userFull;
+  const isUser = status === FEED_REFUSALS.userFull;
   return new AppError(
-    "limited",
+    "rate_limited",
     isUser ? "too_many_connections" : "workspace_connections",
     isUser
       ? "This user has too many connections to this workspace's feed."
@@ -84,14 +84,17 @@ router.openapi(
       `Authenticate by the subprotocols \`${SUBPROTOCOL}, ${BEARER_PREFIX}<token>\`, by an Authorization header, or by a one-time ticket.`,
       "Frames: hello, executions, events, metrics; each has a `seq` that grows by one. `ping` is answered `pong`.",
       'A frame may carry `ack`: send `{"type":"ack","ack":"…"}` with its text, and what was sent so far counts as read.',
-      `Close codes: ${CLOSE.expired.code} the token has ended; ${CLOSE.unread.code} too much was sent and not acknowledged (8 MiB of a connection, less where a user or a workspace has many): acknowledge, or connect again. Any other code: connect again.`,
+      `Close codes: ${CLOSE_CODES.expired.code} the token has ended; ${CLOSE_CODES.unread.code} too much was sent and not acknowledged (8 MiB of a connection, less where a user or a workspace has many): acknowledge, or connect again. Any other code: connect again.`,
       "What is refused is refused before the upgrade, with a problem; 429 beyond the connections of a user or of a workspace.",
     ].join(" "),
     security: [],
     request: {
       query: z.strictObject({ ...workspaceParam, ticket: z.string().max(2048).optional() }),
     },
-    responses: { 101: { description: "The feed." }, ...problems("malformed", "limited") },
+    responses: {
+      101: { description: "The feed." },
+      ...problemResponses("malformed", "rate_limited"),
+    },
   }),
   async (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
@@ -105,7 +108,7 @@ router.openapi(
     const { feed } = c.get("ctx");
     const upgrade = feedRequest(c.req.raw, workspaceId, visitor);
     const opened = feed.get(feed.idFromName(workspaceId)).fetch(upgrade);
-    const answer = await answered("The feed", LIMIT_MS, opened);
+    const answer = await answerWithin("The feed", LIMIT_MS, opened);
     if (answer.status !== 101) throw refusedBy(answer.status);
     return answer as never;
   },
@@ -129,7 +132,7 @@ router.openapi(
         description: "The ticket.",
         content: { "application/json": { schema: ticketAnswer } },
       },
-      ...problems("malformed"),
+      ...problemResponses("malformed"),
     },
   }),
   async (c) => {

@@ -1,18 +1,18 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { listByTime, type Paging } from "../../db/keyset.ts";
+import { listByTime, type PageQuery } from "../../db/keyset.ts";
 import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import {
-  type Claimed,
+  type ClaimedJob,
   cancelJob,
   changeJob,
   claimJob,
   finishJob,
   type JobId,
-  type Jobs,
-  lease,
+  type JobQueue,
+  leaseUntil,
 } from "../../jobs/lease.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
@@ -28,7 +28,7 @@ import {
   storedRequest,
 } from "./schema.ts";
 
-export const jobs = ({ db }: Context): Jobs => ({ db, table: "report_runs" });
+export const jobs = ({ db }: Context): JobQueue => ({ db, table: "report_runs" });
 
 const REPORT = sql.raw(
   "e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by",
@@ -62,7 +62,7 @@ export function shown({
 }
 
 /** Newest first, ties by id. */
-export async function listReports(ctx: Context, workspaceId: string, query: Paging) {
+export async function listReports(ctx: Context, workspaceId: string, query: PageQuery) {
   const list = {
     from: sql`reports e`,
     columns: REPORT,
@@ -96,7 +96,7 @@ interface Saved {
 
 /**
  * The same id again (a request that was repeated) gives what is stored.
- * @throws AppError impossible, `quota_exceeded`
+ * @throws AppError unprocessable, `quota_exceeded`
  */
 export async function createReport(
   ctx: Context,
@@ -180,7 +180,7 @@ export interface Origin {
 
 /**
  * Stores a queued run. The same id again gives the one that is there.
- * @throws AppError limited, when too many are under way or were started today
+ * @throws AppError rate_limited, when too many are under way or were started today
  */
 export async function createRun(
   ctx: Context,
@@ -222,7 +222,7 @@ export async function listRuns(
   ctx: Context,
   workspaceId: string,
   reportId: string | undefined,
-  query: Paging,
+  query: PageQuery,
 ) {
   const where = [
     inWorkspace(workspaceId, "e"),
@@ -246,7 +246,7 @@ export async function cancelRun(ctx: Context, workspaceId: string, id: string): 
 }
 
 const claimed = z.object({ request: storedRequest, report_id: z.string() });
-export type Claim = z.output<typeof claimed> & Claimed;
+export type Claim = z.output<typeof claimed> & ClaimedJob;
 /** @param job with the token of a claim that was made already, if it was */
 export const claimRun = (ctx: Context, job: JobId & { token?: string | undefined }) =>
   claimJob(jobs(ctx), job, sql`e.request, e.report_id`, claimed);
@@ -255,7 +255,7 @@ export const saveSection = (ctx: Context, claim: Claim, progress: number, sectio
   changeJob(
     jobs(ctx),
     claim,
-    sql`progress = ${progress}, section = ${section}, lease_until = ${lease}`,
+    sql`progress = ${progress}, section = ${section}, lease_until = ${leaseUntil}`,
   );
 
 export const saveRun = (

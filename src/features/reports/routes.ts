@@ -1,12 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
-import { json } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
+import { DEFAULT_LIMIT, pageShape, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { idMaker } from "../../intake/generated-id.ts";
+import { idGenerator } from "../../intake/generated-id.ts";
 import { definitionOf } from "./definition/define.ts";
 import {
   createReport,
@@ -26,8 +26,14 @@ const query = z.strictObject(workspaceParam);
 const params = schema.reportParam;
 const one = z.object({ data: schema.report });
 const body = { required: true, content: { "application/json": { schema: schema.reportInput } } };
-const refused = ["malformed", "too_large", "unsupported", "impossible", "not_found"] as const;
-const [read, write] = [require("read:reports"), require("write:reports")];
+const refused = [
+  "malformed",
+  "too_large",
+  "unsupported_media_type",
+  "unprocessable",
+  "not_found",
+] as const;
+const [read, write] = [requirePermission("read:reports"), requirePermission("write:reports")];
 
 router.openapi(
   createRoute({
@@ -38,8 +44,8 @@ router.openapi(
     middleware: [read] as const,
     request: { query: schema.listParams },
     responses: {
-      200: json("A page.", z.object({ data: z.array(schema.report), page })),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.report), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -58,12 +64,12 @@ router.openapi(
       "Every name in it is checked now: what is stored can be made. With an Idempotency-Key the request may be repeated.",
     middleware: [write, limitBody(256 * 1024)] as const,
     request: { query, body },
-    responses: { 201: json("The report.", one), ...problems(...refused) },
+    responses: { 201: jsonContent("The report.", one), ...problemResponses(...refused) },
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
     const definition = await definitionOf(ctx, workspaceId, input);
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
+    const made = await idGenerator(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const saved = { name: input.name, description: input.description ?? null, definition };
     const data = shown(
       await createReport(ctx, workspaceId, made(0).id, authorOf(ctx.actor), saved),
@@ -80,7 +86,10 @@ router.openapi(
     summary: "One report",
     middleware: [read] as const,
     request: { query, params },
-    responses: { 200: json("The report.", one), ...problems("malformed", "not_found") },
+    responses: {
+      200: jsonContent("The report.", one),
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) =>
     c.json(
@@ -99,7 +108,7 @@ router.openapi(
       "Runs that were made keep the definition of their time. A recipient whose URL is masked, as answers show it, keeps the URL that is stored.",
     middleware: [write, limitBody(256 * 1024)] as const,
     request: { query, params, body },
-    responses: { 200: json("The report.", one), ...problems(...refused) },
+    responses: { 200: jsonContent("The report.", one), ...problemResponses(...refused) },
   }),
   async (c) => {
     const [ctx, workspaceId, input] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
@@ -120,7 +129,10 @@ router.openapi(
     description: "Its runs stay until they expire.",
     middleware: [write] as const,
     request: { query, params },
-    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+    responses: {
+      204: { description: "It is gone." },
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) => {
     await deleteReport(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);
@@ -139,14 +151,14 @@ router.openapi(
     middleware: [write] as const,
     request: { query, params },
     responses: {
-      202: json("The queued run.", z.object({ data: schema.reportRun })),
-      ...problems("malformed", "not_found", "impossible", "limited"),
+      202: jsonContent("The queued run.", z.object({ data: schema.reportRun })),
+      ...problemResponses("malformed", "not_found", "unprocessable", "rate_limited"),
     },
   }),
   async (c) => {
     const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
     const report = await getReport(ctx, workspaceId, c.req.valid("param").id);
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
+    const made = await idGenerator(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     const data = await startReport(ctx, workspaceId, made(0).id, report, {
       author: authorOf(ctx.actor),
     });
@@ -163,8 +175,8 @@ router.openapi(
     middleware: [read] as const,
     request: { query: schema.listParams, params },
     responses: {
-      200: json("A page.", z.object({ data: z.array(schema.reportRun), page })),
-      ...problems("malformed", "impossible", "not_found"),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.reportRun), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable", "not_found"),
     },
   }),
   async (c) => {

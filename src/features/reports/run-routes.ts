@@ -1,8 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { require } from "../../http/auth.ts";
-import { problems } from "../../http/errors.ts";
-import { json } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, page, workspaceParam } from "../../http/params.ts";
+import { requirePermission } from "../../http/auth.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
+import { DEFAULT_LIMIT, pageShape, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { isWholeRead } from "../../storage/serve.ts";
 import { cancelRun, countDownload, getRun, listRuns, usageOf } from "./queries.ts";
@@ -16,7 +16,7 @@ const router = createRouter();
 const query = z.strictObject(workspaceParam);
 const params = schema.reportParam;
 const one = z.object({ data: schema.reportRun });
-const [read, write] = [require("read:reports"), require("write:reports")];
+const [read, write] = [requirePermission("read:reports"), requirePermission("write:reports")];
 
 router.openapi(
   createRoute({
@@ -29,7 +29,7 @@ router.openapi(
     middleware: [read] as const,
     request: { query },
     responses: {
-      200: json(
+      200: jsonContent(
         "The most run first.",
         z.object({
           data: z.array(
@@ -45,7 +45,7 @@ router.openapi(
           ),
         }),
       ),
-      ...problems("malformed"),
+      ...problemResponses("malformed"),
     },
   }),
   async (c) => c.json({ data: await usageOf(c.get("ctx"), c.get("workspaceId")) }, 200),
@@ -60,8 +60,8 @@ router.openapi(
     middleware: [read] as const,
     request: { query: schema.listParams },
     responses: {
-      200: json("A page.", z.object({ data: z.array(schema.reportRun), page })),
-      ...problems("malformed", "impossible"),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.reportRun), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable"),
     },
   }),
   async (c) => {
@@ -81,7 +81,7 @@ router.openapi(
     summary: "One run: how far it is, and its file",
     middleware: [read] as const,
     request: { query, params },
-    responses: { 200: json("The run.", one), ...problems("malformed", "not_found") },
+    responses: { 200: jsonContent("The run.", one), ...problemResponses("malformed", "not_found") },
   }),
   async (c) =>
     c.json(
@@ -99,8 +99,8 @@ router.openapi(
     middleware: [write] as const,
     request: { query, params },
     responses: {
-      200: json("The cancelled run.", one),
-      ...problems("malformed", "not_found", "conflict"),
+      200: jsonContent("The cancelled run.", one),
+      ...problemResponses("malformed", "not_found", "conflict"),
     },
   }),
   async (c) =>
@@ -123,7 +123,7 @@ router.openapi(
       200: { description: "The file." },
       206: { description: "The asked part of it." },
       304: { description: "It is the one that the caller has." },
-      ...problems("malformed", "not_found", "conflict", "gone", "range"),
+      ...problemResponses("malformed", "not_found", "conflict", "gone", "range_not_satisfiable"),
     },
   }),
   async (c) => {
@@ -143,8 +143,11 @@ router.openapi(
     middleware: [read] as const,
     request: { query, params },
     responses: {
-      200: json("In the order of the recipients.", z.object({ data: z.array(schema.delivery) })),
-      ...problems("malformed", "not_found"),
+      200: jsonContent(
+        "In the order of the recipients.",
+        z.object({ data: z.array(schema.delivery) }),
+      ),
+      ...problemResponses("malformed", "not_found"),
     },
   }),
   async (c) => {
@@ -162,11 +165,11 @@ router.openapi(
     summary: "The secret that signs this workspace's webhooks",
     description:
       "Standard Webhooks: webhook-id, webhook-timestamp and webhook-signature (v1, HMAC-SHA256).",
-    middleware: [require("manage:jobs")] as const,
+    middleware: [requirePermission("manage:jobs")] as const,
     request: { query },
     responses: {
-      200: json("The secret.", z.object({ data: z.object({ secret: z.string() }) })),
-      ...problems("malformed"),
+      200: jsonContent("The secret.", z.object({ data: z.object({ secret: z.string() }) })),
+      ...problemResponses("malformed"),
     },
   }),
   async (c) =>

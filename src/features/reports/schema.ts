@@ -1,15 +1,15 @@
 import { z } from "@hono/zod-openapi";
 import { DIMENSIONS } from "../../analytics/catalog/dimensions.ts";
 import { NAMED_RANGES } from "../../analytics/time/calendar-ranges.ts";
-import { MODES } from "../../analytics/users/retention.ts";
+import { RETENTION_MODES } from "../../analytics/users/retention.ts";
 import { textInput } from "../../http/fields.ts";
 import {
-  filter,
-  granularity,
-  measure,
-  meta,
-  timeframe,
-  timezone,
+  filterShape,
+  granularityParam,
+  measureParam,
+  metaShape,
+  timeframeParam,
+  timezoneParam,
 } from "../../http/metrics-params.ts";
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 
@@ -29,7 +29,7 @@ const dimension = z.enum(
 );
 const ranking = {
   by: dimension,
-  measure,
+  measure: measureParam,
   limit: z.int().min(1).max(100).optional(),
   direction: z.enum(["asc", "desc"]).optional(),
 };
@@ -47,14 +47,14 @@ export const section = z
     z.strictObject({
       type: z.literal("metrics"),
       title,
-      measures: z.array(measure).min(1).max(12),
+      measures: z.array(measureParam).min(1).max(12),
     }),
     z.strictObject({
       type: z.literal("chart"),
       title,
       chart: z.enum(["line", "area", "bar", "heatmap"]),
-      measure,
-      granularity: granularity
+      measure: measureParam,
+      granularity: granularityParam
         .optional()
         .openapi({ description: "Of a line or an area; default day." }),
       group_by: dimension.optional().openapi({
@@ -64,7 +64,7 @@ export const section = z
     z.strictObject({
       type: z.literal("table"),
       title,
-      measures: z.array(measure).min(1).max(10),
+      measures: z.array(measureParam).min(1).max(10),
       group_by: z.array(dimension).min(1).max(2),
       limit: z.int().min(1).max(500).optional(),
     }),
@@ -81,14 +81,14 @@ export const section = z
         .enum(["day", "week", "month"])
         .optional()
         .openapi({ description: "Default week." }),
-      mode: z.enum(MODES).optional().openapi({ description: "Default classic." }),
+      mode: z.enum(RETENTION_MODES).optional().openapi({ description: "Default classic." }),
     }),
   ])
   .openapi("ReportSection");
 export type Section = z.output<typeof section>;
 
 const range = {
-  timeframe: timeframe.optional(),
+  timeframe: timeframeParam.optional(),
   range: z.enum(NAMED_RANGES).optional(),
   from: instantParam.optional(),
   to: instantParam.optional(),
@@ -130,8 +130,8 @@ export const reportInput = z
     sections: z.array(section).min(1).max(40).optional(),
     format: z.enum(FORMATS),
     ...range,
-    timezone: timezone.optional(),
-    filters: z.array(filter).max(20).optional(),
+    timezone: timezoneParam.optional(),
+    filters: z.array(filterShape).max(20).optional(),
     recipients: recipients.optional(),
   })
   .openapi("ReportInput");
@@ -141,12 +141,12 @@ export type ReportInput = z.output<typeof reportInput>;
 export const definition = z.object({
   sections: z.array(section),
   format: z.enum(FORMATS),
-  timeframe: timeframe.optional(),
+  timeframe: timeframeParam.optional(),
   range: z.enum(NAMED_RANGES).optional(),
   from: z.number().optional(),
   to: z.number().optional(),
   timezone: z.string(),
-  filters: z.array(filter),
+  filters: z.array(filterShape),
   recipients: z.array(storedRecipient),
 });
 export type Definition = z.output<typeof definition>;
@@ -158,12 +158,12 @@ export const report = z
     description: z.string().nullable(),
     sections: z.array(section),
     format: z.enum(FORMATS),
-    timeframe: timeframe.nullable(),
+    timeframe: timeframeParam.nullable(),
     range: z.enum(NAMED_RANGES).nullable(),
     from: z.string().nullable(),
     to: z.string().nullable(),
     timezone: z.string(),
-    filters: z.array(filter),
+    filters: z.array(filterShape),
     recipients,
     created_at: z.string(),
     updated_at: z.string(),
@@ -181,7 +181,7 @@ export const runRequest = z.object({
   from: z.string(),
   to: z.string(),
   timezone: z.string(),
-  filters: z.array(filter),
+  filters: z.array(filterShape),
   recipients,
 });
 export type RunRequest = z.output<typeof runRequest>;
@@ -228,7 +228,7 @@ export const filledSection = z
     query: z.record(z.string(), z.unknown()).nullable().openapi({
       description: "What gives these figures: the body of POST /metrics/query, or `path` of a GET.",
     }),
-    meta: meta.nullable(),
+    meta: metaShape.nullable(),
     data: z.unknown(),
   })
   .openapi("FilledSection");

@@ -1,11 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
+import { problemResponses } from "../../http/errors.ts";
 import { publicUrl } from "../../http/links.ts";
-import { json } from "../../http/metrics-route.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
 import { type AppEnv, createRouter } from "../../http/router.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -19,7 +19,7 @@ const tags = ["Reports"];
 const router = createRouter();
 const query = z.strictObject(workspaceParam);
 const params = schema.reportParam;
-const [read, write] = [require("read:reports"), require("write:reports")];
+const [read, write] = [requirePermission("read:reports"), requirePermission("write:reports")];
 
 router.openapi(
   createRoute({
@@ -35,15 +35,15 @@ router.openapi(
       body: { required: true, content: { "application/json": { schema: schema.shareInput } } },
     },
     responses: {
-      201: json("The link.", z.object({ data: schema.share.extend({ url: z.string() }) })),
-      ...problems(
+      201: jsonContent("The link.", z.object({ data: schema.share.extend({ url: z.string() }) })),
+      ...problemResponses(
         "malformed",
         "not_found",
         "conflict",
         "gone",
         "too_large",
-        "unsupported",
-        "impossible",
+        "unsupported_media_type",
+        "unprocessable",
       ),
     },
   }),
@@ -70,8 +70,8 @@ router.openapi(
     middleware: [read] as const,
     request: { query, params },
     responses: {
-      200: json("The links.", z.object({ data: z.array(schema.share) })),
-      ...problems("malformed", "not_found"),
+      200: jsonContent("The links.", z.object({ data: z.array(schema.share) })),
+      ...problemResponses("malformed", "not_found"),
     },
   }),
   async (c) => {
@@ -91,7 +91,7 @@ router.openapi(
     request: { query, params: params.extend({ share: idParam }) },
     responses: {
       204: { description: "It leads nowhere any more." },
-      ...problems("malformed", "not_found"),
+      ...problemResponses("malformed", "not_found"),
     },
   }),
   async (c) => {
@@ -121,7 +121,14 @@ const answers = {
   200: { description: "The file." },
   206: { description: "The asked part of it." },
   304: { description: "It is the one that the caller has." },
-  ...problems("malformed", "not_found", "conflict", "gone", "range", "limited"),
+  ...problemResponses(
+    "malformed",
+    "not_found",
+    "conflict",
+    "gone",
+    "range_not_satisfiable",
+    "rate_limited",
+  ),
 };
 
 shared.openapi(
@@ -156,7 +163,7 @@ shared.openapi(
         },
       },
     },
-    responses: { ...answers, ...problems("too_large", "unsupported") },
+    responses: { ...answers, ...problemResponses("too_large", "unsupported_media_type") },
   }),
   async (c) =>
     (await fileBehind(c, c.req.valid("param").token, {

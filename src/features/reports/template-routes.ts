@@ -1,12 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf } from "../../auth/actor.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
-import { json } from "../../http/metrics-route.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { idMaker } from "../../intake/generated-id.ts";
+import { idGenerator } from "../../intake/generated-id.ts";
 import { DAY_US } from "../../lib/time.ts";
 import { checkAll } from "./definition/define.ts";
 import { createTemplate, deleteTemplate, listTemplates } from "./definition/workspace-templates.ts";
@@ -15,7 +15,7 @@ import * as schema from "./schema.ts";
 const tags = ["Reports"];
 const router = createRouter();
 const query = z.strictObject(workspaceParam);
-const [read, write] = [require("read:reports"), require("write:reports")];
+const [read, write] = [requirePermission("read:reports"), requirePermission("write:reports")];
 
 router.openapi(
   createRoute({
@@ -28,8 +28,8 @@ router.openapi(
     middleware: [read] as const,
     request: { query },
     responses: {
-      200: json("The templates.", z.object({ data: z.array(schema.template) })),
-      ...problems("malformed"),
+      200: jsonContent("The templates.", z.object({ data: z.array(schema.template) })),
+      ...problemResponses("malformed"),
     },
   }),
   async (c) => c.json({ data: await listTemplates(c.get("ctx"), c.get("workspaceId")) }, 200),
@@ -47,8 +47,8 @@ router.openapi(
       body: { required: true, content: { "application/json": { schema: schema.templateInput } } },
     },
     responses: {
-      201: json("The template.", z.object({ data: schema.template })),
-      ...problems("malformed", "too_large", "unsupported", "impossible"),
+      201: jsonContent("The template.", z.object({ data: schema.template })),
+      ...problemResponses("malformed", "too_large", "unsupported_media_type", "unprocessable"),
     },
   }),
   async (c) => {
@@ -59,7 +59,7 @@ router.openapi(
       { sections: input.sections, timezone: "UTC", filters: [] },
       { from: now - DAY_US, to: now },
     );
-    const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
+    const made = await idGenerator(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
     return c.json(
       { data: await createTemplate(ctx, workspaceId, made(0).id, authorOf(ctx.actor), input) },
       201,
@@ -76,7 +76,10 @@ router.openapi(
     description: "Reports that began with it keep their sections.",
     middleware: [write] as const,
     request: { query, params: schema.reportParam },
-    responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+    responses: {
+      204: { description: "It is gone." },
+      ...problemResponses("malformed", "not_found"),
+    },
   }),
   async (c) => {
     await deleteTemplate(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id);

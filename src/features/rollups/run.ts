@@ -1,9 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
+import { ROLLUP_TABLES } from "../../analytics/rollups/definition.ts";
+import { type Bucket, differences, replace, type Unit } from "../../analytics/rollups/recompute.ts";
 import type { Context } from "../../context.ts";
-import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 import { enqueue } from "../../messages.ts";
-import { type Bucket, differences, replace, type Unit } from "./recompute.ts";
 
 /** Buckets of one transaction, so that it ends in seconds on a large workspace. */
 const SLICE: Record<Unit, number> = { hour: 200, day: 20, session: 50 };
@@ -62,7 +62,7 @@ export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promi
     await recompute(ctx, unit, buckets);
     done += rows.length;
     for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId)))
-      ctx.cache.advance(workspaceId);
+      ctx.cache.invalidate(workspaceId);
     if (ctx.now() - started > MAX_INVOCATION_MS) {
       await enqueue(ctx, { type: "rollup.run", unit, upTo: last });
       break;

@@ -1,30 +1,36 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { authorOf, type Permission } from "../../auth/actor.ts";
 import type { Context } from "../../context.ts";
-import { require } from "../../http/auth.ts";
+import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
+import { problemResponses } from "../../http/errors.ts";
 import { textInput } from "../../http/fields.ts";
-import { timezone } from "../../http/metrics-params.ts";
-import { json } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, idParam, page, pageParams, workspaceParam } from "../../http/params.ts";
+import { timezoneParam } from "../../http/metrics-params.ts";
+import { jsonContent } from "../../http/metrics-route.ts";
+import {
+  DEFAULT_LIMIT,
+  idParam,
+  pageParams,
+  pageShape,
+  workspaceParam,
+} from "../../http/params.ts";
 import { createRouter, type Router } from "../../http/router.ts";
-import { idMaker } from "../../intake/generated-id.ts";
+import { idGenerator } from "../../intake/generated-id.ts";
 import {
   checkTarget,
   createSchedule,
   deleteSchedule,
   listSchedules,
-  recurrence,
+  recurrenceShape,
   replaceSchedule,
   type Schedule,
-  type Schedules,
+  type ScheduleTable,
   scheduleRow,
 } from "../../jobs/schedules.ts";
 import { zoneIn } from "../../store/workspaces.ts";
 
 interface ScheduleKind {
-  kind: Schedules["kind"];
+  kind: ScheduleTable["kind"];
   /** Path of the list. */
   path: string;
   tag: string;
@@ -65,8 +71,8 @@ function scheduleRoutes({ kind, path, tag, target, read, write }: ScheduleKind):
   const input = z.strictObject({
     name: textInput(255).min(1),
     [target]: idParam,
-    recurrence,
-    timezone: timezone.optional(),
+    recurrence: recurrenceShape,
+    timezone: timezoneParam.optional(),
     enabled: z.boolean().optional(),
   });
   const schedule = z.object({
@@ -75,8 +81,14 @@ function scheduleRoutes({ kind, path, tag, target, read, write }: ScheduleKind):
   });
   const one = z.object({ data: schedule });
   const body = { required: true, content: { "application/json": { schema: input } } };
-  const refused = ["malformed", "too_large", "unsupported", "impossible", "not_found"] as const;
-  const of = ({ db }: Context): Schedules => ({ db, kind });
+  const refused = [
+    "malformed",
+    "too_large",
+    "unsupported_media_type",
+    "unprocessable",
+    "not_found",
+  ] as const;
+  const of = ({ db }: Context): ScheduleTable => ({ db, kind });
   const shown = ({ target_id, ...rest }: Schedule) =>
     ({ ...rest, [target]: target_id }) as z.output<typeof schedule>;
   const given = async (
@@ -97,11 +109,11 @@ function scheduleRoutes({ kind, path, tag, target, read, write }: ScheduleKind):
       path,
       tags,
       summary: "Schedules, newest first",
-      middleware: [require(read)] as const,
+      middleware: [requirePermission(read)] as const,
       request: { query: z.strictObject({ ...workspaceParam, ...pageParams }) },
       responses: {
-        200: json("A page.", z.object({ data: z.array(schedule), page })),
-        ...problems("malformed", "impossible"),
+        200: jsonContent("A page.", z.object({ data: z.array(schedule), page: pageShape })),
+        ...problemResponses("malformed", "unprocessable"),
       },
     }),
     async (c) => {
@@ -121,14 +133,14 @@ function scheduleRoutes({ kind, path, tag, target, read, write }: ScheduleKind):
       tags,
       summary: "Run it again and again",
       description: DESCRIPTION,
-      middleware: [require(write), limitBody(16 * 1024)] as const,
+      middleware: [requirePermission(write), limitBody(16 * 1024)] as const,
       request: { query, body },
-      responses: { 201: json("The schedule.", one), ...problems(...refused) },
+      responses: { 201: jsonContent("The schedule.", one), ...problemResponses(...refused) },
     }),
     async (c) => {
       const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
       const asked = await given(ctx, workspaceId, c.req.valid("json"));
-      const made = await idMaker(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
+      const made = await idGenerator(c.req.raw, workspaceId, ctx.now(), `${c.req.path}\n`);
       const found = await createSchedule(
         of(ctx),
         ctx.config.QUOTAS,
@@ -146,9 +158,9 @@ function scheduleRoutes({ kind, path, tag, target, read, write }: ScheduleKind):
       path: `${path}/{id}`,
       tags,
       summary: "Replace a schedule",
-      middleware: [require(write), limitBody(16 * 1024)] as const,
+      middleware: [requirePermission(write), limitBody(16 * 1024)] as const,
       request: { query, params, body },
-      responses: { 200: json("The schedule.", one), ...problems(...refused) },
+      responses: { 200: jsonContent("The schedule.", one), ...problemResponses(...refused) },
     }),
     async (c) => {
       const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
@@ -176,9 +188,12 @@ function scheduleRoutes({ kind, path, tag, target, read, write }: ScheduleKind):
       path: `${path}/{id}`,
       tags,
       summary: "Delete a schedule",
-      middleware: [require(write)] as const,
+      middleware: [requirePermission(write)] as const,
       request: { query, params },
-      responses: { 204: { description: "It is gone." }, ...problems("malformed", "not_found") },
+      responses: {
+        204: { description: "It is gone." },
+        ...problemResponses("malformed", "not_found"),
+      },
     }),
     async (c) => {
       await deleteSchedule(of(c.get("ctx")), c.get("workspaceId"), c.req.valid("param").id);

@@ -1,9 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { rawMeta } from "../../analytics/errors/error-groups.ts";
-import { together } from "../../analytics/query.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { textInput } from "../../http/fields.ts";
-import { view } from "../../http/metrics-route.ts";
-import { whole, workspaceParam } from "../../http/params.ts";
+import { metricsRoute } from "../../http/metrics-route.ts";
+import { wholeNumberParam, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { SEARCH_TYPES, search } from "./search.ts";
 
@@ -19,7 +19,7 @@ const hit = z.object({
 });
 const DEFAULT_HITS = 10;
 
-view(router, {
+metricsRoute(router, {
   path: "/search",
   tag: "Search",
   summary: "Find agents, users, executions, errors, funnels and reports",
@@ -35,7 +35,7 @@ view(router, {
       .pipe(z.array(type).min(1).max(SEARCH_TYPES.length))
       .optional()
       .openapi({ type: "string", example: "agents,errors" }),
-    limit: whole(1, 50)
+    limit: wholeNumberParam(1, 50)
       .optional()
       .openapi({ description: `Of each kind; default ${DEFAULT_HITS}.` }),
   }),
@@ -46,7 +46,7 @@ view(router, {
     const now = ctx.now() * 1000;
     const [results, [meta]] = await Promise.all([
       search(ctx, workspaceId, q, [...new Set(types)], limit),
-      together(ctx.db, [rawMeta(workspaceId, { from: now, to: now + 1 }, "UTC")]),
+      runInOneSnapshot(ctx.db, [rawMeta(workspaceId, { from: now, to: now + 1 }, "UTC")]),
     ]);
     return {
       data: { total: Object.values(results).reduce((sum, hits) => sum + hits.length, 0), results },

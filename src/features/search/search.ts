@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
-import { type Prepared, statementOf, together } from "../../analytics/query.ts";
+import { type PreparedQuery, prepared, runInOneSnapshot } from "../../analytics/prepared.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { pathOf } from "../../http/path-id.ts";
@@ -137,9 +137,9 @@ export async function search(
   limit: number,
 ): Promise<Record<string, Hit[]>> {
   const asked = { workspaceId, text, words: wordsOf(text), limit };
-  const parts = types.map((type): Prepared<Hit[]> => {
+  const parts = types.map((type): PreparedQuery<Hit[]> => {
     const { collection, find } = KINDS[type];
-    return statementOf({ sql: find(asked), row }, (rows) =>
+    return prepared({ sql: find(asked), row }, (rows) =>
       rows.map((hit) => ({
         type,
         ...hit,
@@ -147,6 +147,6 @@ export async function search(
       })),
     );
   });
-  const found = await together(ctx.db, parts);
+  const found = await runInOneSnapshot(ctx.db, parts);
   return Object.fromEntries(types.map((type, index) => [type, found[index] ?? []]));
 }

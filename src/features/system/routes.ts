@@ -10,7 +10,7 @@ import {
   schemaFault,
 } from "../../db/schema-version.ts";
 import { createRouter } from "../../http/router.ts";
-import { answered } from "../../lib/deadline.ts";
+import { answerWithin } from "../../lib/deadline.ts";
 import { AppError } from "../../lib/errors.ts";
 
 const tags = ["System"];
@@ -102,7 +102,7 @@ async function probe(ctx: Context, { name, run }: (typeof PROBES)[number]) {
   const started = performance.now();
   const latency = () => Math.round((performance.now() - started) * 10) / 10;
   try {
-    await answered(name, DEADLINES.probe + GRACE_MS, run(ctx));
+    await answerWithin(name, DEADLINES.probe + GRACE_MS, run(ctx));
     return { name, ok: true, latency_ms: latency() };
   } catch (error) {
     ctx.log.error("probe", error, { name });

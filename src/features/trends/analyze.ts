@@ -1,11 +1,11 @@
 import { changePoints, MIN_SEGMENT } from "../../analytics/statistics/change-points.ts";
 import { type Direction, directionOf, MIN_POINTS } from "../../analytics/statistics/direction.ts";
-import { type Moving, movingAverages } from "../../analytics/statistics/moving.ts";
+import { type MovingKind, movingAverages } from "../../analytics/statistics/moving.ts";
 import {
   autocorrelation,
   type Decomposition,
+  decomposeStl,
   seasonalStrength,
-  stl,
 } from "../../analytics/statistics/stl.ts";
 import type { Granularity } from "../../analytics/time/range.ts";
 
@@ -91,7 +91,7 @@ function seasonalityOf(
     });
     return undefined;
   }
-  const parts = stl(values, period);
+  const parts = decomposeStl(values, period);
   const correlation = autocorrelation(values, period);
   const seasonality: Seasonality = {
     period,
@@ -204,7 +204,7 @@ export function analyze(
       what: "moving_averages",
       why: `sma and wma need ${window} buckets; there are ${values.length}.`,
     });
-  const at = (name: Moving, i: number) => averages[name][i] ?? null;
+  const at = (name: MovingKind, i: number) => averages[name][i] ?? null;
   return {
     direction,
     change_points: changes,

@@ -1,19 +1,19 @@
 import { z } from "@hono/zod-openapi";
+import { ask } from "../../analytics/ask.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import { rangeOf } from "../../analytics/plan/plan.ts";
-import { ask } from "../../analytics/query.ts";
+import { rangeOfQuery } from "../../analytics/query.ts";
 import { countBuckets, type Granularity } from "../../analytics/time/range.ts";
 import type { Context } from "../../context.ts";
 import {
-  granularity,
-  measure,
-  ranged,
-  rangedQuery,
-  value,
-  type Zoned,
+  granularityParam,
+  measureParam,
+  measureValue,
+  queryOfParams,
+  rangeAndFilterParams,
+  type WithTimezone,
 } from "../../http/metrics-params.ts";
-import { view } from "../../http/metrics-route.ts";
-import { whole } from "../../http/params.ts";
+import { metricsRoute } from "../../http/metrics-route.ts";
+import { wholeNumberParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { DAY_US } from "../../lib/time.ts";
@@ -22,11 +22,11 @@ import { analyze } from "./analyze.ts";
 const router = createRouter();
 
 const params = z.strictObject({
-  ...ranged,
-  granularity: granularity
+  ...rangeAndFilterParams,
+  granularity: granularityParam
     .optional()
     .openapi({ description: "Default: hour up to 3 days, day up to 400, else week." }),
-  window: whole(2, 100)
+  window: wholeNumberParam(2, 100)
     .optional()
     .openapi({ description: "Buckets of the moving averages; default 7." }),
 });
@@ -34,9 +34,9 @@ const number = z.number().nullable();
 const data = z
   .object({
     measure: z.string(),
-    granularity,
+    granularity: granularityParam,
     window: z.int(),
-    points: z.array(z.object({ bucket: z.string(), value, complete: z.boolean() })),
+    points: z.array(z.object({ bucket: z.string(), value: measureValue, complete: z.boolean() })),
     direction: z.object({
       trend: z.enum(["up", "down", "none"]),
       tau: number,
@@ -69,7 +69,11 @@ const data = z
       z.object({ bucket: z.string(), sma: number, ema: number, wma: number }),
     ),
     insights: z.array(
-      z.object({ kind: z.string(), text: z.string(), evidence: z.record(z.string(), value) }),
+      z.object({
+        kind: z.string(),
+        text: z.string(),
+        evidence: z.record(z.string(), measureValue),
+      }),
     ),
     not_tested: z.array(z.object({ what: z.string(), why: z.string() })),
     interpolated: z.int(),
@@ -80,11 +84,11 @@ async function trend(
   ctx: Context,
   workspaceId: string,
   name: MeasureName,
-  { window = 7, ...query }: Zoned<z.output<typeof params>>,
+  { window = 7, ...query }: WithTimezone<z.output<typeof params>>,
 ) {
-  const base = rangedQuery(query, "30d");
+  const base = queryOfParams(query, "30d");
   const now = ctx.now() * 1000;
-  const range = rangeOf(base, now);
+  const range = rangeOfQuery(base, now);
   const days = (range.to - range.from) / DAY_US;
   const by: Granularity = query.granularity ?? (days <= 3 ? "hour" : days <= 400 ? "day" : "week");
   checkWork("series", countBuckets(range, by), "query.granularity");
@@ -112,24 +116,24 @@ async function trend(
 const description =
   "direction: Mann-Kendall test and Theil-Sen slope; change_points: PELT on the mean level; seasonality and decomposition: STL by loess; sma, ema (alpha = 2 / (window + 1)) and wma (linear weights). Buckets that the range cuts or that are not over are in `points` with `complete: false` and in no test. Works from 3 buckets on; not_tested says what it could not do.";
 
-view(router, {
+metricsRoute(router, {
   path: "/trends/{measure}",
   tag: "Trends",
   summary: "The trend of a measure",
   description,
   query: params,
-  params: z.object({ measure }),
+  params: z.object({ measure: measureParam }),
   data,
   load: (ctx, workspaceId, query, { measure: name }) => trend(ctx, workspaceId, name, query),
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/metrics/trends",
   tag: "Metrics",
   summary: "The trend of a measure",
   description,
   query: params.extend({
-    measure: measure.optional().openapi({ description: "Default executions." }),
+    measure: measureParam.optional().openapi({ description: "Default executions." }),
   }),
   data,
   load: (ctx, workspaceId, { measure: name = "executions", ...query }) =>

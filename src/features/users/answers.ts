@@ -1,32 +1,36 @@
-import { rangeOf } from "../../analytics/plan/plan.ts";
-import { type Meta, metaTogether, prepare, together, withTables } from "../../analytics/query.ts";
+import { prepareQuery } from "../../analytics/ask.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { rangeOfQuery } from "../../analytics/query.ts";
+import { type AnswerMeta, combineMeta, withTables } from "../../analytics/result/meta.ts";
 import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
 import { RELATIVE_ERROR } from "../../analytics/sql/sketch.ts";
 import { type Bucket, rangeOfBuckets, wholeBuckets } from "../../analytics/time/range.ts";
 import { formatLocal } from "../../analytics/time/zones.ts";
 import {
-  cohorts,
+  type CohortMembership,
+  cohortCounts,
   cohortTotals,
-  keptUsers,
-  type Membership,
+  retainedUsers,
 } from "../../analytics/users/cohorts.ts";
-import { lifecycle, MONTH_DAYS } from "../../analytics/users/lifecycle.ts";
-import type { Sign } from "../../analytics/users/presence.ts";
+import { MONTH_DAYS, userLifecycle } from "../../analytics/users/lifecycle.ts";
+import type { ActivityKind } from "../../analytics/users/presence.ts";
 import {
-  type Cohort,
   type CurvePoint,
   checkCells,
   curveOf,
-  type Mode,
   matrixOf,
+  type RetentionCohort,
+  type RetentionMode,
 } from "../../analytics/users/retention.ts";
-import { featureUse, type Sessions, sessions } from "../../analytics/users/sessions.ts";
+import { featureUse, type SessionFigures, sessionFigures } from "../../analytics/users/sessions.ts";
 import type { Context } from "../../context.ts";
-import { type Ranged, rangeOr } from "../../http/metrics-params.ts";
-import { impossible } from "../../lib/errors.ts";
+import { type RangeAndFilters, rangeOrDefault } from "../../http/metrics-params.ts";
+import { unprocessable } from "../../lib/errors.ts";
 import { DAY_US, type EpochUs } from "../../lib/time.ts";
 
-type Span = Partial<Pick<Ranged, "timeframe" | "from" | "to" | "explain">> & { timezone: string };
+type Span = Partial<Pick<RangeAndFilters, "timeframe" | "from" | "to" | "explain">> & {
+  timezone: string;
+};
 type Calendar = "day" | "week" | "month";
 
 /** The whole local buckets that a request's range touches; `lead` more before them. */
@@ -38,7 +42,7 @@ function bucketsFor(
   lead = 0,
 ): { buckets: Bucket[]; timezone: string } {
   const timezone = query.timezone;
-  const range = rangeOf(rangeOr(query, otherwise), ctx.now() * 1000);
+  const range = rangeOfQuery(rangeOrDefault(query, otherwise), ctx.now() * 1000);
   return { buckets: wholeBuckets(range, granularity, timezone, lead), timezone };
 }
 
@@ -48,10 +52,10 @@ const SESSIONS = { daily: "sessions_daily, session_edges_daily", raw: ["executio
 
 /** `meta` of the sessions and of the features, which are made of events as they are. Quantiles of lengths are those of a sketch. */
 function sessionMeta(
-  like: Meta,
-  { sessions: count, rows, rolledDays }: Sessions,
+  like: AnswerMeta,
+  { sessions: count, rows, rolledDays }: SessionFigures,
   events: number,
-): Meta {
+): AnswerMeta {
   const sources = {
     daily: { buckets: rolledDays },
     hourly: { buckets: 0 },
@@ -72,11 +76,11 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
     ...BY_HOUR_OF_WEEK,
     rowsOnly: true,
   };
-  const [users, counted, features, hours] = await together(ctx.db, [
-    lifecycle(workspaceId, buckets, timezone),
-    sessions(workspaceId, range),
+  const [users, counted, features, hours] = await runInOneSnapshot(ctx.db, [
+    userLifecycle(workspaceId, buckets, timezone),
+    sessionFigures(workspaceId, range),
     featureUse(workspaceId, range),
-    prepare(workspaceId, heat, now, query.explain),
+    prepareQuery(workspaceId, heat, now, query.explain),
   ]);
   const days = users.days.map((day, index) => ({
     ...day,
@@ -110,7 +114,7 @@ export async function activity(ctx: Context, workspaceId: string, query: Span) {
       feature_use: use,
       heatmap,
     },
-    meta: metaTogether({
+    meta: combineMeta({
       users: withTables(users.meta, query.explain, PRESENCE),
       sessions: withTables(sessionMeta(users.meta, counted, events), query.explain, SESSIONS),
       heatmap: hours.meta,
@@ -127,27 +131,27 @@ export interface CohortQuery extends Span {
   return_event_name?: string | undefined;
 }
 
-/** @throws AppError impossible for an event that is not named, or named for nothing */
-function membershipOf({ cohort = "first_activity", ...query }: CohortQuery): Membership {
+/** @throws AppError unprocessable for an event that is not named, or named for nothing */
+function membershipOf({ cohort = "first_activity", ...query }: CohortQuery): CohortMembership {
   const { event_type: type, event_name: name } = query;
   const named = type !== undefined || name !== undefined;
   if (cohort === "event" && !named)
-    throw impossible(
+    throw unprocessable(
       "query.event_type",
       "event_missing",
       "Name the event: event_type, event_name or both.",
     );
   if (cohort !== "event" && named)
-    throw impossible(
+    throw unprocessable(
       "query.event_type",
       "event_without_cohort",
       "event_type and event_name need cohort=event.",
     );
-  const entry: Sign =
+  const entry: ActivityKind =
     cohort === "event"
       ? { of: "event", type, name }
       : { of: cohort === "first_success" ? "success" : "activity" };
-  const back: Sign =
+  const back: ActivityKind =
     query.return_event_type !== undefined || query.return_event_name !== undefined
       ? { of: "event", type: query.return_event_type, name: query.return_event_name }
       : { of: "activity" };
@@ -155,23 +159,23 @@ function membershipOf({ cohort = "first_activity", ...query }: CohortQuery): Mem
 }
 
 export interface Retention {
-  mode: Mode;
+  mode: RetentionMode;
   granularity: Calendar;
-  cohorts: Cohort[];
+  cohorts: RetentionCohort[];
   curve: CurvePoint[];
 }
 
 export async function retention(
   ctx: Context,
   workspaceId: string,
-  query: CohortQuery & { mode?: Mode | undefined; max_offset?: number | undefined },
-): Promise<{ data: Retention; meta: Meta }> {
+  query: CohortQuery & { mode?: RetentionMode | undefined; max_offset?: number | undefined },
+): Promise<{ data: Retention; meta: AnswerMeta }> {
   const { mode = "classic", max_offset = 30, granularity = "week" } = query;
   const of = membershipOf(query);
   const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
   checkCells(buckets.length, max_offset);
-  const [counts] = await together(ctx.db, [
-    cohorts(workspaceId, buckets, timezone, of, max_offset),
+  const [counts] = await runInOneSnapshot(ctx.db, [
+    cohortCounts(workspaceId, buckets, timezone, of, max_offset),
   ]);
   const matrix = matrixOf(counts, buckets, mode, ctx.now() * 1000, max_offset);
   return {
@@ -187,7 +191,7 @@ export async function cohortList(ctx: Context, workspaceId: string, query: Cohor
   const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
   const now = ctx.now() * 1000;
   const last = buckets.filter((bucket) => bucket.to <= now).length - 1;
-  const [{ totals, meta }] = await together(ctx.db, [
+  const [{ totals, meta }] = await runInOneSnapshot(ctx.db, [
     cohortTotals(workspaceId, buckets, timezone, of, last),
   ]);
   const list = buckets.map(({ label, to }, index) => {
@@ -236,7 +240,9 @@ export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery
     const part = days.slice(index * length, (index + 1) * length);
     return { ...rangeOfBuckets(part), label: part[0]?.label ?? "" };
   });
-  const [{ buckets, meta }] = await together(ctx.db, [keptUsers(workspaceId, slots, timezone)]);
+  const [{ buckets, meta }] = await runInOneSnapshot(ctx.db, [
+    retainedUsers(workspaceId, slots, timezone),
+  ]);
   const list = slots.slice(1).map((slot, index) => {
     const { active, kept } = buckets[index] ?? { active: 0, kept: 0 };
     return {

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
-import { inOrder, listByTime, type Paging } from "../../db/keyset.ts";
+import { inOrder, listByTime, type PageQuery } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { type EpochUs, formatInstant } from "../../lib/time.ts";
 
@@ -21,7 +21,7 @@ export function timeline(
   ctx: Context,
   workspaceId: string,
   userId: string,
-  query: Paging & { from?: EpochUs | undefined; to?: EpochUs | undefined },
+  query: PageQuery & { from?: EpochUs | undefined; to?: EpochUs | undefined },
 ) {
   inOrder(query);
   const bounds = (column: string) => {

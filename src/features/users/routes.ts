@@ -1,14 +1,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { ask } from "../../analytics/ask.ts";
 import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import { seenOf } from "../../analytics/executions/seen.ts";
-import { ask } from "../../analytics/query.ts";
+import { firstAndLastSeen } from "../../analytics/executions/seen.ts";
 import { groupPage } from "../../analytics/shapes/group-page.ts";
-import { require } from "../../http/auth.ts";
-import { problems } from "../../http/errors.ts";
-import { rangedQuery, span } from "../../http/metrics-params.ts";
-import { json, view } from "../../http/metrics-route.ts";
-import { DEFAULT_LIMIT, page } from "../../http/params.ts";
+import { requirePermission } from "../../http/auth.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { queryOfParams, rangeParams } from "../../http/metrics-params.ts";
+import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
+import { DEFAULT_LIMIT, pageShape } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound } from "../../lib/errors.ts";
 import { activity, churn, cohortList, retention } from "./answers.ts";
@@ -31,7 +31,7 @@ const MEASURES: MeasureName[] = [
   ] as const),
 ];
 
-view(router, {
+metricsRoute(router, {
   path: "/users",
   tag,
   summary: "Users with their numbers of a range",
@@ -54,7 +54,7 @@ view(router, {
       ...query
     },
   ) => {
-    const base = rangedQuery(query, "30d");
+    const base = queryOfParams(query, "30d");
     const found = q === undefined ? [] : [{ field: "user", op: "contains" as const, value: q }];
     const asked = {
       ...base,
@@ -71,7 +71,7 @@ view(router, {
       query.explain,
     );
     const ids = rows.map((row) => String(row.group.user));
-    const seen = await seenOf(ctx, workspaceId, "user", ids);
+    const seen = await firstAndLastSeen(ctx, workspaceId, "user", ids);
     const data = rows.map((row, index) => ({
       id: ids[index],
       ...row.values,
@@ -81,7 +81,7 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/users/activity",
   tag,
   summary: "Active users, their lifecycle, sessions and features",
@@ -92,7 +92,7 @@ view(router, {
   load: activity,
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/users/cohorts",
   tag,
   summary: "Cohorts of users",
@@ -103,7 +103,7 @@ view(router, {
   load: cohortList,
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/users/retention",
   tag,
   summary: "Retention: matrix and curve",
@@ -114,7 +114,7 @@ view(router, {
   load: retention,
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/users/churn",
   tag,
   summary: "Churn over windows",
@@ -125,23 +125,23 @@ view(router, {
   load: churn,
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/users/{id}",
   tag,
   summary: "One user",
   description:
     "First and last activity (executions and events), and the numbers of the range (default 30d).",
-  query: z.strictObject(span),
+  query: z.strictObject(rangeParams),
   params: schema.userParam,
   data: schema.userData,
   load: async (ctx, workspaceId, query, { id }) => {
-    const seen = (await seenOf(ctx, workspaceId, "user", [id])).get(id);
+    const seen = (await firstAndLastSeen(ctx, workspaceId, "user", [id])).get(id);
     if (!seen?.last) throw notFound("user");
     const filters = [{ field: "user", op: "eq" as const, value: id }];
     const { totals, meta } = await ask(
       ctx,
       workspaceId,
-      { ...rangedQuery(query, "30d"), measures: MEASURES, filters },
+      { ...queryOfParams(query, "30d"), measures: MEASURES, filters },
       query.explain,
     );
     return {
@@ -157,17 +157,18 @@ router.openapi(
     path: "/users/{id}/timeline",
     tags: [tag],
     summary: "What a user did, newest first",
-    middleware: [require("read:executions")] as const,
+    middleware: [requirePermission("read:executions")] as const,
     request: { params: schema.userParam, query: schema.timelineParams },
     responses: {
-      200: json("A page.", z.object({ data: z.array(schema.entry), page })),
-      ...problems("malformed", "impossible", "not_found"),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.entry), page: pageShape })),
+      ...problemResponses("malformed", "unprocessable", "not_found"),
     },
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...query } = c.req.valid("query");
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
-    if (!(await seenOf(ctx, workspaceId, "user", [id])).get(id)?.last) throw notFound("user");
+    if (!(await firstAndLastSeen(ctx, workspaceId, "user", [id])).get(id)?.last)
+      throw notFound("user");
     return c.json(await timeline(ctx, workspaceId, id, { ...query, limit }), 200);
   },
 );

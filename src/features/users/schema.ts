@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
-import { MODES } from "../../analytics/users/retention.ts";
+import { RETENTION_MODES } from "../../analytics/users/retention.ts";
 import { textInput } from "../../http/fields.ts";
-import { measure, span, values } from "../../http/metrics-params.ts";
-import { callerIdPath, pageParams, whole } from "../../http/params.ts";
+import { measureParam, measureValues, rangeParams } from "../../http/metrics-params.ts";
+import { callerIdPath, pageParams, wholeNumberParam } from "../../http/params.ts";
 
 export const userParam = z.object({ id: callerIdPath });
 const calendar = z.enum(["day", "week", "month"]);
@@ -20,21 +20,23 @@ export const SORTS = [
   "failures",
 ] as const;
 export const listParams = z.strictObject({
-  ...span,
+  ...rangeParams,
   ...pageParams,
   q: textInput(128).optional().openapi({ description: "Users whose id contains this." }),
-  sort: measure.extract(SORTS).optional().openapi({ description: "Default executions." }),
+  sort: measureParam.extract(SORTS).optional().openapi({ description: "Default executions." }),
   direction: z.enum(["asc", "desc"]).optional(),
 });
 const seen = { first_activity_at: z.string().nullable(), last_activity_at: z.string().nullable() };
-export const listed = z.array(values).openapi("UserList");
-export const userData = z.object({ id: z.string(), ...seen, totals: values }).openapi("User");
+export const listed = z.array(measureValues).openapi("UserList");
+export const userData = z
+  .object({ id: z.string(), ...seen, totals: measureValues })
+  .openapi("User");
 
 export const timelineParams = z.strictObject({
   ...pageParams,
-  workspace_id: span.workspace_id,
-  from: span.from,
-  to: span.to,
+  workspace_id: rangeParams.workspace_id,
+  from: rangeParams.from,
+  to: rangeParams.to,
 });
 export const entry = z
   .object({
@@ -49,7 +51,7 @@ export const entry = z
   })
   .openapi("TimelineEntry");
 
-export const activityParams = z.strictObject(span);
+export const activityParams = z.strictObject(rangeParams);
 export const activityData = z
   .object({
     latest: z
@@ -93,7 +95,7 @@ export const activityData = z
   .openapi("UserActivity");
 
 const cohortParams = {
-  ...span,
+  ...rangeParams,
   granularity: calendar.optional().openapi({ description: "Default week." }),
   cohort: z.enum(["first_activity", "first_success", "event"]).optional().openapi({
     description:
@@ -105,18 +107,18 @@ const cohortParams = {
 export const cohortsParams = z.strictObject(cohortParams);
 export const retentionParams = z.strictObject({
   ...cohortParams,
-  mode: z.enum(MODES).optional().openapi({
+  mode: z.enum(RETENTION_MODES).optional().openapi({
     description:
       "classic: there in that bucket (default); rolling: there then or later; bounded: there at least once from offset 1 up to then.",
   }),
   return_event_type: textInput(128).optional(),
   return_event_name: textInput(256).optional(),
-  max_offset: whole(1, 400).optional().openapi({ description: "Default 30." }),
+  max_offset: wholeNumberParam(1, 400).optional().openapi({ description: "Default 30." }),
 });
 const cell = z.object({ offset: count, users: count, rate: ratio, complete: z.boolean() });
 export const retentionData = z
   .object({
-    mode: z.enum(MODES),
+    mode: z.enum(RETENTION_MODES),
     granularity: calendar,
     cohorts: z.array(
       z.object({ cohort: z.string(), size: count, complete: z.boolean(), cells: z.array(cell) }),
@@ -144,12 +146,12 @@ export const cohortsData = z
   .openapi("Cohorts");
 
 export const churnParams = z.strictObject({
-  workspace_id: span.workspace_id,
-  to: span.to,
-  timezone: span.timezone,
-  explain: span.explain,
-  window_days: whole(1, 365).optional().openapi({ description: "Default 30." }),
-  windows: whole(1, 24)
+  workspace_id: rangeParams.workspace_id,
+  to: rangeParams.to,
+  timezone: rangeParams.timezone,
+  explain: rangeParams.explain,
+  window_days: wholeNumberParam(1, 365).optional().openapi({ description: "Default 30." }),
+  windows: wholeNumberParam(1, 24)
     .optional()
     .openapi({ description: "How many windows to look back on; default 6." }),
 });

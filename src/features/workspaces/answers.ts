@@ -1,11 +1,13 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { type Answer, prepareQuery } from "../../analytics/ask.ts";
 import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import { type Query, rangeOf } from "../../analytics/plan/plan.ts";
-import { type Answer, metaTogether, prepare, together } from "../../analytics/query.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { type Query, rangeOfQuery } from "../../analytics/query.ts";
+import { combineMeta } from "../../analytics/result/meta.ts";
 import { wholeBuckets } from "../../analytics/time/range.ts";
-import { engagement } from "../../analytics/users/engagement.ts";
+import { userEngagement } from "../../analytics/users/engagement.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { divideRounded, fromMicros, toMicros } from "../../lib/decimal.ts";
@@ -54,7 +56,7 @@ async function edgesOf(ctx: Context, workspaceId: string) {
 /** The parts that overview and analytics share. */
 function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boolean) {
   const now = ctx.now() * 1000;
-  const range = rangeOf(base, now);
+  const range = rangeOfQuery(base, now);
   const { timeframe: _, ...rest } = base;
   const fixed = { ...rest, ...range };
   const days = wholeBuckets(
@@ -67,19 +69,19 @@ function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boo
     now,
     days: days.length,
     parts: [
-      prepare(
+      prepareQuery(
         workspaceId,
         { ...fixed, measures: TOTALS, compare: "previous_period" },
         now,
         explain,
       ),
-      prepare(
+      prepareQuery(
         workspaceId,
         { ...fixed, measures: ["credits"], group_by: ["status"], rowsOnly: true },
         now,
         explain,
       ),
-      engagement(workspaceId, days, base.timezone),
+      userEngagement(workspaceId, days, base.timezone),
     ] as const,
   };
 }
@@ -102,7 +104,7 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
   const [settings, edges, [totals, statuses, users]] = await Promise.all([
     settingsOf(ctx, workspaceId),
     edgesOf(ctx, workspaceId),
-    together(ctx.db, parts),
+    runInOneSnapshot(ctx.db, parts),
   ]);
   const data = {
     id: workspaceId,
@@ -110,19 +112,19 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
     health: healthOf(totals.totals, users, days, creditsOf(statuses)),
     totals: totals.totals,
     change: totals.totalsComparison ?? {},
-    users: { active: users.users, recent: users.recent, regular: users.regular },
+    users: { active: users.users, recent: users.activeLast7Days, regular: users.activeOn4Days },
     ...edges,
   };
   return {
     data,
-    meta: metaTogether({ totals: totals.meta, statuses: statuses.meta, users: users.meta }),
+    meta: combineMeta({ totals: totals.meta, statuses: statuses.meta, users: users.meta }),
   };
 }
 
 export async function analyticsOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
   const { fixed, now, parts, days } = commonParts(ctx, workspaceId, base, explain);
   const top = (by: "agent" | "user") =>
-    prepare(
+    prepareQuery(
       workspaceId,
       {
         ...fixed,
@@ -135,11 +137,11 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
       now,
       explain,
     );
-  const [totals, statuses, users, members, agents, daily] = await together(ctx.db, [
+  const [totals, statuses, users, members, agents, daily] = await runInOneSnapshot(ctx.db, [
     ...parts,
     top("user"),
     top("agent"),
-    prepare(
+    prepareQuery(
       workspaceId,
       {
         ...fixed,
@@ -163,8 +165,8 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
     change: totals.totalsComparison ?? {},
     members: {
       active: users.users,
-      recent: users.recent,
-      regular: users.regular,
+      recent: users.activeLast7Days,
+      regular: users.activeOn4Days,
       top: rows(members, "user").map((row) => ({
         ...row,
         engagement: engagementOf(Number(row.executions)),
@@ -190,18 +192,18 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
     agents: agents.meta,
     consumption: daily.meta,
   };
-  return { data, meta: metaTogether(metas) };
+  return { data, meta: combineMeta(metas) };
 }
 
 /** Workspaces of a token with their totals, each asked within its own scope, all in one snapshot. */
 export async function listOf(ctx: Context, ids: readonly string[], base: Base, explain = false) {
   const now = ctx.now() * 1000;
   const { timeframe: _, ...rest } = base;
-  const fixed = { ...rest, ...rangeOf(base, now) };
-  const answers = await together(
+  const fixed = { ...rest, ...rangeOfQuery(base, now) };
+  const answers = await runInOneSnapshot(
     ctx.db,
     ids.map((id) =>
-      prepare(
+      prepareQuery(
         id,
         { ...fixed, measures: GROUP.concat("active_users", "active_agents") },
         now,

@@ -1,5 +1,9 @@
-import type { Values } from "../../analytics/result/rows.ts";
-import { type Engagement, RECENT_DAYS, REGULAR_DAYS } from "../../analytics/users/engagement.ts";
+import type { MeasureValues } from "../../analytics/result/rows.ts";
+import {
+  RECENT_DAYS,
+  REGULAR_DAYS,
+  type UserEngagement,
+} from "../../analytics/users/engagement.ts";
 import { ratioOf } from "../../lib/decimal.ts";
 
 export interface HealthPart {
@@ -24,8 +28,8 @@ const share = (part: number, whole: number) => (whole === 0 ? null : part / whol
  * @param credits of the runs that ended in success, and of all that ended
  */
 export function healthOf(
-  totals: Values,
-  users: Engagement,
+  totals: MeasureValues,
+  users: UserEngagement,
   days: number,
   credits: { successful: string; ended: string },
 ): Health {
@@ -42,13 +46,13 @@ export function healthOf(
     {
       name: "activity",
       weight: 0.25,
-      value: days > RECENT_DAYS ? share(users.recent, users.users) : null,
+      value: days > RECENT_DAYS ? share(users.activeLast7Days, users.users) : null,
       how: `users of the last ${RECENT_DAYS} days / users of the range`,
     },
     {
       name: "engagement",
       weight: 0.25,
-      value: days >= REGULAR_DAYS ? share(users.regular, users.users) : null,
+      value: days >= REGULAR_DAYS ? share(users.activeOn4Days, users.users) : null,
       how: `users active on at least ${REGULAR_DAYS} days / users of the range`,
     },
     {

@@ -2,17 +2,18 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
 import { rawMeta } from "../../analytics/errors/error-groups.ts";
-import { seenOf } from "../../analytics/executions/seen.ts";
-import { rangeOf, zoneOf } from "../../analytics/plan/plan.ts";
-import { metaTogether, together } from "../../analytics/query.ts";
+import { firstAndLastSeen } from "../../analytics/executions/seen.ts";
+import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { checkedTimezone, rangeOfQuery } from "../../analytics/query.ts";
+import { combineMeta } from "../../analytics/result/meta.ts";
 import { groupPage } from "../../analytics/shapes/group-page.ts";
 import { may } from "../../auth/actor.ts";
 import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
-import { requireNamed } from "../../http/auth.ts";
+import { requirePermissionInPathWorkspace } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
-import { problems } from "../../http/errors.ts";
-import { rangedQuery } from "../../http/metrics-params.ts";
-import { json, view } from "../../http/metrics-route.ts";
+import { problemResponses } from "../../http/errors.ts";
+import { queryOfParams } from "../../http/metrics-params.ts";
+import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -34,7 +35,7 @@ const MAX_LISTED = 50;
 const HEALTH =
   "health: the weighted mean of reliability (0.30), activity (0.25), engagement (0.25) and efficiency (0.20), each with its value, weight and how it is computed; a part without anything to judge by takes no part.";
 
-view(router, {
+metricsRoute(router, {
   path: "/workspaces",
   tag,
   summary: "Workspaces of the token",
@@ -52,12 +53,12 @@ view(router, {
     const rest = after === undefined ? all : all.filter((id) => id > after);
     const size = Math.min(limit, MAX_LISTED);
     const ids = rest.slice(0, size);
-    const base = rangedQuery(query, "30d");
-    const range = rangeOf(base, ctx.now() * 1000);
+    const base = queryOfParams(query, "30d");
+    const range = rangeOfQuery(base, ctx.now() * 1000);
     const [found, settings, [about]] = await Promise.all([
       listOf(ctx, ids, base, query.explain),
       Promise.all(ids.map((id) => settingsOf(ctx, id))),
-      together(ctx.db, [rawMeta(workspaceId, range, base.timezone)]),
+      runInOneSnapshot(ctx.db, [rawMeta(workspaceId, range, base.timezone)]),
     ]);
     const data = found.map(({ id, totals }, index) => ({
       id,
@@ -73,37 +74,37 @@ view(router, {
       has_more: next !== null,
       ...(include_total ? { total: all.length } : {}),
     };
-    return { data, page, meta: ids.length > 0 ? metaTogether(metas) : about };
+    return { data, page, meta: ids.length > 0 ? combineMeta(metas) : about };
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/workspaces/{id}",
   tag,
   ofWorkspace: true,
   summary: "One workspace: settings, numbers, health",
   description: `Default 30d. ${HEALTH}`,
-  query: schema.rangeParams,
+  query: schema.overviewParams,
   params: schema.workspacePath,
   data: schema.overview,
   load: (ctx, workspaceId, query) =>
-    overviewOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
+    overviewOf(ctx, workspaceId, queryOfParams(query, "30d"), query.explain),
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/workspaces/{id}/analytics",
   tag,
   ofWorkspace: true,
   summary: "A workspace's members, agents and consumption",
   description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the time of the range that has passed, in days of 24 hours, at least one. members: of the whole local days that the range touches.`,
-  query: schema.rangeParams,
+  query: schema.overviewParams,
   params: schema.workspacePath,
   data: schema.analytics,
   load: (ctx, workspaceId, query) =>
-    analyticsOf(ctx, workspaceId, rangedQuery(query, "30d"), query.explain),
+    analyticsOf(ctx, workspaceId, queryOfParams(query, "30d"), query.explain),
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/workspaces/{id}/members",
   tag,
   ofWorkspace: true,
@@ -127,7 +128,7 @@ view(router, {
     },
   ) => {
     const asked = {
-      ...rangedQuery(query, "30d"),
+      ...queryOfParams(query, "30d"),
       measures: MEASURES,
       group_by: ["user"],
       filters: [OF_SOME_USER],
@@ -141,7 +142,7 @@ view(router, {
       query.explain,
     );
     const ids = rows.map((row) => String(row.group.user));
-    const seen = await seenOf(ctx, workspaceId, "user", ids);
+    const seen = await firstAndLastSeen(ctx, workspaceId, "user", ids);
     const data = rows.map((row, index) => ({
       id: ids[index],
       ...row.values,
@@ -152,7 +153,7 @@ view(router, {
   },
 });
 
-view(router, {
+metricsRoute(router, {
   path: "/workspaces/{id}/agents",
   tag,
   ofWorkspace: true,
@@ -176,7 +177,7 @@ view(router, {
     },
   ) => {
     const asked = {
-      ...rangedQuery(query, "30d"),
+      ...queryOfParams(query, "30d"),
       measures: MEASURES,
       group_by: ["agent"],
       order_by: [{ measure: sort, direction }],
@@ -204,22 +205,28 @@ router.openapi(
     summary: "Change the settings of a workspace",
     description:
       "What is left out stays as it is; null takes a setting away. timezone is that of budgets, and of every question, export, report and schedule that names none; credit_price is the price of one credit.",
-    middleware: [requireNamed("write:settings"), limitBody(16 * 1024)] as const,
+    middleware: [requirePermissionInPathWorkspace("write:settings"), limitBody(16 * 1024)] as const,
     request: {
       params: schema.workspacePath,
       query: z.strictObject({}),
       body: { required: true, content: { "application/json": { schema: schema.settingsChange } } },
     },
     responses: {
-      200: json("The settings.", z.object({ data: schema.settingsShape })),
-      ...problems("malformed", "not_found", "too_large", "unsupported", "impossible"),
+      200: jsonContent("The settings.", z.object({ data: schema.settingsShape })),
+      ...problemResponses(
+        "malformed",
+        "not_found",
+        "too_large",
+        "unsupported_media_type",
+        "unprocessable",
+      ),
     },
   }),
   async (c) => {
     const [ctx, workspaceId, change] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
-    if (typeof change.timezone === "string") zoneOf(change.timezone);
+    if (typeof change.timezone === "string") checkedTimezone(change.timezone);
     const settings = await changeSettings(ctx, workspaceId, change);
-    ctx.cache.advance(workspaceId);
+    ctx.cache.invalidate(workspaceId);
     return c.json({ data: { id: workspaceId, ...settings } }, 200);
   },
 );

@@ -1,16 +1,22 @@
 import { z } from "@hono/zod-openapi";
 import { ROLES } from "../../auth/actor.ts";
 import { textInput } from "../../http/fields.ts";
-import { bucketValues, compared, measure, span, values } from "../../http/metrics-params.ts";
+import {
+  bucketValues,
+  measureChanges,
+  measureParam,
+  measureValues,
+  rangeParams,
+} from "../../http/metrics-params.ts";
 import { idParam, pageParams } from "../../http/params.ts";
 
 const ratio = z.number().nullable();
 const count = z.int();
 export const workspacePath = z.object({ id: idParam });
-const { workspace_id: _, ...range } = span;
-export const rangeParams = z.strictObject(range);
+const { workspace_id: _, ...range } = rangeParams;
+export const overviewParams = z.strictObject(range);
 export const listParams = z.strictObject({
-  ...span,
+  ...rangeParams,
   limit: pageParams.limit,
   cursor: pageParams.cursor,
   include_total: pageParams.include_total,
@@ -18,7 +24,7 @@ export const listParams = z.strictObject({
 export const groupParams = z.strictObject({
   ...range,
   ...pageParams,
-  sort: measure.extract(["executions", "success_rate", "credits", "duration_avg"]).optional(),
+  sort: measureParam.extract(["executions", "success_rate", "credits", "duration_avg"]).optional(),
   direction: z.enum(["asc", "desc"]).optional(),
 });
 
@@ -59,7 +65,12 @@ export const settingsChange = z
 
 export const listed = z
   .array(
-    z.object({ id: z.string(), name: z.string().nullable(), role: z.enum(ROLES), totals: values }),
+    z.object({
+      id: z.string(),
+      name: z.string().nullable(),
+      role: z.enum(ROLES),
+      totals: measureValues,
+    }),
   )
   .openapi("Workspaces");
 const health = z
@@ -75,8 +86,8 @@ export const overview = z
     id: z.string(),
     ...settings,
     health,
-    totals: values,
-    change: compared,
+    totals: measureValues,
+    change: measureChanges,
     users: z.object({ active: count, recent: count, regular: count }),
     first_execution_at: z.string().nullable(),
     last_execution_at: z.string().nullable(),
@@ -96,8 +107,8 @@ export const analytics = z
   .object({
     id: z.string(),
     health,
-    totals: values,
-    change: compared,
+    totals: measureValues,
+    change: measureChanges,
     members: z.object({
       active: count,
       recent: count,

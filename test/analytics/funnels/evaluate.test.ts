@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { journeyOf } from "../../../src/analytics/funnels/evaluate.ts";
-import type { Moments } from "../../../src/analytics/funnels/occurrences.ts";
+import type { UserOccurrences } from "../../../src/analytics/funnels/occurrences.ts";
 import {
-  type Journey,
-  ORDERS,
-  type Order,
-  type Rules,
-  type Tally,
+  type FunnelRules,
+  STEP_ORDERS,
+  type StepOrder,
+  type StepTally,
+  type UserJourney,
 } from "../../../src/analytics/funnels/rules.ts";
 
 /** A chain of moments, by their places: the n-th is of step n, or in any order of the step beside it. */
@@ -21,12 +21,12 @@ interface Chain {
  * one said of each pair. Shares nothing with the evaluator.
  */
 class Oracle {
-  private readonly user: Moments;
-  private readonly rules: Rules;
+  private readonly user: UserOccurrences;
+  private readonly rules: FunnelRules;
   best: { times: number[]; entry: number | undefined } | undefined;
   open = false;
 
-  constructor(user: Moments, rules: Rules) {
+  constructor(user: UserOccurrences, rules: FunnelRules) {
     this.user = user;
     this.rules = rules;
     user.times.forEach((at, place) => {
@@ -107,7 +107,7 @@ class Oracle {
     });
   }
 
-  journey(): Journey | undefined {
+  journey(): UserJourney | undefined {
     if (!this.best) return undefined;
     const { times, entry } = this.best;
     const level = times.length;
@@ -116,7 +116,7 @@ class Oracle {
 }
 
 /** Logs of few instants, so that many moments share one; some are of several kinds, some of none. */
-const cases = (order: Order, sameInstant: Rules["sameInstant"]) =>
+const cases = (order: StepOrder, sameInstant: FunnelRules["sameInstant"]) =>
   fc
     .record({ steps: fc.integer({ min: 2, max: 4 }), excluded: fc.integer({ min: 0, max: 2 }) })
     .chain(({ steps, excluded }) =>
@@ -151,7 +151,7 @@ const cases = (order: Order, sameInstant: Rules["sameInstant"]) =>
       }),
     );
 
-const userOf = (moments: { at: number; mask: number }[]): Moments => {
+const userOf = (moments: { at: number; mask: number }[]): UserOccurrences => {
   const order = [...moments].sort((a, b) => a.at - b.at || a.mask - b.mask);
   return {
     userId: "u",
@@ -161,7 +161,7 @@ const userOf = (moments: { at: number; mask: number }[]): Moments => {
   };
 };
 
-const MODES = ORDERS.flatMap((order) =>
+const MODES = STEP_ORDERS.flatMap((order) =>
   (["counts", "does_not"] as const).map((same) => [order, same] as const),
 );
 
@@ -188,7 +188,7 @@ describe("a journey", () => {
   );
 });
 
-const RULES: Rules = {
+const RULES: FunnelRules = {
   steps: 2,
   exclusions: [],
   order: "ordered",
@@ -200,7 +200,7 @@ const RULES: Rules = {
 };
 
 describe("any order", () => {
-  const one = (masks: number[], sameInstant: Rules["sameInstant"] = "counts") =>
+  const one = (masks: number[], sameInstant: FunnelRules["sameInstant"] = "counts") =>
     journeyOf(userOf(masks.map((mask) => ({ at: 5, mask }))), {
       ...RULES,
       order: "any",
@@ -219,7 +219,7 @@ describe("any order", () => {
 });
 
 describe("the window", () => {
-  it.each(ORDERS)(
+  it.each(STEP_ORDERS)(
     "%s: a step at its very end counts, and one a microsecond later does not",
     (order) => {
       const rules = { ...RULES, order, windowUs: 100 };
@@ -253,7 +253,7 @@ describe("a user of 100,000 moments", () => {
   it.each(CASES)(
     "(%s; %s, %s) costs ten times what a tenth of it costs",
     (_, order, same, shape) => {
-      const rules: Rules = {
+      const rules: FunnelRules = {
         ...RULES,
         steps: 5,
         exclusions: [{ after: 1, before: 5 }],
@@ -261,7 +261,7 @@ describe("a user of 100,000 moments", () => {
         sameInstant: same,
       };
       const work = (length: number) => {
-        const tally: Tally = { steps: 0 };
+        const tally: StepTally = { steps: 0 };
         const user = userOf(Array.from({ length }, (__, n) => shape(n)));
         expect(journeyOf(user, rules, tally)?.level).toBeLessThan(5);
         return tally.steps;

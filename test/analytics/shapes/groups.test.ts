@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Query } from "../../../src/analytics/plan/plan.ts";
-import { runQuery } from "../../../src/analytics/query.ts";
+import { runQuery } from "../../../src/analytics/ask.ts";
+import type { Query } from "../../../src/analytics/query.ts";
 import { groupPage } from "../../../src/analytics/shapes/group-page.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { metrics } from "../../../src/features/exports/sources/computed-sources.ts";

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { runQuery } from "../../../src/analytics/query.ts";
+import { runQuery } from "../../../src/analytics/ask.ts";
 import { sketchKey, sketchValue } from "../../../src/analytics/sql/sketch.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { runRollups } from "../../../src/features/rollups/run.ts";
@@ -67,7 +67,7 @@ describe("quantiles over rollups are within 1 % of the value at their rank", () 
       }));
       await storeChecked(
         kind,
-        items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+        items.map((item) => kind.check(item, Date.now(), { id: "", reproducible: false })),
       );
     }
     await runRollups(ctx, "hour");

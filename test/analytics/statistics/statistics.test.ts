@@ -7,7 +7,11 @@ import {
   twoProportions,
   twoSidedP,
 } from "../../../src/analytics/statistics/significance.ts";
-import { autocorrelation, seasonalStrength, stl } from "../../../src/analytics/statistics/stl.ts";
+import {
+  autocorrelation,
+  decomposeStl,
+  seasonalStrength,
+} from "../../../src/analytics/statistics/stl.ts";
 import { random } from "../../support/days.ts";
 
 /** Normal numbers by Box and Muller. */
@@ -116,7 +120,7 @@ describe("the slope of a direction", () => {
   it("is refused for more points than can be compared with each other, whoever asks", () => {
     const points = Array.from({ length: 2_001 }, (_, place) => ({ place, value: place }));
     expect(() => directionOf(points)).toThrow(
-      expect.objectContaining({ code: "too_many_buckets", kind: "impossible" }),
+      expect.objectContaining({ code: "too_many_buckets", kind: "unprocessable" }),
     );
   });
 });
@@ -209,7 +213,7 @@ describe("STL", () => {
       noise: 0.3 * gauss(),
     }));
     const y = parts.map(({ trend, seasonal, noise }) => trend + seasonal + noise);
-    const found = stl(y, 7);
+    const found = decomposeStl(y, 7);
     y.forEach((value, i) => {
       expect(
         (found.trend[i] ?? 0) + (found.seasonal[i] ?? 0) + (found.remainder[i] ?? 0),
@@ -225,14 +229,14 @@ describe("STL", () => {
     const season = [4, -1, -3, 0, 2, 1, -3];
     const y = Array.from({ length: 70 }, (_, i) => 20 + (season[i % 7] ?? 0));
     y[33] = 500;
-    const found = stl(y, 7);
+    const found = decomposeStl(y, 7);
     found.trend.forEach((value) => {
       expect(Math.abs(value - 20)).toBeLessThan(1);
     });
     expect(found.remainder[33]).toBeGreaterThan(450);
     const noise = Array.from({ length: 84 }, normal(random(31)));
     expect(autocorrelation(noise, 7)).toBeLessThan(1.96 / Math.sqrt(84) + 0.1);
-    expect(() => stl([1, 2, 3], 7)).toThrow("two whole periods");
+    expect(() => decomposeStl([1, 2, 3], 7)).toThrow("two whole periods");
   });
 });
 

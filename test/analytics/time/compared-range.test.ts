@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Query } from "../../../src/analytics/plan/plan.ts";
-import { runQuery } from "../../../src/analytics/query.ts";
+import { runQuery } from "../../../src/analytics/ask.ts";
+import type { Query } from "../../../src/analytics/query.ts";
 import { namedRange } from "../../../src/analytics/time/calendar-ranges.ts";
 import { comparablePeriods, comparedRange } from "../../../src/analytics/time/compared-range.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chooseSource, cut } from "../../../src/analytics/plan/rollup-choice.ts";
-import { type Compare, comparedRange } from "../../../src/analytics/time/compared-range.ts";
+import { chooseRollups } from "../../../src/analytics/plan/rollup-choice.ts";
+import { splitByGrain } from "../../../src/analytics/plan/split.ts";
+import { type ComparedPeriod, comparedRange } from "../../../src/analytics/time/compared-range.ts";
 import { bucketsOf, GRANULARITIES } from "../../../src/analytics/time/range.ts";
 import type { TimeRange } from "../../../src/analytics/time/time-range.ts";
 import {
@@ -121,7 +122,7 @@ describe("pieces", () => {
         fc.boolean(),
         (asked, zone, granularity, needed, countsOnly) => {
           const buckets = bucketsOf(asked, granularity, zone);
-          const pieces = cut(buckets, chooseSource(needed, countsOnly));
+          const pieces = splitByGrain(buckets, chooseRollups(needed, countsOnly));
           const all = [...pieces.day, ...pieces.hour, ...pieces.quarter, ...pieces.raw].sort(
             (a, b) => a.from - b.from,
           );
@@ -131,7 +132,7 @@ describe("pieces", () => {
             expect(piece.from).toBe(all[index]?.to);
           const units = [
             ...pieces.day.map((piece) => ({ piece, unit: DAY_US })),
-            ...[...pieces.hour, ...pieces.beneath.hour].map((piece) => ({ piece, unit: HOUR_US })),
+            ...[...pieces.hour, ...pieces.fallback.hour].map((piece) => ({ piece, unit: HOUR_US })),
             ...pieces.quarter.map((piece) => ({ piece, unit: QUARTER_US })),
           ];
           for (const { piece, unit } of units) {
@@ -145,7 +146,9 @@ describe("pieces", () => {
           // Beneath the quarters lie hours and the rest, without a gap.
           const size = (list: { from: number; to: number }[]) =>
             list.reduce((sum, piece) => sum + piece.to - piece.from, 0);
-          expect(size([...pieces.beneath.hour, ...pieces.beneath.raw])).toBe(size(pieces.quarter));
+          expect(size([...pieces.fallback.hour, ...pieces.fallback.raw])).toBe(
+            size(pieces.quarter),
+          );
           if (countsOnly && needed?.[0] === "agent")
             expect(pieces.raw.every((piece) => piece.to - piece.from < QUARTER_US)).toBe(true);
         },
@@ -195,7 +198,7 @@ describe("times", () => {
   });
 
   it("compares with the range before, and with the same local dates a year earlier", () => {
-    const whole = (of: TimeRange, compare: Compare, zone: string) => {
+    const whole = (of: TimeRange, compare: ComparedPeriod, zone: string) => {
       const { elapsed, ...found } = comparedRange(of, compare, zone, of.to);
       expect(elapsed).toBe(false);
       return found;

@@ -1,7 +1,7 @@
 import { Temporal } from "temporal-polyfill";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Query } from "../../../src/analytics/plan/plan.ts";
-import { runQuery } from "../../../src/analytics/query.ts";
+import { runQuery } from "../../../src/analytics/ask.ts";
+import type { Query } from "../../../src/analytics/query.ts";
 import { namedRange } from "../../../src/analytics/time/calendar-ranges.ts";
 import {
   bucketsOf,

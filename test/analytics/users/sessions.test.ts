@@ -2,9 +2,9 @@ import { sql } from "drizzle-orm";
 import fc from "fast-check";
 import { beforeAll, expect, it } from "vitest";
 import { z } from "zod";
-import { together } from "../../../src/analytics/query.ts";
+import { runInOneSnapshot } from "../../../src/analytics/prepared.ts";
 import type { TimeRange } from "../../../src/analytics/time/time-range.ts";
-import { type Sessions, sessions } from "../../../src/analytics/users/sessions.ts";
+import { type SessionFigures, sessionFigures } from "../../../src/analytics/users/sessions.ts";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { reconcile, runRollups } from "../../../src/features/rollups/run.ts";
@@ -83,7 +83,7 @@ function oracle(moments: readonly Moment[], { from, to }: TimeRange) {
   return found;
 }
 
-function check(answer: Sessions, found: ReturnType<typeof oracle>) {
+function check(answer: SessionFigures, found: ReturnType<typeof oracle>) {
   const lengths = found.map((each) => each.length).sort((a, b) => a - b);
   const sum = (list: number[]) => list.reduce((total, each) => total + each, 0);
   const of = (part: number) => (found.length === 0 ? null : part / found.length);
@@ -144,7 +144,7 @@ async function store(
       });
     const results = await storeChecked(
       intake as never,
-      items.map((item) => intake.check(item, Date.now(), { id: "", again: false })) as never,
+      items.map((item) => intake.check(item, Date.now(), { id: "", reproducible: false })) as never,
     );
     expect(results.filter((each) => each.result !== "created")).toEqual([]);
   }
@@ -166,9 +166,9 @@ it("sessions are the same from raw moments, from rollups and from both, with eve
       async (early, late, ranges) => {
         const workspaceId = `sessions-${run++}`;
         const ask = async (moments: readonly Moment[]) => {
-          const answers = await together(
+          const answers = await runInOneSnapshot(
             ctx.db,
-            ranges.map((each) => sessions(workspaceId, each)),
+            ranges.map((each) => sessionFigures(workspaceId, each)),
           );
           answers.forEach((answer, index) => {
             check(answer, oracle(moments, ranges[index] ?? { from: 0, to: 0 }));
@@ -193,7 +193,7 @@ it("sessions are the same from raw moments, from rollups and from both, with eve
   );
   expect(await reconcile(ctx, 200)).toBe(0);
   const whole = { from: FROM - DAY_US, to: FROM + (DAYS + 1) * DAY_US };
-  const [{ rows }] = await together(ctx.db, [sessions("sessions-0", whole)]);
+  const [{ rows }] = await runInOneSnapshot(ctx.db, [sessionFigures("sessions-0", whole)]);
   expect(rows).toBe(0);
   const [found] = await ctx.db.query({
     sql: sql`select count(*) as n from sessions_daily`,
@@ -213,7 +213,8 @@ it("a day that was never rolled up is read from its moments, marked or not", asy
   );
   await store(ctx, "sessions-unknown", moments, "all");
   const whole = { from: FROM, to: FROM + 2 * DAY_US };
-  const ask = async () => (await together(ctx.db, [sessions("sessions-unknown", whole)]))[0];
+  const ask = async () =>
+    (await runInOneSnapshot(ctx.db, [sessionFigures("sessions-unknown", whole)]))[0];
   for (const unit of ["hour", "session"] as const) await runRollups(ctx, unit);
   const rolled = await ask();
   check(rolled, oracle(moments, whole));

@@ -4,8 +4,8 @@ import { beforeAll, expect, it } from "vitest";
 import { z } from "zod";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { emptyCounts, storeChecked } from "../../../src/intake/items.ts";
-import type { Line } from "../../../src/intake/lines.ts";
-import { takeInStream } from "../../../src/intake/stream.ts";
+import type { InputLine } from "../../../src/intake/lines.ts";
+import { receiveStream } from "../../../src/intake/stream.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 
@@ -17,7 +17,7 @@ async function send(ctx: ReturnType<typeof testContext>, items: unknown[]) {
   const kind = executionIntake(ctx, WORKSPACE);
   return storeChecked(
     kind,
-    items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+    items.map((item) => kind.check(item, Date.now(), { id: "", reproducible: false })),
   );
 }
 
@@ -136,7 +136,7 @@ it("gives the same row for every order of the messages, one by one and together"
 });
 
 /** The same messages as lines, far enough apart to fall into chunks of their own. */
-async function* farApart(items: readonly unknown[]): AsyncGenerator<Line> {
+async function* farApart(items: readonly unknown[]): AsyncGenerator<InputLine> {
   let number = 0;
   for (const item of items) {
     yield { number: ++number, text: JSON.stringify(item) };
@@ -170,9 +170,9 @@ it("gives the same row for every order inside one request, also of ends that do 
             const results = await send(ctx, items);
             expect(results.filter(({ result }) => result === "invalid")).toEqual([]);
           } else {
-            const { results } = await takeInStream(kind, farApart(items), Date.now, () => ({
+            const { results } = await receiveStream(kind, farApart(items), Date.now, () => ({
               id: "",
-              again: false,
+              reproducible: false,
             }));
             expect(results.filter(({ code }) => code !== "invalid_json")).toEqual([]);
           }

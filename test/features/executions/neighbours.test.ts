@@ -15,7 +15,7 @@ const NOW = Date.parse("2026-10-25T00:00:00Z");
 
 async function store<T>(kind: IntakeKind<T>, items: object[]): Promise<string[]> {
   const messages = items.map((item) => {
-    const checked = kind.check(item, NOW, { id: "", again: false });
+    const checked = kind.check(item, NOW, { id: "", reproducible: false });
     if (!checked.ok) throw new Error(JSON.stringify(checked.error));
     return checked.message;
   });

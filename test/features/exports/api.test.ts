@@ -10,7 +10,7 @@ import { expireFiles } from "../../../src/features/exports/runs/maintenance.ts";
 import { runExport } from "../../../src/features/exports/runs/run.ts";
 import { startScheduledExports as startDue } from "../../../src/features/exports/runs/start.ts";
 import { agents as agentSource } from "../../../src/features/exports/sources/computed-sources.ts";
-import { queue } from "../../../src/queue.ts";
+import { handleQueue } from "../../../src/queue.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { queuesTo, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
@@ -533,7 +533,7 @@ describe("lost and given up", () => {
         body: { type: "export.run", workspaceId: WORKSPACE, id: "x" },
       },
     ]);
-    await queue(dead, env as unknown as Env, door);
+    await handleQueue(dead, env as unknown as Env, door);
     expect((await getQueueResult(dead, door)).explicitAcks).toEqual(["d1"]);
     const strange = createMessageBatch("shadower-jobs", [
       {
@@ -543,7 +543,7 @@ describe("lost and given up", () => {
         body: { type: "what", workspaceId: WORKSPACE },
       },
     ]);
-    await queue(strange, env as unknown as Env, door);
+    await handleQueue(strange, env as unknown as Env, door);
     const kept = (await client.get("/api/v1/jobs/dead-letters")).body.data.map(
       (letter: { id: string; reason: string }) => [letter.id, letter.reason],
     );

@@ -405,7 +405,7 @@ describe("a limit", () => {
       checkRows(ctx.db, WORKSPACE, requestFor(more), most);
     await check({ filters: AGENT }, 4_286);
     await expect(check({ filters: AGENT }, 4_285)).rejects.toMatchObject({
-      kind: "impossible",
+      kind: "unprocessable",
       errors: [{ path: "format", code: "too_many_rows" }],
     });
     await expect(check({ source: "events" }, 0)).resolves.toBeUndefined();

@@ -8,7 +8,7 @@ import { env } from "cloudflare:workers";
 import { sql } from "drizzle-orm";
 import { beforeAll, expect, it } from "vitest";
 import { z } from "zod";
-import { runQuery } from "../../../src/analytics/query.ts";
+import { runQuery } from "../../../src/analytics/ask.ts";
 import { closeStale } from "../../../src/features/maintenance/close-stale.ts";
 import { applyRetention } from "../../../src/features/maintenance/delete-old-rows.ts";
 import { dropExpired, ensurePartitions } from "../../../src/features/maintenance/partitions.ts";

@@ -10,7 +10,7 @@ import { runReport } from "../../../src/features/reports/runs/run.ts";
 import { startReport } from "../../../src/features/reports/runs/start.ts";
 import { reportInput } from "../../../src/features/reports/schema.ts";
 import { settleJob } from "../../../src/jobs/lease.ts";
-import { queue } from "../../../src/queue.ts";
+import { handleQueue } from "../../../src/queue.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { queuesTo, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
@@ -50,7 +50,7 @@ it("a report that cannot be rendered fails at the first attempt with the reason,
     },
   ]);
   const door = createExecutionContext();
-  await queue(batch, world as unknown as Env, door);
+  await handleQueue(batch, world as unknown as Env, door);
   expect((await getQueueResult(batch, door)).explicitAcks).toEqual(["m1"]);
   expect((await client.get(`/api/v1/reports/runs/${id}`)).body.data).toMatchObject({
     status: "failed",

@@ -2,13 +2,14 @@ import { sql } from "drizzle-orm";
 import fc from "fast-check";
 import { beforeAll, expect, it } from "vitest";
 import { z } from "zod";
+import { runQuery } from "../../../src/analytics/ask.ts";
 import { MEASURE_NAMES } from "../../../src/analytics/catalog/measures.ts";
-import { type Query, resolve } from "../../../src/analytics/plan/plan.ts";
-import { runQuery } from "../../../src/analytics/query.ts";
-import { compile } from "../../../src/analytics/sql/statement.ts";
-import { ROLLUP_TABLES } from "../../../src/db/rollup-tables.ts";
+import { planQuery } from "../../../src/analytics/plan/plan.ts";
+import type { Query } from "../../../src/analytics/query.ts";
+import { ROLLUP_TABLES } from "../../../src/analytics/rollups/definition.ts";
+import { queryStatement } from "../../../src/analytics/sql/statement.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { differences } from "../../../src/features/rollups/recompute.ts";
+import { differences } from "../../../src/analytics/rollups/recompute.ts";
 import { rebuild, recompute, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
 import { storeChecked } from "../../../src/intake/items.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../../src/lib/time.ts";
@@ -26,7 +27,7 @@ async function send(ctx: ReturnType<typeof testContext>, workspaceId: string, it
   const kind = executionIntake(ctx, workspaceId);
   const results = await storeChecked(
     kind,
-    items.map((item) => kind.check(item, Date.now(), { id: "", again: false })),
+    items.map((item) => kind.check(item, Date.now(), { id: "", reproducible: false })),
   );
   expect(results.filter((result) => result.result === "invalid")).toEqual([]);
 }
@@ -104,9 +105,9 @@ const step = fc.oneof(
 
 /** The kernel's totals and the raw rows of the same snapshot. */
 async function readBoth(ctx: ReturnType<typeof testContext>, workspaceId: string, query: Query) {
-  const { plan } = resolve(workspaceId, query, Date.now() * 1000);
+  const { plan } = planQuery(workspaceId, query, Date.now() * 1000);
   const [stats = [], rows = []] = await ctx.db.transaction(
-    [{ sql: compile(plan), row: z.record(z.string(), z.unknown()) }, rawRows(workspaceId)],
+    [{ sql: queryStatement(plan), row: z.record(z.string(), z.unknown()) }, rawRows(workspaceId)],
     { isolation: "RepeatableRead", readOnly: true },
   );
   const total = (stats as Record<string, unknown>[]).find(

@@ -1,10 +1,10 @@
-import { rangeOf, zoneOf } from "../../../analytics/plan/plan.ts";
+import { checkedTimezone, rangeOfQuery } from "../../../analytics/query.ts";
 import { namedRange } from "../../../analytics/time/calendar-ranges.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
 import type { Db } from "../../../db/client.ts";
-import type { Column } from "../../../formats/columns.ts";
-import { FORMATS } from "../../../formats/table.ts";
-import { AppError, impossible } from "../../../lib/errors.ts";
+import type { FileColumn } from "../../../formats/columns.ts";
+import { FILE_FORMATS } from "../../../formats/table.ts";
+import { AppError, unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant, parseInstant } from "../../../lib/time.ts";
 import type { ExportInput, ExportRequest } from "../schema.ts";
 import { SOURCES } from "../sources/catalog.ts";
@@ -15,29 +15,37 @@ function rangeOfInput(
   timezone: string,
   now: EpochUs,
 ): TimeRange {
-  if (range === undefined) return rangeOf({ timeframe, from, to }, now);
+  if (range === undefined) return rangeOfQuery({ timeframe, from, to }, now);
   if (timeframe !== undefined || from !== undefined || to !== undefined)
-    throw impossible("range", "range_twice", "Give range, timeframe, or from and to: one of them.");
+    throw unprocessable(
+      "range",
+      "range_twice",
+      "Give range, timeframe, or from and to: one of them.",
+    );
   return namedRange(range, now, timezone);
 }
 
 /** A request in its zone: the one it names, else the workspace's. */
 type ZonedInput = Omit<ExportInput, "timezone"> & { timezone: string };
 
-/** The columns of a request. @throws AppError impossible for one that the source does not have */
+/** The columns of a request. @throws AppError unprocessable for one that the source does not have */
 export function columnsOf(
   source: Source,
   question: Question,
   names: readonly string[] | undefined,
-): Column[] {
+): FileColumn[] {
   const all = source.columns(question);
   if (names === undefined) return all;
   return names.map((name, index) => {
     const found = all.find((column) => column.name === name) ?? source.named?.(name);
     if (!found)
-      throw impossible(`columns.${index}`, "unknown_column", `The source has no column "${name}".`);
+      throw unprocessable(
+        `columns.${index}`,
+        "unknown_column",
+        `The source has no column "${name}".`,
+      );
     if (names.indexOf(name) < index)
-      throw impossible(
+      throw unprocessable(
         `columns.${index}`,
         "column_twice",
         `The column "${name}" is there already.`,
@@ -65,7 +73,7 @@ export function questionOf(
 /**
  * Fixes the range and fills in the defaults.
  * @param under where the request stands in the body, for the paths of errors
- * @throws AppError impossible, with the path, for what cannot be exported
+ * @throws AppError unprocessable, with the path, for what cannot be exported
  */
 export function requestOf(
   workspaceId: string,
@@ -84,19 +92,19 @@ export function requestOf(
 
 /**
  * Looks whether the format holds the rows that there are now.
- * @throws AppError impossible, with the path of the format
+ * @throws AppError unprocessable, with the path of the format
  */
 export async function checkRows(
   db: Db,
   workspaceId: string,
   request: ExportRequest,
-  most = FORMATS[request.format].maxRows,
+  most = FILE_FORMATS[request.format].maxRows,
 ): Promise<void> {
   const source: Source = SOURCES[request.source];
   if (most === Number.POSITIVE_INFINITY || !source.count) return;
   const question = questionOf(workspaceId, request, Number.POSITIVE_INFINITY);
   if ((await source.count(db, question, most + 1)) > most)
-    throw impossible(
+    throw unprocessable(
       "format",
       "too_many_rows",
       `There are more than the ${most} rows that ${request.format} holds.`,
@@ -104,17 +112,17 @@ export async function checkRows(
 }
 
 function checked(workspaceId: string, input: ZonedInput, now: EpochUs): ExportRequest {
-  const timezone = zoneOf(input.timezone);
+  const timezone = checkedTimezone(input.timezone);
   const range = rangeOfInput(input, timezone, now);
   const { source: name, format, query, filters = [], gzip = false, neutralize = true } = input;
-  if (gzip && !FORMATS[format].gzip)
-    throw impossible("gzip", "not_applicable", `${format} is compressed already.`);
+  if (gzip && !FILE_FORMATS[format].gzip)
+    throw unprocessable("gzip", "not_applicable", `${format} is compressed already.`);
   if (neutralize && input.neutralize !== undefined && format !== "csv")
-    throw impossible("neutralize", "not_applicable", "Only a CSV has formulas to neutralize.");
+    throw unprocessable("neutralize", "not_applicable", "Only a CSV has formulas to neutralize.");
   if (name === "metrics" && !query)
-    throw impossible("query", "query_missing", "The source metrics needs a query.");
+    throw unprocessable("query", "query_missing", "The source metrics needs a query.");
   if (name !== "metrics" && query)
-    throw impossible("query", "not_applicable", "Only the source metrics takes a query.");
+    throw unprocessable("query", "not_applicable", "Only the source metrics takes a query.");
   const source: Source = SOURCES[name];
   const question: Question = { workspaceId, range, timezone, filters, query, now };
   source.check(question);

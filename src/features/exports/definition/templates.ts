@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../../context.ts";
-import { listByTime, type Paging } from "../../../db/keyset.ts";
+import { listByTime, type PageQuery } from "../../../db/keyset.ts";
 import { insertWithin } from "../../../db/quotas.ts";
 import { inWorkspace } from "../../../db/scope.ts";
 import { notFound } from "../../../lib/errors.ts";
@@ -12,7 +12,7 @@ type Input = z.output<typeof templateInput>;
 const COLUMNS = sql.raw("e.id, e.name, e.description, e.request, e.created_at, e.created_by");
 
 /** Newest first, ties by id. */
-export function listTemplates(ctx: Context, workspaceId: string, query: Paging) {
+export function listTemplates(ctx: Context, workspaceId: string, query: PageQuery) {
   const list = {
     from: sql`export_templates e`,
     columns: COLUMNS,
@@ -37,7 +37,7 @@ export async function getTemplate(
   return found;
 }
 
-/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible, `quota_exceeded` */
+/** The same id again (a request that was repeated) gives what is stored. @throws AppError unprocessable, `quota_exceeded` */
 export async function createTemplate(
   ctx: Context,
   workspaceId: string,

@@ -1,13 +1,13 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "../../../context.ts";
 import { withSnapshot } from "../../../db/snapshot.ts";
-import { ClaimLost, isGone, type JobId, type Outcome, settleJob } from "../../../jobs/lease.ts";
+import { ClaimLost, isGone, type JobId, type JobOutcome, settleJob } from "../../../jobs/lease.ts";
 import { type Claim, claimExport, jobs } from "../queries.ts";
 import { removeFiles } from "./files.ts";
 import { UploadLost } from "./upload.ts";
 import { type Hooks, walk } from "./walk.ts";
 
-async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<Outcome> {
+async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<JobOutcome> {
   const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;
   try {
     await withSnapshot(DATABASE_URL, NEON_ENDPOINT, (db) => walk(ctx, db, claim, hooks));
@@ -25,13 +25,13 @@ async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<Outcom
  */
 export async function runExport(ctx: Context, job: JobId & { token?: string }, hooks: Hooks = {}) {
   const claim = await claimExport(ctx, job);
-  if (!claim) return { status: "lost" } satisfies Outcome;
+  if (!claim) return { status: "lost" } satisfies JobOutcome;
   try {
     return await attempt(ctx, claim, hooks);
   } catch (error) {
     if (!(error instanceof ClaimLost)) throw error;
     // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
     if (await isGone(jobs(ctx), job)) await removeFiles(ctx, job.workspaceId, job.id);
-    return { status: "lost" } satisfies Outcome;
+    return { status: "lost" } satisfies JobOutcome;
   }
 }

@@ -10,7 +10,7 @@ import type { ExportInput, ExportJob } from "../schema.ts";
 /**
  * Checks a request, stores it and sends it to a consumer. A message that is lost is sent again by the maintenance task.
  * @param id the same id again starts nothing new
- * @throws AppError impossible, with the path
+ * @throws AppError unprocessable, with the path
  */
 export async function startExport(
   ctx: Context,

@@ -1,6 +1,6 @@
 import type { Context } from "../../../context.ts";
 import { AppError } from "../../../lib/errors.ts";
-import { stored } from "../../../storage/stored.ts";
+import { storedObject } from "../../../storage/stored.ts";
 import type { Progress } from "../queries.ts";
 
 /** Parts of a multipart upload are of one size, the last one aside, and at least this large (R2). */
@@ -68,7 +68,7 @@ export class Upload {
     asOf: string,
   ): Promise<Upload> {
     const options = { httpMetadata: { contentType }, customMetadata: { as_of: asOf } };
-    return new Upload(await stored(ctx.files.createMultipartUpload(key, options)), []);
+    return new Upload(await storedObject(ctx.files.createMultipartUpload(key, options)), []);
   }
 
   static resume(ctx: Context, key: string, { uploadId, uploaded }: Progress): Upload {
@@ -82,7 +82,7 @@ export class Upload {
   /** @param rows those that the part brings to their end @throws UploadLost */
   async add(bytes: Uint8Array, rows: number): Promise<void> {
     const partNumber = this.done.length + 1;
-    const part = stored(this.#upload.uploadPart(partNumber, bytes).catch(asLost));
+    const part = storedObject(this.#upload.uploadPart(partNumber, bytes).catch(asLost));
     const [{ etag }, digest] = await Promise.all([part, crypto.subtle.digest("SHA-256", bytes)]);
     this.done.push({
       partNumber,
@@ -96,11 +96,11 @@ export class Upload {
   /** @throws UploadLost */
   async complete(): Promise<void> {
     const parts = this.done.map(({ partNumber, etag }) => ({ partNumber, etag }));
-    await stored(this.#upload.complete(parts).catch(asLost));
+    await storedObject(this.#upload.complete(parts).catch(asLost));
   }
 
   /** Takes away what was uploaded; an upload that is gone already is no failure. */
   async abort(): Promise<void> {
-    await stored(this.#upload.abort()).catch(() => undefined);
+    await storedObject(this.#upload.abort()).catch(() => undefined);
   }
 }

@@ -2,13 +2,18 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../../context.ts";
 import type { Db } from "../../../db/client.ts";
-import type { Column } from "../../../formats/columns.ts";
-import { type Chunk, type Page, type Resume, START } from "../../../formats/format.ts";
-import { FORMATS } from "../../../formats/table.ts";
-import { noTotals, plus, type Totals, written } from "../../../formats/totals.ts";
+import type { FileColumn } from "../../../formats/columns.ts";
+import {
+  FILE_START,
+  type FileChunk,
+  type ResumePoint,
+  type RowPage,
+} from "../../../formats/format.ts";
+import { FILE_FORMATS } from "../../../formats/table.ts";
+import { addTotals, type FileTotals, totalsText, zeroTotals } from "../../../formats/totals.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { parseInstant } from "../../../lib/time.ts";
-import { stored } from "../../../storage/stored.ts";
+import { storedObject } from "../../../storage/stored.ts";
 import { columnsOf, questionOf } from "../definition/request.ts";
 import { type Claim, type Progress, renew, saveDone, saveProgress, saveStart } from "../queries.ts";
 import type { ExportFile } from "../schema.ts";
@@ -30,9 +35,9 @@ export interface Hooks {
 interface Walk {
   upload: Upload;
   fingerprint: string;
-  from: Resume;
+  from: ResumePoint;
   skip: number;
-  totals: Totals;
+  totals: FileTotals;
   asOf: string;
 }
 
@@ -45,7 +50,7 @@ async function beginning(
   claim: Claim,
   opened: Opened,
   asOf: string,
-  totalled: readonly Column[],
+  totalled: readonly FileColumn[],
 ): Promise<Walk> {
   const key = fileKey(claim.workspaceId, claim.id, 0);
   const fingerprint = `${LAYOUT}:${opened.fingerprint}`;
@@ -69,23 +74,23 @@ async function beginning(
   const upload = await Upload.begin(
     ctx,
     key,
-    request.gzip ? "application/gzip" : FORMATS[request.format].contentType,
+    request.gzip ? "application/gzip" : FILE_FORMATS[request.format].contentType,
     asOf,
   );
-  return { upload, fingerprint, from: START, skip: 0, totals: noTotals(totalled), asOf };
+  return { upload, fingerprint, from: FILE_START, skip: 0, totals: zeroTotals(totalled), asOf };
 }
 
 /** Pages with their totals kept for as long as an attempt could begin at one of them. */
 async function* summed(
-  pages: AsyncIterable<Page>,
+  pages: AsyncIterable<RowPage>,
   begun: Walk,
-  known: Map<number, Totals>,
-): AsyncGenerator<Page> {
+  known: Map<number, FileTotals>,
+): AsyncGenerator<RowPage> {
   let [rows, totals] = [begun.from.rows, begun.totals];
   known.set(rows, totals);
   for await (const page of pages) {
     rows += page.rows.length;
-    totals = plus(totals, page.rows);
+    totals = addTotals(totals, page.rows);
     known.set(rows, totals);
     yield page;
   }
@@ -96,8 +101,8 @@ async function uploadAll(
   ctx: Context,
   claim: Claim,
   begun: Walk,
-  chunks: AsyncIterable<Chunk>,
-  known: Map<number, Totals>,
+  chunks: AsyncIterable<FileChunk>,
+  known: Map<number, FileTotals>,
   hooks: Hooks,
 ): Promise<number> {
   const { upload, fingerprint } = begun;
@@ -141,11 +146,11 @@ async function uploadAll(
   return rows;
 }
 
-/** Writes the file and its manifest from one snapshot. @throws ClaimLost; AppError impossible for what the format or the limit cannot hold */
+/** Writes the file and its manifest from one snapshot. @throws ClaimLost; AppError unprocessable for what the format or the limit cannot hold */
 export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Promise<void> {
   const { workspaceId, request } = claim;
   const source: Source = SOURCES[request.source];
-  const format = FORMATS[request.format];
+  const format = FILE_FORMATS[request.format];
   const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
   const at = now?.at ?? "";
   const question = questionOf(workspaceId, request, parseInstant(at) ?? 0);
@@ -154,14 +159,14 @@ export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Pr
   const most = Math.min(ctx.config.MAX_EXPORT_ROWS, format.maxRows);
   if (opened.rows > most)
     throw new AppError(
-      "impossible",
+      "unprocessable",
       "too_many_rows",
       `The export would have ${opened.rows} rows; at most ${most} fit.`,
     );
 
   const totalled = columns.filter((column) => source.totals(question).includes(column.name));
   const begun = await beginning(ctx, claim, opened, at, totalled);
-  const known = new Map<number, Totals>();
+  const known = new Map<number, FileTotals>();
   const pages = summed(opened.pages(begun.from.after, format.pageRows), begun, known);
   const chunks = format.encode(
     pages,
@@ -170,7 +175,14 @@ export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Pr
   );
   const rows = await uploadAll(ctx, claim, begun, chunks, known, hooks);
   if (rows !== opened.rows) throw new Error(`The walk gave ${rows} rows of ${opened.rows}`);
-  await finish(ctx, claim, begun, rows, columns, written(known.get(rows) ?? begun.totals, columns));
+  await finish(
+    ctx,
+    claim,
+    begun,
+    rows,
+    columns,
+    totalsText(known.get(rows) ?? begun.totals, columns),
+  );
 }
 
 /** An upload that an earlier attempt completed is there already. */
@@ -179,7 +191,7 @@ async function complete(ctx: Context, key: string, { upload, asOf }: Walk): Prom
   try {
     await upload.complete();
   } catch (error) {
-    const found = await stored(ctx.files.head(key));
+    const found = await storedObject(ctx.files.head(key));
     if (found?.size !== bytes || found.customMetadata?.as_of !== asOf) throw error;
   }
 }
@@ -189,11 +201,11 @@ async function finish(
   claim: Claim,
   begun: Walk,
   rows: number,
-  columns: Column[],
+  columns: FileColumn[],
   totals: Record<string, unknown>,
 ): Promise<void> {
   const { workspaceId, id, request } = claim;
-  const format = FORMATS[request.format];
+  const format = FILE_FORMATS[request.format];
   const key = fileKey(workspaceId, id, 0);
   await renew(ctx, claim);
   await complete(ctx, key, begun);
@@ -224,6 +236,6 @@ async function finish(
     `${JSON.stringify(manifest, null, 2)}\n`,
     { httpMetadata: { contentType: "application/json" } },
   );
-  await stored(put);
+  await storedObject(put);
   await saveDone(ctx, claim, rows, [file], ctx.config.EXPORT_RETENTION_DAYS);
 }

@@ -1,10 +1,12 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { prepareQuery } from "../../../analytics/ask.ts";
 import { OF_SOME_USER } from "../../../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "../../../analytics/catalog/measures.ts";
 import { type ErrorGroup, errorGroups } from "../../../analytics/errors/error-groups.ts";
-import { type Query, resolve } from "../../../analytics/plan/plan.ts";
-import { prepare, together } from "../../../analytics/query.ts";
+import { planQuery } from "../../../analytics/plan/plan.ts";
+import { runInOneSnapshot } from "../../../analytics/prepared.ts";
+import type { Query } from "../../../analytics/query.ts";
 import {
   columnsOfQuery,
   isMeasure,
@@ -13,8 +15,8 @@ import {
 } from "../../../analytics/shapes/table.ts";
 import type { Db } from "../../../db/client.ts";
 import { inWorkspace } from "../../../db/scope.ts";
-import type { Column, Row } from "../../../formats/columns.ts";
-import { impossible } from "../../../lib/errors.ts";
+import type { FileColumn, FileRow } from "../../../formats/columns.ts";
+import { unprocessable } from "../../../lib/errors.ts";
 import { openRows, type Question, type Source } from "./source.ts";
 
 /** Groups that are asked of the kernel at once, and how many an export of them may have: they are held in memory. */
@@ -26,7 +28,7 @@ const MAX_GROUP_CHARS = 16 * 1024 * 1024;
 const additive = (names: readonly MeasureName[]) =>
   names.filter((name) => measureOf(name).additive);
 const tooMany = (rows: number) =>
-  impossible(
+  unprocessable(
     "source",
     "too_many_rows",
     `There are more than ${rows} rows; narrow the range or the filters.`,
@@ -44,8 +46,8 @@ async function groups(
   question: Question,
   dimension: "agent" | "user",
   measures: MeasureName[],
-): Promise<Row[]> {
-  const rows: Row[] = [];
+): Promise<FileRow[]> {
+  const rows: FileRow[] = [];
   for (let after: Query["after"]; ; ) {
     const order = [{ measure: "executions" as const, direction: "desc" as const }];
     const limit = Math.min(GROUPS_AT_ONCE, Math.floor(190_000 / measures.length));
@@ -59,7 +61,9 @@ async function groups(
       after,
       rowsOnly: true,
     };
-    const [answer] = await together(db, [prepare(question.workspaceId, query, question.now)]);
+    const [answer] = await runInOneSnapshot(db, [
+      prepareQuery(question.workspaceId, query, question.now),
+    ]);
     const found = answer.rows;
     for (const { group, values } of found)
       rows.push({ [`${dimension}_id`]: group?.[dimension], ...values });
@@ -76,7 +80,7 @@ const named = z.object({
 });
 
 /** Adds what was said about the agents. */
-async function withNames(db: Db, workspaceId: string, rows: Row[]): Promise<Row[]> {
+async function withNames(db: Db, workspaceId: string, rows: FileRow[]): Promise<FileRow[]> {
   const known = await db.query({
     sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")}`,
     row: named,
@@ -94,7 +98,7 @@ function groupSource(dimension: "agent" | "user"): Source {
   const measures = MEASURE_NAMES.filter(
     (name) => name !== (dimension === "agent" ? "active_agents" : "active_users"),
   );
-  const names: Column[] =
+  const names: FileColumn[] =
     dimension === "agent"
       ? [
           { name: "name", kind: "text" },
@@ -109,7 +113,7 @@ function groupSource(dimension: "agent" | "user"): Source {
     ],
     totals: () => additive(measures),
     check: (question) =>
-      void resolve(
+      void planQuery(
         question.workspaceId,
         { ...base(question), measures: ["executions"] },
         question.now,
@@ -129,7 +133,7 @@ function groupSource(dimension: "agent" | "user"): Source {
   };
 }
 
-const ERROR_COLUMNS: Column[] = [
+const ERROR_COLUMNS: FileColumn[] = [
   { name: "id", kind: "text" },
   { name: "error_type", kind: "text" },
   { name: "sample_message", kind: "text" },
@@ -150,7 +154,7 @@ function errorFilter({ filters }: Question) {
   for (const [index, { field, op, value }] of filters.entries()) {
     const name = field === "agent" ? "agentId" : field === "user" ? "userId" : undefined;
     if (!name || op !== "eq" || of[name] !== undefined)
-      throw impossible(
+      throw unprocessable(
         `filters.${index}`,
         "not_applicable",
         "Errors are filtered by one agent and one user, each by eq.",
@@ -169,7 +173,7 @@ export const errors: Source = {
     let chars = 0;
     for (let more = true; more; ) {
       const filter = { ...errorFilter(question), after: rows.at(-1), limit: GROUPS_AT_ONCE };
-      const [page] = await together(db, [
+      const [page] = await runInOneSnapshot(db, [
         errorGroups(question.workspaceId, question.range, filter),
       ]);
       rows.push(...page.groups);
@@ -183,7 +187,7 @@ export const errors: Source = {
 
 function metricsQuery(question: Question): Query {
   if (!question.query)
-    throw impossible("query", "query_missing", "The source metrics needs a query.");
+    throw unprocessable("query", "query_missing", "The source metrics needs a query.");
   return { ...base(question), ...question.query };
 }
 
@@ -191,10 +195,12 @@ function metricsQuery(question: Question): Query {
 export const metrics: Source = {
   columns: (question) => columnsOfQuery(metricsQuery(question)),
   totals: (question) => additive(metricsQuery(question).measures),
-  check: (question) => void resolve(question.workspaceId, metricsQuery(question), question.now),
+  check: (question) => void planQuery(question.workspaceId, metricsQuery(question), question.now),
   open: async (db, question) => {
     const query = metricsQuery(question);
-    const [answer] = await together(db, [prepare(question.workspaceId, query, question.now)]);
+    const [answer] = await runInOneSnapshot(db, [
+      prepareQuery(question.workspaceId, query, question.now),
+    ]);
     return openRows(tableOf(query, answer));
   },
 };

@@ -1,12 +1,12 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
-import { documentText, fieldOf, predicate } from "../../../analytics/catalog/dimensions.ts";
+import { documentText, fieldOf, filterPredicate } from "../../../analytics/catalog/dimensions.ts";
 import { eventCondition } from "../../../analytics/funnels/occurrences.ts";
-import { checkOperand } from "../../../analytics/plan/plan.ts";
+import { checkOperand } from "../../../analytics/plan/fields.ts";
 import type { Db } from "../../../db/client.ts";
 import { inWorkspace } from "../../../db/scope.ts";
-import type { Column, Row } from "../../../formats/columns.ts";
-import { impossible } from "../../../lib/errors.ts";
+import type { FileColumn, FileRow } from "../../../formats/columns.ts";
+import { unprocessable } from "../../../lib/errors.ts";
 import { keysOf } from "../../../lib/key-path.ts";
 import { formatInstant } from "../../../lib/time.ts";
 import type { Opened, Question, Source } from "./source.ts";
@@ -18,7 +18,7 @@ interface Table {
   time: string;
   /** Says of a row (of the alias) whether it has changed. */
   version: SQL;
-  columns: Column[];
+  columns: FileColumn[];
   /** The column with a free document, whose values may be columns of a file too. */
   document: "metadata" | "properties";
   filters(question: Question): SQL[];
@@ -26,7 +26,7 @@ interface Table {
 
 const surveyed = z.object({ rows: z.number(), fingerprint: z.string() });
 /** The columns are ours, and each has one kind: checking a million rows value by value would only make copies of them. */
-const row = z.custom<Row>((value) => typeof value === "object" && value !== null);
+const row = z.custom<FileRow>((value) => typeof value === "object" && value !== null);
 
 function conditions(table: Table, question: Question): SQL {
   const at = sql`${sql.identifier(table.alias)}.${sql.identifier(table.time)}`;
@@ -56,7 +56,7 @@ async function openTable(
   db: Db,
   table: Table,
   question: Question,
-  columns: readonly Column[],
+  columns: readonly FileColumn[],
 ): Promise<Opened> {
   const [name, alias, time] = [
     sql.identifier(table.name),
@@ -96,7 +96,7 @@ async function openTable(
           at === undefined
             ? sql``
             : sql` and ${alias}.${time} >= ${at}::timestamptz and (${alias}.${time}, ${alias}.id) > (${at}::timestamptz, ${id}::text)`;
-        const rows: Row[] = await db.query({
+        const rows: FileRow[] = await db.query({
           sql: sql`select ${listed} from ${name} ${alias} where ${where}${behind}
             order by ${alias}.${time}, ${alias}.id limit ${size}`,
           row,
@@ -127,8 +127,8 @@ const sourceOf = (table: Table, totals: string[]): Source => ({
   open: (db, question, columns) => openTable(db, table, question, columns),
 });
 
-const column = (kind: Column["kind"], ...names: string[]) =>
-  names.map((name): Column => ({ name, kind }));
+const column = (kind: FileColumn["kind"], ...names: string[]) =>
+  names.map((name): FileColumn => ({ name, kind }));
 
 export const executions = sourceOf(
   {
@@ -161,13 +161,13 @@ export const executions = sourceOf(
       filters.map((filter, index) => {
         const field = fieldOf(filter.field, `filters.${index}.field`);
         if (field.kind === "clock")
-          throw impossible(
+          throw unprocessable(
             `filters.${index}.field`,
             "not_applicable",
             `${filter.field} is no field of a single run.`,
           );
         checkOperand(filter, field, `filters.${index}.value`);
-        return sql`coalesce(${predicate(filter, field, "e", false)}, false)`;
+        return sql`coalesce(${filterPredicate(filter, field, "e", false)}, false)`;
       }),
   },
   ["duration_ms", "credits", "tokens_in", "tokens_out"],

@@ -1,10 +1,10 @@
 import type { Filter } from "../../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../../analytics/catalog/measures.ts";
-import type { Query } from "../../../analytics/plan/plan.ts";
+import type { Query } from "../../../analytics/query.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
 import type { Db } from "../../../db/client.ts";
-import type { Column, Row } from "../../../formats/columns.ts";
-import type { Page } from "../../../formats/format.ts";
+import type { FileColumn, FileRow } from "../../../formats/columns.ts";
+import type { RowPage } from "../../../formats/format.ts";
 import type { EpochUs } from "../../../lib/time.ts";
 
 /** What is exported: a fixed range and what narrows it. */
@@ -33,26 +33,26 @@ export interface Opened {
   /** Changes when a row of the question is added, taken away or changed. */
   fingerprint: string;
   /** Pages of at most `size` rows behind a position that an earlier page has given; the same pages for the same rows. */
-  pages(after: string[] | null, size: number): AsyncIterable<Page>;
+  pages(after: string[] | null, size: number): AsyncIterable<RowPage>;
 }
 
 export interface Source {
   /** What a row may have, in the order of the file. */
-  columns(question: Question): Column[];
+  columns(question: Question): FileColumn[];
   /** A further column that may be asked for by its name. */
-  named?(name: string): Column | undefined;
+  named?(name: string): FileColumn | undefined;
   /** Columns whose sum a manifest states. */
   totals(question: Question): string[];
-  /** @throws AppError impossible for what cannot be asked; nothing is read yet */
+  /** @throws AppError unprocessable for what cannot be asked; nothing is read yet */
   check(question: Question): void;
   /** Rows, counted up to a limit; without it there are never more than any format holds. */
   count?(db: Db, question: Question, limit: number): Promise<number>;
   /** @param columns those that are wanted */
-  open(db: Db, question: Question, columns: readonly Column[]): Promise<Opened>;
+  open(db: Db, question: Question, columns: readonly FileColumn[]): Promise<Opened>;
 }
 
 /** Rows that were computed at once, cut into pages. A position is the number of rows before it. */
-export async function openRows(rows: readonly Row[]): Promise<Opened> {
+export async function openRows(rows: readonly FileRow[]): Promise<Opened> {
   const digest = await crypto.subtle.digest(
     "SHA-256",
     new TextEncoder().encode(JSON.stringify(rows)),

@@ -1,10 +1,11 @@
-import { type Query, rangeOf, resolve } from "../../../analytics/plan/plan.ts";
+import { planQuery } from "../../../analytics/plan/plan.ts";
+import { type Query, rangeOfQuery } from "../../../analytics/query.ts";
 import { namedRange } from "../../../analytics/time/calendar-ranges.ts";
 import { wholeBuckets } from "../../../analytics/time/range.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
 import { checkCells } from "../../../analytics/users/retention.ts";
 import type { Context } from "../../../context.ts";
-import { AppError, impossible } from "../../../lib/errors.ts";
+import { AppError, unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../../lib/time.ts";
 import { findFunnel } from "../../../store/funnels.ts";
 import { zoneIn } from "../../../store/workspaces.ts";
@@ -21,14 +22,14 @@ async function sectionsOf(
   { sections, template_id }: ReportInput,
 ): Promise<Section[]> {
   if (sections && template_id !== undefined)
-    throw impossible("template_id", "sections_twice", "Give sections or a template, not both.");
+    throw unprocessable("template_id", "sections_twice", "Give sections or a template, not both.");
   if (sections) return sections;
   if (template_id === undefined)
-    throw impossible("sections", "sections_missing", "Give sections or a template.");
+    throw unprocessable("sections", "sections_missing", "Give sections or a template.");
   return (await getTemplate(ctx, workspaceId, template_id)).sections;
 }
 
-/** The range that a definition means at a moment. @throws AppError impossible for one that is none */
+/** The range that a definition means at a moment. @throws AppError unprocessable for one that is none */
 export function rangeAt(
   {
     range,
@@ -39,16 +40,20 @@ export function rangeAt(
   }: Omit<Definition, "sections" | "format" | "filters" | "recipients">,
   now: EpochUs,
 ): TimeRange {
-  if (range === undefined) return rangeOf({ timeframe, from, to }, now);
+  if (range === undefined) return rangeOfQuery({ timeframe, from, to }, now);
   if (timeframe !== undefined || from !== undefined || to !== undefined)
-    throw impossible("range", "range_twice", "Give range, timeframe, or from and to: one of them.");
+    throw unprocessable(
+      "range",
+      "range_twice",
+      "Give range, timeframe, or from and to: one of them.",
+    );
   return namedRange(range, now, timezone);
 }
 
 /**
  * A report as it is stored: every name in it can be asked.
  * @param stored the one that it replaces: recipients with masked URLs are taken from it
- * @throws AppError impossible, with the path; not_found for a template that is none
+ * @throws AppError unprocessable, with the path; not_found for a template that is none
  */
 export async function definitionOf(
   ctx: Context,
@@ -79,7 +84,7 @@ export async function definitionOf(
   for (const [place, section] of of.sections.entries()) {
     if (section.type !== "funnel") continue;
     if (!(await findFunnel(ctx.db, workspaceId, section.funnel_id)))
-      throw impossible(
+      throw unprocessable(
         `sections.${place}.funnel_id`,
         "unknown_funnel",
         "There is no such funnel in this workspace.",
@@ -88,14 +93,14 @@ export async function definitionOf(
   return of;
 }
 
-/** @throws AppError impossible, with the path, for a section that cannot be asked */
+/** @throws AppError unprocessable, with the path, for a section that cannot be asked */
 export function checkAll(
   workspaceId: string,
   { sections, timezone, filters }: Pick<Definition, "sections" | "timezone" | "filters">,
   range: TimeRange,
 ): void {
   const check = (query: Omit<Query, "timezone">) =>
-    void resolve(workspaceId, { ...query, ...range, timezone, filters }, range.to);
+    void planQuery(workspaceId, { ...query, ...range, timezone, filters }, range.to);
   sections.forEach((section, place) => {
     try {
       if (section.type === "retention")

@@ -20,7 +20,7 @@ function pointsOf(section: Section, range: TimeRange): number {
 
 /**
  * Whether a report can be made: all of it is in memory, and a page of a PDF is ten times as much there as the values on it.
- * @throws AppError impossible with the number of values, at the largest section
+ * @throws AppError unprocessable with the number of values, at the largest section
  */
 export function checkPoints(
   { sections, format }: Pick<RunRequest, "sections" | "format">,

@@ -2,7 +2,7 @@ import { canDerive } from "../../../auth/derived-keys.ts";
 import type { Config } from "../../../config.ts";
 import { canMail } from "../../../delivery/mail.ts";
 import { outgoingUrl } from "../../../delivery/outgoing.ts";
-import { impossible } from "../../../lib/errors.ts";
+import { unprocessable } from "../../../lib/errors.ts";
 import { randomToken } from "../../../lib/ids.ts";
 import type { Recipient, StoredRecipient } from "../schema.ts";
 
@@ -33,28 +33,32 @@ export function withoutSecrets(text: string, to: StoredRecipient, ...secrets: st
   return secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
 }
 
-/** @throws AppError impossible for an address that does not fit its method */
+/** @throws AppError unprocessable for an address that does not fit its method */
 function checkRecipient(config: Config, to: Recipient, path: string): void {
   if (!config.PUBLIC_URL)
-    throw impossible(
+    throw unprocessable(
       path,
       "public_url_missing",
       "PUBLIC_URL is not configured: a message could not say where the file is.",
     );
   if (!canDerive(config))
-    throw impossible(
+    throw unprocessable(
       path,
       "links_not_configured",
       "LINK_SECRET_KEY is not configured: links could not be signed.",
     );
   if (to.method === "email") {
     if (!canMail(config))
-      throw impossible(`${path}.method`, "mail_not_configured", "No mail provider is configured.");
+      throw unprocessable(
+        `${path}.method`,
+        "mail_not_configured",
+        "No mail provider is configured.",
+      );
     return;
   }
   const { hostname } = outgoingUrl(to.url, `${path}.url`);
   if (to.method === "slack" && hostname !== "hooks.slack.com")
-    throw impossible(
+    throw unprocessable(
       `${path}.url`,
       "url_refused",
       "Slack's incoming webhooks are at https://hooks.slack.com/.",
@@ -69,7 +73,7 @@ function meant(to: Recipient, stored: readonly StoredRecipient[], path: string):
     return hooks.find(({ url }) => url === to.url) ?? { ...to, key: randomToken(KEY_BYTES) };
   const [found, ...others] = hooks.filter((each) => maskedUrl(each) === to.url);
   if (!found || others.some(({ url }) => url !== found.url))
-    throw impossible(
+    throw unprocessable(
       `${path}.url`,
       "masked_url",
       "This masked URL stands for no one recipient of this report: give the whole URL.",
@@ -80,7 +84,7 @@ function meant(to: Recipient, stored: readonly StoredRecipient[], path: string):
 /**
  * Recipients as they are stored. One whose URL is masked, as an answer shows it, stays what it was.
  * @param stored those that the report has so far
- * @throws AppError impossible, with the path
+ * @throws AppError unprocessable, with the path
  */
 export function recipientsOf(
   config: Config,

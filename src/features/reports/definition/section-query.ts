@@ -1,9 +1,9 @@
 import { type Filter, OF_SOME_USER } from "../../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../../analytics/catalog/measures.ts";
-import type { Query } from "../../../analytics/plan/plan.ts";
+import type { Query } from "../../../analytics/query.ts";
 import { BY_HOUR_OF_WEEK } from "../../../analytics/shapes/heatmap.ts";
 import { isMeasure } from "../../../analytics/shapes/table.ts";
-import { impossible } from "../../../lib/errors.ts";
+import { unprocessable } from "../../../lib/errors.ts";
 import type { Section } from "../schema.ts";
 
 const LINES = 5;
@@ -15,12 +15,16 @@ export const RETENTION_OFFSETS = 12;
 export const PLACEHOLDER = /\{\{\s*([a-z0-9_]+)\s*\}\}/g;
 const WORDS = ["from", "to", "workspace", "report"];
 
-/** The measures that a text names. @throws AppError impossible for a placeholder that is none */
+/** The measures that a text names. @throws AppError unprocessable for a placeholder that is none */
 export function placeholdersOf(text: string, path: string): MeasureName[] {
   const names = [...text.matchAll(PLACEHOLDER)].map((match) => match[1] ?? "");
   const unknown = names.find((name) => !isMeasure(name) && !WORDS.includes(name));
   if (unknown !== undefined)
-    throw impossible(path, "unknown_placeholder", `There is nothing to put in for {{${unknown}}}.`);
+    throw unprocessable(
+      path,
+      "unknown_placeholder",
+      `There is nothing to put in for {{${unknown}}}.`,
+    );
   return [...new Set(names.filter(isMeasure))];
 }
 
@@ -73,7 +77,7 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
   }
 }
 
-/** @throws AppError impossible, with the path, for a section that cannot be asked */
+/** @throws AppError unprocessable, with the path, for a section that cannot be asked */
 export function checkSections(
   sections: readonly Section[],
   filtered: boolean,
@@ -81,7 +85,7 @@ export function checkSections(
 ): void {
   for (const [place, section] of sections.entries()) {
     if ((section.type === "retention" || section.type === "funnel") && filtered)
-      throw impossible(
+      throw unprocessable(
         `sections.${place}`,
         "not_applicable",
         `The filters of a report do not apply to a ${section.type}.`,
@@ -92,13 +96,13 @@ export function checkSections(
       section.granularity !== undefined &&
       (section.chart === "bar" || section.chart === "heatmap")
     )
-      throw impossible(
+      throw unprocessable(
         `sections.${place}.granularity`,
         "not_applicable",
         `A ${section.chart} has no granularity.`,
       );
     if (section.type === "chart" && section.chart === "heatmap" && section.group_by !== undefined)
-      throw impossible(
+      throw unprocessable(
         `sections.${place}.group_by`,
         "not_applicable",
         "A heatmap is grouped by hour and day of the week.",

@@ -41,7 +41,7 @@ export async function getTemplate(
   return own(found);
 }
 
-/** The same id again (a request that was repeated) gives what is stored. @throws AppError impossible, `quota_exceeded` */
+/** The same id again (a request that was repeated) gives what is stored. @throws AppError unprocessable, `quota_exceeded` */
 export async function createTemplate(
   ctx: Context,
   workspaceId: string,

@@ -1,5 +1,5 @@
 import { isMeasure } from "../../../analytics/shapes/table.ts";
-import { writable } from "../../../lib/markup.ts";
+import { writableText } from "../../../lib/markup.ts";
 import type { Filled } from "../runs/section-data.ts";
 import { type Scene, type Shape, sceneOf } from "./charts.ts";
 import type { Document } from "./document.ts";
@@ -14,7 +14,7 @@ const ESCAPES: Record<string, string> = {
   "'": "&#39;",
 };
 export const escaped = (text: unknown) =>
-  writable(String(text)).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
+  writableText(String(text)).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
 
 const STYLE = `
 body { font: 14px/1.5 system-ui, sans-serif; color: #222; max-width: 820px; margin: 2rem auto; padding: 0 1rem; }

@@ -1,13 +1,13 @@
 import { strToU8, zipSync } from "fflate";
 import { isMeasure, measureColumn } from "../../../analytics/shapes/table.ts";
-import type { Column } from "../../../formats/columns.ts";
+import type { FileColumn } from "../../../formats/columns.ts";
 import { sheetNames } from "../../../formats/sheet-names.ts";
 import { csvOf } from "../../../formats/text.ts";
-import type { Sheet } from "../../../formats/xlsx.ts";
+import type { XlsxSheet } from "../../../formats/xlsx.ts";
 import type { Filled, FilledData } from "../runs/section-data.ts";
 import type { Document } from "./document.ts";
 
-const text = (...names: string[]) => names.map((name): Column => ({ name, kind: "text" }));
+const text = (...names: string[]) => names.map((name): FileColumn => ({ name, kind: "text" }));
 /** Names of columns, each once and none that of the time. */
 function unique(names: readonly string[]): string[] {
   const taken = new Set(["bucket", "complete"]);
@@ -19,7 +19,7 @@ function unique(names: readonly string[]): string[] {
   });
 }
 
-function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
+function tableOf(data: FilledData): Pick<XlsxSheet, "columns" | "rows"> {
   switch (data.kind) {
     case "text":
       return {
@@ -31,7 +31,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
         columns: [
           ...text("measure"),
           ...(["value", "previous", "change"] as const).map(
-            (name): Column => ({ name, kind: "decimal" }),
+            (name): FileColumn => ({ name, kind: "decimal" }),
           ),
           { name: "change_ratio", kind: "float" },
           { name: "elapsed", kind: "boolean" },
@@ -58,7 +58,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
         columns: [
           ...text("bucket"),
           { name: "complete", kind: "boolean" },
-          ...names.map((name): Column => ({ name, kind: "float" })),
+          ...names.map((name): FileColumn => ({ name, kind: "float" })),
         ],
         rows,
       };
@@ -87,7 +87,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
           { name: "step", kind: "integer" },
           ...text("name"),
           ...(["users", "dropped_users", "in_progress_users"] as const).map(
-            (name): Column => ({ name, kind: "integer" }),
+            (name): FileColumn => ({ name, kind: "integer" }),
           ),
           ...(
             [
@@ -97,7 +97,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
               "median_ms",
               "p90_ms",
             ] as const
-          ).map((name): Column => ({ name, kind: "float" })),
+          ).map((name): FileColumn => ({ name, kind: "float" })),
         ],
         rows: data.steps.map(({ time_to_convert_ms: time, ...step }) => ({
           ...step,
@@ -110,7 +110,7 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
         columns: [
           ...text("cohort"),
           ...(["size", "offset", "users"] as const).map(
-            (name): Column => ({ name, kind: "integer" }),
+            (name): FileColumn => ({ name, kind: "integer" }),
           ),
           { name: "rate", kind: "float" },
           { name: "complete", kind: "boolean" },
@@ -124,13 +124,13 @@ function tableOf(data: FilledData): Pick<Sheet, "columns" | "rows"> {
   }
 }
 
-function columnOf(name: string): Column {
+function columnOf(name: string): FileColumn {
   if (name === "rank") return { name, kind: "integer" };
   return isMeasure(name) ? measureColumn(name) : { name, kind: "text" };
 }
 
 /** One sheet a section, with names that a spreadsheet takes: short, and each once. */
-export function sheetsOf(sections: readonly Filled[]): Sheet[] {
+export function sheetsOf(sections: readonly Filled[]): XlsxSheet[] {
   const names = sheetNames(
     sections.map(({ title, type }, index) => `${index + 1} ${title ?? type}`),
   );

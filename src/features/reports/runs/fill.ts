@@ -1,13 +1,14 @@
+import { prepareQuery } from "../../../analytics/ask.ts";
 import { stepsOf } from "../../../analytics/funnels/summarize.ts";
-import { travel } from "../../../analytics/funnels/travel.ts";
-import { prepare, together } from "../../../analytics/query.ts";
+import { runFunnel } from "../../../analytics/funnels/travel.ts";
+import { runInOneSnapshot } from "../../../analytics/prepared.ts";
 import { wholeBuckets } from "../../../analytics/time/range.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
-import { cohorts } from "../../../analytics/users/cohorts.ts";
-import type { Sign } from "../../../analytics/users/presence.ts";
+import { cohortCounts } from "../../../analytics/users/cohorts.ts";
+import type { ActivityKind } from "../../../analytics/users/presence.ts";
 import { checkCells, matrixOf } from "../../../analytics/users/retention.ts";
 import type { Db } from "../../../db/client.ts";
-import { impossible } from "../../../lib/errors.ts";
+import { unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../../lib/time.ts";
 import { findFunnel } from "../../../store/funnels.ts";
 import { askOf, RETENTION_OFFSETS } from "../definition/section-query.ts";
@@ -28,10 +29,10 @@ async function retentionOf(
   const { granularity = "week", mode = "classic", title, type } = section;
   const buckets = wholeBuckets(range, granularity, timezone);
   checkCells(buckets.length, RETENTION_OFFSETS);
-  const sign: Sign = { of: "activity" };
+  const sign: ActivityKind = { of: "activity" };
   const of = { entry: sign, back: sign };
-  const [counts] = await together(db, [
-    cohorts(workspaceId, buckets, timezone, of, RETENTION_OFFSETS),
+  const [counts] = await runInOneSnapshot(db, [
+    cohortCounts(workspaceId, buckets, timezone, of, RETENTION_OFFSETS),
   ]);
   const asked = {
     from: formatInstant(range.from),
@@ -59,7 +60,7 @@ async function retentionOf(
 
 type Funnel = Extract<Section, { type: "funnel" }>;
 
-/** A saved funnel as it is in the snapshot. @throws AppError impossible when it is not there any more */
+/** A saved funnel as it is in the snapshot. @throws AppError unprocessable when it is not there any more */
 async function funnelOf(
   db: Db,
   workspaceId: string,
@@ -70,9 +71,9 @@ async function funnelOf(
 ): Promise<Filled> {
   const found = await findFunnel(db, workspaceId, funnel_id);
   if (!found)
-    throw impossible("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
+    throw unprocessable("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
   const { definition } = found;
-  const { travellers, meta } = await travel(db, workspaceId, definition, range, timezone, nowUs);
+  const { travellers, meta } = await runFunnel(db, workspaceId, definition, range, timezone, nowUs);
   const names = definition.steps.map((step) => step.name);
   const query = {
     path: "/api/v1/funnels/analyze",
@@ -120,7 +121,9 @@ export async function fillSections(
     const asked = askOf(section);
     const ask = asked && { ...asked, filters: [...(asked.filters ?? []), ...filters] };
     const [answer] = ask
-      ? await together(db, [prepare(workspaceId, { ...ask, ...range, timezone }, nowUs)])
+      ? await runInOneSnapshot(db, [
+          prepareQuery(workspaceId, { ...ask, ...range, timezone }, nowUs),
+        ])
       : [];
     const query = ask
       ? {

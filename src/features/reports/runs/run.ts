@@ -4,12 +4,12 @@ import type { Context } from "../../../context.ts";
 import type { Db } from "../../../db/client.ts";
 import { withSnapshot } from "../../../db/snapshot.ts";
 import { workbookOf } from "../../../formats/xlsx.ts";
-import { ClaimLost, isGone, type JobId, type Outcome, settleJob } from "../../../jobs/lease.ts";
+import { ClaimLost, isGone, type JobId, type JobOutcome, settleJob } from "../../../jobs/lease.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { fileName } from "../../../lib/text.ts";
 import { parseInstant } from "../../../lib/time.ts";
 import { enqueue } from "../../../messages.ts";
-import { stored } from "../../../storage/stored.ts";
+import { storedObject } from "../../../storage/stored.ts";
 import { checkPoints } from "../definition/points.ts";
 import { type Claim, claimRun, jobs, saveRun, saveSection } from "../queries.ts";
 import type { Document } from "../render/document.ts";
@@ -86,7 +86,7 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   // The lease is renewed, or found lost, before anything is written over.
   await saveSection(ctx, claim, 96, "file");
   const put = ctx.files.put(fileKey(workspaceId, id), bytes, { httpMetadata: { contentType } });
-  await stored(put);
+  await storedObject(put);
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   const file = {
     name: `${fileName(name)}-${from.slice(0, 10)}.${extension}`,
@@ -99,7 +99,7 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   for (const each of planned) await enqueue(ctx, { type: "report.deliver", workspaceId, id: each });
 }
 
-/** @throws AppError impossible: what cannot be rendered now cannot be rendered later */
+/** @throws AppError unprocessable: what cannot be rendered now cannot be rendered later */
 async function rendered(claim: Claim, document: Document): Promise<Uint8Array> {
   const { format } = claim.request;
   try {
@@ -107,7 +107,7 @@ async function rendered(claim: Claim, document: Document): Promise<Uint8Array> {
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     const message = `The report cannot be rendered as ${format}.`;
-    throw new AppError("impossible", "render_failed", message, { cause });
+    throw new AppError("unprocessable", "render_failed", message, { cause });
   }
 }
 
@@ -115,7 +115,10 @@ async function rendered(claim: Claim, document: Document): Promise<Uint8Array> {
  * Makes a run that waits, or one whose worker was lost. Safe to call twice, late, and for a run that is over.
  * @param job with the token of a claim that was made already, if it was
  */
-export async function runReport(ctx: Context, job: JobId & { token?: string }): Promise<Outcome> {
+export async function runReport(
+  ctx: Context,
+  job: JobId & { token?: string },
+): Promise<JobOutcome> {
   const claim = await claimRun(ctx, job);
   if (!claim) return { status: "lost" };
   const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;
@@ -130,7 +133,7 @@ export async function runReport(ctx: Context, job: JobId & { token?: string }): 
     if (!(error instanceof ClaimLost)) throw error;
     // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
     if (await isGone(jobs(ctx), job))
-      await stored(ctx.files.delete(fileKey(job.workspaceId, job.id)));
+      await storedObject(ctx.files.delete(fileKey(job.workspaceId, job.id)));
     return { status: "lost" };
   }
 }

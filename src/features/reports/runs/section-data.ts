@@ -1,10 +1,12 @@
+import type { Answer } from "../../../analytics/ask.ts";
 import type { MeasureName } from "../../../analytics/catalog/measures.ts";
 import type { StepResult } from "../../../analytics/funnels/summarize.ts";
-import type { Answer, Meta } from "../../../analytics/query.ts";
-import type { Compared, Row, Values } from "../../../analytics/result/rows.ts";
+import type { ComparedValue } from "../../../analytics/result/compare.ts";
+import type { AnswerMeta } from "../../../analytics/result/meta.ts";
+import type { AnswerRow, MeasureValues } from "../../../analytics/result/rows.ts";
 import { cellsOf } from "../../../analytics/shapes/heatmap.ts";
 import { isMeasure } from "../../../analytics/shapes/table.ts";
-import type { Cohort, Mode } from "../../../analytics/users/retention.ts";
+import type { RetentionCohort, RetentionMode } from "../../../analytics/users/retention.ts";
 import { parseInstant } from "../../../lib/time.ts";
 import { PLACEHOLDER } from "../definition/section-query.ts";
 import { written } from "../render/labels.ts";
@@ -16,19 +18,19 @@ export interface Filled {
   title: string | null;
   /** What gives these figures: the body of POST /metrics/query, or the `path` of a GET. */
   query: Record<string, unknown> | null;
-  meta: Meta | null;
+  meta: AnswerMeta | null;
   data: FilledData;
 }
 
 export type FilledData =
   | { kind: "funnel"; steps: StepResult[] }
-  | { kind: "matrix"; granularity: string; mode: Mode; cohorts: Cohort[] }
+  | { kind: "matrix"; granularity: string; mode: RetentionMode; cohorts: RetentionCohort[] }
   | { kind: "text"; paragraphs: string[] }
   | {
       kind: "tiles";
       /** The range is not over: compared is the same part of the period before. */
       elapsed: boolean;
-      tiles: { measure: MeasureName; value: unknown; comparison: Compared | null }[];
+      tiles: { measure: MeasureName; value: unknown; comparison: ComparedValue | null }[];
     }
   | {
       kind: "series";
@@ -49,14 +51,14 @@ export type FilledData =
       measure: MeasureName;
       cells: { day_of_week: number; hour_of_day: number; value: unknown }[];
     }
-  | { kind: "table"; columns: string[]; rows: Record<string, unknown>[]; totals: Values };
+  | { kind: "table"; columns: string[]; rows: Record<string, unknown>[]; totals: MeasureValues };
 
 const numberOf = (value: unknown) => (value === null || value === undefined ? null : Number(value));
 
 /** A bucket that has not begun has no value: its 0 would be a claim. */
 function seriesOf(
   section: Extract<Section, { type: "chart" }>,
-  rows: readonly Row[],
+  rows: readonly AnswerRow[],
   asOf: string,
 ): FilledData {
   const now = parseInstant(asOf) ?? 0;
@@ -144,7 +146,7 @@ export function dataOf(
   }
 }
 
-const rowOf = ({ group, other, values }: Row): Record<string, unknown> => ({
+const rowOf = ({ group, other, values }: AnswerRow): Record<string, unknown> => ({
   ...group,
   ...(other ? { other: true } : {}),
   ...values,

@@ -8,7 +8,7 @@ import type { ReportRun } from "../schema.ts";
 /**
  * Stores a run of a report and sends it to a consumer. A message that is lost is sent again by the maintenance task.
  * @param id the same id again starts nothing new
- * @throws AppError impossible for a range that is none; limited for too many runs
+ * @throws AppError unprocessable for a range that is none; rate_limited for too many runs
  */
 export async function startReport(
   ctx: Context,

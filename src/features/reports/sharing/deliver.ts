@@ -3,8 +3,8 @@ import { derivedKey } from "../../../auth/derived-keys.ts";
 import type { Config } from "../../../config.ts";
 import type { Context } from "../../../context.ts";
 import { mailerOf } from "../../../delivery/mail.ts";
-import { post, type Sent } from "../../../delivery/outgoing.ts";
-import type { JobId, Outcome } from "../../../jobs/lease.ts";
+import { type OutgoingAnswer, postOutgoing } from "../../../delivery/outgoing.ts";
+import type { JobId, JobOutcome } from "../../../jobs/lease.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { withoutSecrets } from "../definition/recipients.ts";
 import { getRun } from "../queries.ts";
@@ -47,12 +47,12 @@ const SLACK_ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": 
 export const slackText = (text: string) =>
   text.replace(/[&<>]/g, (char) => SLACK_ESCAPES[char] ?? char);
 
-async function send(ctx: Context, to: StoredRecipient, letter: Letter): Promise<Sent> {
+async function send(ctx: Context, to: StoredRecipient, letter: Letter): Promise<OutgoingAnswer> {
   const { run, workspaceId, id, url } = letter;
   if (to.method === "email")
     return mailerOf(ctx.config)({ id, to: to.to, subject: nameOf(letter), text: line(letter) });
   if (to.method === "slack")
-    return post(
+    return postOutgoing(
       to.url,
       { "content-type": "application/json" },
       // Without marks: a name with asterisks or underscores stays as it is written.
@@ -78,7 +78,7 @@ async function send(ctx: Context, to: StoredRecipient, letter: Letter): Promise<
     "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
     "webhook-signature": signature,
   };
-  return post(to.url, { "content-type": "application/json", ...headers }, body);
+  return postOutgoing(to.url, { "content-type": "application/json", ...headers }, body);
 }
 
 /** What a server answered, without what is secret. @throws AppError when that is no 2xx */
@@ -106,7 +106,7 @@ async function attempt(ctx: Context, { workspaceId, id, ...found }: Delivery): P
 }
 
 /** @returns `failed` as known: the delivery's log says why */
-async function sendTaken(ctx: Context, found: Delivery): Promise<Outcome> {
+async function sendTaken(ctx: Context, found: Delivery): Promise<JobOutcome> {
   try {
     await noteDelivery(ctx, found, "delivered", await attempt(ctx, found));
     return { status: "done" };
@@ -126,7 +126,7 @@ async function sendTaken(ctx: Context, found: Delivery): Promise<Outcome> {
  * Sends one delivery, if its next attempt may begin. An answer of 2xx delivers it; what a server refuses for good (4xx but
  * 408, 425 and 429) has failed at once, all else is tried again.
  */
-export async function deliver(ctx: Context, job: JobId): Promise<Outcome> {
+export async function deliver(ctx: Context, job: JobId): Promise<JobOutcome> {
   const found = await claimDelivery(ctx, job);
   return found ? sendTaken(ctx, found) : { status: "lost" };
 }
@@ -134,7 +134,7 @@ export async function deliver(ctx: Context, job: JobId): Promise<Outcome> {
 /** Sends the delivery whose workspace has its turn. @returns undefined when none waits */
 export async function deliverNext(
   ctx: Context,
-): Promise<{ job: JobId; attempts: number; outcome: Outcome } | undefined> {
+): Promise<{ job: JobId; attempts: number; outcome: JobOutcome } | undefined> {
   const found = await takeDelivery(ctx);
   if (!found) return undefined;
   const { workspaceId, id, attempts } = found;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Context } from "../../../context.ts";
 import { countUse } from "../../../db/quotas.ts";
 import { inWorkspace } from "../../../db/scope.ts";
-import { type JobId, MAX_ATTEMPTS, type Outcome } from "../../../jobs/lease.ts";
+import { type JobId, type JobOutcome, MAX_ATTEMPTS } from "../../../jobs/lease.ts";
 import { takeTurn } from "../../../jobs/turns.ts";
 import { backoff } from "../../../lib/backoff.ts";
 import { cutText } from "../../../lib/text.ts";
@@ -135,7 +135,11 @@ export const noteDelivery = (
   );
 
 /** Puts the next attempt off, or gives up after the last one: the one place that decides when. */
-export async function retryDelivery(ctx: Context, found: Delivery, error: Error): Promise<Outcome> {
+export async function retryDelivery(
+  ctx: Context,
+  found: Delivery,
+  error: Error,
+): Promise<JobOutcome> {
   if (found.attempts >= MAX_ATTEMPTS) {
     await noteDelivery(ctx, found, "failed", error.message);
     return { status: "failed", error, isKnown: false };

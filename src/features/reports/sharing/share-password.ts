@@ -116,7 +116,7 @@ async function waitOf(ctx: Context, tokenHash: string, visitor: string): Promise
 
 /**
  * Looks whether a password is the one of a link.
- * @throws AppError forbidden for a wrong one, limited (with the time that is left) while no try is looked at
+ * @throws AppError forbidden for a wrong one, rate_limited (with the time that is left) while no try is looked at
  */
 export async function checkPassword(
   ctx: Context,
@@ -125,7 +125,7 @@ export async function checkPassword(
 ): Promise<void> {
   const visitor = await visitorOf(tokenHash, address);
   if (!(await countTry(ctx, tokenHash, visitor)))
-    throw new AppError("limited", "too_many_passwords", "Too many wrong passwords.", {
+    throw new AppError("rate_limited", "too_many_passwords", "Too many wrong passwords.", {
       retryAfterSeconds: await waitOf(ctx, tokenHash, visitor),
     });
   const given = await passwordHash(password, salt);

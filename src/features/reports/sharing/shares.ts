@@ -36,7 +36,7 @@ interface NewShare {
 
 /**
  * Makes a link to a run. The token is given once: only its hash is kept.
- * @throws AppError gone when the link of this token was revoked; impossible, `quota_exceeded`, for one without a token of its own
+ * @throws AppError gone when the link of this token was revoked; unprocessable, `quota_exceeded`, for one without a token of its own
  */
 export async function createShare(
   ctx: Context,

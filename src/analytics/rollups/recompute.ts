@@ -1,10 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
-import { inRanges } from "../../analytics/rollups/marks.ts";
-import { sketchKey } from "../../analytics/sql/sketch.ts";
-import type { TimeRange } from "../../analytics/time/time-range.ts";
-import { ROLLUP_TABLES } from "../../db/rollup-tables.ts";
 import { keyInList } from "../../db/scope.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../lib/time.ts";
+import { sketchKey } from "../sql/sketch.ts";
+import type { TimeRange } from "../time/time-range.ts";
+import { ROLLUP_TABLES } from "./definition.ts";
+import { inRanges } from "./marks.ts";
 import {
   PRESENCE_COLUMNS,
   presenceRows,
@@ -12,7 +12,13 @@ import {
   QUARTER_COLUMNS,
   quarterRows,
 } from "./quarters.ts";
-import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionParts, sessionRows } from "./sessions.ts";
+import {
+  EDGE_COLUMNS,
+  edgeRows,
+  SESSION_COLUMNS,
+  sessionParts,
+  sessionRows,
+} from "./session-rows.ts";
 
 export type Unit = "hour" | "day" | "session";
 /** One hour or day (UTC) of one workspace; the sessions of a day are a unit of their own. `bucket` is RFC 3339. */

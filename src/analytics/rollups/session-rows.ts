@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm";
+import type { TimeRange } from "../time/time-range.ts";
 import {
   joinedSessions,
   LENGTH_US,
@@ -6,8 +7,7 @@ import {
   momentsOf,
   SESSION_GAP,
   SESSION_SUMS,
-} from "../../analytics/rollups/session-parts.ts";
-import type { TimeRange } from "../../analytics/time/time-range.ts";
+} from "./session-parts.ts";
 
 export const SESSION_COLUMNS = sql.raw(
   "workspace_id, bucket, sessions, singles, activities, length_sum_us, length_min_us, length_max_us, classes, sketch_keys, sketch_counts, user_ids",

@@ -1,0 +1,14 @@
+import { z } from "zod";
+
+/** What every statement of numbers says about itself. */
+export const metaRow = z.object({
+  as_of: z.string(),
+  complete_until: z.string(),
+  daily: z.number(),
+  hourly: z.number(),
+  raw: z.number(),
+  groups: z.number().optional(),
+  marked_days: z.array(z.string()).default([]),
+  marked_hours: z.array(z.string()).default([]),
+  days_without_quarters: z.array(z.string()).default([]),
+});

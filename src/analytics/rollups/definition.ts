@@ -1,0 +1,71 @@
+import type { Dimension } from "../catalog/dimensions.ts";
+import type { SumName } from "../catalog/measures.ts";
+
+/** A set of rollup rows: which table, which of its grains, and the dimensions that the grain keeps apart. */
+export interface RollupGrain {
+  table:
+    | "execution_metrics_hourly"
+    | "execution_metrics_daily"
+    | "user_activity_daily"
+    | "execution_quarters_daily";
+  grain: "total" | "agent" | "cube" | "user";
+  dimensions: readonly Dimension[];
+}
+
+/** From the fewest rows to the most: the first that keeps all asked dimensions answers. */
+export const HOURLY: readonly RollupGrain[] = [
+  { table: "execution_metrics_hourly", grain: "total", dimensions: ["status"] },
+  { table: "execution_metrics_hourly", grain: "agent", dimensions: ["agent", "status"] },
+];
+
+export const DAILY: readonly RollupGrain[] = [
+  { table: "execution_metrics_daily", grain: "total", dimensions: ["status"] },
+  { table: "execution_metrics_daily", grain: "agent", dimensions: ["agent", "status"] },
+  { table: "user_activity_daily", grain: "user", dimensions: ["user", "status"] },
+  {
+    table: "execution_metrics_daily",
+    grain: "cube",
+    dimensions: ["agent", "model", "environment", "version", "error_type", "status"],
+  },
+];
+
+/** Numbers of executions by the quarter of an hour in which they started: they cut what hours cannot, in zones such as India's. */
+export const QUARTERLY: readonly RollupGrain[] = [
+  { table: "execution_quarters_daily", grain: "total", dimensions: ["status"] },
+  { table: "execution_quarters_daily", grain: "agent", dimensions: ["agent", "status"] },
+];
+interface RollupSum {
+  type: string;
+  /** Over raw rows. */
+  raw: string;
+  /** Over sums. */
+  aggregate: "sum" | "min" | "max";
+}
+
+/** The sums of a rollup row, and how a raw row gives them. */
+export const ROLLUP_SUMS: Record<SumName, RollupSum> = {
+  errors: { type: "bigint", raw: "sum(errors)", aggregate: "sum" },
+  duration_count: { type: "bigint", raw: "count(duration_ms)", aggregate: "sum" },
+  duration_sum_ms: { type: "numeric", raw: "sum(duration_ms)", aggregate: "sum" },
+  duration_sum_squares: {
+    type: "numeric",
+    raw: "sum(duration_ms::numeric * duration_ms)",
+    aggregate: "sum",
+  },
+  duration_min_ms: { type: "bigint", raw: "min(duration_ms)", aggregate: "min" },
+  duration_max_ms: { type: "bigint", raw: "max(duration_ms)", aggregate: "max" },
+  credits: { type: "numeric", raw: "sum(credits)", aggregate: "sum" },
+  tokens_in: { type: "numeric", raw: "sum(tokens_in)", aggregate: "sum" },
+  tokens_out: { type: "numeric", raw: "sum(tokens_out)", aggregate: "sum" },
+};
+/** The tables of rollups: what a run of hours, of days, and of the sessions of days replaces. */
+export const ROLLUP_TABLES = {
+  hour: ["execution_metrics_hourly"],
+  day: [
+    "execution_metrics_daily",
+    "execution_quarters_daily",
+    "user_activity_daily",
+    "user_presence_daily",
+  ],
+  session: ["sessions_daily", "session_edges_daily"],
+} as const;
