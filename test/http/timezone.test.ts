@@ -169,6 +169,12 @@ describe("a question that names no zone is of the workspace's", () => {
     );
   });
 
+  it("in a search, which takes none", async () => {
+    await change(ZONE);
+    const { body } = await api.get("/api/v1/search?q=a1");
+    expect([body.data.total, body.meta.timezone]).toEqual([1, ZONE]);
+  });
+
   it("and what runs now, in the API and on the feed", async () => {
     await change(ZONE);
     const { body } = await api.get("/api/v1/metrics/realtime", { "cache-control": "no-cache" });

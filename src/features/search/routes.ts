@@ -5,6 +5,7 @@ import { textInput } from "../../http/fields.ts";
 import { metricsRoute } from "../../http/metrics-route.ts";
 import { wholeNumberParam, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
+import { zoneIn } from "../../store/workspaces.ts";
 import { SEARCH_TYPES, search } from "./search.ts";
 
 const router = createRouter();
@@ -44,9 +45,10 @@ metricsRoute(router, {
     .openapi("SearchResults"),
   load: async (ctx, workspaceId, { q, types = SEARCH_TYPES, limit = DEFAULT_HITS }) => {
     const now = ctx.now() * 1000;
+    const timezone = await zoneIn(ctx, workspaceId, undefined);
     const [results, [meta]] = await Promise.all([
       search(ctx, workspaceId, q, [...new Set(types)], limit),
-      runInOneSnapshot(ctx.db, [rawMeta(workspaceId, { from: now, to: now + 1 }, "UTC")]),
+      runInOneSnapshot(ctx.db, [rawMeta(workspaceId, { from: now, to: now + 1 }, timezone)]),
     ]);
     return {
       data: { total: Object.values(results).reduce((sum, hits) => sum + hits.length, 0), results },
