@@ -116,6 +116,11 @@ const isClaimFault = (error: unknown) =>
   error instanceof errors.JWTClaimValidationFailed ||
   error instanceof errors.JWTInvalid;
 
+/** The key is not in the set: by its name or, where the token names none, by its signature. */
+const isOfAnotherKey = (error: unknown) =>
+  error instanceof errors.JWKSNoMatchingKey ||
+  error instanceof errors.JWSSignatureVerificationFailed;
+
 /** What jose does not know as a fault of the token is one of a key of the set. */
 function isKeyFault(error: unknown): boolean {
   return !(error instanceof errors.JOSEError) || error.code === "ERR_JOSE_GENERIC";
@@ -135,7 +140,7 @@ export async function verifyByKeySet(
     try {
       return await verifyWith(known, token, options);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      if (!isOfAnotherKey(error)) throw error;
       const newer = await keySetOf(url, COOLDOWN_MS);
       if (newer === known) throw error;
       return await verifyWith(newer, token, options);

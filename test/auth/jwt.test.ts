@@ -330,6 +330,24 @@ describe("a key set", () => {
     fetched.mockRestore();
   });
 
+  it("is fetched again for a signature of none of its keys, once in 30 s however many are forged", async () => {
+    const [old, next] = [await setOf(2), await setOf(1)];
+    const start = Date.now();
+    const fetched = vi
+      .spyOn(globalThis, "fetch")
+      .mockImplementation(async () => Response.json({ keys: old.keys }));
+    expect(await outcome("rotated", await old.tokenOf(1))).toBe("user");
+    fetched.mockImplementation(async () => Response.json({ keys: next.keys }));
+    expect(await outcome("rotated", await next.tokenOf(0))).toBe("invalid_token");
+    vi.useFakeTimers({ now: start + 31_000, toFake: ["Date"] });
+    expect(await outcome("rotated", await next.tokenOf(0))).toBe("user");
+    for (let each = 0; each < 5; each++)
+      expect(await outcome("rotated", await old.tokenOf(0))).toBe("invalid_token");
+    expect(fetched).toHaveBeenCalledTimes(2);
+    vi.useRealTimers();
+    fetched.mockRestore();
+  });
+
   it("that is none, or too large, or elsewhere, is out of reach", async () => {
     const { keys, tokenOf } = await setOf(1);
     const answers: Record<string, () => Response> = {

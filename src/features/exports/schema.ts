@@ -43,7 +43,7 @@ const subject = {
   gzip: z.boolean().optional().openapi({ description: "For csv, ndjson and json." }),
   neutralize: z.boolean().optional().openapi({
     description:
-      "CSV: a text that begins with = + - @ tab or CR gets an apostrophe, so that no spreadsheet runs it. Default true.",
+      "CSV: a text that begins with = + - @ (full-width too), tab, CR or LF gets an apostrophe, so that no spreadsheet runs it. Default true.",
   }),
 };
 const relative = {
