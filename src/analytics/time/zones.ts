@@ -51,6 +51,10 @@ export function formatLocal(us: EpochUs, timezone: string): string {
   });
 }
 
+/** The date of a moment in a zone: `2026-03-01`. */
+export const localDate = (us: EpochUs, timezone: string): string =>
+  formatLocal(us, timezone).slice(0, 10);
+
 /** A part of a range with one offset from UTC. */
 export interface Stretch extends TimeRange {
   offsetUs: number;

@@ -193,6 +193,12 @@ describe("sources", () => {
     });
   });
 
+  it("has the days of its zone in its name", async () => {
+    const [from, to] = ["2026-03-01T18:30:00Z", "2026-03-02T18:30:00Z"];
+    const { files } = await finished({ from, to, timezone: "Asia/Kolkata" });
+    expect(files).toMatchObject([{ name: "executions-2026-03-02-2026-03-03.csv" }]);
+  });
+
   it("a question of metrics has the digits of the API, in its zone", async () => {
     const query = {
       measures: ["executions", "success_rate", "credits", "duration_p95"],

@@ -102,6 +102,13 @@ const raw = (path: string, init: RequestInit = {}) =>
     new Request(path.startsWith("http") ? path : `https://shadower.test${path}`, init),
   );
 
+describe("the file of a report", () => {
+  it("has the first day of its range in its zone in its name", async () => {
+    const run = await made({ from: "2026-03-01T18:30:00.000Z" });
+    expect(run.file.name).toBe("Weekly-2026-03-02.json");
+  });
+});
+
 describe("figures of a report", () => {
   it("are those of the API for the query that stands beside them, all of one moment", async () => {
     const run = await made();

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { localDate } from "../../../analytics/time/zones.ts";
 import type { Context } from "../../../context.ts";
 import type { Db } from "../../../db/client.ts";
 import type { FileColumn } from "../../../formats/columns.ts";
@@ -215,8 +216,11 @@ async function finish(
     bytes,
     sha256,
   }));
+  const dates = [request.from, request.to].map((at) =>
+    localDate(parseInstant(at) ?? 0, request.timezone),
+  );
   const file: ExportFile = {
-    name: `${request.source}-${request.from.slice(0, 10)}-${request.to.slice(0, 10)}.${format.extension}${request.gzip ? ".gz" : ""}`,
+    name: `${request.source}-${dates.join("-")}.${format.extension}${request.gzip ? ".gz" : ""}`,
     content_type: request.gzip ? "application/gzip" : format.contentType,
     rows,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),

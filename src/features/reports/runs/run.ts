@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { localDate } from "../../../analytics/time/zones.ts";
 import type { Context } from "../../../context.ts";
 import type { Db } from "../../../db/client.ts";
 import { withSnapshot } from "../../../db/snapshot.ts";
@@ -89,7 +90,7 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   await storedObject(put);
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   const file = {
-    name: `${fileName(name)}-${from.slice(0, 10)}.${extension}`,
+    name: `${fileName(name)}-${localDate(range.from, timezone)}.${extension}`,
     content_type: contentType,
     bytes: bytes.length,
     sha256,
