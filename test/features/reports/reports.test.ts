@@ -107,6 +107,17 @@ describe("the file of a report", () => {
     const run = await made({ from: "2026-03-01T18:30:00.000Z" });
     expect(run.file.name).toBe("Weekly-2026-03-02.json");
   });
+
+  it("says its range in its zone, in its words and at its head", async () => {
+    const definition = {
+      ...{ from: "2026-03-01T18:30:00.000Z", to: "2026-03-08T18:30:00.000Z", format: "html" },
+      sections: [{ type: "text", text: "From {{from}} until {{to}}." }],
+    };
+    const [first, last] = ["2026-03-02T00:00:00+05:30", "2026-03-09T00:00:00+05:30"];
+    const html = new TextDecoder().decode(await bytesOf(await made(definition)));
+    expect(html).toContain(`From ${first} until ${last}.`);
+    expect(html).toContain(`${first} to ${last} (Asia/Kolkata), as of `);
+  });
 });
 
 describe("figures of a report", () => {

@@ -1,3 +1,4 @@
+import { formatLocal } from "../../../analytics/time/zones.ts";
 import { parseInstant } from "../../../lib/time.ts";
 import type { Filled } from "../runs/section-data.ts";
 
@@ -14,8 +15,13 @@ export interface Document {
   sections: Filled[];
 }
 
+/** A moment as a reader of the report's zone sees it. */
+export const localMoment = (at: string, timezone: string): string =>
+  formatLocal(parseInstant(at) ?? 0, timezone);
+
 /** The line that says what a report is of. */
 export function aboutOf({ from, to, timezone, as_of }: Document): string {
   const over = (parseInstant(to) ?? 0) <= (parseInstant(as_of) ?? 0);
-  return `${from} to ${to} (${timezone}), as of ${as_of}${over ? "" : ": not over yet"}`;
+  const [first, last, now] = [from, to, as_of].map((at) => localMoment(at, timezone));
+  return `${first} to ${last} (${timezone}), as of ${now}${over ? "" : ": not over yet"}`;
 }

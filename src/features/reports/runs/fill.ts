@@ -12,6 +12,7 @@ import { unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../../lib/time.ts";
 import { findFunnel } from "../../../store/funnels.ts";
 import { askOf, RETENTION_OFFSETS } from "../definition/section-query.ts";
+import { localMoment } from "../render/document.ts";
 import type { RunRequest, Section } from "../schema.ts";
 import { dataOf, type Filled, type FilledData } from "./section-data.ts";
 
@@ -102,8 +103,8 @@ export async function fillSections(
 ): Promise<Filled[]> {
   const { timezone, filters } = request;
   const words = {
-    from: request.from,
-    to: request.to,
+    from: localMoment(request.from, timezone),
+    to: localMoment(request.to, timezone),
     workspace: workspaceId,
     report: request.name,
   };

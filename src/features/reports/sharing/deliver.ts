@@ -8,6 +8,7 @@ import type { JobId, JobOutcome } from "../../../jobs/lease.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { withoutSecrets } from "../definition/recipients.ts";
 import { getRun } from "../queries.ts";
+import { localMoment } from "../render/document.ts";
 import type { ReportRun, StoredRecipient } from "../schema.ts";
 import {
   claimDelivery,
@@ -39,7 +40,8 @@ interface Letter {
 const nameOf = ({ run }: Letter) => run.request.name.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
 const line = (letter: Letter) => {
   const { from, to, timezone } = letter.run.request;
-  return `${nameOf(letter)}, ${from} to ${to} (${timezone}): ${letter.url}`;
+  const [first, last] = [from, to].map((at) => localMoment(at, timezone));
+  return `${nameOf(letter)}, ${first} to ${last} (${timezone}): ${letter.url}`;
 };
 
 const SLACK_ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };

@@ -377,7 +377,8 @@ describe("a delivery", () => {
     ]);
     const name = "<!channel> & <https://evil.example|Daily>\r\nBcc: *all*\u2028now";
     await ctx.db.query({
-      sql: sql`update report_runs set request = jsonb_set(request, '{name}', ${JSON.stringify(name)}::jsonb) where id = ${id}`,
+      sql: sql`update report_runs set request = request
+        || ${JSON.stringify({ name, timezone: "Asia/Kolkata" })}::jsonb where id = ${id}`,
       row: z.unknown(),
     });
     for (const place of [0, 1]) await attempt(`${id}-${place}`);
@@ -391,6 +392,8 @@ describe("a delivery", () => {
     const mail = body("api.resend.com");
     expect(mail.subject).toBe("<!channel> & <https://evil.example|Daily> Bcc: *all* now");
     expect(mail.text.split("\n")).toHaveLength(1);
+    for (const { text } of [slack, mail])
+      expect(text).toMatch(/, \S+\+05:30 to \S+\+05:30 \(Asia\/Kolkata\): https:/);
   });
 });
 
