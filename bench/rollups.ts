@@ -1,6 +1,6 @@
 import { PgDialect } from "drizzle-orm/pg-core";
 import type pg from "pg";
-import { replace } from "../src/analytics/rollups/recompute.ts";
+import { replaceRollups } from "../src/analytics/rollups/recompute.ts";
 import { withClient } from "./seed.ts";
 import type { Stage } from "./stage.ts";
 import { type Figure, median } from "./table.ts";
@@ -33,8 +33,8 @@ async function time(client: pg.Client, run: () => Promise<unknown>): Promise<num
 export async function rollupFigure(stage: Stage, runs: number): Promise<Figure> {
   const url = await stage.database("dense");
   const dialect = new PgDialect();
-  const statements = replace("hour", [{ workspaceId: "dense", bucket: HOUR }]).map((statement) =>
-    dialect.sqlToQuery(statement),
+  const statements = replaceRollups("hour", [{ workspaceId: "dense", bucket: HOUR }]).map(
+    (statement) => dialect.sqlToQuery(statement),
   );
   const results: Figure["runs"] = [];
   await withClient(url, async (client) => {

@@ -2,17 +2,12 @@ import type { z } from "zod";
 import type { Context } from "../context.ts";
 import type { Db } from "../db/client.ts";
 import type { EpochUs } from "../lib/time.ts";
+import type { MeasureName } from "./catalog/measures.ts";
 import { type PlannedQuery, planQuery } from "./plan/plan.ts";
 import { type PreparedQuery, prepared, runInOneSnapshot } from "./prepared.ts";
 import type { Query } from "./query.ts";
 import { type AnswerMeta, comparedSpan, explainSources, metaOf } from "./result/meta.ts";
-import {
-  type AnswerRow,
-  type AnswerTotals,
-  Finisher,
-  resultRow,
-  type StatRow,
-} from "./result/rows.ts";
+import { type AnswerRow, type AnswerTotals, finishRows, resultRow } from "./result/rows.ts";
 import { RELATIVE_ERROR } from "./sql/sketch.ts";
 import { queryStatement } from "./sql/statement.ts";
 
@@ -33,13 +28,13 @@ export function prepareQuery(
   now: EpochUs,
   explain = false,
 ): PreparedQuery<Answer> {
-  const resolved = planQuery(workspaceId, query, now, explain);
-  return prepared({ sql: queryStatement(resolved.plan), row: resultRow }, (rows) =>
-    answerOf(query, resolved, rows, explain),
+  const planned = planQuery(workspaceId, query, now, explain);
+  return prepared({ sql: queryStatement(planned.plan), row: resultRow }, (rows) =>
+    answerOf(query, planned, rows, explain),
   );
 }
 
-/** Answers a question from one snapshot of the workspace; parameters and errors as for `prepare`. */
+/** Answers a question from one snapshot of the workspace; parameters and errors as for `prepareQuery`. */
 export async function runQuery(
   db: Db,
   workspaceId: string,
@@ -60,37 +55,35 @@ export function ask(
   return runQuery(ctx.db, workspaceId, query, ctx.now() * 1000, explain);
 }
 
+/** How exact the numbers are: `relative_errors` where some measures are exact and others are not. */
+function exactness(measures: readonly MeasureName[], inexact: readonly MeasureName[]) {
+  if (inexact.length === 0) return { exact: true, relative_error: 0 };
+  const errors = { exact: false, relative_error: RELATIVE_ERROR };
+  if (inexact.length === measures.length) return errors;
+  const each = measures.map((name) => [name, inexact.includes(name) ? RELATIVE_ERROR : 0]);
+  return { ...errors, relative_errors: Object.fromEntries(each) };
+}
+
 function answerOf(
   query: Query,
-  resolved: PlannedQuery,
-  rows: z.output<typeof resultRow>[],
+  planned: PlannedQuery,
+  found: z.output<typeof resultRow>[],
   explain: boolean,
 ): Answer {
-  const stats = rows.filter((row): row is StatRow => !("meta" in row));
-  const about = rows.find(
-    (row): row is Extract<typeof row, { meta: unknown }> => "meta" in row,
-  )?.meta;
+  const about = found.flatMap((row) => ("meta" in row ? [row.meta] : []))[0];
   if (!about) throw new Error("The query's statement gave no meta row");
-  const finisher = new Finisher(query, resolved, stats);
-  const { compared } = resolved;
-  const answer = { rows: finisher.rows(), ...finisher.totals() };
-  const inexact = [...finisher.inexact];
+  const stats = found.flatMap((row) => ("meta" in row ? [] : [row]));
+  const { rows, inexact, ...totals } = finishRows(query, planned, stats);
+  const { range, compared, now } = planned;
   return {
-    ...answer,
+    rows,
+    ...totals,
     ...(about.groups === undefined ? {} : { groups: about.groups }),
     meta: {
-      ...metaOf(resolved.range, query.timezone, about, resolved.now),
-      exact: inexact.length === 0,
-      relative_error: inexact.length === 0 ? 0 : RELATIVE_ERROR,
-      ...(inexact.length > 0 && inexact.length < query.measures.length
-        ? {
-            relative_errors: Object.fromEntries(
-              query.measures.map((name) => [name, inexact.includes(name) ? RELATIVE_ERROR : 0]),
-            ),
-          }
-        : {}),
+      ...metaOf(range, query.timezone, about, now),
+      ...exactness(query.measures, inexact),
       ...(compared ? { compared: comparedSpan(compared, query.timezone) } : {}),
-      ...(explain ? { plan: explainSources(resolved, about) } : {}),
+      ...(explain ? { plan: explainSources(planned, about) } : {}),
     },
   };
 }

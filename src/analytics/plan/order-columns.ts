@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import { type Measure, type MeasureName, measureOf, SUM_NAMES } from "../catalog/measures.ts";
 import type { Query } from "../query.ts";
-import type { QueryParts } from "../sql/aggregates.ts";
 import type { GroupOrder } from "../sql/order.ts";
+import type { QueryParts } from "../sql/query-parts.ts";
 import { sketchValueSql } from "../sql/sketch.ts";
 
 const FLOATS: readonly MeasureName[] = ["success_rate", "failure_rate", "duration_stddev"];

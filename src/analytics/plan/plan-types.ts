@@ -1,7 +1,7 @@
 import type { SQL } from "drizzle-orm";
 import type { Field } from "../catalog/dimensions.ts";
-import type { QueryParts } from "../sql/aggregates.ts";
 import type { GroupOrder, GroupPosition } from "../sql/order.ts";
+import type { QueryParts } from "../sql/query-parts.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import type { RollupChoice } from "./rollup-choice.ts";
 import type { SplitRange } from "./split.ts";

@@ -3,29 +3,30 @@ import type { EpochUs } from "../../lib/time.ts";
 import {
   CLOCK_DIMENSIONS,
   type Dimension,
+  type Field,
+  type Filter,
   fieldOf,
   filterPredicate,
 } from "../catalog/dimensions.ts";
 import { measureOf } from "../catalog/measures.ts";
 import { checkedTimezone, type Query, rangeOfQuery } from "../query.ts";
-import { basesOf } from "../sql/aggregates.ts";
+import { basesOf, type QueryParts } from "../sql/query-parts.ts";
 import { type ComparedRange, comparedRange } from "../time/compared-range.ts";
 import { type Bucket, bucketsOf, completeOf } from "../time/range.ts";
 import { slotsOfPeriods } from "../time/slots.ts";
 import type { TimeRange } from "../time/time-range.ts";
-import { checkSize, possibleGroups } from "./answer-size.ts";
+import { checkSize, type GroupedField, possibleGroups } from "./answer-size.ts";
 import { checkOperand, groupColumnOf } from "./fields.ts";
 import { orderColumns, orderOf, partsOf } from "./order-columns.ts";
-import type { QueryPlan } from "./plan-types.ts";
+import type { QueryPlan, TimeSlot } from "./plan-types.ts";
 import { chooseRollups } from "./rollup-choice.ts";
 import { splitByGrain } from "./split.ts";
 
 export const DEFAULT_GROUPS = 100;
 const EARLIEST = Date.UTC(1900, 0, 1) * 1000;
 
-/** A question with its range fixed and its names resolved. */
-export interface PlannedQuery {
-  plan: QueryPlan;
+/** A range in its buckets, and what it is compared with. */
+interface AskedRange {
   range: TimeRange;
   compared: ComparedRange | undefined;
   buckets: Bucket[];
@@ -34,34 +35,161 @@ export interface PlannedQuery {
   comparedBuckets: Bucket[];
   /** The moment of asking. */
   now: EpochUs;
-  /** So many buckets, from the first on, have one of the compared range each; 0 where only totals can be compared. */
+  /**
+   * So many buckets, from the first on, have one of the compared range each; 0 where only totals can
+   * be compared.
+   */
   paired: number;
 }
 
-/** The buckets of the range and of what it is compared with, and which of them say something already. */
-function periodsOf(query: Query, range: TimeRange, now: EpochUs) {
-  const { compare, granularity, timezone } = query;
+/** A question with its range fixed and its names resolved. */
+export interface PlannedQuery extends AskedRange {
+  plan: QueryPlan;
+}
+
+interface AskedFilter {
+  filter: Filter;
+  field: Field;
+  path: string;
+}
+
+/** What is grouped by and filtered by, with every name resolved against the catalogue. */
+interface AskedFields {
+  groups: GroupedField[];
+  filters: AskedFilter[];
+  all: Field[];
+}
+
+function bucketsIn(range: TimeRange, { granularity, timezone }: Query): Bucket[] {
+  if (range.from === range.to) return [];
+  return granularity ? bucketsOf(range, granularity, timezone) : [{ ...range, label: "" }];
+}
+
+/** The buckets of the range and of what it is compared with, and which of them are complete. */
+function resolveRange(query: Query, now: EpochUs): AskedRange {
+  const { compare, granularity } = query;
+  const timezone = checkedTimezone(query.timezone);
+  const range = rangeOfQuery(query, now);
   const compared = compare && comparedRange(range, compare, timezone, now);
   if (compared && compared.from < EARLIEST)
     throw unprocessable("compare", "too_early", "The compared range must not begin before 1900.");
-  const cut = (of: TimeRange): Bucket[] =>
-    of.from === of.to
-      ? []
-      : granularity
-        ? bucketsOf(of, granularity, timezone)
-        : [{ ...of, label: "" }];
-  const buckets = cut(range);
-  const comparedBuckets = compared ? cut(compared) : [];
+  const buckets = bucketsIn(range, query);
+  const comparedBuckets = compared ? bucketsIn(compared, query) : [];
   const begun = compared?.elapsed
     ? buckets.filter((bucket) => bucket.from < now).length
     : buckets.length;
   return {
+    range,
     compared,
     buckets,
     comparedBuckets,
     now,
     complete: granularity ? completeOf(buckets, granularity, timezone, now) : [],
     paired: comparedBuckets.length === begun ? begun : 0,
+  };
+}
+
+function resolveFields(query: Query): AskedFields {
+  const groups = (query.group_by ?? []).map((name) => ({ name, field: fieldOf(name, "group_by") }));
+  const filters = (query.filters ?? []).map((filter, index) => ({
+    filter,
+    field: fieldOf(filter.field, `filters.${index}.field`),
+    path: `filters.${index}.value`,
+  }));
+  for (const { filter, field, path } of filters) checkOperand(filter, field, path);
+  if (groups.length === 0 && (query.order_by || query.limit !== undefined))
+    throw unprocessable(
+      query.order_by ? "order_by" : "limit",
+      "groups_missing",
+      "order_by and limit choose among groups; give group_by.",
+    );
+  return { groups, filters, all: [...groups, ...filters].map(({ field }) => field) };
+}
+
+/** One slot a bucket, or one a local hour (or day) where the clock is asked for. */
+function slotsFor(asked: AskedRange, { all, filters }: AskedFields, timezone: string): TimeSlot[] {
+  const clocks = all.flatMap((field) => (field.kind === "clock" ? [field.name] : []));
+  const ofClock = filters.filter(({ field }) => field.kind === "clock");
+  const clock = {
+    name: CLOCK_DIMENSIONS.find((name) => clocks.includes(name)),
+    filters: ofClock.map(({ filter }) => filter),
+  };
+  return slotsOfPeriods(asked, clock, timezone);
+}
+
+function assertAnswerFits(
+  query: Query,
+  { buckets, comparedBuckets }: AskedRange,
+  { groups }: AskedFields,
+  slots: readonly TimeSlot[],
+): void {
+  checkSize(
+    buckets.length + comparedBuckets.length,
+    possibleGroups(groups, query.filters ?? [], slots),
+    groups.length > 0 ? (query.limit ?? DEFAULT_GROUPS) : Number.POSITIVE_INFINITY,
+    query.measures.length,
+  );
+}
+
+/** What all asked measures need, and their quantiles in rising order. */
+function partsOfQuery(query: Query): QueryParts {
+  const ordering = (query.order_by ?? []).map(({ measure }) => measure);
+  const measures = [...new Set([...query.measures, ...ordering])].map(measureOf);
+  const quantiles = new Set(measures.flatMap(({ quantile }) => quantile ?? []));
+  const parts = partsOf(
+    measures,
+    [...quantiles].sort((a, b) => a - b),
+  );
+  return { ...parts, sketches: query.sketches ?? false };
+}
+
+/** The groups that keep their own row. */
+function topOf(query: Query, { quantiles }: QueryParts): QueryPlan["top"] {
+  const measures = orderOf(query).map((order) => measureOf(order.measure));
+  return {
+    by: orderColumns(query, quantiles),
+    parts: partsOf(measures, quantiles),
+    limit: query.limit ?? DEFAULT_GROUPS,
+    after: query.after,
+    count: query.count ?? false,
+  };
+}
+
+/** Which rollups answer which piece, and what the statement is made of. */
+function choosePlan(
+  workspaceId: string,
+  query: Query,
+  { groups, filters, all }: AskedFields,
+  slots: TimeSlot[],
+  explain: boolean,
+): QueryPlan {
+  const isRawOnly = all.some(({ kind }) => kind === "number" || kind === "metadata");
+  const dimensions = all.flatMap((field): Dimension[] =>
+    field.kind === "dimension" ? [field.name] : [],
+  );
+  const parts = partsOfQuery(query);
+  const countsOnly = parts.sums.length === 0 && basesOf(parts).length === 0;
+  const source = chooseRollups(isRawOnly ? undefined : dimensions, countsOnly);
+  const predicates = filters
+    .filter(({ field }) => field.kind !== "clock")
+    .map(
+      ({ filter, field }): QueryPlan["filters"][number] =>
+        (alias, rollup) =>
+          filterPredicate(filter, field, alias, rollup),
+    );
+  return {
+    workspaceId,
+    slots,
+    source,
+    pieces: splitByGrain(slots, source),
+    groups: groups.map(({ name, field }) => groupColumnOf(name, field)),
+    explain,
+    byStatus: dimensions.includes("status"),
+    hasRows: query.granularity !== undefined || groups.length > 0,
+    filters: predicates,
+    ...parts,
+    withTotals: !query.rowsOnly,
+    top: groups.length > 0 ? topOf(query, parts) : undefined,
   };
 }
 
@@ -76,89 +204,11 @@ export function planQuery(
   now: EpochUs,
   explain = false,
 ): PlannedQuery {
-  checkedTimezone(query.timezone);
-  const range = rangeOfQuery(query, now);
-  const periods = periodsOf(query, range, now);
-  const { buckets, comparedBuckets } = periods;
-
-  const fields = (query.group_by ?? []).map((name) => ({ name, field: fieldOf(name, "group_by") }));
-  const filters = (query.filters ?? []).map((filter, index) => ({
-    filter,
-    field: fieldOf(filter.field, `filters.${index}.field`),
-    path: `filters.${index}.value`,
-  }));
-  for (const { filter, field, path } of filters) checkOperand(filter, field, path);
-  const used = [...fields, ...filters].map(({ field }) => field);
-  if (fields.length === 0 && (query.order_by || query.limit !== undefined)) {
-    throw unprocessable(
-      query.order_by ? "order_by" : "limit",
-      "groups_missing",
-      "order_by and limit choose among groups; give group_by.",
-    );
-  }
-  const clocks = used.flatMap((field) => (field.kind === "clock" ? [field.name] : []));
-  const clock = CLOCK_DIMENSIONS.find((name) => clocks.includes(name));
-  const clockFilters = filters.filter(({ field }) => field.kind === "clock");
-  const slots = slotsOfPeriods(
-    periods,
-    { name: clock, filters: clockFilters.map(({ filter }) => filter) },
-    query.timezone,
-  );
-  checkSize(
-    buckets.length + comparedBuckets.length,
-    possibleGroups(fields, query.filters ?? [], slots),
-    fields.length > 0 ? (query.limit ?? DEFAULT_GROUPS) : Number.POSITIVE_INFINITY,
-    query.measures.length,
-  );
-
-  if (query.rowsOnly && fields.length === 0 && !query.granularity)
+  const asked = resolveRange(query, now);
+  const fields = resolveFields(query);
+  const slots = slotsFor(asked, fields, query.timezone);
+  assertAnswerFits(query, asked, fields, slots);
+  if (query.rowsOnly && fields.groups.length === 0 && !query.granularity)
     throw new Error("A question of rows only has buckets or groups");
-  const rawOnly = used.some((field) => field.kind === "number" || field.kind === "metadata");
-  const dimensions = used.flatMap((field): Dimension[] =>
-    field.kind === "dimension" ? [field.name] : [],
-  );
-  const measures = [
-    ...new Set([...query.measures, ...(query.order_by ?? []).map((order) => order.measure)]),
-  ].map(measureOf);
-  const quantiles = [...new Set(measures.flatMap((measure) => measure.quantile ?? []))].sort(
-    (a, b) => a - b,
-  );
-  const parts = { ...partsOf(measures, quantiles), sketches: query.sketches ?? false };
-  const source = chooseRollups(
-    rawOnly ? undefined : dimensions,
-    parts.sums.length === 0 && basesOf(parts).length === 0,
-  );
-  const plan: QueryPlan = {
-    workspaceId,
-    slots,
-    source,
-    pieces: splitByGrain(slots, source),
-    groups: fields.map(({ name, field }) => groupColumnOf(name, field)),
-    explain,
-    byStatus: dimensions.includes("status"),
-    hasRows: query.granularity !== undefined || fields.length > 0,
-    filters: filters
-      .filter(({ field }) => field.kind !== "clock")
-      .map(
-        ({ filter, field }) =>
-          (alias, rollup) =>
-            filterPredicate(filter, field, alias, rollup),
-      ),
-    ...parts,
-    withTotals: !query.rowsOnly,
-    top:
-      fields.length > 0
-        ? {
-            by: orderColumns(query, quantiles),
-            parts: partsOf(
-              orderOf(query).map((order) => measureOf(order.measure)),
-              quantiles,
-            ),
-            limit: query.limit ?? DEFAULT_GROUPS,
-            after: query.after,
-            count: query.count ?? false,
-          }
-        : undefined,
-  };
-  return { plan, range, ...periods };
+  return { ...asked, plan: choosePlan(workspaceId, query, fields, slots, explain) };
 }

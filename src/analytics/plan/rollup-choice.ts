@@ -1,5 +1,10 @@
 import type { Dimension } from "../catalog/dimensions.ts";
-import { DAILY, HOURLY, QUARTERLY, type RollupGrain } from "../rollups/definition.ts";
+import {
+  DAILY_GRAINS,
+  HOURLY_GRAINS,
+  QUARTERLY_GRAINS,
+  type RollupGrain,
+} from "../rollups/definition.ts";
 
 export interface RollupChoice {
   daily: RollupGrain | undefined;
@@ -21,11 +26,11 @@ export function chooseRollups(
     needed
       ? grains.find((grain) => needed.every((name) => grain.dimensions.includes(name)))
       : undefined;
-  const hourly = first(HOURLY);
+  const hourly = first(HOURLY_GRAINS);
   // Hours stand in for quarters on a day with a mark.
   return {
-    daily: first(DAILY),
+    daily: first(DAILY_GRAINS),
     hourly,
-    quarterly: hourly && countsOnly ? first(QUARTERLY) : undefined,
+    quarterly: hourly && countsOnly ? first(QUARTERLY_GRAINS) : undefined,
   };
 }

@@ -14,6 +14,7 @@ import { type ComparedValue, compareValues } from "./compare.ts";
 import { metaRow } from "./meta-row.ts";
 
 export type MeasureValues = Partial<Record<MeasureName, MeasureValue>>;
+export type ComparedValues = Partial<Record<MeasureName, ComparedValue>>;
 export interface AnswerRow {
   bucket?: string;
   /** Of a row with a bucket: it is over, and the range does not cut it. */
@@ -22,7 +23,7 @@ export interface AnswerRow {
   group: Record<string, string | number | null>;
   other: boolean;
   values: MeasureValues;
-  comparison?: Partial<Record<MeasureName, ComparedValue>>;
+  comparison?: ComparedValues;
   /** Of a group: its place in the order. */
   position?: GroupPosition;
   /** Of a question with `sketches`: bucket and count, in the order of buckets. */
@@ -31,7 +32,7 @@ export interface AnswerRow {
 
 export interface AnswerTotals {
   totals: MeasureValues;
-  totalsComparison?: Partial<Record<MeasureName, ComparedValue>>;
+  totalsComparison?: ComparedValues;
   totalsSketch?: SketchCells;
 }
 
@@ -71,120 +72,151 @@ export const resultRow = z.union([
 ]);
 export type StatRow = Exclude<z.output<typeof resultRow>, { meta: unknown }>;
 
-/** Turns the statement's rows into the answer: finishes measures, fills empty buckets, pairs the compared ones. */
-export class Finisher {
-  private readonly query: Query;
-  private readonly resolved: PlannedQuery;
-  private readonly found = new Map<string, StatRow>();
-  inexact = new Set<MeasureName>();
+/** The statement's rows by their place, and what is asked of them. */
+interface Found {
+  query: Query;
+  planned: PlannedQuery;
+  row(period: 0 | 1, bucket: number | null, rank: number | null): StatRow | undefined;
+  /** The group of each rank: the best ones first, and rank 0 (all others) after them. */
+  ranks: [rank: number, groups: StatRow["groups"]][];
+}
 
-  constructor(query: Query, resolved: PlannedQuery, rows: StatRow[]) {
-    this.query = query;
-    this.resolved = resolved;
-    for (const row of rows) this.found.set(this.key(row.period, row.bucket, row.rank), row);
-  }
+const placeOf = (period: number, bucket: number | null, rank: number | null) =>
+  `${period}/${bucket}/${rank}`;
 
-  private key(period: number, bucket: number | null, rank: number | null): string {
-    return `${period}/${bucket}/${rank}`;
-  }
+function findRows(query: Query, planned: PlannedQuery, rows: readonly StatRow[]): Found {
+  const places = new Map(rows.map((row) => [placeOf(row.period, row.bucket, row.rank), row]));
+  const groups = new Map<number, StatRow["groups"]>();
+  for (const { rank, bucket, groups: of } of rows)
+    if (rank !== null && bucket !== null) groups.set(rank, of);
+  if (planned.plan.groups.length === 0) groups.set(0, null);
+  const last = (rank: number) => rank || Number.POSITIVE_INFINITY;
+  return {
+    query,
+    planned,
+    row: (period, bucket, rank) => places.get(placeOf(period, bucket, rank)),
+    ranks: [...groups].sort(([a], [b]) => last(a) - last(b)),
+  };
+}
 
-  private values(row: StatRow | undefined): MeasureValues {
-    const { measures } = this.query;
-    if (!row) return Object.fromEntries(measures.map((name) => [name, measureOf(name).empty]));
-    const quantiles = this.resolved.plan.quantiles;
-    const known: MeasureSums = {
-      ...row,
-      quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null,
-    };
-    const entries = measures.map((name): [MeasureName, MeasureValue] => {
-      const measure = measureOf(name);
-      if (measure.quantile !== undefined && row.rolled_durations > 0) this.inexact.add(name);
-      return [name, measure.finish(known, quantiles)];
-    });
-    return Object.fromEntries(entries);
-  }
+/** Values of one row; those of an empty set where the statement has none. */
+function valuesOf({ query, planned }: Found, row: StatRow | undefined): MeasureValues {
+  const { measures } = query;
+  if (!row) return Object.fromEntries(measures.map((name) => [name, measureOf(name).empty]));
+  const known: MeasureSums = {
+    ...row,
+    quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null,
+  };
+  const { quantiles } = planned.plan;
+  return Object.fromEntries(
+    measures.map((name) => [name, measureOf(name).finish(known, quantiles)]),
+  );
+}
 
-  private comparison(
-    current: MeasureValues,
-    row: StatRow | undefined,
-  ): Partial<Record<MeasureName, ComparedValue>> {
-    const previous = this.values(row);
-    return Object.fromEntries(
-      this.query.measures.map((name) => [
-        name,
-        compareValues(current[name] ?? null, previous[name] ?? null),
-      ]),
-    );
-  }
+function comparisonOf(
+  found: Found,
+  current: MeasureValues,
+  row: StatRow | undefined,
+): ComparedValues {
+  const previous = valuesOf(found, row);
+  return Object.fromEntries(
+    found.query.measures.map((name) => [
+      name,
+      compareValues(current[name] ?? null, previous[name] ?? null),
+    ]),
+  );
+}
 
-  /** Empty for a question of rows only. */
-  totals(): AnswerTotals {
-    if (!this.resolved.plan.withTotals) return { totals: {} };
-    const row = this.found.get(this.key(0, null, null));
-    const totals = this.values(row);
-    const sketch = this.query.sketches ? { totalsSketch: parseSketch(row?.sketch) } : {};
-    if (!this.query.compare) return { totals, ...sketch };
-    return {
-      totals,
-      ...sketch,
-      totalsComparison: this.comparison(totals, this.found.get(this.key(1, null, null))),
-    };
-  }
+/** The total of the range; empty for a question of rows only. */
+function totalsOf(found: Found): AnswerTotals {
+  const { query, planned } = found;
+  if (!planned.plan.withTotals) return { totals: {} };
+  const row = found.row(0, null, null);
+  const totals = valuesOf(found, row);
+  return {
+    totals,
+    ...(query.sketches ? { totalsSketch: parseSketch(row?.sketch) } : {}),
+    ...(query.compare
+      ? { totalsComparison: comparisonOf(found, totals, found.row(1, null, null)) }
+      : {}),
+  };
+}
 
-  rows(): AnswerRow[] {
-    const { plan, buckets, complete, paired } = this.resolved;
-    if (!plan.hasRows) return [this.whole()];
-    const ranks = new Map<number, StatRow["groups"]>();
-    for (const row of this.found.values())
-      if (row.rank !== null && row.bucket !== null) ranks.set(row.rank, row.groups);
-    if (plan.groups.length === 0) ranks.set(0, null);
-    // Rank 0 is the row of all other groups: after the best ones.
-    const order = [...ranks].sort(
-      ([a], [b]) => (a || Number.POSITIVE_INFINITY) - (b || Number.POSITIVE_INFINITY),
-    );
-    return buckets.flatMap((bucket, index) =>
-      order.map(([rank, groups]): AnswerRow => {
-        const found = this.found.get(this.key(0, index, rank));
-        const values = this.values(found);
-        const row: AnswerRow = {
-          group: this.group(groups),
-          other: plan.groups.length > 0 && rank === 0,
-          values,
-        };
-        if (this.query.granularity) {
-          row.bucket = bucket.label;
-          row.complete = complete[index] ?? false;
+/** The only row of an answer without buckets and groups. */
+function wholeRow({ totals, totalsComparison }: AnswerTotals): AnswerRow {
+  return {
+    group: {},
+    other: false,
+    values: totals,
+    ...(totalsComparison ? { comparison: totalsComparison } : {}),
+  };
+}
+
+function groupOf({ planned }: Found, keys: StatRow["groups"]): AnswerRow["group"] {
+  return Object.fromEntries(
+    planned.plan.groups.map(({ name, kind }, index) => [
+      name,
+      groupValue(kind, keys?.[index] ?? null),
+    ]),
+  );
+}
+
+/** The place of a group in its order: what it is ordered by stands last among its keys. */
+const positionOf = (keys: readonly (string | null)[]): GroupPosition => ({
+  value: keys.at(-1) ?? null,
+  group: keys.slice(0, -1).map((each) => each ?? ""),
+});
+
+/** One row of the answer: a group in a bucket. */
+function rowOf(found: Found, bucket: number, rank: number, keys: StatRow["groups"]): AnswerRow {
+  const { query, planned } = found;
+  const row = found.row(0, bucket, rank);
+  const values = valuesOf(found, row);
+  const isCompared = query.compare && bucket < planned.paired;
+  return {
+    group: groupOf(found, keys),
+    other: planned.plan.groups.length > 0 && rank === 0,
+    values,
+    ...(query.granularity
+      ? {
+          bucket: planned.buckets[bucket]?.label ?? "",
+          complete: planned.complete[bucket] ?? false,
         }
-        if (this.query.sketches) row.sketch = parseSketch(found?.sketch);
-        if (rank !== 0 && groups)
-          row.position = {
-            value: groups.at(-1) ?? null,
-            group: groups.slice(0, -1).map((each) => each ?? ""),
-          };
-        if (this.query.compare && index < paired)
-          row.comparison = this.comparison(values, this.found.get(this.key(1, index, rank)));
-        return row;
-      }),
-    );
-  }
+      : {}),
+    ...(query.sketches ? { sketch: parseSketch(row?.sketch) } : {}),
+    ...(rank !== 0 && keys ? { position: positionOf(keys) } : {}),
+    ...(isCompared ? { comparison: comparisonOf(found, values, found.row(1, bucket, rank)) } : {}),
+  };
+}
 
-  /** The only row of an answer without buckets and groups. */
-  private whole(): AnswerRow {
-    const { totals, totalsComparison } = this.totals();
-    return {
-      group: {},
-      other: false,
-      values: totals,
-      ...(totalsComparison ? { comparison: totalsComparison } : {}),
-    };
-  }
+/** Measures whose quantiles come from a sketch in some row of the answer. */
+function inexactMeasures(
+  query: Query,
+  { paired }: PlannedQuery,
+  stats: readonly StatRow[],
+): MeasureName[] {
+  const isShown = ({ period, bucket }: StatRow) =>
+    period === 0 || bucket === null || bucket < paired;
+  if (!stats.some((row) => row.rolled_durations > 0 && isShown(row))) return [];
+  return query.measures.filter((name) => measureOf(name).quantile !== undefined);
+}
 
-  private group(values: StatRow["groups"]): AnswerRow["group"] {
-    return Object.fromEntries(
-      this.resolved.plan.groups.map(({ name, kind }, index) => [
-        name,
-        groupValue(kind, values?.[index] ?? null),
-      ]),
-    );
-  }
+/**
+ * Turns the statement's rows into the answer's: finishes measures, fills empty buckets, pairs the
+ * compared ones.
+ * @returns `inexact`: the measures that are within RELATIVE_ERROR only
+ */
+export function finishRows(
+  query: Query,
+  planned: PlannedQuery,
+  stats: readonly StatRow[],
+): AnswerTotals & { rows: AnswerRow[]; inexact: MeasureName[] } {
+  const found = findRows(query, planned, stats);
+  const totals = totalsOf(found);
+  const rows = planned.plan.hasRows
+    ? planned.buckets.flatMap((_, bucket) =>
+        found.ranks.map(([rank, keys]) => rowOf(found, bucket, rank, keys)),
+      )
+    : [wholeRow(totals)];
+  return { ...totals, rows, inexact: inexactMeasures(query, planned, stats) };
 }

@@ -1,12 +1,14 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
+import type { RollupUnit } from "../../analytics/rollups/definition.ts";
 import { ROLLUP_TABLES } from "../../analytics/rollups/definition.ts";
-import { type Bucket, differences, replace, type Unit } from "../../analytics/rollups/recompute.ts";
+import type { RollupBucket } from "../../analytics/rollups/raw-parts.ts";
+import { replaceRollups, rollupDifferences } from "../../analytics/rollups/recompute.ts";
 import type { Context } from "../../context.ts";
 import { enqueue } from "../../messages.ts";
 
 /** Buckets of one transaction, so that it ends in seconds on a large workspace. */
-const SLICE: Record<Unit, number> = { hour: 200, day: 20, session: 50 };
+const SLICE: Record<RollupUnit, number> = { hour: 200, day: 20, session: 50 };
 /** What one invocation may do; the rest continues through the queue. */
 const MAX_INVOCATION_MS = 20_000;
 const SAMPLE = 50;
@@ -19,10 +21,13 @@ const nothing = z.unknown();
 /** Replaces the rollups of these buckets, in one transaction that is safe to run twice and beside another. */
 export async function recompute(
   ctx: Context,
-  unit: Unit,
-  buckets: readonly Bucket[],
+  unit: RollupUnit,
+  buckets: readonly RollupBucket[],
 ): Promise<void> {
-  const statements = replace(unit, buckets).map((statement) => ({ sql: statement, row: nothing }));
+  const statements = replaceRollups(unit, buckets).map((statement) => ({
+    sql: statement,
+    row: nothing,
+  }));
   await ctx.db.transaction(statements, { isolation: "RepeatableRead" });
 }
 
@@ -35,7 +40,7 @@ async function lastMark(ctx: Context): Promise<number> {
 }
 
 /** Buckets of a unit that wait: those with a mark up to `last`; and days that were rolled up before their quarters were kept. */
-function waiting(unit: Unit, last: number): SQL {
+function waiting(unit: RollupUnit, last: number): SQL {
   const marked = sql`(select distinct workspace_id, bucket from rollup_marks where unit = ${unit} and id <= ${last} order by workspace_id, bucket limit ${SLICE[unit]})`;
   if (unit !== "day") return marked;
   return sql`(${marked} union (select distinct workspace_id, bucket from execution_metrics_daily d where grain = 'total' and not exists (
@@ -43,7 +48,7 @@ function waiting(unit: Unit, last: number): SQL {
 }
 
 /** Whether the runs of a unit are switched on. */
-export const areRollupsOn = ({ config }: Context, unit: Unit) =>
+export const areRollupsOn = ({ config }: Context, unit: RollupUnit) =>
   unit === "day" ? config.DAILY_ROLLUP_ENABLED : config.HOURLY_ROLLUP_ENABLED;
 
 /**
@@ -51,7 +56,7 @@ export const areRollupsOn = ({ config }: Context, unit: Unit) =>
  * @param upTo the last mark of this run: marks that arrive meanwhile are the next run's, so that it ends
  * @returns how many buckets were recomputed
  */
-export async function runRollups(ctx: Context, unit: Unit, upTo?: number): Promise<number> {
+export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number): Promise<number> {
   const started = ctx.now();
   const last = upTo ?? (await lastMark(ctx));
   let done = 0;
@@ -89,7 +94,7 @@ export async function rebuild(ctx: Context): Promise<void> {
 }
 
 /** Where buckets are sampled from: rollups, to find rows too many, and what was sent, to find rows missing. */
-const SAMPLED: Record<Unit, [table: string, bucket: string][]> = {
+const SAMPLED: Record<RollupUnit, [table: string, bucket: string][]> = {
   hour: [
     ["execution_metrics_hourly", "bucket"],
     ["execution_keys", "date_trunc('hour', started_at, 'UTC')"],
@@ -128,7 +133,7 @@ export async function reconcile(ctx: Context, sample = SAMPLE): Promise<number> 
     const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
     const kept = await ctx.db.query({
       sql: sql`insert into rollup_differences (found_at, unit, workspace_id, bucket, detail)
-        select now(), ${unit}, workspace_id, bucket, detail from (${differences(unit, buckets)}) d returning id`,
+        select now(), ${unit}, workspace_id, bucket, detail from (${rollupDifferences(unit, buckets)}) d returning id`,
       row: z.object({ id: z.number() }),
     });
     found += kept.length;

@@ -7,7 +7,7 @@ import { MEASURE_NAMES } from "../../../src/analytics/catalog/measures.ts";
 import { planQuery } from "../../../src/analytics/plan/plan.ts";
 import type { Query } from "../../../src/analytics/query.ts";
 import { ROLLUP_TABLES } from "../../../src/analytics/rollups/definition.ts";
-import { differences } from "../../../src/analytics/rollups/recompute.ts";
+import { differences, rollupDifferences } from "../../../src/analytics/rollups/recompute.ts";
 import { queryStatement } from "../../../src/analytics/sql/statement.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { rebuild, recompute, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
@@ -279,7 +279,9 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   expect(await reconcile(ctx, 1000)).toBeGreaterThan(0);
   const bucket = { workspaceId: victim?.workspace_id ?? "", bucket: victim?.bucket ?? "" };
   await recompute(ctx, "hour", [bucket]);
-  expect(await ctx.db.query({ sql: differences("hour", [bucket]), row: nothing })).toEqual([]);
+  expect(await ctx.db.query({ sql: rollupDifferences("hour", [bucket]), row: nothing })).toEqual(
+    [],
+  );
 });
 
 it("stays exact when the cron stops for good", async () => {

@@ -1,0 +1,21 @@
+import type { SumName } from "../catalog/measures.ts";
+
+/** What a question needs beside the numbers of executions by status, which are always there. */
+export interface QueryParts {
+  sums: readonly SumName[];
+  quantiles: number[];
+  users: boolean;
+  agents: boolean;
+  /** The whole sketch of durations, for what needs more than a few quantiles. */
+  sketches: boolean;
+}
+
+/** What is merged once for all that is asked of it: the buckets of the sketches, and the distinct ids. */
+export const MERGED_BASES = ["sketches", "users", "agents"] as const;
+
+export type MergedBase = (typeof MERGED_BASES)[number];
+
+export const basesOf = ({ quantiles, users, agents, sketches }: QueryParts): MergedBase[] =>
+  MERGED_BASES.filter((base) =>
+    base === "sketches" ? sketches || quantiles.length > 0 : base === "users" ? users : agents,
+  );
