@@ -7,7 +7,7 @@ import { MEASURE_NAMES } from "../../../src/analytics/catalog/measures.ts";
 import { planQuery } from "../../../src/analytics/plan/plan.ts";
 import type { Query } from "../../../src/analytics/query.ts";
 import { ROLLUP_TABLES } from "../../../src/analytics/rollups/definition.ts";
-import { differences, rollupDifferences } from "../../../src/analytics/rollups/recompute.ts";
+import { rollupDifferences } from "../../../src/analytics/rollups/recompute.ts";
 import { queryStatement } from "../../../src/analytics/sql/statement.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { rebuild, recompute, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
