@@ -27,7 +27,7 @@ export async function runInOneSnapshot<const P extends readonly PreparedQuery<un
   const [only] = statements;
   const results =
     only && statements.length === 1
-      ? [await db.query(only)]
+      ? [await db.all(only)]
       : await db.transaction(statements, { isolation: "RepeatableRead", readOnly: true });
   return parts.map((part, index) => part.finish(results[index] ?? [])) as Results<P>;
 }

@@ -1,7 +1,7 @@
 import { neon, neonConfig, types } from "@neondatabase/serverless";
 import type { SQL } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
-import type { z } from "zod";
+import { z } from "zod";
 import { backoff, sleep } from "../lib/backoff.ts";
 import { within } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
@@ -22,7 +22,14 @@ export interface TransactionOptions {
 }
 
 export interface Db {
-  query<T>(statement: Statement<T>): Promise<T[]>;
+  /** Every row. */
+  all<T>(statement: Statement<T>): Promise<T[]>;
+  /** The first row, if there is one. */
+  maybe<T>(statement: Statement<T>): Promise<T | undefined>;
+  /** The first row. @throws Error without one */
+  one<T>(statement: Statement<T>): Promise<T>;
+  /** For what it does, whatever rows it gives. */
+  run(sql: SQL): Promise<void>;
   /** All statements in one transaction and one round trip; the rows of each. A lost race (40001, 40P01) is tried again. */
   transaction(statements: Statement<unknown>[], options: TransactionOptions): Promise<unknown[][]>;
 }
@@ -90,6 +97,20 @@ export function toText(sql: SQL): { text: string; params: unknown[] } {
   return { text, params };
 }
 
+/** A database with all verbs, from those that reach it. */
+export function withVerbs(base: Pick<Db, "all" | "transaction">): Db {
+  return {
+    ...base,
+    maybe: async (statement) => (await base.all(statement))[0],
+    one: async (statement) => {
+      const [row] = await base.all(statement);
+      if (row === undefined) throw new Error("The statement gave no row");
+      return row;
+    },
+    run: async (sql) => void (await base.all({ sql, row: z.unknown() })),
+  };
+}
+
 const known = new Map<string, Db>();
 
 /**
@@ -135,8 +156,8 @@ function open(databaseUrl: string, endpoint: string | undefined, limitMs: number
       stop.abort();
     }
   };
-  return {
-    query: async (statement) => {
+  return withVerbs({
+    all: async (statement) => {
       const compiled = [toText(statement.sql)];
       return guarded(limitMs, async () => {
         const [result] = await send(compiled, {});
@@ -150,5 +171,5 @@ function open(databaseUrl: string, endpoint: string | undefined, limitMs: number
         return statements.map((statement, index) => rowsOf(statement, results[index] as Result));
       });
     },
-  };
+  });
 }

@@ -137,7 +137,7 @@ export async function listByTime<T extends { id: string }>(
   }
   const listed = sql`select ${columns} from ${from} where ${sql.join(conditions, sql` and `)}
     order by ${at} desc, e.id desc limit ${query.limit + 1} offset ${query.skip ?? 0}`;
-  const rows = await db.query({
+  const rows = await db.all({
     sql: boundedPage(listed, sql`p.${sql.identifier(time)} desc, p.id desc`),
     row: measured,
   });
@@ -145,7 +145,7 @@ export async function listByTime<T extends { id: string }>(
   const data = shown.map((each) => row.parse(each));
   const last = data.at(-1);
   const total = query.include_total
-    ? await db.query({
+    ? await db.all({
         sql: sql`select count(*) as total from ${from} where ${sql.join(where, sql` and `)}`,
         row: counted,
       })

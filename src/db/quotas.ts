@@ -129,7 +129,7 @@ export async function countUse(
   { quotas, workspaceId }: Omit<Owner, "id">,
   name: QuotaName,
 ): Promise<boolean> {
-  const rows = await db.query({
+  const rows = await db.all({
     sql: sql`with ${usedToday(name, quotas[name], workspaceId, sql`true`)} select 1 as one from used`,
     row: z.unknown(),
   });

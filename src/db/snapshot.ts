@@ -1,6 +1,6 @@
 import { Client, DatabaseError, neonConfig } from "@neondatabase/serverless";
 import { within } from "../lib/deadline.ts";
-import { type Db, objectsOf, type Statement, toText, valueParsers } from "./client.ts";
+import { type Db, objectsOf, type Statement, toText, valueParsers, withVerbs } from "./client.ts";
 import { CONNECT_MS, DEADLINES, END_MS, GRACE_MS, lockLimitMs } from "./deadlines.ts";
 import { faultOf, lostSession, noAnswer } from "./faults.ts";
 
@@ -49,7 +49,7 @@ export async function withSnapshot<T>(
     // A statement that comes again, such as that of the next page, is not parsed again. It is planned again: a plan for any
     // values would lock every partition.
     const names = new Map<string, string>();
-    const query = async <R>(statement: Statement<R>): Promise<R[]> => {
+    const all = async <R>(statement: Statement<R>): Promise<R[]> => {
       const { text, params } = toText(statement.sql);
       const name = names.get(text) ?? `s${names.size}`;
       names.set(text, name);
@@ -59,10 +59,10 @@ export async function withSnapshot<T>(
     };
     const transaction = async (statements: Statement<unknown>[]) => {
       const results: unknown[][] = [];
-      for (const statement of statements) results.push(await query(statement));
+      for (const statement of statements) results.push(await all(statement));
       return results;
     };
-    return await work({ query, transaction });
+    return await work(withVerbs({ all, transaction }));
   } finally {
     if (!isOver) await within(END_MS, client.end(), noAnswer).catch(() => undefined);
   }

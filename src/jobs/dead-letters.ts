@@ -23,12 +23,9 @@ export async function saveDeadLetter(
   const { type = "unknown", workspaceId = null } = (
     typeof body === "object" && body !== null ? body : {}
   ) as Record<string, unknown>;
-  await ctx.db.query({
-    sql: sql`insert into dead_letters (id, workspace_id, type, body, reason, attempts, dead_at)
+  await ctx.db.run(sql`insert into dead_letters (id, workspace_id, type, body, reason, attempts, dead_at)
       values (${id}, ${workspaceId}, ${String(type)}, ${JSON.stringify(body ?? null)}::jsonb, ${cutText(reason.toWellFormed(), MAX_REASON)}, ${attempts}, now())
-      on conflict (id) do nothing`,
-    row: z.unknown(),
-  });
+      on conflict (id) do nothing`);
 }
 
 /** Newest first, ties by id. */
@@ -49,7 +46,7 @@ export function listDeadLetters(ctx: Context, workspaceId: string, query: PageQu
  */
 export async function replayDeadLetter(ctx: Context, workspaceId: string, id: string, by: string) {
   const of = sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
-  const [letter] = await ctx.db.query({
+  const letter = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from dead_letters e where ${of}`,
     row: deadLetter,
   });
@@ -65,7 +62,7 @@ export async function replayDeadLetter(ctx: Context, workspaceId: string, id: st
     );
   // Sent first and marked then: a message that comes twice does no harm, one that is marked and lost would.
   await enqueue(ctx, "workspaceId" in parsed.data ? { ...parsed.data, again: true } : parsed.data);
-  const [row] = await ctx.db.query({
+  const row = await ctx.db.maybe({
     sql: sql`update dead_letters e set replayed_at = now(), replayed_by = ${by} where ${of} returning ${COLUMNS}`,
     row: deadLetter,
   });

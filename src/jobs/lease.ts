@@ -72,7 +72,7 @@ export async function claimJob<T>(
     job.token === undefined
       ? [hasBegun(token), isOpen]
       : [sql`lease_until = ${leaseUntil}`, sql`e.claim = ${token} and e.status = 'running'`];
-  const [taken] = await db.query({
+  const taken = await db.maybe({
     sql: sql`update ${from(table)} set ${change} where ${one(job)} and ${where}
       returning e.attempts, ${columns}`,
     row: z.intersection(z.object({ attempts: z.number() }), row),
@@ -86,7 +86,7 @@ export async function changeJob(
   claimed: ClaimedJob,
   changes: SQL,
 ): Promise<void> {
-  const rows = await db.query({
+  const rows = await db.all({
     sql: sql`update ${from(table)} set ${changes}
       where ${one(claimed)} and e.claim = ${claimed.token} and e.status = 'running' returning e.id`,
     row: z.unknown(),
@@ -120,7 +120,7 @@ async function endJob(
 ): Promise<void> {
   const ended = sql`update ${from(table)} set ${changes}
     where ${one(claimed)} and e.claim = ${claimed.token} and e.status = 'running'`;
-  const rows = await db.query({ sql: counted(table, ended, failure), row: foundJob });
+  const rows = await db.all({ sql: counted(table, ended, failure), row: foundJob });
   if (rows.length === 0) throw new ClaimLost();
 }
 
@@ -190,7 +190,7 @@ export async function settleJob(
 
 /** Gives up the jobs whose attempts all ended without a word. */
 export const giveUpSpent = ({ db, table }: JobQueue) =>
-  db.query({
+  db.all({
     sql: counted(
       table,
       sql`update ${from(table)} set ${failed("given_up", CUT_OFF)}
@@ -202,16 +202,13 @@ export const giveUpSpent = ({ db, table }: JobQueue) =>
 
 /** Lets a job that has failed begin again, with all of its attempts. */
 export async function reopenJob({ db, table }: JobQueue, job: JobId): Promise<void> {
-  await db.query({
-    sql: sql`update ${from(table)} set status = 'queued', attempts = 0, cut_off = 0, lease_until = null,
-        finished_at = null where ${one(job)} and e.status = 'failed'`,
-    row: z.unknown(),
-  });
+  await db.run(sql`update ${from(table)} set status = 'queued', attempts = 0, cut_off = 0, lease_until = null,
+        finished_at = null where ${one(job)} and e.status = 'failed'`);
 }
 
 /** Stops a job that is not over; its worker notices at its next step. @returns whether there was one */
 export async function cancelJob({ db, table }: JobQueue, job: JobId): Promise<boolean> {
-  const rows = await db.query({
+  const rows = await db.all({
     sql: sql`update ${from(table)} set status = 'cancelled', ${over} where ${one(job)} and e.status in ('queued', 'running') returning e.id`,
     row: z.unknown(),
   });
@@ -220,7 +217,7 @@ export async function cancelJob({ db, table }: JobQueue, job: JobId): Promise<bo
 
 /** Whether nobody will go on with a job: it was cancelled, or is not there. */
 export async function isGone({ db, table }: JobQueue, job: JobId): Promise<boolean> {
-  const [row] = await db.query({
+  const row = await db.maybe({
     sql: sql`select e.status from ${from(table)} where ${one(job)}`,
     row: z.object({ status: z.string() }),
   });
@@ -229,7 +226,7 @@ export async function isGone({ db, table }: JobQueue, job: JobId): Promise<boole
 
 /** Takes a job off the list. @returns whether it was there */
 export async function deleteJob({ db, table }: JobQueue, job: JobId): Promise<boolean> {
-  const rows = await db.query({
+  const rows = await db.all({
     sql: sql`delete from ${from(table)} where ${one(job)} returning e.id`,
     row: z.unknown(),
   });
@@ -244,7 +241,7 @@ export const isExpired = (
 
 /** Jobs whose files have been kept long enough. */
 export function expiredJobs({ db, table }: JobQueue) {
-  return db.query({
+  return db.all({
     sql: sql`select e.workspace_id, e.id from ${from(table)} where e.status = 'done' and e.expires_at < now() order by e.expires_at limit 500`,
     row: foundJob,
   });
@@ -252,8 +249,7 @@ export function expiredJobs({ db, table }: JobQueue) {
 
 /** Marks a job whose files are gone; before that it is found again. */
 export async function markExpired({ db, table }: JobQueue, job: JobId): Promise<void> {
-  await db.query({
-    sql: sql`update ${from(table)} set status = 'expired' where ${one(job)} and e.status = 'done'`,
-    row: z.unknown(),
-  });
+  await db.run(
+    sql`update ${from(table)} set status = 'expired' where ${one(job)} and e.status = 'done'`,
+  );
 }

@@ -77,7 +77,7 @@ export async function checkTarget(
   id: string,
 ): Promise<void> {
   const { table, noun } = TARGETS[kind];
-  const found = await db.query({
+  const found = await db.all({
     sql: sql`select from ${sql.identifier(table)} e
       where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: z.unknown(),
@@ -141,7 +141,7 @@ export async function replaceSchedule(
   now: EpochUs,
 ): Promise<Schedule> {
   const { name, target_id, recurrence: of, timezone, enabled = true } = input;
-  const [found] = await db.query({
+  const found = await db.maybe({
     sql: sql`update schedules e set name = ${name}, target_id = ${target_id}, recurrence = ${JSON.stringify(of)}::jsonb, timezone = ${timezone}, enabled = ${enabled},
         next_run_at = ${firstRun(of, timezone, now)}::timestamptz, failures = 0, paused = null where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning ${COLUMNS}`,
     row: scheduleRow,
@@ -156,7 +156,7 @@ export async function deleteSchedule(
   workspaceId: string,
   id: string,
 ): Promise<void> {
-  const rows = await db.query({
+  const rows = await db.all({
     sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = ${kind} and e.id = ${id} returning e.id`,
     row: z.unknown(),
   });
@@ -184,7 +184,7 @@ export async function startDue(
   start: (run: DueRun, id: string) => Promise<unknown>,
   failed: (error: unknown, schedule: string) => void,
 ): Promise<number> {
-  const due = await db.query({
+  const due = await db.all({
     // Workspaces take turns: many due schedules of one do not put off those of another.
     sql: sql`select e.* from (select e.workspace_id, ${COLUMNS},
           row_number() over (partition by e.workspace_id order by e.next_run_at, e.id) as turn
@@ -202,11 +202,8 @@ export async function startDue(
         run.next === undefined
           ? sql`e.next_run_at, enabled = false`
           : sql`${formatInstant(run.next)}::timestamptz`;
-      await db.query({
-        sql: sql`update schedules e set last_run_at = ${formatInstant(run.due)}::timestamptz, next_run_at = ${next}
-          where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id} and e.next_run_at = ${next_run_at}::timestamptz`,
-        row: z.unknown(),
-      });
+      await db.run(sql`update schedules e set last_run_at = ${formatInstant(run.due)}::timestamptz, next_run_at = ${next}
+          where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id} and e.next_run_at = ${next_run_at}::timestamptz`);
     } catch (error) {
       failed(error, id);
       // What it runs is gone, or cannot be asked: it would fail again every time.
@@ -214,11 +211,8 @@ export async function startDue(
         error instanceof AppError &&
         (error.kind === "not_found" || error.kind === "unprocessable")
       )
-        await db.query({
-          sql: sql`update schedules e set enabled = false, paused = jsonb_build_object('code', ${error.code}::text, 'message', ${error.message}::text, 'at', now())
-            where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id}`,
-          row: z.unknown(),
-        });
+        await db.run(sql`update schedules e set enabled = false, paused = jsonb_build_object('code', ${error.code}::text, 'message', ${error.message}::text, 'at', now())
+            where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id}`);
     }
   }
   return due.length;

@@ -80,7 +80,7 @@ export function takeJob(db: Db, most: number, token: string): Promise<TakenJob |
 
 /** A job of the workspace that waits, if one does: when another one ends, its place is free. */
 export async function waitingJob(db: Db, workspaceId: string): Promise<OpenJob | undefined> {
-  const [found] = await db.query({
+  const found = await db.maybe({
     sql: sql`select w.kind, w.workspace_id, w.id from (${unfinished(sql`e.workspace_id = ${workspaceId}`)}) w
       where w.open order by w.since, w.id limit 1`,
     row: job,
@@ -93,7 +93,7 @@ export async function waitingJob(db: Db, workspaceId: string): Promise<OpenJob |
  * @param most jobs of a workspace at work at once
  */
 export function overdueJobs(db: Db, most: number, limit: number): Promise<OpenJob[]> {
-  return db.query({
+  return db.all({
     sql: sql`with work as materialized (${unfinished()}),
       places as (select workspace_id, ${most}::int - count(*) filter (where busy) as free from work group by 1),
       lined as (select w.*, row_number() over (partition by workspace_id order by since, id) as place from work w

@@ -17,7 +17,7 @@ export async function agentNames(
   workspaceId: string,
   ids: readonly string[],
 ): Promise<Map<string, NamedAgent>> {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")} and a.id = any(${sql.param([...ids])}::text[])`,
     row: named,
   });
@@ -36,7 +36,7 @@ export async function findAgentIds(
     "name" in by
       ? sql`position(lower(${by.name}::text) in lower(a.name)) > 0`
       : sql`${by.label}::text = any(a.labels)`;
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select a.id from agents a where ${inWorkspace(workspaceId, "a")} and ${matches} order by a.id limit ${MAX_MATCHES}`,
     row: z.object({ id: z.string() }),
   });

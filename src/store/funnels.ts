@@ -47,7 +47,7 @@ export async function findFunnel(
   workspaceId: string,
   id: string,
 ): Promise<Funnel | undefined> {
-  const [found] = await db.query({
+  const found = await db.maybe({
     sql: sql`select ${COLUMNS} from funnels e
       where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: funnel,
@@ -94,7 +94,7 @@ export async function replaceFunnel(
   id: string,
   input: FunnelInput,
 ): Promise<Funnel> {
-  const [row] = await ctx.db.query({
+  const row = await ctx.db.maybe({
     sql: sql`update funnels e set name = ${input.name}, description = ${input.description ?? null}, definition = ${JSON.stringify(input.definition)}::jsonb, updated_at = now()
       where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${COLUMNS}`,
     row: funnel,
@@ -106,7 +106,7 @@ export async function replaceFunnel(
 
 /** @throws AppError not_found */
 export async function deleteFunnel(ctx: Context, workspaceId: string, id: string): Promise<void> {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`delete from funnels e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
     row: z.object({ id: z.string() }),
   });

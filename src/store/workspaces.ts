@@ -26,7 +26,7 @@ const COLUMNS = sql.raw(
 
 /** Settings of a workspace; what was never set is null. */
 export async function settingsOf(ctx: Context, workspaceId: string): Promise<WorkspaceSettings> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from workspaces where id = ${workspaceId}`,
     row,
   });
@@ -43,7 +43,7 @@ export async function zoneIn(
   asked: string | undefined,
 ): Promise<string> {
   if (asked !== undefined) return checkedTimezone(asked);
-  const [found] = await db.query({
+  const found = await db.maybe({
     sql: sql`select timezone from workspaces where id = ${workspaceId}`,
     row: row.pick({ timezone: true }),
   });
@@ -62,11 +62,10 @@ export async function changeSettings(
   const values = given.map((name) => sql`, ${change[name]}`);
   const sets = given.map((name) => sql`${sql.identifier(name)} = excluded.${sql.identifier(name)}`);
   const update = sets.length === 0 ? sql`id = excluded.id` : sql.join(sets, sql`, `);
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.one({
     sql: sql`insert into workspaces (id${sql.join(columns)}) values (${workspaceId}${sql.join(values)}) on conflict (id) do update set ${update} returning ${COLUMNS}`,
     row,
   });
-  if (!found) throw new Error("The statement gave no row");
   return found;
 }
 

@@ -1,6 +1,5 @@
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
 import { type Answer, runQuery } from "../../src/analytics/ask.ts";
 import { MEASURE_NAMES, type MeasureName } from "../../src/analytics/catalog/measures.ts";
 import type { Query } from "../../src/analytics/query.ts";
@@ -77,11 +76,10 @@ beforeAll(async () => {
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
   // Some hours wait for their next rollup, so that all three sources take part.
-  await ctx.db.query({
-    sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where id like 'k2-%'`,
-    row: z.unknown(),
-  });
-  all = await ctx.db.query(rawRows(W));
+  await ctx.db.run(
+    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where id like 'k2-%'`,
+  );
+  all = await ctx.db.all(rawRows(W));
 });
 
 const ask = (query: Query, explain = false) =>
@@ -182,10 +180,9 @@ describe("numbers of executions alone", () => {
     "equal the raw rows of %s by %s, for one agent and for all, with marks and days without quarters",
     async (timezone, step) => {
       // The days of one of the changes have lost their quarters: they were rolled up by nobody who knew them.
-      await ctx.db.query({
-        sql: sql`delete from execution_quarters_daily where workspace_id = ${W} and bucket >= '2026-10-03' and bucket < '2026-10-05'`,
-        row: z.unknown(),
-      });
+      await ctx.db.run(
+        sql`delete from execution_quarters_daily where workspace_id = ${W} and bucket >= '2026-10-03' and bucket < '2026-10-05'`,
+      );
       const granularity = step === "whole" ? undefined : step;
       for (const [index, start] of CHANGES.entries()) {
         const [from, to] = [

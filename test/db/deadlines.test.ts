@@ -32,7 +32,7 @@ async function locked(table: string, work: () => Promise<void>): Promise<void> {
     )
     .catch((error: unknown) => error);
   const holder = () =>
-    ctx.db.query({
+    ctx.db.all({
       sql: sql`select pid from pg_locks where relation = ${table}::regclass and mode = 'AccessExclusiveLock' and granted`,
       row: z.object({ pid: z.number() }),
     });
@@ -41,7 +41,7 @@ async function locked(table: string, work: () => Promise<void>): Promise<void> {
     return rows.length > 0 && rows;
   });
   await work();
-  await ctx.db.query({ sql: sql`select pg_terminate_backend(${pid}::int)`, row: none });
+  await ctx.db.run(sql`select pg_terminate_backend(${pid}::int)`);
   await held;
 }
 
@@ -49,7 +49,7 @@ describe("a statement", () => {
   it("brings its limit along in the same round trip, alone and in a transaction", async () => {
     const db = connect(env.DATABASE_URL, env.NEON_ENDPOINT, 1_234);
     const fetched = vi.spyOn(globalThis, "fetch");
-    expect(await db.query({ sql: settings, row: limits })).toEqual([{ limit: "1234ms" }]);
+    expect(await db.all({ sql: settings, row: limits })).toEqual([{ limit: "1234ms" }]);
     const [first] = await db.transaction([{ sql: settings, row: limits }], {
       isolation: "RepeatableRead",
       readOnly: true,
@@ -59,12 +59,12 @@ describe("a statement", () => {
   });
 
   it("that takes too long is ended by the database, and said to be a timeout", async () => {
-    await expect(ctx.db.query({ sql: sleeping, row: none })).rejects.toMatchObject({
+    await expect(ctx.db.all({ sql: sleeping, row: none })).rejects.toMatchObject({
       kind: "timeout",
       code: "database_timeout",
       retryAfterSeconds: undefined,
     });
-    const going = await ctx.db.query({
+    const going = await ctx.db.all({
       sql: sql`select 1 as one from pg_stat_activity where state = 'active' and query like '%pg_sleep(20)%' and pid <> pg_backend_pid()`,
       row: none,
     });
@@ -81,7 +81,7 @@ describe("a statement", () => {
 
   it("to an endpoint that never answers is given up", async () => {
     await expect(
-      connect(env.DATABASE_URL, stalled, 100).query({ sql: settings, row: none }),
+      connect(env.DATABASE_URL, stalled, 100).all({ sql: settings, row: none }),
     ).rejects.toMatchObject({ kind: "unavailable", retryAfterSeconds: 5 });
     // The driver keeps its endpoint for the whole isolate.
     connect(env.DATABASE_URL, env.NEON_ENDPOINT, 101);
@@ -93,7 +93,7 @@ describe("a session", () => {
     withSnapshot(
       env.DATABASE_URL,
       env.NEON_ENDPOINT,
-      (db) => db.query({ sql: statement, row: z.record(z.string(), z.unknown()) }),
+      (db) => db.all({ sql: statement, row: z.record(z.string(), z.unknown()) }),
       limitMs,
     );
 
@@ -121,7 +121,7 @@ describe("a failure of the database", () => {
       if (given instanceof Error) throw given;
       return given as never;
     });
-    const outcome = await ctx.db.query({ sql: settings, row: none }).catch((error) => error);
+    const outcome = await ctx.db.all({ sql: settings, row: none }).catch((error) => error);
     return [outcome.kind, outcome.code, outcome.retryAfterSeconds];
   };
   const proxy =
@@ -180,10 +180,10 @@ describe("a text that ends in half of a character", () => {
     const fetched = vi.spyOn(globalThis, "fetch");
     const refused = { kind: "unprocessable", code: "invalid_text" };
     for (const statement of [sql`select ${half}::text`, sql`select ${sql.param([half])}::text[]`])
-      await expect(ctx.db.query({ sql: statement, row: none })).rejects.toMatchObject(refused);
+      await expect(ctx.db.all({ sql: statement, row: none })).rejects.toMatchObject(refused);
     expect(fetched).not.toHaveBeenCalled();
     const session = withSnapshot(env.DATABASE_URL, env.NEON_ENDPOINT, (db) =>
-      db.query({ sql: sql`select ${half}::text`, row: none }),
+      db.all({ sql: sql`select ${half}::text`, row: none }),
     );
     await expect(session).rejects.toMatchObject(refused);
   });
@@ -191,7 +191,7 @@ describe("a text that ends in half of a character", () => {
   it("is a fault of what was asked when it hides in a document", async () => {
     for (const text of [half, "\0"]) {
       const document = sql`select ${JSON.stringify({ text })}::jsonb`;
-      await expect(ctx.db.query({ sql: document, row: none })).rejects.toMatchObject({
+      await expect(ctx.db.all({ sql: document, row: none })).rejects.toMatchObject({
         kind: "unprocessable",
         code: "invalid_text",
       });

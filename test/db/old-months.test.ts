@@ -42,7 +42,7 @@ it("a database with a partition for each old month keeps every row when it is mi
       sql`insert into execution_keys values ('upgrade', ${`r${index}`}, ${at}::timestamptz)`,
     );
   const rows = () =>
-    db.query({
+    db.all({
       sql: sql`select e.*, e.tableoid::regclass::text as part from executions e order by started_at`,
       row: z.record(z.string(), z.unknown()),
     });

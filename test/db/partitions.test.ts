@@ -25,7 +25,7 @@ let api: ReturnType<typeof clientOf>;
 let old: ReturnType<typeof clientOf>;
 const partitions = async () =>
   (
-    await patientDb().query({
+    await patientDb().all({
       sql: sql`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'executions'::regclass order by 1`,
       row: z.object({ name: z.string() }),
     })

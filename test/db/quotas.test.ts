@@ -15,7 +15,7 @@ env.QUOTAS =
 const ctx = testContext();
 const client = clientOf(await tokenFor("quotas"));
 const other = clientOf(await tokenFor("quotas-other"));
-const run = (text: SQL) => ctx.db.query({ sql: text, row: z.unknown() });
+const run = (text: SQL) => ctx.db.all({ sql: text, row: z.unknown() });
 
 const RANGE = { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" };
 const REPORT = {

@@ -122,15 +122,14 @@ it("is of no user in every number, before the rollups, after them, with marks, a
   const rolled = await views();
   expectViews(rolled);
   expect(rolled).toEqual(raw);
-  await ctx.db.query({
-    sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where id like 'm2-%'`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(
+    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where id like 'm2-%'`,
+  );
   expect(await views()).toEqual(raw);
   await rebuild(ctx);
   for (const unit of ["hour", "day", "session"] as const) await runRollups(ctx, unit);
   expect(await views()).toEqual(raw);
-  const named = await ctx.db.query({
+  const named = await ctx.db.all({
     sql: sql`select user_id from user_presence_daily where workspace_id = ${W} union select unnest(user_ids) from execution_metrics_daily where workspace_id = ${W}
       union select unnest(user_ids) from sessions_daily where workspace_id = ${W} union select user_id from session_edges_daily where workspace_id = ${W} order by 1`,
     row: z.object({ user_id: z.string() }),

@@ -77,11 +77,10 @@ beforeAll(async () => {
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
   await runRollups(ctx, "session");
-  await ctx.db.query({
-    sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and id like 'n10%'`,
-    row: z.unknown(),
-  });
-  all = await ctx.db.query(rawRows(W));
+  await ctx.db.run(
+    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and id like 'n10%'`,
+  );
+  all = await ctx.db.all(rawRows(W));
   rows = within(FROM, TO);
   before = within("2026-08-02T00:00:00Z", FROM);
   api = clientOf(await tokenFor(W, { role: "owner", workspaces: [W, "numbers-2"] }));
@@ -328,7 +327,7 @@ describe("errors", () => {
 it("the fingerprint of an error ignores numbers, ids, quoted text and places, and keeps the words", async () => {
   const ctx = testContext();
   const of = async (message: string | null) => {
-    const [row] = await ctx.db.query({
+    const row = await ctx.db.maybe({
       sql: sql`select error_fingerprint('E', ${message}) as id`,
       row: z.object({ id: z.string() }),
     });

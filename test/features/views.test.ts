@@ -330,7 +330,7 @@ describe("every view", () => {
 
   it("uses rows of its own workspace only", async () => {
     const ctx = testContext();
-    const [found] = await ctx.db.query({
+    const found = await ctx.db.maybe({
       sql: sql`select count(*) as n from executions where workspace_id = ${W}`,
       row: z.object({ n: z.number() }),
     });

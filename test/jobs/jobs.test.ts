@@ -27,7 +27,7 @@ const withQuotas = (quotas: Partial<typeof QUOTAS>) => ({
 const ctx = withQuotas({ jobs_at_work: 9 });
 const client = clientOf(await tokenFor(WORKSPACE));
 
-const run = (text: SQL) => ctx.db.query({ sql: text, row: z.record(z.string(), z.unknown()) });
+const run = (text: SQL) => ctx.db.all({ sql: text, row: z.record(z.string(), z.unknown()) });
 const change = (id: string, changes: SQL) =>
   run(sql`update exports set ${changes} where id = ${id}`);
 const jobOf = async (id: string) => (await client.get(`/api/v1/exports/${id}`)).body.data;

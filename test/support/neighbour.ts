@@ -1,5 +1,4 @@
 import { type SQL, sql } from "drizzle-orm";
-import { z } from "zod";
 import type { Db } from "../../src/db/client.ts";
 
 /**
@@ -14,7 +13,7 @@ const ROWS = 60_000;
 
 /** Runs hand-written statements of a test one after the other. */
 export async function runAll(db: Db, ...statements: SQL[]): Promise<void> {
-  for (const statement of statements) await db.query({ sql: statement, row: z.unknown() });
+  for (const statement of statements) await db.run(statement);
 }
 
 /** The neighbour: 60,000 executions and as many events, one of each every 80 seconds of September and October 2026. */

@@ -103,7 +103,7 @@ function costOf(
 
 /** What the statements of a transaction cost, on the database as it is; the locks are those of all up to it. Nothing is left behind. */
 async function costsOf(db: Db, texts: readonly string[]): Promise<Cost[]> {
-  const [row] = await db.query({
+  const row = await db.maybe({
     sql: sql`select explained(${sql.param([...texts])}::text[]) as found`,
     row: z.object({ found: explained.array() }),
   });
@@ -116,7 +116,7 @@ async function costsOf(db: Db, texts: readonly string[]): Promise<Cost[]> {
 
 /** A database that notes what each statement costs just before it runs it. */
 export async function measured(db: Db): Promise<{ db: Db; costs: Cost[] }> {
-  await db.query({ sql: EXPLAINED, row: z.unknown() });
+  await db.run(EXPLAINED);
   const costs: Cost[] = [];
   const measure = async (statements: readonly Statement<unknown>[]) => {
     const texts = statements.map(({ sql: statement }) => {
@@ -127,16 +127,16 @@ export async function measured(db: Db): Promise<{ db: Db; costs: Cost[] }> {
   };
   return {
     costs,
-    db: {
-      query: async (statement) => {
+    db: withVerbs({
+      all: async (statement) => {
         await measure([statement]);
-        return db.query(statement);
+        return db.all(statement);
       },
       transaction: async (statements, options) => {
         await measure(statements);
         return db.transaction(statements, options);
       },
-    },
+    }),
   };
 }
 
@@ -148,7 +148,7 @@ const body = z.union([
 
 /** What each statement costs that this isolate sends over HTTP while `work` runs, through whatever door, just before it is sent. */
 export async function costsDuring(db: Db, work: () => Promise<unknown>): Promise<Cost[]> {
-  await db.query({ sql: EXPLAINED, row: z.unknown() });
+  await db.run(EXPLAINED);
   const costs: Cost[] = [];
   neonConfig.fetchFunction = async (url: string, init: RequestInit) => {
     const texts = body

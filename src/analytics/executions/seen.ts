@@ -21,7 +21,7 @@ export async function firstAndLastSeen(
     const event = sql`(select v.occurred_at from events v where ${inWorkspace(workspaceId, "v")} and v.user_id = u.id order by v.occurred_at ${order} limit 1)`;
     return sql`${sql.raw(direction === "asc" ? "least" : "greatest")}(${execution}, ${event})`;
   };
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select u.id, ${edge("asc")} as first, ${edge("desc")} as last from unnest(${sql.param([...ids])}::text[]) as u(id)`,
     row,
   });

@@ -25,7 +25,7 @@ type Period = Budget["period"];
 const MARKS = [50, 75, 90, 100];
 
 async function stored(ctx: Context, workspaceId: string): Promise<Budget[]> {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select b.period, b.credits, b.updated_at, b.updated_by from budgets b where ${inWorkspace(workspaceId, "b")}`,
     row,
   });

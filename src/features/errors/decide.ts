@@ -21,7 +21,7 @@ export async function decisionOf(
   workspaceId: string,
   id: string,
 ): Promise<Decision | null> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select s.fingerprint as id, s.status, s.note, s.changed_at, s.changed_by from error_states s where ${inWorkspace(workspaceId, "s")} and s.fingerprint = ${id}`,
     row,
   });
@@ -37,7 +37,7 @@ export async function decide(
   note: string | null,
 ): Promise<Decision> {
   const by = authorOf(ctx.actor);
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`insert into error_states (workspace_id, fingerprint, status, note, changed_at, changed_by)
       select ${workspaceId}, ${id}, ${status}, ${note}::text, now(), ${by} where exists (select from executions e where ${inWorkspace(workspaceId, "e")} and e.error_fingerprint = ${id})
       on conflict (workspace_id, fingerprint) do update set status = excluded.status, note = excluded.note, changed_at = excluded.changed_at, changed_by = excluded.changed_by

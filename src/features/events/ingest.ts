@@ -81,7 +81,7 @@ async function storeEvents(
 ): Promise<ItemVerdict[]> {
   if (messages.length === 0) return [];
   // An id of this workspace is taken once; in the order of ids, so that two writers cannot deadlock.
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`with created as (
         insert into events (workspace_id, ${COLUMNS}) select ${workspaceId}, ${COLUMNS} from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as ${FIELDS}
           order by id on conflict (workspace_id, id) do nothing returning id, occurred_at
@@ -123,7 +123,7 @@ async function contradictions(
   const fields = sql`rows from (jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as (id text, event_type text, event_name text, user_id text,
     session_id text, occurred_at timestamptz, properties jsonb, time_made boolean)) with ordinality
     as i(id, event_type, event_name, user_id, session_id, occurred_at, properties, time_made, place)`;
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select case ${sql.join(cases, sql` `)} end as path from ${fields}
       cross join lateral (select e.* from events e where ${keyInWorkspace(workspaceId, "e")} and e.id = i.id offset 0) e order by i.place`,
     row: z.object({ path: z.string().nullable() }),

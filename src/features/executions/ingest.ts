@@ -41,10 +41,9 @@ async function withPartitions<T>(
       ...new Set(messages.flatMap((message) => message.started_at?.slice(0, 7) ?? [])),
     ].sort();
     for (const month of months) {
-      await ctx.db.query({
-        sql: sql`select ensure_execution_partition(${`${month}-01T00:00:00Z`}::timestamptz)::text`,
-        row: z.unknown(),
-      });
+      await ctx.db.run(
+        sql`select ensure_execution_partition(${`${month}-01T00:00:00Z`}::timestamptz)::text`,
+      );
     }
     return await write();
   }
@@ -173,7 +172,7 @@ async function create(
   const wave = [...firsts.values()];
   if (wave.length === 0) return new Map();
   const created = await withPartitions(ctx, wave, () =>
-    ctx.db.query({ sql: insertNew(workspaceId, wave), row: idRow }),
+    ctx.db.all({ sql: insertNew(workspaceId, wave), row: idRow }),
   );
   const verdicts = new Map<Message, ItemVerdict>();
   for (const { id } of created) {

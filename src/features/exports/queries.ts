@@ -79,7 +79,7 @@ export async function createExport(
 }
 
 export async function exists(ctx: Context, workspaceId: string, id: string): Promise<boolean> {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select e.id from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: z.unknown(),
   });
@@ -88,7 +88,7 @@ export async function exists(ctx: Context, workspaceId: string, id: string): Pro
 
 /** @throws AppError not_found, also for an export of another workspace */
 export async function getExport(ctx: Context, workspaceId: string, id: string): Promise<ExportJob> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row,
   });
@@ -196,7 +196,7 @@ export async function getProgress(
   workspaceId: string,
   id: string,
 ): Promise<Progress | undefined> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select e.progress from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: z.object({ progress: progress.nullable() }),
   });

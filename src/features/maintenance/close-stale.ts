@@ -13,7 +13,7 @@ const BATCH = 1000;
 export async function closeStale(ctx: Context): Promise<number> {
   let closed = 0;
   for (;;) {
-    const rows = await ctx.db.query({
+    const rows = await ctx.db.all({
       sql: sql`with silent as materialized (
         select e.workspace_id, e.started_at, e.id, t.before from executions e left join workspaces w on w.id = e.workspace_id
           cross join lateral (select now() - make_interval(mins => coalesce(w.stale_after_minutes, ${ctx.config.STALE_AFTER_MINUTES})) as before) t

@@ -50,12 +50,12 @@ async function deleteOldest(
 ): Promise<number> {
   const [name, at] = [sql.identifier(table), sql`x.${sql.identifier(time)}`];
   const old = sql`${inWorkspace(workspaceId, "x")} and ${at} < ${formatInstant(before)}::timestamptz`;
-  const [batch] = await ctx.db.query({
+  const batch = await ctx.db.maybe({
     sql: sql`select min(at) as first, max(at) as last from (select ${at} as at from ${name} x where ${old} order by ${at} limit ${BATCH}) b`,
     row: edges,
   });
   if (!batch?.first) return 0;
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`with gone as (
         delete from ${name} x where ${inWorkspace(workspaceId, "x")} and ${at} >= ${batch.first}::timestamptz and ${at} <= ${batch.last}::timestamptz
         returning x.workspace_id, x.id, ${at} as at
@@ -98,7 +98,7 @@ export async function deleteOld(ctx: Context, before: EpochUs): Promise<number> 
   const until = ctx.now() + MAX_INVOCATION_MS;
   const next = (after: SQL) =>
     sql`(select min(x.workspace_id) from executions_old x where ${after})`;
-  const workspaces = await ctx.db.query({
+  const workspaces = await ctx.db.all({
     sql: sql`with recursive found(id) as (
         select ${next(sql`true`)} union all select ${next(sql`x.workspace_id > f.id`)} from found f where f.id is not null
       ) select id from found where id is not null order by random()`,
@@ -118,7 +118,7 @@ export async function deleteOld(ctx: Context, before: EpochUs): Promise<number> 
 export async function applyRetention(ctx: Context): Promise<number> {
   const started = ctx.now();
   const today = Math.floor((started * 1000) / DAY_US) * DAY_US;
-  const workspaces = await ctx.db.query({
+  const workspaces = await ctx.db.all({
     sql: sql`select w.id, w.retention_days as days from workspaces w where w.retention_days is not null order by random()`,
     row: kept,
   });

@@ -10,10 +10,9 @@ const nothing = z.unknown();
 
 /** Makes the partitions of this month and the next ones. */
 export async function ensurePartitions(ctx: Context): Promise<void> {
-  await ctx.db.query({
-    sql: sql`select ensure_execution_partition(now() + make_interval(months => n))::text from generate_series(0, ${MONTHS_AHEAD}) n`,
-    row: nothing,
-  });
+  await ctx.db.run(
+    sql`select ensure_execution_partition(now() + make_interval(months => n))::text from generate_series(0, ${MONTHS_AHEAD}) n`,
+  );
 }
 
 /** All that started before 2026: one partition, which stays (migration 0008 says why). */
@@ -29,7 +28,7 @@ interface Expired {
 
 /** Partitions that hold nothing from `keepFrom` on, and something before. */
 async function expiredPartitions(ctx: Context, keepFrom: Temporal.PlainDate): Promise<Expired[]> {
-  const partitions = await ctx.db.query({
+  const partitions = await ctx.db.all({
     sql: sql`select c.relname as name, exists (select from executions_old) as has_old from pg_inherits i
       join pg_class c on c.oid = i.inhrelid where i.inhparent = 'executions'::regclass order by 1`,
     row: z.object({ name: z.string(), has_old: z.boolean() }),
@@ -77,11 +76,8 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
       { isolation: "ReadCommitted" },
     );
     // Events stay, and so do the sessions that they alone make; until these are rolled up they are read from the events.
-    await ctx.db.query({
-      sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC')
-        from events where ${within("occurred_at")}`,
-      row: nothing,
-    });
+    await ctx.db.run(sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC')
+        from events where ${within("occurred_at")}`);
     ctx.log.info("retention", { dropped: name });
   }
   return expired.map(({ name }) => name);

@@ -80,7 +80,7 @@ export async function listReports(ctx: Context, workspaceId: string, query: Page
 
 /** @throws AppError not_found, also for a report of another workspace */
 export async function getReport(ctx: Context, workspaceId: string, id: string): Promise<Stored> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ${REPORT} from reports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: reportRow,
   });
@@ -125,7 +125,7 @@ export async function replaceReport(
   id: string,
   { name, description, definition: of }: Saved,
 ): Promise<Stored> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`update reports e set name = ${name}, description = ${description}, definition = ${JSON.stringify(of)}::jsonb, updated_at = now()
       where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${REPORT}`,
     row: reportRow,
@@ -209,7 +209,7 @@ export async function createRun(
 
 /** @throws AppError not_found, also for a run of another workspace */
 export async function getRun(ctx: Context, workspaceId: string, id: string): Promise<ReportRun> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ${RUN} from report_runs e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: runRow,
   });
@@ -273,10 +273,9 @@ export const saveRun = (
   );
 
 export async function countDownload(ctx: Context, workspaceId: string, id: string): Promise<void> {
-  await ctx.db.query({
-    sql: sql`update report_runs e set downloads = e.downloads + 1 where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(
+    sql`update report_runs e set downloads = e.downloads + 1 where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+  );
 }
 
 const usage = z.object({
@@ -291,7 +290,7 @@ const usage = z.object({
 
 /** How reports were used: their runs, and what was read of them. The most run first, ties by id. */
 export function usageOf(ctx: Context, workspaceId: string, limit = 100) {
-  return ctx.db.query({
+  return ctx.db.all({
     sql: sql`select e.report_id, max(r.name) as name, count(*) as runs, count(*) filter (where e.status = 'failed') as failed, sum(e.downloads)::bigint as downloads,
         coalesce(sum(s.views), 0)::bigint as views, avg(extract(epoch from e.finished_at - e.started_at)) filter (where e.status = 'done')::float8 as seconds_avg
       from report_runs e left join reports r on ${inWorkspace(workspaceId, "r")} and r.id = e.report_id

@@ -32,7 +32,7 @@ export async function recompute(
 }
 
 async function lastMark(ctx: Context): Promise<number> {
-  const [row] = await ctx.db.query({
+  const row = await ctx.db.maybe({
     sql: sql`select last_value as id from rollup_marks_id_seq`,
     row: z.object({ id: z.number() }),
   });
@@ -61,7 +61,7 @@ export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number):
   const last = upTo ?? (await lastMark(ctx));
   let done = 0;
   for (;;) {
-    const rows = await ctx.db.query({ sql: waiting(unit, last), row: bucketRow });
+    const rows = await ctx.db.all({ sql: waiting(unit, last), row: bucketRow });
     if (rows.length === 0) break;
     const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
     await recompute(ctx, unit, buckets);
@@ -128,10 +128,10 @@ export async function reconcile(ctx: Context, sample = SAMPLE): Promise<number> 
   let found = 0;
   for (const unit of ["hour", "day", "session"] as const) {
     const parts = SAMPLED[unit].map(([table, bucket]) => sql`(${drawn(table, bucket, sample)})`);
-    const rows = await ctx.db.query({ sql: sql.join(parts, sql` union `), row: bucketRow });
+    const rows = await ctx.db.all({ sql: sql.join(parts, sql` union `), row: bucketRow });
     if (rows.length === 0) continue;
     const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
-    const kept = await ctx.db.query({
+    const kept = await ctx.db.all({
       sql: sql`insert into rollup_differences (found_at, unit, workspace_id, bucket, detail)
         select now(), ${unit}, workspace_id, bucket, detail from (${rollupDifferences(unit, buckets)}) d returning id`,
       row: z.object({ id: z.number() }),

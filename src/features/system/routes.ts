@@ -77,7 +77,7 @@ function probeAddress(databaseUrl: string): string {
  * @throws AppError unavailable `database_busy` when only the former answers, or for another schema
  */
 async function probeDatabase({ config: { DATABASE_URL, NEON_ENDPOINT } }: Context): Promise<void> {
-  const ask = (url: string) => connect(url, NEON_ENDPOINT, DEADLINES.probe).query(lastMigration);
+  const ask = (url: string) => connect(url, NEON_ENDPOINT, DEADLINES.probe).all(lastMigration);
   const [own, shared] = await Promise.allSettled([
     ask(probeAddress(DATABASE_URL)),
     ask(DATABASE_URL),

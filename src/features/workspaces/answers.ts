@@ -46,7 +46,7 @@ export function engagementOf(executions: number): "high" | "medium" | "low" {
 async function edgesOf(ctx: Context, workspaceId: string) {
   const edge = (direction: string) =>
     sql`(select e.started_at from executions e where ${inWorkspace(workspaceId, "e")} order by e.started_at ${sql.raw(direction)} limit 1)`;
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ${edge("asc")} as first, ${edge("desc")} as last`,
     row: z.object({ first: z.string().nullable(), last: z.string().nullable() }),
   });

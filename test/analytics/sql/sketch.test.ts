@@ -20,7 +20,7 @@ it("represents every duration within 1 %", async () => {
     fc.asyncProperty(
       fc.array(fc.integer({ min: 0, max: 1_000_000_000 }), { minLength: 50, maxLength: 50 }),
       async (more) => {
-        const rows = await db.query({
+        const rows = await db.all({
           sql: sql`select d, ${sketchKey(sql`d`)} as key from unnest(${sql.param([...durations, ...more])}::bigint[]) d`,
           row: z.object({ d: z.number(), key: z.number() }),
         });

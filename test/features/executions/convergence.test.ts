@@ -118,12 +118,12 @@ it("gives the same row for every order of the messages, one by one and together"
               await send(ctx, stream.slice(at, at + size));
           }),
         );
-        const rows = await ctx.db.query({
+        const rows = await ctx.db.all({
           sql: sql`select distinct ${COLUMNS} from executions where workspace_id = ${WORKSPACE} and id like ${`r${run}-o%`}`,
           row: z.record(z.string(), z.unknown()),
         });
         expect(rows).toHaveLength(1);
-        const [count] = await ctx.db.query({
+        const count = await ctx.db.maybe({
           sql: sql`select (select count(*) from executions where id like ${`r${run}-o%`}) as rows,
           (select count(*) from execution_keys k join executions e using (workspace_id, started_at, id) where k.id like ${`r${run}-o%`}) as keyed`,
           row: z.object({ rows: z.number(), keyed: z.number() }),
@@ -177,7 +177,7 @@ it("gives the same row for every order inside one request, also of ends that do 
             expect(results.filter(({ code }) => code !== "invalid_json")).toEqual([]);
           }
         }
-        const rows = await ctx.db.query({
+        const rows = await ctx.db.all({
           sql: sql`select distinct ${COLUMNS} from executions where workspace_id = ${WORKSPACE} and id like ${`one${run}-o%`}`,
           row: z.record(z.string(), z.unknown()),
         });
@@ -218,7 +218,7 @@ it("counts 10,000 executions once when 20 clients send them at the same time", a
     conflict: 0,
     invalid: 0,
   });
-  const [stored] = await ctx.db.query({
+  const stored = await ctx.db.maybe({
     sql: sql`select count(*) as rows, count(distinct id) as ids, sum(credits)::text as credits from executions where workspace_id = ${WORKSPACE} and id like 'same-%'`,
     row: z.object({ rows: z.number(), ids: z.number(), credits: z.string() }),
   });

@@ -3,7 +3,6 @@ import { env } from "cloudflare:workers";
 import { parse } from "csv-parse/browser/esm/sync";
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { z } from "zod";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { expireFiles } from "../../../src/features/exports/runs/maintenance.ts";
@@ -379,10 +378,9 @@ describe("downloads", () => {
 
   it("wait for their end, and are gone after their time or a delete", async () => {
     const { id } = await finished();
-    await ctx.db.query({
-      sql: sql`update exports set expires_at = now() - interval '1 second' where id = ${id}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(
+      sql`update exports set expires_at = now() - interval '1 second' where id = ${id}`,
+    );
     await expireFiles(ctx);
     expect((await client.get(`/api/v1/exports/${id}/files/0`)).status).toBe(410);
     expect((await jobOf(id)).status).toBe("expired");
@@ -396,10 +394,7 @@ describe("downloads", () => {
       (await ctx.files.list({ prefix: `exports/${WORKSPACE}/${second.id}/` })).objects,
     ).toEqual([]);
     const failed = await finished();
-    await ctx.db.query({
-      sql: sql`update exports set status = 'failed' where id = ${failed.id}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(sql`update exports set status = 'failed' where id = ${failed.id}`);
     expect((await client.get(`/api/v1/exports/${failed.id}/files/0`)).status).toBe(409);
   });
 });
@@ -468,10 +463,9 @@ describe("schedules", () => {
     };
     const { id, next_run_at } = (await client.post("/api/v1/exports/schedules", input)).body.data;
     expect(Date.parse(next_run_at)).toBeGreaterThan(Date.now());
-    await ctx.db.query({
-      sql: sql`update schedules set next_run_at = '2026-03-28T05:00:00Z' where id = ${id}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(
+      sql`update schedules set next_run_at = '2026-03-28T05:00:00Z' where id = ${id}`,
+    );
     await startDue(at("2026-03-28T04:59:00Z"));
     expect(await made(id)).toEqual([]);
     await Promise.all([startDue(at("2026-03-28T05:20:00Z")), startDue(at("2026-03-28T05:20:00Z"))]);

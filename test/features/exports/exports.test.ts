@@ -25,7 +25,7 @@ const FROM = "2026-03-01T00:00:00.000Z";
 const TO = "2026-03-11T00:00:00.000Z";
 const ROWS = 30_000;
 
-const run = (text: ReturnType<typeof sql>) => ctx.db.query({ sql: text, row: z.unknown() });
+const run = (text: ReturnType<typeof sql>) => ctx.db.all({ sql: text, row: z.unknown() });
 
 /** Executions with everything that a format may stumble over. */
 beforeAll(async () => {
@@ -103,9 +103,9 @@ const read = async (path: string, bytes: Uint8Array) => {
 };
 const AGENT = [{ field: "agent", op: "eq", value: "agent-3" }];
 const rawOf = async (agent: string) =>
-  (await ctx.db.query(rawRows(WORKSPACE))).filter((row) => row.agent_id === agent);
+  (await ctx.db.all(rawRows(WORKSPACE))).filter((row) => row.agent_id === agent);
 const full = async () => {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select id, error_message, metadata, credits, started_at, duration_ms, tokens_out, model, stale from executions where workspace_id = ${WORKSPACE} and agent_id = 'agent-3' order by started_at, id`,
     row: z.record(z.string(), z.unknown()),
   });
@@ -372,10 +372,9 @@ it("sees the change of a run that was closed because it fell silent", async () =
   await fails(id);
   const first = await jobOf(id);
   // As the maintenance task closes it: nothing was heard of the run.
-  await ctx.db.query({
-    sql: sql`update executions set status = 'timeout', stale = true where workspace_id = ${WORKSPACE} and id = 'x2'`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(
+    sql`update executions set status = 'timeout', stale = true where workspace_id = ${WORKSPACE} and id = 'x2'`,
+  );
   await work(id);
   const job = await jobOf(id);
   expect(Date.parse(job.as_of ?? "")).toBeGreaterThan(Date.parse(first.as_of ?? ""));
@@ -455,7 +454,7 @@ describe("messages", () => {
     await work(id, {
       afterPart: (parts) => {
         if (parts === 1)
-          cancelling = ctx.db.query({
+          cancelling = ctx.db.all({
             sql: sql`update exports set status = 'cancelled', claim = null where id = ${id}`,
             row: z.unknown(),
           });

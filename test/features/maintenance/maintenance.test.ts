@@ -19,10 +19,9 @@ import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 
 beforeAll(useOwnDatabase);
-const nothing = z.unknown();
 const marks = async () =>
   (
-    await testContext().db.query({
+    await testContext().db.all({
       sql: sql`select unit, count(*) as n from rollup_marks group by unit order by unit`,
       row: z.object({ unit: z.string(), n: z.number() }),
     })
@@ -42,15 +41,11 @@ it("closes a run that fell silent, and lets a later end or update speak for it",
     executions: ["s1", "s2", "s3", "fresh"].map((id) => ({ ...item, id })),
   });
   const ctx = testContext();
-  await ctx.db.query({
-    sql: sql`update executions set heard_at = now() - interval '90 minutes' where id like 's_'`,
-    row: nothing,
-  });
+  await ctx.db.run(
+    sql`update executions set heard_at = now() - interval '90 minutes' where id like 's_'`,
+  );
   expect(await closeStale(ctx)).toBe(0);
-  await ctx.db.query({
-    sql: sql`insert into workspaces (id, stale_after_minutes) values ('stale', 60)`,
-    row: nothing,
-  });
+  await ctx.db.run(sql`insert into workspaces (id, stale_after_minutes) values ('stale', 60)`);
   expect(await closeStale(ctx)).toBe(3);
   expect(await closeStale(ctx)).toBe(0);
   const stored = async (id: string) => (await api.get(`/api/v1/executions/${id}`)).body.data;
@@ -88,7 +83,7 @@ it("makes partitions ahead, and on demand for a month that nobody foresaw, by ma
   await Promise.all([ensurePartitions(ctx), ensurePartitions(ctx)]);
   const names = async () =>
     (
-      await ctx.db.query({
+      await ctx.db.all({
         sql: sql`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'executions'::regclass`,
         row: z.object({ name: z.string() }),
       })
@@ -248,7 +243,7 @@ it("does a message's work once however often it comes, tries again what failed, 
     sql: sql`select id, reason from dead_letters order by id`,
     row: z.record(z.string(), z.unknown()),
   };
-  expect(await testContext().db.query(kept)).toEqual(
+  expect(await testContext().db.all(kept)).toEqual(
     ["3", "4"].map((id) => ({ id, reason: "TypeError: Unknown message" })),
   );
   expect((await marks()).map(([unit]) => unit)).toEqual(["day", "session"]);

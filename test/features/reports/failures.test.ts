@@ -71,10 +71,7 @@ it("a report whose database is away for a moment is made by the next attempt, wh
   expect(await runReport(away, job)).toMatchObject({ status: "again" });
   expect(await runReport(ctx, job)).toEqual({ status: "lost" });
   expect(await getRun(ctx, WORKSPACE, job.id)).toMatchObject({ status: "queued", attempts: 1 });
-  await ctx.db.query({
-    sql: sql`update report_runs set lease_until = now() where id = ${job.id}`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(sql`update report_runs set lease_until = now() where id = ${job.id}`);
   expect(await runReport(ctx, job)).toEqual({ status: "done" });
   expect(await getRun(ctx, WORKSPACE, job.id)).toMatchObject({ status: "done", attempts: 2 });
 });
@@ -85,7 +82,7 @@ it("a report whose questions always take too long is given up after three attemp
     withSnapshot(
       env.DATABASE_URL,
       env.NEON_ENDPOINT,
-      (db) => db.query({ sql: sql`select pg_sleep(5)::text`, row: z.unknown() }),
+      (db) => db.all({ sql: sql`select pg_sleep(5)::text`, row: z.unknown() }),
       50,
     ).catch((error: unknown) => error);
   for (let attempts = 1; attempts <= 3; attempts++) {
@@ -93,10 +90,9 @@ it("a report whose questions always take too long is given up after three attemp
     if (!claim) throw new Error("nothing to claim");
     const outcome = await settleJob(jobs(ctx), claim, await late());
     expect(outcome.status).toBe(attempts < 3 ? "again" : "failed");
-    await ctx.db.query({
-      sql: sql`update report_runs set lease_until = now() where id = ${job.id} and status = 'queued'`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(
+      sql`update report_runs set lease_until = now() where id = ${job.id} and status = 'queued'`,
+    );
   }
   expect((await getRun(ctx, WORKSPACE, job.id)).error?.code).toBe("given_up");
 });

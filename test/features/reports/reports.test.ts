@@ -629,10 +629,9 @@ describe("runs", () => {
       timezone: "Europe/Berlin",
     });
     expect(schedule.status).toBe(201);
-    await ctx.db.query({
-      sql: sql`update schedules set next_run_at = '2026-03-09T06:00:00Z' where id = ${schedule.body.data.id}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(
+      sql`update schedules set next_run_at = '2026-03-09T06:00:00Z' where id = ${schedule.body.data.id}`,
+    );
     await startScheduledReports({ ...ctx, now: () => Date.parse("2026-03-10T03:00:00Z") });
     await startScheduledReports({ ...ctx, now: () => Date.parse("2026-03-10T03:05:00Z") });
     const { data } = (await client.get(`/api/v1/reports/${report.body.data.id}/runs`)).body;
@@ -674,10 +673,7 @@ it("one Idempotency-Key makes a run of each report, and one of the same", async 
 
 it("a file is gone at its time, before anybody removes it", async () => {
   const run = await made();
-  await ctx.db.query({
-    sql: sql`update report_runs set expires_at = now() where id = ${run.id}`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(sql`update report_runs set expires_at = now() where id = ${run.id}`);
   expect((await client.get(`/api/v1/reports/runs/${run.id}/download`)).status).toBe(410);
 });
 
@@ -691,7 +687,7 @@ describe("links", () => {
     const answer = await raw(url);
     expect([answer.status, (await answer.arrayBuffer()).byteLength]).toEqual([200, run.file.bytes]);
     expect((await raw(`${url.slice(0, -1)}${url.endsWith("A") ? "B" : "A"}`)).status).toBe(404);
-    const kept = await ctx.db.query({
+    const kept = await ctx.db.all({
       sql: sql`select * from report_shares where id = ${id}`,
       row: z.record(z.string(), z.unknown()),
     });
@@ -713,10 +709,9 @@ describe("links", () => {
     ).toBe(204);
     expect((await raw(url)).status).toBe(410);
     const short = await client.post(`/api/v1/reports/runs/${run.id}/share`, { expires_in_days: 1 });
-    await ctx.db.query({
-      sql: sql`update report_shares set expires_at = now() where id = ${short.body.data.id}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(
+      sql`update report_shares set expires_at = now() where id = ${short.body.data.id}`,
+    );
     expect((await raw(short.body.data.url)).status).toBe(410);
     for (const expires_in_days of [0, 91])
       expect(

@@ -34,12 +34,9 @@ async function send(ctx: ReturnType<typeof testContext>, workspaceId: string, it
 
 /** What privacy and retention do to rows: the delete and its marks are one statement. */
 async function remove(ctx: ReturnType<typeof testContext>, workspaceId: string, ids: string[]) {
-  await ctx.db.query({
-    sql: sql`with gone as (delete from executions where workspace_id = ${workspaceId} and id = any(${sql.param(ids)}::text[]) returning started_at, id),
+  await ctx.db.run(sql`with gone as (delete from executions where workspace_id = ${workspaceId} and id = any(${sql.param(ids)}::text[]) returning started_at, id),
       keys as (delete from execution_keys k using gone g where k.workspace_id = ${workspaceId} and k.id = g.id)
-      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from gone`,
-    row: nothing,
-  });
+      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from gone`);
 }
 
 const item = fc.record({
@@ -169,13 +166,13 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
   await runRollups(ctx, "hour");
   await runRollups(ctx, "day");
   await runRollups(ctx, "session");
-  const [marks] = await ctx.db.query({
+  const marks = await ctx.db.maybe({
     sql: sql`select count(*) as marks from rollup_marks`,
     row: z.object({ marks: z.number() }),
   });
   expect(marks).toEqual({ marks: 0 });
   for (const workspaceId of W) {
-    const all = await ctx.db.query(rawRows(workspaceId));
+    const all = await ctx.db.all(rawRows(workspaceId));
     expect(all.length).toBeGreaterThan(50);
     const quarters: Query = {
       measures: ["executions", "failures"],
@@ -249,7 +246,7 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
       Object.values(ROLLUP_TABLES)
         .flat()
         .map((table) =>
-          ctx.db.query({
+          ctx.db.all({
             sql: sql`select md5(string_agg(t::text, '|' order by t::text)) as rows from ${sql.identifier(table)} t`,
             row: z.object({ rows: z.string() }),
           }),
@@ -264,14 +261,11 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   expect(await reconcile(ctx)).toBe(0);
   // Days that were rolled up before their quarters were kept get them from the next run, without a mark.
   const day = "2026-10-02T00:00:00.000Z";
-  await ctx.db.query({
-    sql: sql`delete from execution_quarters_daily where bucket = ${day}`,
-    row: nothing,
-  });
+  await ctx.db.run(sql`delete from execution_quarters_daily where bucket = ${day}`);
   expect(await reconcile(ctx, 1000)).toBe(0);
   expect(await runRollups(ctx, "day")).toBe(W.length);
   expect(await snapshot()).toEqual(before);
-  const [victim] = await ctx.db.query({
+  const victim = await ctx.db.maybe({
     sql: sql`update execution_metrics_hourly set credits = credits + 1 where (workspace_id, bucket) = (select workspace_id, bucket from execution_metrics_hourly limit 1)
       returning workspace_id, bucket`,
     row: z.object({ workspace_id: z.string(), bucket: z.string() }),
@@ -279,9 +273,7 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   expect(await reconcile(ctx, 1000)).toBeGreaterThan(0);
   const bucket = { workspaceId: victim?.workspace_id ?? "", bucket: victim?.bucket ?? "" };
   await recompute(ctx, "hour", [bucket]);
-  expect(await ctx.db.query({ sql: rollupDifferences("hour", [bucket]), row: nothing })).toEqual(
-    [],
-  );
+  expect(await ctx.db.all({ sql: rollupDifferences("hour", [bucket]), row: nothing })).toEqual([]);
 });
 
 it("stays exact when the cron stops for good", async () => {
@@ -305,7 +297,7 @@ it("stays exact when the cron stops for good", async () => {
     timezone: "UTC",
   };
   const answer = await runQuery(ctx.db, workspaceId, query, Date.now() * 1000);
-  const expected = measured(await ctx.db.query(rawRows(workspaceId)));
+  const expected = measured(await ctx.db.all(rawRows(workspaceId)));
   expect(
     MEASURE_NAMES.filter((name) => !agrees(name, answer.totals[name], expected[name])),
   ).toEqual([]);

@@ -20,7 +20,7 @@ async function failing(): Promise<{ name: string; code?: string; detail?: string
 
 it("/ready compares the schema of the database with the one that the code is for", async () => {
   const run = (statement: ReturnType<typeof sql>) =>
-    testContext().db.query({ sql: statement, row: none });
+    testContext().db.all({ sql: statement, row: none });
   expect(await failing()).toEqual([]);
   await run(sql`insert into drizzle.__drizzle_migrations (hash, created_at)
     values ('later', 4102444800000)`);

@@ -1,6 +1,5 @@
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import { runRollups } from "../../../src/features/rollups/run.ts";
@@ -89,10 +88,9 @@ beforeAll(async () => {
   await runRollups(ctx, "day");
   await runRollups(ctx, "session");
   // Part of the days wait for their next rollup: presence then comes from raw rows.
-  await ctx.db.query({
-    sql: sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and (id like 'x1%' or id like 'machine-1%')`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(
+    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where workspace_id = ${W} and (id like 'x1%' or id like 'machine-1%')`,
+  );
   api = clientOf(await tokenFor(W));
 });
 

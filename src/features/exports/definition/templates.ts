@@ -29,7 +29,7 @@ export async function getTemplate(
   workspaceId: string,
   id: string,
 ): Promise<Template> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: template,
   });

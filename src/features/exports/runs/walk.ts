@@ -152,7 +152,7 @@ export async function walk(ctx: Context, db: Db, claim: Claim, hooks: Hooks): Pr
   const { workspaceId, request } = claim;
   const source: Source = SOURCES[request.source];
   const format = FILE_FORMATS[request.format];
-  const [now] = await db.query({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
+  const now = await db.maybe({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
   const at = now?.at ?? "";
   const question = questionOf(workspaceId, request, parseInstant(at) ?? 0);
   const columns = columnsOf(source, question, request.columns);

@@ -81,7 +81,7 @@ const named = z.object({
 
 /** Adds what was said about the agents. */
 async function withNames(db: Db, workspaceId: string, rows: FileRow[]): Promise<FileRow[]> {
-  const known = await db.query({
+  const known = await db.all({
     sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")}`,
     row: named,
   });

@@ -45,7 +45,7 @@ async function countTable(
   question: Question,
   limit: number,
 ): Promise<number> {
-  const [found] = await db.query({
+  const found = await db.maybe({
     sql: sql`select count(*) as rows from (select 1 from ${sql.identifier(table.name)} ${sql.identifier(table.alias)} where ${conditions(table, question)} limit ${limit}) x`,
     row: z.object({ rows: z.number() }),
   });
@@ -64,7 +64,7 @@ async function openTable(
     sql.identifier(table.time),
   ];
   const where = conditions(table, question);
-  const [found] = await db.query({
+  const found = await db.maybe({
     sql: sql`select count(*) as rows, coalesce(sum(hashtextextended(${alias}.id || ' ' || ${table.version}, 0)), 0)::text as fingerprint
       from ${name} ${alias} where ${where}`,
     row: surveyed,
@@ -96,7 +96,7 @@ async function openTable(
           at === undefined
             ? sql``
             : sql` and ${alias}.${time} >= ${at}::timestamptz and (${alias}.${time}, ${alias}.id) > (${at}::timestamptz, ${id}::text)`;
-        const rows: FileRow[] = await db.query({
+        const rows: FileRow[] = await db.all({
           sql: sql`select ${listed} from ${name} ${alias} where ${where}${behind}
             order by ${alias}.${time}, ${alias}.id limit ${size}`,
           row,

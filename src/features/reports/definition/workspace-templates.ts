@@ -18,7 +18,7 @@ const own = (found: z.output<typeof row>): Template => ({ ...found, system: fals
 
 /** Those of every workspace, then the workspace's own, the newest first. */
 export async function listTemplates(ctx: Context, workspaceId: string): Promise<Template[]> {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`select ${COLUMNS} from report_templates e where ${inWorkspace(workspaceId, "e")} order by e.created_at desc, e.id limit 1000`,
     row,
   });
@@ -33,7 +33,7 @@ export async function getTemplate(
 ): Promise<Template> {
   const system = SYSTEM_TEMPLATES.find((each) => each.id === id);
   if (system) return system;
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from report_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row,
   });
@@ -66,7 +66,7 @@ export async function createTemplate(
 
 /** Reports that began with it keep their sections. @throws AppError not_found, also for one of every workspace */
 export async function deleteTemplate(ctx: Context, workspaceId: string, id: string): Promise<void> {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`delete from report_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
     row: z.unknown(),
   });

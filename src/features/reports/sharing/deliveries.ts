@@ -51,19 +51,16 @@ export async function planDeliveries(
     const owner = { quotas: ctx.config.QUOTAS, workspaceId };
     const isAllowed = await countUse(ctx.db, owner, "deliveries_per_day");
     const [status, answer] = isAllowed ? ["waiting", null] : ["failed", OVER_QUOTA];
-    await ctx.db.query({
-      sql: sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, answer, created_at)
+    await ctx.db.run(sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, answer, created_at)
         values (${workspaceId}, ${id}, ${runId}, ${JSON.stringify(to)}::jsonb, ${status}, ${answer}, now())
-        on conflict (workspace_id, id) do nothing`,
-      row: z.unknown(),
-    });
+        on conflict (workspace_id, id) do nothing`);
     if (isAllowed) planned.push(id);
   }
   return planned;
 }
 
 function deliveriesOf(ctx: Context, workspaceId: string, runId: string) {
-  return ctx.db.query({
+  return ctx.db.all({
     sql: sql`select ${COLUMNS} from report_deliveries e
       where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} order by length(e.id), e.id`,
     row,
@@ -78,7 +75,7 @@ export async function listDeliveries(ctx: Context, workspaceId: string, runId: s
 
 /** Begins an attempt of one delivery, unless it is over, put off, or somebody is at it. */
 export async function claimDelivery(ctx: Context, job: JobId): Promise<Delivery | undefined> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`update report_deliveries e set ${begun} where ${one(job)} and ${isOpen} returning ${COLUMNS}`,
     row,
   });
@@ -103,7 +100,7 @@ export async function takeDelivery(ctx: Context): Promise<Delivery | undefined> 
 
 /** Deliveries whose attempt should have begun: their message, or their worker, was lost. The first of each workspace first. */
 export function overdueDeliveries(ctx: Context, limit: number) {
-  return ctx.db.query({
+  return ctx.db.all({
     sql: sql`select e.workspace_id, e.id from (
         select e.*, row_number() over (partition by e.workspace_id order by e.created_at, e.id) as place
         from report_deliveries e where ${isOpen}
@@ -114,7 +111,7 @@ export function overdueDeliveries(ctx: Context, limit: number) {
 }
 
 const change = (ctx: Context, found: Delivery, changes: SQL) =>
-  ctx.db.query({
+  ctx.db.all({
     sql: sql`update report_deliveries e set ${changes}
       where ${one(found)} and e.status = 'sending' and e.attempts = ${found.attempts}`,
     row: z.unknown(),
@@ -157,9 +154,6 @@ export async function retryDelivery(
 
 /** Lets a delivery that has failed begin again, with all of its attempts. */
 export async function reopenDelivery(ctx: Context, job: JobId): Promise<void> {
-  await ctx.db.query({
-    sql: sql`update report_deliveries e set status = 'waiting', attempts = 0, not_before = null
-      where ${one(job)} and e.status = 'failed'`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(sql`update report_deliveries e set status = 'waiting', attempts = 0, not_before = null
+      where ${one(job)} and e.status = 'failed'`);
 }

@@ -76,7 +76,7 @@ async function countTry(ctx: Context, tokenHash: string, visitor: string): Promi
   const isKnown = sql`exists (select from report_share_visitors v
     where ${of(tokenHash, visitor)} and v.opened_at is not null)`;
   const failures = sql`case when v.tried_at < now() - interval '1 day' then 1 else v.failures + 1 end`;
-  const [own] = await ctx.db.query({
+  const own = await ctx.db.maybe({
     sql: sql`insert into report_share_visitors as v
         (token_hash, visitor, workspace_id, failures, tried_at)
       select s.token_hash, ${visitor}, s.workspace_id, 1, now() from report_shares s
@@ -90,7 +90,7 @@ async function countTry(ctx: Context, tokenHash: string, visitor: string): Promi
     row: nothing,
   });
   if (!own) return false;
-  const [counted] = await ctx.db.query({
+  const counted = await ctx.db.maybe({
     sql: sql`update report_shares s set
         failures = case when s.window_ends_at > now() then s.failures + 1 else 1 end,
         window_ends_at = case when s.window_ends_at > now() then s.window_ends_at
@@ -103,7 +103,7 @@ async function countTry(ctx: Context, tokenHash: string, visitor: string): Promi
 
 /** Whole seconds until the next try of a visitor is looked at; both locks may hold it. */
 async function waitOf(ctx: Context, tokenHash: string, visitor: string): Promise<number> {
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select ceil(extract(epoch from greatest(v.locked_until,
         case when ${isFull} and v.opened_at is null then s.window_ends_at end, now()) - now()))::int
         as seconds
@@ -131,22 +131,16 @@ export async function checkPassword(
   const given = await passwordHash(password, salt);
   if (!crypto.subtle.timingSafeEqual(given, Uint8Array.fromHex(hash)))
     throw new AppError("forbidden", "wrong_password", "The password is wrong.");
-  await ctx.db.query({
-    sql: sql`with known as (
+  await ctx.db.run(sql`with known as (
         update report_share_visitors v set failures = 0, locked_until = null, opened_at = now()
           where ${of(tokenHash, visitor)}
       )
       update report_shares s set failures = greatest(0, s.failures - 1)
-        where s.token_hash = ${tokenHash}`,
-    row: nothing,
-  });
+        where s.token_hash = ${tokenHash}`);
 }
 
 /** Forgets addresses that have not come for long. */
 export async function forgetVisitors(ctx: Context): Promise<void> {
-  await ctx.db.query({
-    sql: sql`delete from report_share_visitors v
-      where v.tried_at < now() - make_interval(days => ${REMEMBERED_DAYS}::int)`,
-    row: nothing,
-  });
+  await ctx.db.run(sql`delete from report_share_visitors v
+      where v.tried_at < now() - make_interval(days => ${REMEMBERED_DAYS}::int)`);
 }

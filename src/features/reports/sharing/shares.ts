@@ -67,14 +67,14 @@ export async function createShare(
     } as const;
     return { share: await insertWithin(ctx.db, owner, kept), token };
   }
-  const [found] = await ctx.db.query({ sql: insert(sql`true`), row: shareRow });
+  const found = await ctx.db.maybe({ sql: insert(sql`true`), row: shareRow });
   if (!found) throw new AppError("gone", "link_revoked", "The link was revoked.");
   return { share: found, token };
 }
 
 /** Newest first. */
 export function listShares(ctx: Context, workspaceId: string, runId: string): Promise<Share[]> {
-  return ctx.db.query({
+  return ctx.db.all({
     sql: sql`select ${COLUMNS} from report_shares e where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} order by e.created_at desc, e.id limit 1000`,
     row: shareRow,
   });
@@ -87,7 +87,7 @@ export async function revokeShare(
   runId: string,
   id: string,
 ): Promise<void> {
-  const rows = await ctx.db.query({
+  const rows = await ctx.db.all({
     sql: sql`update report_shares e set revoked_at = coalesce(e.revoked_at, now()) where ${inWorkspace(workspaceId, "e")} and e.run_id = ${runId} and e.id = ${id} returning e.id`,
     row: z.unknown(),
   });
@@ -104,10 +104,9 @@ const opened = z.object({
 
 /** One view more of a link. */
 export async function countView(ctx: Context, token: string): Promise<void> {
-  await ctx.db.query({
-    sql: sql`update report_shares set views = views + 1 where token_hash = ${await hashOf(token)}`,
-    row: z.unknown(),
-  });
+  await ctx.db.run(
+    sql`update report_shares set views = views + 1 where token_hash = ${await hashOf(token)}`,
+  );
 }
 
 /**
@@ -122,7 +121,7 @@ export async function openShare(
   visit?: { password: string; address: string },
 ): Promise<{ workspaceId: string; runId: string }> {
   const tokenHash = await hashOf(token);
-  const [found] = await ctx.db.query({
+  const found = await ctx.db.maybe({
     sql: sql`select workspace_id, run_id, password_salt, password_hash, (revoked_at is not null or expires_at <= now()) as over from report_shares where token_hash = ${tokenHash}`,
     row: opened,
   });

@@ -84,7 +84,7 @@ async function run(recipients: unknown[]): Promise<string> {
 const attempt = (id: string) => deliver(ctx, { workspaceId: WORKSPACE, id });
 /** The wait before the next attempt is over. */
 const waited = (id: string) =>
-  ctx.db.query({
+  ctx.db.all({
     sql: sql`update report_deliveries set not_before = now() where id = ${id}`,
     row: z.unknown(),
   });
@@ -203,7 +203,7 @@ describe("a delivery", () => {
       { method: "webhook", url: HOOK },
     ]);
     const become = (status: string) =>
-      ctx.db.query({
+      ctx.db.all({
         sql: sql`update report_runs set status = ${status} where workspace_id = ${WORKSPACE} and id = ${id}`,
         row: z.unknown(),
       });
@@ -224,7 +224,7 @@ describe("a delivery", () => {
     const hooks = Array.from({ length: 5 }, () => ({ method: "webhook", url: HOOK }));
     const id = await run(hooks);
     const set = (place: number, changes: SQL) =>
-      ctx.db.query({
+      ctx.db.all({
         sql: sql`update report_deliveries set ${changes} where id = ${`${id}-${place}`}`,
         row: z.unknown(),
       });
@@ -245,33 +245,29 @@ describe("a delivery", () => {
 
   it("waits for its workspace's turn: a neighbour's many put it off by one", async () => {
     world(() => new Response(""));
-    await ctx.db.query({ sql: sql`delete from report_deliveries`, row: z.unknown() });
-    await ctx.db.query({ sql: sql`delete from turns`, row: z.unknown() });
+    await ctx.db.run(sql`delete from report_deliveries`);
+    await ctx.db.run(sql`delete from turns`);
     const id = await run([{ method: "webhook", url: HOOK }]);
-    await ctx.db.query({
-      sql: sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, created_at)
-        select 'flood', 'f' || i, 'none', '{"method":"webhook","url":"https://hooks.example.com/x"}'::jsonb, 'waiting', now() - interval '1 hour' from generate_series(1, 30) i`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, created_at)
+        select 'flood', 'f' || i, 'none', '{"method":"webhook","url":"https://hooks.example.com/x"}'::jsonb, 'waiting', now() - interval '1 hour' from generate_series(1, 30) i`);
     const order = [await deliverNext(ctx), await deliverNext(ctx), await deliverNext(ctx)];
     const names = order.map((each) => each?.job.workspaceId);
     expect(names.slice(0, 2).sort()).toEqual([WORKSPACE, "flood"].sort());
     expect((await log(id))[0].status).toBe("delivered");
     expect(names[2]).toBe("flood");
-    await ctx.db.query({
-      sql: sql`update report_deliveries set status = 'waiting', attempted_at = null, not_before = null where workspace_id = 'flood'`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(
+      sql`update report_deliveries set status = 'waiting', attempted_at = null, not_before = null where workspace_id = 'flood'`,
+    );
     // No more than four of a workspace are at work at once, however many ask.
     const taken = await Promise.all(Array.from({ length: 9 }, () => takeDelivery(ctx)));
     expect(taken.filter(Boolean)).toHaveLength(4);
-    await ctx.db.query({ sql: sql`delete from report_deliveries`, row: z.unknown() });
+    await ctx.db.run(sql`delete from report_deliveries`);
   });
 
   it("beyond the quota of the day is in the log, as failed, and is not sent", async () => {
     const calls = world(() => new Response(""));
     const few = { ...ctx, config: { ...ctx.config, QUOTAS: { ...QUOTAS, deliveries_per_day: 1 } } };
-    await ctx.db.query({ sql: sql`delete from daily_uses`, row: z.unknown() });
+    await ctx.db.run(sql`delete from daily_uses`);
     const id = await run([]);
     const two = [1, 2].map((place) => ({ method: "webhook" as const, url: `${HOOK}/${place}` }));
     expect(await planDeliveries(few, WORKSPACE, id, two)).toEqual([`${id}-0`]);
@@ -347,10 +343,7 @@ describe("a delivery", () => {
       { method: "slack", url: "https://hooks.slack.com/services/T/B/x" },
     ]);
     await attempt(`${id}-0`);
-    await ctx.db.query({
-      sql: sql`update report_deliveries set status = 'waiting' where id = ${`${id}-0`}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(sql`update report_deliveries set status = 'waiting' where id = ${`${id}-0`}`);
     await deliver(
       { ...ctx, config: { ...ctx.config, MAIL_PROVIDER: "postmark" } },
       { workspaceId: WORKSPACE, id: `${id}-0` },
@@ -376,11 +369,8 @@ describe("a delivery", () => {
       { method: "email", to: ["a@example.com"] },
     ]);
     const name = "<!channel> & <https://evil.example|Daily>\r\nBcc: *all*\u2028now";
-    await ctx.db.query({
-      sql: sql`update report_runs set request = request
-        || ${JSON.stringify({ name, timezone: "Asia/Kolkata" })}::jsonb where id = ${id}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(sql`update report_runs set request = request
+        || ${JSON.stringify({ name, timezone: "Asia/Kolkata" })}::jsonb where id = ${id}`);
     for (const place of [0, 1]) await attempt(`${id}-${place}`);
     const body = (host: string) =>
       JSON.parse(calls.find(({ url }) => new URL(url).host === host)?.body ?? "");
@@ -407,7 +397,7 @@ describe("the URL of a webhook", () => {
   ];
   const stored = async (id: string) =>
     (
-      await ctx.db.query({
+      await ctx.db.all({
         sql: sql`select definition->'recipients' as kept from reports where id = ${id}`,
         row: z.object({ kept: z.array(z.looseObject({ url: z.string() })) }),
       })
@@ -497,10 +487,9 @@ describe("the URL of a webhook", () => {
   it("from before there were keys is masked as well, and told apart by its host", async () => {
     const { id } = (await client.post("/api/v1/reports", { ...REPORT, recipients })).body.data;
     const old = JSON.stringify(recipients.slice(0, 2));
-    await ctx.db.query({
-      sql: sql`update reports set definition = jsonb_set(definition, '{recipients}', ${old}::jsonb) where id = ${id}`,
-      row: z.unknown(),
-    });
+    await ctx.db.run(
+      sql`update reports set definition = jsonb_set(definition, '{recipients}', ${old}::jsonb) where id = ${id}`,
+    );
     const { recipients: masked } = (await client.get(`/api/v1/reports/${id}`)).body.data;
     expect(masked).toEqual([
       { method: "slack", url: "https://hooks.slack.com/***" },

@@ -17,7 +17,7 @@ const WORKSPACE = "shares";
 const RIGHT = "correct horse";
 const file = { name: "a.html", content_type: "text/html", bytes: 5, sha256: "" };
 const change = (statement: ReturnType<typeof sql>) =>
-  ctx.db.query({ sql: statement, row: z.record(z.string(), z.unknown()) });
+  ctx.db.all({ sql: statement, row: z.record(z.string(), z.unknown()) });
 
 /** A link with a password to a run that is done; opens it as somebody at an address. */
 async function link() {
