@@ -2,7 +2,7 @@ import { neonConfig } from "@neondatabase/serverless";
 import { sql } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
 import { z } from "zod";
-import type { Db, Statement } from "../../src/db/client.ts";
+import { type Db, type Statement, withVerbs } from "../../src/db/client.ts";
 
 /** What one statement cost. */
 export interface Cost {
