@@ -5,6 +5,7 @@ import { connect, type Db } from "./db/client.ts";
 import { DEADLINES, type DeadlineName } from "./db/deadlines.ts";
 import { deadlined } from "./lib/deadline.ts";
 import { createLog, type Log } from "./lib/log.ts";
+import type { EpochUs } from "./lib/time.ts";
 
 export type QueueName = "jobs" | "deliveries" | "rollups";
 
@@ -20,6 +21,8 @@ export interface Context {
   log: Log;
   /** Milliseconds since 1970. */
   now(): number;
+  /** The same moment in microseconds, as the analytics and the database count time. */
+  nowUs(): EpochUs;
   waitUntil(work: Promise<unknown>): void;
   actor: Actor;
 }
@@ -59,6 +62,10 @@ export function createContext(
     feed: env.FEED,
     log,
     now: Date.now,
+    // By `this`: a context made from another one with a clock of its own has one time.
+    nowUs() {
+      return this.now() * 1000;
+    },
     waitUntil,
     actor,
   };

@@ -52,7 +52,7 @@ export function ask(
   query: Query,
   explain = false,
 ): Promise<Answer> {
-  return runQuery(ctx.db, workspaceId, query, ctx.now() * 1000, explain);
+  return runQuery(ctx.db, workspaceId, query, ctx.nowUs(), explain);
 }
 
 /** How exact the numbers are: `relative_errors` where some measures are exact and others are not. */

@@ -93,7 +93,7 @@ export async function agentAnalytics(
   base: Omit<Query, "measures">,
   explain = false,
 ) {
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const range = rangeOfQuery(base, now);
   const { timezone } = base;
   checkWork("series", countBuckets(range, "day"), "query.from");

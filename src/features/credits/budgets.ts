@@ -75,7 +75,7 @@ function marksOf(budget: string, hours: readonly Hour[]) {
 
 /** Every budget with what its running period has spent, in the workspace's zone. */
 export async function budgetsOf(ctx: Context, workspaceId: string) {
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const [list, settings] = await Promise.all([
     stored(ctx, workspaceId),
     settingsOf(ctx, workspaceId),

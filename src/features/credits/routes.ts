@@ -47,7 +47,7 @@ metricsRoute(router, {
   data: schema.consumption,
   load: async (ctx, workspaceId, { granularity = "day", ...query }) => {
     const base = queryOfParams(query, "30d");
-    const now = ctx.now() * 1000;
+    const now = ctx.nowUs();
     const settings = await settingsOf(ctx, workspaceId);
     const cost = moneyOf(settings);
     const [series, whole, statuses] = await runInOneSnapshot(ctx.db, [
@@ -149,7 +149,7 @@ metricsRoute(router, {
   query: schema.burnParams,
   data: schema.burn,
   load: async (ctx, workspaceId, query) => {
-    const now = ctx.now() * 1000;
+    const now = ctx.nowUs();
     const { timezone } = query;
     const days = wholeBuckets({ from: now, to: now + 1 }, "day", timezone, 30);
     const asked = {
@@ -253,7 +253,7 @@ metricsRoute(router, {
   data: schema.optimizations,
   load: async (ctx, workspaceId, query) => {
     const base = queryOfParams(query, "30d");
-    const now = ctx.now() * 1000;
+    const now = ctx.nowUs();
     const settings = await settingsOf(ctx, workspaceId);
     const measures: MeasureName[] = [
       ...SUMS,

@@ -85,7 +85,7 @@ interface Parts {
 }
 
 function partsOf(ctx: Context, workspaceId: string, query: Params): Parts {
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const { timeframe: _, ...rest } = queryOfParams(query, "30d");
   return { base: { ...rest, ...rangeOfQuery(queryOfParams(query, "30d"), now) }, now, workspaceId };
 }

@@ -35,7 +35,7 @@ type Base = Omit<Query, "measures">;
 /** The range is fixed once, so that all parts and the wall time are of one clock. */
 function fixed(ctx: Context, base: Base): Base & TimeRange {
   const { timeframe: _, ...rest } = base;
-  return { ...rest, ...rangeOfQuery(base, ctx.now() * 1000) };
+  return { ...rest, ...rangeOfQuery(base, ctx.nowUs()) };
 }
 
 const throughputQuery = (base: Base): Query => ({
@@ -142,7 +142,7 @@ export function executionViews(router: Router): void {
     query,
     data: schema.executionShape,
     load: async (ctx, workspaceId, params) => {
-      const now = ctx.now() * 1000;
+      const now = ctx.nowUs();
       const base = fixed(ctx, queryOfParams(params, "24h"));
       const [throughput, latency, patterns, running] = await runInOneSnapshot(ctx.db, [
         prepareQuery(workspaceId, throughputQuery(base), now, params.explain),
@@ -175,7 +175,7 @@ export function executionViews(router: Router): void {
     query,
     data: schema.throughputShape,
     load: async (ctx, workspaceId, params) => {
-      const now = ctx.now() * 1000;
+      const now = ctx.nowUs();
       const base = fixed(ctx, queryOfParams(params, "24h"));
       const [answer] = await runInOneSnapshot(ctx.db, [
         prepareQuery(workspaceId, throughputQuery(base), now, params.explain),
@@ -196,7 +196,7 @@ export function executionViews(router: Router): void {
         prepareQuery(
           workspaceId,
           latencyQuery(queryOfParams(params, "24h")),
-          ctx.now() * 1000,
+          ctx.nowUs(),
           params.explain,
         ),
       ]);
@@ -216,7 +216,7 @@ export function executionViews(router: Router): void {
         prepareQuery(
           workspaceId,
           patternsQuery(queryOfParams(params, "30d")),
-          ctx.now() * 1000,
+          ctx.nowUs(),
           params.explain,
         ),
       ]);

@@ -44,7 +44,7 @@ metricsRoute(router, {
     .object({ total: z.int(), results: z.record(z.string(), z.array(hit)) })
     .openapi("SearchResults"),
   load: async (ctx, workspaceId, { q, types = SEARCH_TYPES, limit = DEFAULT_HITS }) => {
-    const now = ctx.now() * 1000;
+    const now = ctx.nowUs();
     const timezone = await zoneIn(ctx, workspaceId, undefined);
     const [results, [meta]] = await Promise.all([
       search(ctx, workspaceId, q, [...new Set(types)], limit),

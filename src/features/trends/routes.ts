@@ -87,7 +87,7 @@ async function trend(
   { window = 7, ...query }: WithTimezone<z.output<typeof params>>,
 ) {
   const base = queryOfParams(query, "30d");
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const range = rangeOfQuery(base, now);
   const days = (range.to - range.from) / DAY_US;
   const by: Granularity = query.granularity ?? (days <= 3 ? "hour" : days <= 400 ? "day" : "week");

@@ -42,7 +42,7 @@ function bucketsFor(
   lead = 0,
 ): { buckets: Bucket[]; timezone: string } {
   const timezone = query.timezone;
-  const range = rangeOfQuery(rangeOrDefault(query, otherwise), ctx.now() * 1000);
+  const range = rangeOfQuery(rangeOrDefault(query, otherwise), ctx.nowUs());
   return { buckets: wholeBuckets(range, granularity, timezone, lead), timezone };
 }
 
@@ -68,7 +68,7 @@ function sessionMeta(
 export async function activity(ctx: Context, workspaceId: string, query: Span) {
   const { buckets, timezone } = bucketsFor(ctx, query, "day", "30d", MONTH_DAYS);
   const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const heat = {
     measures: ["executions" as const],
     ...range,
@@ -177,7 +177,7 @@ export async function retention(
   const [counts] = await runInOneSnapshot(ctx.db, [
     cohortCounts(workspaceId, buckets, timezone, of, max_offset),
   ]);
-  const matrix = matrixOf(counts, buckets, mode, ctx.now() * 1000, max_offset);
+  const matrix = matrixOf(counts, buckets, mode, ctx.nowUs(), max_offset);
   return {
     data: { mode, granularity, cohorts: matrix, curve: curveOf(matrix, max_offset) },
     meta: withTables(counts.meta, query.explain, PRESENCE),
@@ -189,7 +189,7 @@ export async function cohortList(ctx: Context, workspaceId: string, query: Cohor
   const { granularity = "week" } = query;
   const of = membershipOf(query);
   const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const last = buckets.filter((bucket) => bucket.to <= now).length - 1;
   const [{ totals, meta }] = await runInOneSnapshot(ctx.db, [
     cohortTotals(workspaceId, buckets, timezone, of, last),
@@ -229,7 +229,7 @@ export interface ChurnQuery {
 export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery) {
   const { window_days: length = 30, windows: wanted = 6 } = query;
   const timezone = query.timezone;
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const to = query.to ?? now;
   const lead = length * (wanted + 1);
   const all = wholeBuckets({ from: to - DAY_US, to }, "day", timezone, lead + 2).filter(

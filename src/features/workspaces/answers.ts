@@ -55,7 +55,7 @@ async function edgesOf(ctx: Context, workspaceId: string) {
 
 /** The parts that overview and analytics share. */
 function commonParts(ctx: Context, workspaceId: string, base: Base, explain: boolean) {
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const range = rangeOfQuery(base, now);
   const { timeframe: _, ...rest } = base;
   const fixed = { ...rest, ...range };
@@ -197,7 +197,7 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
 
 /** Workspaces of a token with their totals, each asked within its own scope, all in one snapshot. */
 export async function listOf(ctx: Context, ids: readonly string[], base: Base, explain = false) {
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const { timeframe: _, ...rest } = base;
   const fixed = { ...rest, ...rangeOfQuery(base, now) };
   const answers = await runInOneSnapshot(
