@@ -1,4 +1,6 @@
-/** Every permission there is, and the roles that have it. */
+import { AppError } from "../lib/errors.ts";
+
+/** Every permission, and the roles that grant it. */
 const GRANTS = {
   "read:metrics": ["owner", "admin", "analyst", "member", "viewer"],
   "read:executions": ["owner", "admin", "analyst", "member", "viewer"],
@@ -20,7 +22,6 @@ const GRANTS = {
 } as const;
 
 export type Permission = keyof typeof GRANTS;
-export const PERMISSIONS = Object.keys(GRANTS) as [Permission, ...Permission[]];
 export const ROLES = ["owner", "admin", "analyst", "member", "viewer"] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -28,28 +29,51 @@ export interface User {
   kind: "user";
   id: string;
   email: string | undefined;
-  /** The workspaces of the token and the role in each, if it is one of ours. */
+  /** The workspaces of the token and the role in each; undefined for an unknown role. */
   workspaces: ReadonlyMap<string, Role | undefined>;
-  /** The workspace when a request names none. */
+  /** The workspace of requests that name none. */
   workspaceId: string | undefined;
-  /** Permissions that the token grants beside those of the role. */
+  /** Permissions that the token grants in addition to the role's. */
   permissions: ReadonlySet<string>;
   /** When the token ends. */
   expiresAtMs: number;
 }
 
-/** Who acts: a person's token, a scheduled task, or nobody yet (before authentication). */
+/** A user's token, a scheduled task, or (before authentication) nobody. */
 export type Actor = User | { kind: "system"; task: string } | { kind: "anonymous" };
 
-/** Whether a user may do this in that workspace: by role there, or by a permission of the token. */
-export function may(user: User, workspaceId: string, permission: Permission): boolean {
-  if (!user.workspaces.has(workspaceId)) return false;
-  const role = user.workspaces.get(workspaceId);
+/**
+ * Whether an actor has a permission in a workspace. A user has it by the role there, or by a
+ * permission of the token; nobody else is granted any.
+ */
+export function may(actor: Actor, workspaceId: string, permission: Permission): boolean {
+  if (actor.kind !== "user" || !actor.workspaces.has(workspaceId)) return false;
+  const role = actor.workspaces.get(workspaceId);
   const roles: readonly Role[] = GRANTS[permission];
-  return (role !== undefined && roles.includes(role)) || user.permissions.has(permission);
+  return (role !== undefined && roles.includes(role)) || actor.permissions.has(permission);
 }
 
-/** Who is named as the author of what an actor makes. */
+/** The workspaces of an actor in which it has a permission, in the order of the token. */
+export function permittedWorkspaces(actor: Actor, permission: Permission): string[] {
+  if (actor.kind !== "user") return [];
+  return [...actor.workspaces.keys()].filter((id) => may(actor, id, permission));
+}
+
+/**
+ * The user who acts.
+ * @throws AppError unauthenticated if nobody has authenticated
+ */
+export function requireUser({ actor }: { actor: Actor }): User {
+  if (actor.kind === "user") return actor;
+  throw missingToken();
+}
+
+/** The refusal of a request without a token. */
+export function missingToken(): AppError {
+  return new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+}
+
+/** The author's name on what an actor creates: the user's id or the task's name. */
 export function authorOf(actor: Actor): string {
   if (actor.kind === "user") return actor.id;
   return actor.kind === "system" ? actor.task : "";

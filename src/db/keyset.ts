@@ -97,22 +97,52 @@ export function boundedPage(page: SQL, order: SQL): SQL {
 }
 
 /**
- * The rows to show of a bounded page, and whether there are others behind them.
- * @throws AppError unprocessable for a page by offset that was cut: its caller counts on whole pages, and would step over the rest
+ * Checks that a page by offset was not cut by its bytes: its caller counts on whole pages, and
+ * would step over the rest.
+ * @param found how many rows the page would have without that bound
+ * @throws AppError unprocessable
  */
-export function pageOf<T>(
-  rows: readonly T[],
+export function checkWholePage(
+  rows: readonly unknown[],
   found: number,
   { limit, skip }: Pick<PageQuery, "limit" | "skip">,
-): { shown: T[]; hasMore: boolean } {
-  const shown = rows.slice(0, limit);
-  if (skip !== undefined && shown.length < Math.min(found, limit))
+): void {
+  const shown = Math.min(rows.length, limit);
+  if (skip !== undefined && shown < Math.min(found, limit))
     throw unprocessable(
       "query.limit",
       "page_too_large",
-      `Only ${shown.length} of these rows fit into a page of ${PAGE_BYTES} bytes; ask for so many, or page by cursor.`,
+      `Only ${shown} of these rows fit into a page of ${PAGE_BYTES} bytes; ask for so many, or page by cursor.`,
     );
-  return { shown, hasMore: found > shown.length };
+}
+
+/** The `page` of an answer. */
+export interface ListPage {
+  limit: number;
+  next_cursor: string | null;
+  has_more: boolean;
+  total?: number;
+}
+
+/**
+ * The rows that a page shows, and the `page` of its answer.
+ * @param rows of the page, with at least one more if there is one
+ * @param positionOf the keyset position behind a row; undefined if it has none
+ * @param counts total: all rows of the list; found: rows that were found, if `rows` was cut
+ */
+export function paginate<T>(
+  rows: readonly T[],
+  limit: number,
+  positionOf: (row: T) => readonly string[] | undefined,
+  { total, found = rows.length }: { total?: number | undefined; found?: number } = {},
+): { shown: T[]; page: ListPage } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const has_more = found > shown.length;
+  const position = has_more && last !== undefined ? positionOf(last) : undefined;
+  const next_cursor = position === undefined ? null : encodeCursor(position);
+  const page = { limit, next_cursor, has_more };
+  return { shown, page: total === undefined ? page : { ...page, total } };
 }
 
 /**
@@ -141,19 +171,17 @@ export async function listByTime<T extends { id: string }>(
     sql: boundedPage(listed, sql`p.${sql.identifier(time)} desc, p.id desc`),
     row: measured,
   });
-  const { shown, hasMore } = pageOf(rows, rows[0]?.rows_found ?? 0, query);
-  const data = shown.map((each) => row.parse(each));
-  const last = data.at(-1);
-  const total = query.include_total
-    ? await db.all({
+  const found = rows[0]?.rows_found ?? 0;
+  checkWholePage(rows, found, query);
+  const listedRows = rows.map((each) => row.parse(each));
+  const counts = query.include_total
+    ? await db.one({
         sql: sql`select count(*) as total from ${from} where ${sql.join(where, sql` and `)}`,
         row: counted,
       })
     : undefined;
-  const page = {
-    limit: query.limit,
-    next_cursor: hasMore && last ? encodeCursor([time, timeOf(last), last.id]) : null,
-    has_more: hasMore,
-  };
-  return { data, page: total ? { ...page, total: total[0]?.total ?? 0 } : page };
+  const positionOf = (each: T) => [time, timeOf(each), each.id];
+  const total = counts?.total;
+  const { shown, page } = paginate(listedRows, query.limit, positionOf, { total, found });
+  return { data: shown, page };
 }

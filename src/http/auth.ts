@@ -1,5 +1,12 @@
 import type { MiddlewareHandler } from "hono";
-import { may, type Permission, type User } from "../auth/actor.ts";
+import {
+  may,
+  missingToken,
+  type Permission,
+  permittedWorkspaces,
+  requireUser,
+  type User,
+} from "../auth/actor.ts";
 import { authenticateToken } from "../auth/jwt.ts";
 import { AppError, malformed } from "../lib/errors.ts";
 import type { AppEnv } from "./router.ts";
@@ -13,8 +20,7 @@ export function bearerOf(header: string | undefined): string | undefined {
 export function authenticate(): MiddlewareHandler<AppEnv> {
   return async function authenticate(c, next) {
     const token = bearerOf(c.req.header("authorization"));
-    if (!token)
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (!token) throw missingToken();
     const ctx = c.get("ctx");
     ctx.actor = await authenticateToken(ctx.config, token, ctx.now());
     await next();
@@ -47,26 +53,22 @@ export function workspaceOf(user: User, named: string | undefined, permission: P
 
 /** Requires a permission in the workspace of the request, and fixes that workspace for what follows. */
 export function requirePermission(permission: Permission): MiddlewareHandler<AppEnv> {
-  return async function require(c, next) {
-    const { actor } = c.get("ctx");
-    if (actor.kind !== "user")
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
-    c.set("workspaceId", workspaceOf(actor, c.req.query("workspace_id"), permission));
+  return async function requirePermission(c, next) {
+    const user = requireUser(c.get("ctx"));
+    c.set("workspaceId", workspaceOf(user, c.req.query("workspace_id"), permission));
     await next();
   };
 }
 
 /** Requires a permission in some workspace of the token, for answers about several of them; the first stands for them in the cache. */
 export function requirePermissionInAnyWorkspace(permission: Permission): MiddlewareHandler<AppEnv> {
-  return async function requireAny(c, next) {
-    const { actor } = c.get("ctx");
-    if (actor.kind !== "user")
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+  return async function requirePermissionInAnyWorkspace(c, next) {
+    const user = requireUser(c.get("ctx"));
     const named = c.req.query("workspace_id");
-    const first = [...actor.workspaces.keys()].find((id) => may(actor, id, permission));
+    const first = permittedWorkspaces(user, permission)[0];
     c.set(
       "workspaceId",
-      named !== undefined || first === undefined ? workspaceOf(actor, named, permission) : first,
+      named !== undefined || first === undefined ? workspaceOf(user, named, permission) : first,
     );
     await next();
   };
@@ -79,14 +81,12 @@ export function requirePermissionInAnyWorkspace(permission: Permission): Middlew
 export function requirePermissionInPathWorkspace(
   permission: Permission,
 ): MiddlewareHandler<AppEnv> {
-  return async function requireNamed(c, next) {
-    const { actor } = c.get("ctx");
-    if (actor.kind !== "user")
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+  return async function requirePermissionInPathWorkspace(c, next) {
+    const user = requireUser(c.get("ctx"));
     const id = c.req.param("id") ?? "";
-    if (!actor.workspaces.has(id))
+    if (!user.workspaces.has(id))
       throw new AppError("not_found", "not_found", "There is no such workspace in the token.");
-    c.set("workspaceId", workspaceOf(actor, id, permission));
+    c.set("workspaceId", workspaceOf(user, id, permission));
     await next();
   };
 }

@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { AnswerMeta } from "../analytics/result/meta.ts";
 import type { Permission } from "../auth/actor.ts";
 import type { Context } from "../context.ts";
+import type { ListPage } from "../db/keyset.ts";
 import {
   requirePermission,
   requirePermissionInAnyWorkspace,
@@ -17,13 +18,6 @@ export const jsonContent = <T extends z.ZodType>(description: string, of: T) => 
   description,
   content: { "application/json": { schema: of } },
 });
-
-export interface MetricsPage {
-  limit: number;
-  next_cursor: string | null;
-  has_more: boolean;
-  total?: number;
-}
 
 interface View<Q extends z.ZodObject, P extends z.ZodObject> {
   path: string;
@@ -47,7 +41,7 @@ interface View<Q extends z.ZodObject, P extends z.ZodObject> {
     workspaceId: string,
     query: WithTimezone<z.output<Q>>,
     params: z.output<P>,
-  ): Promise<{ data: unknown; page?: MetricsPage; meta: AnswerMeta }>;
+  ): Promise<{ data: unknown; page?: ListPage; meta: AnswerMeta }>;
 }
 
 /** A GET route that answers numbers through the cache: one definition, one call. */

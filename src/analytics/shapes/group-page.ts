@@ -1,5 +1,5 @@
 import type { Context } from "../../context.ts";
-import { decodeCursor, encodeCursor, oneWay, type PageQuery } from "../../db/keyset.ts";
+import { decodeCursor, type ListPage, oneWay, type PageQuery, paginate } from "../../db/keyset.ts";
 import { unprocessable } from "../../lib/errors.ts";
 import { ask } from "../ask.ts";
 import type { Query } from "../query.ts";
@@ -9,7 +9,7 @@ import type { AnswerRow } from "../result/rows.ts";
 /** Groups of a question, page by page: by keyset over the order's value and the group itself, or by offset when `skip` is given. */
 export interface GroupPage {
   rows: AnswerRow[];
-  page: { limit: number; next_cursor: string | null; has_more: boolean; total?: number };
+  page: ListPage;
   meta: AnswerMeta;
 }
 
@@ -50,19 +50,14 @@ export async function groupPage(
     { ...query, limit: limit + skip + 1, after, count: include_total, rowsOnly: true },
     explain,
   );
-  const found = answer.rows.slice(skip);
-  const rows = found.slice(0, limit);
-  const last = rows.at(-1)?.position;
-  const more = found.length > limit;
-  const next =
-    more && last
-      ? encodeCursor([name, last.value === null ? "0" : "1", last.value ?? "", ...last.group])
-      : null;
-  const page = {
-    limit,
-    next_cursor: next,
-    has_more: more,
-    ...(include_total ? { total: answer.groups ?? 0 } : {}),
-  };
-  return { rows, page, meta: answer.meta };
+  const positionOf = ({ position }: AnswerRow) =>
+    position && [
+      name,
+      position.value === null ? "0" : "1",
+      position.value ?? "",
+      ...position.group,
+    ];
+  const total = include_total ? (answer.groups ?? 0) : undefined;
+  const { shown, page } = paginate(answer.rows.slice(skip), limit, positionOf, { total });
+  return { rows: shown, page, meta: answer.meta };
 }

@@ -5,6 +5,7 @@ import { type Query, rangeOfQuery } from "../../analytics/query.ts";
 import { combineMeta } from "../../analytics/result/meta.ts";
 import { comparablePeriods } from "../../analytics/time/compared-range.ts";
 import { formatLocal } from "../../analytics/time/zones.ts";
+import { requireUser } from "../../auth/actor.ts";
 import type { Context } from "../../context.ts";
 import {
   requirePermission,
@@ -18,7 +19,6 @@ import { metaShape, queryOfParams, withTimezone } from "../../http/metrics-param
 import { jsonContent } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { AppError } from "../../lib/errors.ts";
 import { COMPARED, compareEntities, compareMetric, type Entity } from "./compare.ts";
 import * as schema from "./schema.ts";
 
@@ -68,7 +68,7 @@ async function askEach(
   ctx: Context,
   parts: readonly { workspaceId: string; id: string; query: Omit<Query, "measures"> }[],
 ) {
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const answers = await runInOneSnapshot(
     ctx.db,
     parts.map(({ workspaceId, query }) =>
@@ -82,7 +82,7 @@ async function askEach(
 
 function fixed(ctx: Context, query: Omit<Query, "measures">): Omit<Query, "measures"> {
   const { timeframe: _, ...rest } = query;
-  return { ...rest, ...rangeOfQuery(query, ctx.now() * 1000) };
+  return { ...rest, ...rangeOfQuery(query, ctx.nowUs()) };
 }
 
 router.openapi(
@@ -127,7 +127,7 @@ router.openapi(
       { a, b, agent_id, ...asked },
       async (ctx, workspaceId) => {
         const { timezone } = await withTimezone(ctx, workspaceId, asked);
-        const now = ctx.now() * 1000;
+        const now = ctx.nowUs();
         const [first, second] = [rangeOfQuery(a, now), rangeOfQuery(b, now)];
         const periods = comparablePeriods(first, second, now, timezone);
         const { data, meta } = await askEach(
@@ -159,10 +159,8 @@ router.openapi(
   ),
   async (c) => {
     const { workspace_ids: ids, ...asked } = c.req.valid("json");
-    const { actor } = c.get("ctx");
-    if (actor.kind !== "user")
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
-    for (const id of ids) workspaceOf(actor, id, "read:metrics");
+    const user = requireUser(c.get("ctx"));
+    for (const id of ids) workspaceOf(user, id, "read:metrics");
     return cachedAnswer(c, "compare-workspaces", { ids, ...asked }, async (ctx, workspaceId) => {
       const query = fixed(ctx, queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"));
       return askEach(
@@ -199,7 +197,7 @@ router.openapi(
           sketches: true,
         };
         const [answer] = await runInOneSnapshot(ctx.db, [
-          prepareQuery(workspaceId, query, ctx.now() * 1000),
+          prepareQuery(workspaceId, query, ctx.nowUs()),
         ]);
         const entities = answer.rows
           .filter((row) => !row.other && !(by === "user" && row.group.user === null))

@@ -1,6 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ask } from "../../analytics/ask.ts";
 import {
+  type ErrorGroup,
   type ErrorStatus,
   errorGroupCount,
   errorGroups,
@@ -10,7 +11,7 @@ import { errorOwners, errorTimeline } from "../../analytics/errors/error-timelin
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { rangeOfQuery } from "../../analytics/query.ts";
 import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
-import { decodeCursor, encodeCursor, oneWay, pageOf } from "../../db/keyset.ts";
+import { checkWholePage, decodeCursor, oneWay, paginate } from "../../db/keyset.ts";
 import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problemResponses } from "../../http/errors.ts";
@@ -44,7 +45,7 @@ metricsRoute(router, {
     { limit = DEFAULT_LIMIT, cursor, skip, include_total, ...query },
   ) => {
     const { timezone } = query;
-    const range = rangeOfQuery(rangeOrDefault(query, "7d"), ctx.now() * 1000);
+    const range = rangeOfQuery(rangeOrDefault(query, "7d"), ctx.nowUs());
     oneWay({ cursor, skip });
     const [executions, id = ""] = cursor === undefined ? [] : decodeCursor(cursor, 2);
     if (executions !== undefined && !/^\d{1,15}$/.test(executions))
@@ -65,15 +66,10 @@ metricsRoute(router, {
       rawMeta(workspaceId, range, timezone),
       ...(include_total ? [errorGroupCount(workspaceId, range, filter)] : []),
     ] as const);
-    const [total] = totals;
-    const { shown: data, hasMore: more } = pageOf(groups, found, { limit, skip });
-    const last = data.at(-1);
-    const page = {
-      limit,
-      next_cursor: more && last ? encodeCursor([String(last.executions), last.id]) : null,
-      has_more: more,
-      ...(total === undefined ? {} : { total }),
-    };
+    checkWholePage(groups, found, { limit, skip });
+    const positionOf = (group: ErrorGroup) => [String(group.executions), group.id];
+    const counts = { total: totals[0], found };
+    const { shown: data, page } = paginate(groups, limit, positionOf, counts);
     return {
       data,
       page,
@@ -126,7 +122,7 @@ metricsRoute(router, {
   data: schema.detail,
   load: async (ctx, workspaceId, query, { id }) => {
     const { timezone } = query;
-    const now = ctx.now() * 1000;
+    const now = ctx.nowUs();
     const range = rangeOfQuery(rangeOrDefault(query, "30d"), now);
     const ever = { from: FIRST, to: now + DAY_US };
     const granularity = query.granularity ?? "day";

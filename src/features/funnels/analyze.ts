@@ -10,7 +10,7 @@ import type { AnswerMeta } from "../../analytics/result/meta.ts";
 import { countBuckets, wholeBuckets } from "../../analytics/time/range.ts";
 import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
-import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { decodeCursor, paginate } from "../../db/keyset.ts";
 import { rangeOrDefault } from "../../http/metrics-params.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { unprocessable } from "../../lib/errors.ts";
@@ -24,7 +24,7 @@ async function spanOf(
   question: Question,
 ): Promise<{ range: TimeRange; timezone: string }> {
   const timezone = await zoneIn(ctx, workspaceId, question.timezone);
-  return { timezone, range: rangeOfQuery(rangeOrDefault(question, "30d"), ctx.now() * 1000) };
+  return { timezone, range: rangeOfQuery(rangeOrDefault(question, "30d"), ctx.nowUs()) };
 }
 
 async function journeys(
@@ -34,7 +34,7 @@ async function journeys(
   question: Question,
 ): Promise<{ travellers: FunnelUser[]; meta: AnswerMeta }> {
   const { range, timezone } = await spanOf(ctx, workspaceId, question);
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   return runFunnel(ctx.db, workspaceId, definition, range, timezone, now, question.breakdown);
 }
 
@@ -101,14 +101,8 @@ export async function journeysOf(
   const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   const all = travellers.filter(belongs).sort((a, b) => compare(a.userId, b.userId));
   const rest = after === undefined ? all : all.filter((each) => each.userId > after);
-  const shown = rest.slice(0, limit);
-  const more = rest.length > limit;
-  const page = {
-    limit,
-    next_cursor: more ? encodeCursor([shown.at(-1)?.userId ?? ""]) : null,
-    has_more: more,
-    ...(query.include_total ? { total: all.length } : {}),
-  };
+  const total = query.include_total ? all.length : undefined;
+  const { shown, page } = paginate(rest, limit, ({ userId }) => [userId], { total });
   const data = shown.map(({ userId, level, times, inProgress }) => ({
     user_id: userId,
     level,

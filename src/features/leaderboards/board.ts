@@ -7,7 +7,7 @@ import { type AnswerMeta, combineMeta, comparedSpan } from "../../analytics/resu
 import type { MeasureValues } from "../../analytics/result/rows.ts";
 import { type ComparedRange, comparedRange } from "../../analytics/time/compared-range.ts";
 import type { Context } from "../../context.ts";
-import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { decodeCursor, paginate } from "../../db/keyset.ts";
 import { unprocessable } from "../../lib/errors.ts";
 import { type Contender, compareContenders, type Ranked, rank } from "./rank.ts";
 import { basisOf, type Score } from "./score.ts";
@@ -25,12 +25,12 @@ const MEASURES: MeasureName[] = [
 /** More are not ranked: a board is computed whole. */
 const MAX_CONTENDERS = 9_000;
 
-export interface Entry extends Ranked {
+export interface BoardEntry extends Ranked {
   metrics: MeasureValues;
 }
 
 export interface Board {
-  entries: Entry[];
+  entries: BoardEntry[];
   meta: AnswerMeta;
 }
 
@@ -45,7 +45,7 @@ function boardOf(
   before: readonly Group[],
   formula: Score,
   least: number,
-): Entry[] {
+): BoardEntry[] {
   const values = new Map(now.map((group) => [group.id, group.values]));
   const earlier = new Map(before.map((group) => [group.id, group.values]));
   const contenders = (groups: readonly Group[], past: ReadonlyMap<string, MeasureValues>) =>
@@ -67,7 +67,7 @@ function boardOf(
 
 function periods(ctx: Context, base: Omit<Query, "measures">) {
   const { timeframe: _, from: __, to: ___, ...rest } = base;
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const range = rangeOfQuery(base, now);
   return { rest, range, before: comparedRange(range, "previous_period", base.timezone, now) };
 }
@@ -91,7 +91,7 @@ export async function rankGroups(
   explain = false,
 ): Promise<Board> {
   const { rest, range, before } = periods(ctx, base);
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const measures = MEASURES.filter(
     (name) => name !== (by === "agent" ? "active_agents" : "active_users"),
   );
@@ -146,7 +146,7 @@ export async function rankWorkspaces(
   explain = false,
 ): Promise<Board> {
   const { rest, range, before } = periods(ctx, base);
-  const now = ctx.now() * 1000;
+  const now = ctx.nowUs();
   const ask = (id: string, of: { from: number; to: number }) =>
     prepareQuery(id, { ...rest, ...of, measures: MEASURES }, now, explain);
   const answers = await runInOneSnapshot(ctx.db, [
@@ -166,7 +166,7 @@ export async function rankWorkspaces(
 }
 
 /** A page of a board, by keyset over (score, volume, id). */
-export function pageOf(
+export function boardPage(
   { entries }: Board,
   limit: number,
   cursor: string | undefined,
@@ -184,11 +184,8 @@ export function pageOf(
       );
     rest = entries.filter((each) => compareContenders(last, each) < 0);
   }
-  const data = rest.slice(0, limit);
-  const [end, more] = [data.at(-1), rest.length > limit];
-  const next = more && end ? encodeCursor([String(end.score), String(end.volume), end.id]) : null;
-  return {
-    data,
-    page: { limit, next_cursor: next, has_more: more, ...(total ? { total: entries.length } : {}) },
-  };
+  const positionOf = ({ score, volume, id }: BoardEntry) => [String(score), String(volume), id];
+  const counts = { total: total ? entries.length : undefined };
+  const { shown, page } = paginate(rest, limit, positionOf, counts);
+  return { data: shown, page };
 }

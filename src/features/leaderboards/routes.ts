@@ -1,11 +1,11 @@
 import { z } from "@hono/zod-openapi";
-import { may } from "../../auth/actor.ts";
+import { permittedWorkspaces, requireUser } from "../../auth/actor.ts";
 import { measureValues, queryOfParams, rangeParams } from "../../http/metrics-params.ts";
 import { metricsRoute } from "../../http/metrics-route.ts";
 import { callerIdPath, DEFAULT_LIMIT, pageParams } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
-import { type Board, pageOf, rankGroups, rankWorkspaces } from "./board.ts";
+import { type Board, boardPage, rankGroups, rankWorkspaces } from "./board.ts";
 import { AGENT_CRITERIA, USER_CRITERIA, WORKSPACE_CRITERIA } from "./score.ts";
 
 const tag = "Leaderboards";
@@ -56,7 +56,7 @@ function answerOf(
   least: number,
   paged: { limit: number; cursor?: string | undefined; include_total?: boolean | undefined },
 ) {
-  const { data, page } = pageOf(found, paged.limit, paged.cursor, paged.include_total);
+  const { data, page } = boardPage(found, paged.limit, paged.cursor, paged.include_total);
   return {
     data: { criterion, formula, least_executions: least, rankings: data },
     page,
@@ -148,10 +148,7 @@ metricsRoute(router, {
     _,
     { criteria = "activity", limit = DEFAULT_LIMIT, cursor, include_total, ...query },
   ) => {
-    const { actor } = ctx;
-    if (actor.kind !== "user")
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
-    const ids = [...actor.workspaces.keys()].filter((id) => may(actor, id, "read:metrics"));
+    const ids = permittedWorkspaces(requireUser(ctx), "read:metrics");
     if (ids.length > MAX_WORKSPACES)
       throw new AppError(
         "unprocessable",

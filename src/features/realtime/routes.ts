@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
+import { missingToken } from "../../auth/actor.ts";
 import { authenticateToken } from "../../auth/jwt.ts";
 import { bearerOf, workspaceOf } from "../../http/auth.ts";
 import { problemResponses } from "../../http/errors.ts";
@@ -138,8 +139,7 @@ router.openapi(
   async (c) => {
     const ctx = c.get("ctx");
     const token = bearerOf(c.req.header("authorization"));
-    if (!token)
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+    if (!token) throw missingToken();
     const user = await authenticateToken(ctx.config, token, ctx.now());
     const workspaceId = workspaceOf(user, c.req.valid("query").workspace_id, "read:realtime");
     const of = { workspaceId, userId: user.id, tokenEndsMs: user.expiresAtMs };

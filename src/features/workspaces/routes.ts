@@ -7,8 +7,8 @@ import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { checkedTimezone, rangeOfQuery } from "../../analytics/query.ts";
 import { combineMeta } from "../../analytics/result/meta.ts";
 import { groupPage } from "../../analytics/shapes/group-page.ts";
-import { may } from "../../auth/actor.ts";
-import { decodeCursor, encodeCursor } from "../../db/keyset.ts";
+import { permittedWorkspaces, requireUser } from "../../auth/actor.ts";
+import { decodeCursor, paginate } from "../../db/keyset.ts";
 import { requirePermissionInPathWorkspace } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problemResponses } from "../../http/errors.ts";
@@ -16,7 +16,6 @@ import { queryOfParams } from "../../http/metrics-params.ts";
 import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { AppError } from "../../lib/errors.ts";
 import { changeSettings, settingsOf } from "../../store/workspaces.ts";
 import { analyticsOf, ENGAGEMENT, engagementOf, listOf, overviewOf } from "./answers.ts";
 import * as schema from "./schema.ts";
@@ -45,16 +44,15 @@ metricsRoute(router, {
   paged: true,
   perUser: true,
   load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, include_total, ...query }) => {
-    const { actor } = ctx;
-    if (actor.kind !== "user")
-      throw new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
-    const all = [...actor.workspaces.keys()].filter((id) => may(actor, id, "read:metrics")).sort();
+    const user = requireUser(ctx);
+    const all = permittedWorkspaces(user, "read:metrics").sort();
     const [after] = cursor === undefined ? [] : decodeCursor(cursor, 1);
     const rest = after === undefined ? all : all.filter((id) => id > after);
     const size = Math.min(limit, MAX_LISTED);
-    const ids = rest.slice(0, size);
+    const total = include_total ? all.length : undefined;
+    const { shown: ids, page } = paginate(rest, size, (id) => [id], { total });
     const base = queryOfParams(query, "30d");
-    const range = rangeOfQuery(base, ctx.now() * 1000);
+    const range = rangeOfQuery(base, ctx.nowUs());
     const [found, settings, [about]] = await Promise.all([
       listOf(ctx, ids, base, query.explain),
       Promise.all(ids.map((id) => settingsOf(ctx, id))),
@@ -63,17 +61,10 @@ metricsRoute(router, {
     const data = found.map(({ id, totals }, index) => ({
       id,
       name: settings[index]?.name ?? null,
-      role: actor.workspaces.get(id) ?? "viewer",
+      role: user.workspaces.get(id) ?? "viewer",
       totals,
     }));
     const metas = Object.fromEntries(found.flatMap(({ id, meta }) => (meta ? [[id, meta]] : [])));
-    const next = rest.length > size ? encodeCursor([ids.at(-1) ?? ""]) : null;
-    const page = {
-      limit: size,
-      next_cursor: next,
-      has_more: next !== null,
-      ...(include_total ? { total: all.length } : {}),
-    };
     return { data, page, meta: ids.length > 0 ? combineMeta(metas) : about };
   },
 });
