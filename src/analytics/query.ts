@@ -1,5 +1,6 @@
 import { unprocessable } from "../lib/errors.ts";
-import { type EpochUs, isTimeZone } from "../lib/time.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { isTimeZone } from "../lib/zone-offsets.ts";
 import type { Filter } from "./catalog/dimensions.ts";
 import type { MeasureName } from "./catalog/measures.ts";
 import type { GroupPosition } from "./sql/order.ts";

@@ -5,8 +5,8 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
-import { BoundedStore, bytesOf } from "../cache/bounded-store.ts";
 import type { Config } from "../config.ts";
+import { BoundedStore, bytesOf } from "../lib/bounded-store.ts";
 import { sha256Hex } from "../lib/digest.ts";
 import { AppError } from "../lib/errors.ts";
 import { cutText } from "../lib/text.ts";

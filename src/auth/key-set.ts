@@ -6,8 +6,8 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
-import { BoundedStore, bytesOf } from "../cache/bounded-store.ts";
 import { loadOnce } from "../cache/single-flight.ts";
+import { BoundedStore, bytesOf } from "../lib/bounded-store.ts";
 import { AppError } from "../lib/errors.ts";
 
 interface KeySet {

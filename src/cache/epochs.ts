@@ -1,5 +1,5 @@
+import { BoundedStore, bytesOf } from "../lib/bounded-store.ts";
 import type { Log } from "../lib/log.ts";
-import { BoundedStore, bytesOf } from "./bounded-store.ts";
 import { epochKey } from "./keys.ts";
 
 interface Epoch {

@@ -1,7 +1,7 @@
 import type { z } from "zod";
+import { BoundedStore } from "../lib/bounded-store.ts";
 import { sha256Hex } from "../lib/digest.ts";
 import type { Log } from "../lib/log.ts";
-import { BoundedStore } from "./bounded-store.ts";
 import { beginEpoch, currentEpoch, heardEpoch } from "./epochs.ts";
 import { CACHE_NAMES, type CacheName } from "./keys.ts";
 import { isLoading, loadOnce } from "./single-flight.ts";

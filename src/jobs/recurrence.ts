@@ -1,6 +1,8 @@
 import { Cron } from "croner";
-import { Temporal } from "temporal-polyfill";
-import type { EpochUs } from "../lib/time.ts";
+import type { Temporal } from "temporal-polyfill";
+import { localTimeOf, momentOf } from "../lib/local-time.ts";
+import { type EpochUs, HOUR_US, MINUTE_US } from "../lib/time.ts";
+import { canonicalZone } from "../lib/zone-offsets.ts";
 
 /**
  * When something runs again and again, in local time. Days of a month past its end are its last day; a quarter's day is that of
@@ -14,11 +16,9 @@ export type Recurrence =
 
 /** A time that a clock change leaves out is taken as much later as the change is long; one that comes twice is the first. */
 function at(date: Temporal.PlainDate, time: string, timezone: string): EpochUs {
-  const zoned = date.toZonedDateTime({
-    timeZone: timezone,
-    plainTime: Temporal.PlainTime.from(time),
-  });
-  return Number(zoned.epochNanoseconds / 1000n);
+  const [hours, minutes] = time.split(":").map(Number);
+  const timeUs = (hours ?? 0) * HOUR_US + (minutes ?? 0) * MINUTE_US;
+  return momentOf({ date, timeUs }, timezone);
 }
 
 /** Days that can be a run's, from the one of `date` or before it on. */
@@ -43,16 +43,12 @@ function* days(
     yield month.with({ day: Math.min(recurrence.day_of_month, month.daysInMonth) });
 }
 
-const dateOf = (us: EpochUs, timezone: string) =>
-  Temporal.Instant.fromEpochMilliseconds(Math.floor(us / 1000))
-    .toZonedDateTimeISO(timezone)
-    .toPlainDate();
-
 /** Five fields; a sixth, of seconds, would be more often than anything is looked at. */
 function cronOf(expression: string, timezone: string): Cron | undefined {
   if (expression.trim().split(/\s+/).length !== 5) return undefined;
   try {
-    return new Cron(expression, { timezone, paused: true });
+    // It keeps a formatter of each name that it is given.
+    return new Cron(expression, { timezone: canonicalZone(timezone), paused: true });
   } catch {
     return undefined;
   }
@@ -68,8 +64,9 @@ export function nextRun(
     const next = cronOf(recurrence.cron, timezone)?.nextRun(new Date(Math.floor(after / 1000)));
     return next ? next.getTime() * 1000 : undefined;
   }
+  const { date } = localTimeOf(after, timezone);
   // A day earlier: the run of a local day may lie on the other side of a date line.
-  for (const day of days(recurrence, dateOf(after, timezone).subtract({ days: 1 }))) {
+  for (const day of days(recurrence, date.subtract({ days: 1 }))) {
     const run = at(day, recurrence.time, timezone);
     if (run > after) return run;
   }

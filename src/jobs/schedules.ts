@@ -5,7 +5,8 @@ import { listByTime, type PageQuery } from "../db/keyset.ts";
 import { insertWithin, type Quotas } from "../db/quotas.ts";
 import { inWorkspace } from "../db/scope.ts";
 import { AppError, notFound, unprocessable } from "../lib/errors.ts";
-import { type EpochUs, formatInstant, isTimeZone, parseInstant } from "../lib/time.ts";
+import { type EpochUs, formatInstant, parseInstant } from "../lib/time.ts";
+import { isTimeZone } from "../lib/zone-offsets.ts";
 import { dueRun, nextRun, type Recurrence } from "./recurrence.ts";
 
 export interface ScheduleTable {

@@ -1,5 +1,3 @@
-import { Temporal } from "temporal-polyfill";
-
 /** A moment as whole microseconds since 1970 (UTC): PostgreSQL's resolution, and exact in a JavaScript number until 2255. */
 export type EpochUs = number;
 
@@ -64,16 +62,4 @@ export function fromPostgres(text: string): string {
   const offsetMinutes = (Number(hours) * 60 + Number(minutes)) * (sign === "-" ? -1 : 1);
   const us = Number(fraction.padEnd(6, "0"));
   return formatInstant((Date.parse(`${day}T${time}Z`) - offsetMinutes * 60_000) * 1000 + us);
-}
-
-export function isTimeZone(name: string): boolean {
-  try {
-    // Offsets such as +05:30 are time zones to Temporal, but not names of the IANA database.
-    return (
-      /^[A-Za-z]/.test(name) &&
-      Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name).timeZoneId.length > 0
-    );
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,8 @@
 import { unprocessable } from "../../lib/errors.ts";
+import { localTimeOf, momentOf } from "../../lib/local-time.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { TimeRange } from "./time-range.ts";
-import { dateOf, momentOf, skippedDates, startOfDate, zonedOf } from "./zones.ts";
+import { dateOf, skippedDates, startOfDate } from "./zones.ts";
 
 export type ComparedPeriod = "previous_period" | "previous_year";
 
@@ -20,19 +21,34 @@ interface Period extends TimeRange {
 const isOfDays = ({ from, to }: TimeRange, timezone: string) =>
   [from, to].every((us) => startOfDate(dateOf(us, timezone), timezone) === us);
 
+/** From a moment to a later one: years and days of the calendar, and then the time that is left. */
+function passedBetween(from: EpochUs, to: EpochUs, timezone: string) {
+  const [start, end] = [localTimeOf(from, timezone), localTimeOf(to, timezone)];
+  const none = start.date.until(start.date);
+  if (end.date.equals(start.date)) return { days: none, restUs: to - from };
+  let date = end.timeUs < start.timeUs ? end.date.subtract({ days: 1 }) : end.date;
+  for (;;) {
+    const restUs = to - momentOf({ date, timeUs: start.timeUs }, timezone);
+    if (restUs >= 0) return { days: start.date.until(date, { largestUnit: "years" }), restUs };
+    date = date.subtract({ days: 1 });
+  }
+}
+
 /** A calendar year earlier in the zone. */
 function yearBefore(range: TimeRange, timezone: string): Period {
-  const [from, to] = [zonedOf(range.from, timezone), zonedOf(range.to, timezone)];
-  const start = from.subtract({ years: 1 });
-  const us = (at: typeof start) => Number(at.epochNanoseconds / 1000n);
-  const end = us(start.add(from.until(to, { largestUnit: "years" })));
-  if (end > range.from)
+  const first = localTimeOf(range.from, timezone);
+  const from = momentOf({ ...first, date: first.date.subtract({ years: 1 }) }, timezone);
+  const { days, restUs } = passedBetween(range.from, range.to, timezone);
+  // A time that the zone leaves out has moved.
+  const start = localTimeOf(from, timezone);
+  const last = days.blank ? from : momentOf({ ...start, date: start.date.add(days) }, timezone);
+  if (last + restUs > range.from)
     throw unprocessable(
       "compare",
       "ranges_overlap",
       "A range longer than a year overlaps the one a year earlier.",
     );
-  return { from: us(start), to: end, calendar: true };
+  return { from, to: last + restUs, calendar: true };
 }
 
 /** As many existing days before a local midnight. */
@@ -68,9 +84,9 @@ function sameTime(
   largestUnit: "days" | "years",
   timezone: string,
 ): EpochUs {
-  const clock = zonedOf(now, timezone);
-  const passed = dateOf(of, timezone).until(clock.toPlainDate(), { largestUnit });
-  return momentOf(dateOf(start, timezone).add(passed), clock.toPlainTime(), timezone);
+  const { date, timeUs } = localTimeOf(now, timezone);
+  const passed = dateOf(of, timezone).until(date, { largestUnit });
+  return momentOf({ date: dateOf(start, timezone).add(passed), timeUs }, timezone);
 }
 
 /**

@@ -1,3 +1,5 @@
+import fc from "fast-check";
+import { Temporal } from "temporal-polyfill";
 import { beforeAll, describe, expect, it } from "vitest";
 import { runQuery } from "../../../src/analytics/ask.ts";
 import type { Query } from "../../../src/analytics/query.ts";
@@ -11,7 +13,7 @@ import { sceneOf } from "../../../src/features/reports/render/charts.ts";
 import { sheetsOf } from "../../../src/features/reports/render/sheets.ts";
 import { fillSections } from "../../../src/features/reports/runs/fill.ts";
 import { runRollups } from "../../../src/features/rollups/run.ts";
-import { DAY_US, formatInstant, HOUR_US, parseInstant } from "../../../src/lib/time.ts";
+import { DAY_US, formatInstant, HOUR_US, MINUTE_US, parseInstant } from "../../../src/lib/time.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
@@ -124,6 +126,44 @@ describe("a range that is not over is compared with the same elapsed part", () =
       whole,
     ]);
   });
+});
+
+it("A range is compared with a year before as Temporal counts, also around clock changes", () => {
+  const zoned = (us: number, zone: string) =>
+    Temporal.Instant.fromEpochMilliseconds(us / 1000).toZonedDateTimeISO(zone);
+  const us = (of: Temporal.ZonedDateTime) => of.epochMilliseconds * 1000;
+  const changes = [
+    ["America/New_York", "2026-03-08T07:00:00Z"],
+    ["America/New_York", "2026-11-01T06:00:00Z"],
+    ["America/New_York", "2025-11-02T06:00:00Z"],
+    ["Australia/Lord_Howe", "2019-10-05T15:30:00Z"],
+    ["Pacific/Apia", "2011-12-30T10:00:00Z"],
+    ["Pacific/Apia", "2012-12-30T10:00:00Z"],
+    ["America/Sao_Paulo", "2018-11-04T03:00:00Z"],
+    ["Asia/Kolkata", "2024-02-29T18:30:00Z"],
+  ] as const;
+  const minutes = fc.integer({ min: -2 * 1440, max: 2 * 1440 });
+  const lengths = fc.oneof(
+    fc.integer({ min: 1, max: 3 * 1440 }),
+    fc.integer({ min: 1, max: 367 * 1440 }),
+  );
+  fc.assert(
+    fc.property(
+      ...([fc.constantFrom(...changes), minutes, lengths, fc.boolean()] as const),
+      ([zone, change], before, length, ends) => {
+        const edge = at(change) + before * MINUTE_US;
+        const from = ends ? edge - length * MINUTE_US : edge;
+        const [first, last] = [zoned(from, zone), zoned(from + length * MINUTE_US, zone)];
+        const start = first.subtract({ years: 1 });
+        const end = start.add(first.until(last, { largestUnit: "years" }));
+        const compare = () =>
+          comparedRange({ from, to: us(last) }, "previous_year", zone, us(last));
+        if (us(end) > from) expect(compare).toThrow(/overlaps/);
+        else expect(compare()).toEqual({ from: us(start), to: us(end), elapsed: false });
+      },
+    ),
+    { numRuns: 1_000 },
+  );
 });
 
 describe("eight runs a day for ever", () => {

@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { BoundedStore } from "../../src/cache/bounded-store.ts";
+import { BoundedStore } from "../../src/lib/bounded-store.ts";
 
 const until = (ms: number) => Date.now() + ms;
 
