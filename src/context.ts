@@ -27,7 +27,7 @@ export interface Context {
   actor: Actor;
 }
 
-export interface Door {
+export interface ExecutionCtx {
   waitUntil(work: Promise<unknown>): void;
 }
 
@@ -37,7 +37,7 @@ const CALLS = { kv: 2_000, files: 30_000, queue: 5_000 };
 /** @param deadline who waits for the statements */
 export function createContext(
   env: Env,
-  door: Door,
+  door: ExecutionCtx,
   actor: Actor,
   log: Log = createLog(),
   deadline: DeadlineName = "request",

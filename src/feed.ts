@@ -8,8 +8,8 @@ import {
   clientMessage,
   type FeedFrame,
   MAX_CLIENT_MESSAGE,
-  type Publication,
-  SUBPROTOCOL,
+  type FeedPublication,
+  FEED_SUBPROTOCOL,
 } from "./realtime/protocol.ts";
 import {
   acknowledgeFrame,
@@ -73,13 +73,13 @@ export class Feed extends DurableObject<Env> {
     this.send({ socket: server, held: { ...from, unread: 0 } }, hello, hello.length);
     await this.schedule(Math.max(Date.now(), this.metricsAt + METRICS_DELAY_MS));
     const headers = request.headers.has("sec-websocket-protocol")
-      ? { "sec-websocket-protocol": SUBPROTOCOL }
+      ? { "sec-websocket-protocol": FEED_SUBPROTOCOL }
       : undefined;
     return new Response(null, { status: 101, webSocket: client, ...(headers ? { headers } : {}) });
   }
 
   /** Sends what happened to every socket, and the numbers soon after, once for a burst. Without a socket nothing is sent or kept. */
-  async publish(workspaceId: string, publications: Publication[]): Promise<void> {
+  async publish(workspaceId: string, publications: FeedPublication[]): Promise<void> {
     const { kv } = this.ctx.storage;
     if (!this.ctx.getWebSockets().some(isOpen)) return;
     kv.put("workspace", workspaceId);

@@ -7,7 +7,7 @@ import { dropExpired, ensurePartitions } from "./features/maintenance/partitions
 import { continueDeliveries, expireReports } from "./features/reports/runs/maintenance.ts";
 import { startScheduledReports } from "./features/reports/runs/start.ts";
 import { forgetVisitors } from "./features/reports/sharing/share-password.ts";
-import { areRollupsOn, reconcile, runRollups } from "./features/rollups/run.ts";
+import { areRollupsOn, reconcileRollups, runRollups } from "./features/rollups/run.ts";
 import { continueJobs } from "./jobs/sweep.ts";
 import { createLog } from "./lib/log.ts";
 
@@ -47,7 +47,7 @@ const TASKS: readonly Task[] = [
   { cron: "0 1 * * *", name: "expire-exports", run: expireFiles },
   { cron: "0 1 * * *", name: "expire-reports", run: expireReports },
   { cron: "0 1 * * *", name: "forget-visitors", run: forgetVisitors },
-  { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcile(ctx) },
+  { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcileRollups(ctx) },
 ];
 
 /** Runs the tasks of a cron one after the other. A task's failure never stops the others; the run still ends as failed. */

@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
  * A piece of work that several requests want at once and one does. Only data is shared: on Workers a request may wait for its own
  * I/O only, timers included.
  */
-export interface Flight<T> {
+export interface SharedFlight<T> {
   /** When the one that does it last showed that it lives; 0: nobody has begun. */
   beatMs: number;
   outcome?: { value: T } | { error: unknown };
@@ -19,9 +19,9 @@ const LONGEST_WAIT_MS = 30_000;
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 25;
 
-export const newFlight = <T>(): Flight<T> => ({ beatMs: 0 });
+export const newFlight = <T>(): SharedFlight<T> => ({ beatMs: 0 });
 
-async function fly<T>(flight: Flight<T>, work: () => Promise<T>): Promise<T> {
+async function fly<T>(flight: SharedFlight<T>, work: () => Promise<T>): Promise<T> {
   const beat = () => {
     flight.beatMs = Date.now();
   };
@@ -44,7 +44,7 @@ async function fly<T>(flight: Flight<T>, work: () => Promise<T>): Promise<T> {
  * killed, one of those who wait takes over. A failure that callers may be told about is everybody's; after any other, which may be
  * of one request alone, each tries for itself.
  */
-export async function joinFlight<T>(flight: Flight<T>, work: () => Promise<T>): Promise<T> {
+export async function joinFlight<T>(flight: SharedFlight<T>, work: () => Promise<T>): Promise<T> {
   const untilMs = Date.now() + LONGEST_WAIT_MS;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(LONGEST_PAUSE_MS, 2 * pause)) {
     const { outcome, beatMs } = flight;
@@ -58,7 +58,7 @@ export async function joinFlight<T>(flight: Flight<T>, work: () => Promise<T>): 
 }
 
 /** Loads under way in this isolate, each until one of its requests has the outcome. */
-const flights = new Map<string, Flight<unknown>>();
+const flights = new Map<string, SharedFlight<unknown>>();
 let sweptMs = 0;
 
 /** Marks that all their requests have left with them, once in a while. */
@@ -82,7 +82,7 @@ export function isLoading(key: string): boolean {
  */
 export async function loadOnce<T>(key: string, load: () => Promise<T>): Promise<T> {
   dropLost();
-  const flight = (flights.get(key) as Flight<T> | undefined) ?? newFlight<T>();
+  const flight = (flights.get(key) as SharedFlight<T> | undefined) ?? newFlight<T>();
   flights.set(key, flight);
   try {
     return await joinFlight(flight, load);

@@ -17,7 +17,7 @@ export function bearerOf(header: string | undefined): string | undefined {
 }
 
 /** Puts the user of the request's token into the context. */
-export function authenticate(): MiddlewareHandler<AppEnv> {
+export function authenticateRequest(): MiddlewareHandler<AppEnv> {
   return async function authenticate(c, next) {
     const token = bearerOf(c.req.header("authorization"));
     if (!token) throw missingToken();

@@ -4,7 +4,7 @@ import type { AnswerMeta } from "../analytics/result/meta.ts";
 import type { Context } from "../context.ts";
 import { csvOf } from "../formats/text.ts";
 import { publicUrl } from "./links.ts";
-import type { AppEnv } from "./router.ts";
+import { type AppEnv, plainResponse } from "./router.ts";
 
 interface Answer {
   data: unknown;
@@ -16,9 +16,8 @@ const HEADERS = { "content-type": "application/json", "cache-control": "private,
 
 /** `meta.cached` and `meta.age_ms` close the stored text: `meta` is the last field of the body and an object. */
 function respond(body: string, cached: boolean, ageMs: number) {
-  return new Response(`${body.slice(0, -2)},"cached":${cached},"age_ms":${ageMs}}}`, {
-    headers: HEADERS,
-  }) as never;
+  const text = `${body.slice(0, -2)},"cached":${cached},"age_ms":${ageMs}}}`;
+  return plainResponse(new Response(text, { headers: HEADERS }));
 }
 
 /**
@@ -71,7 +70,6 @@ export function csvAnswer(
     "cache-control": "private, no-store",
     vary: "accept",
   };
-  return new Response(csvOf(columns, rows), {
-    headers: cursor === null ? headers : { ...headers, link },
-  }) as never;
+  const linked = cursor === null ? headers : { ...headers, link };
+  return plainResponse(new Response(csvOf(columns, rows), { headers: linked }));
 }

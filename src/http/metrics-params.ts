@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES } from "../analytics/catalog/measures.ts";
+import type { MeasureValues } from "../analytics/result/rows.ts";
 import { checkedTimezone, type Query } from "../analytics/query.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/time/range.ts";
 import type { Context } from "../context.ts";
@@ -89,12 +90,16 @@ export const orderBy = z
   .min(1)
   .max(4);
 export const measureValue = z.union([z.number(), z.string(), z.null()]);
+type BucketValues = { bucket: string; complete: boolean } & MeasureValues;
 export const measureValues = z.record(z.string(), measureValue).openapi("MeasureValues");
-/** Values of a bucket that may be cut or not over. */
+/**
+ * Measures of a bucket; `complete`: it has ended, and the range contains all of it. A catch-all type
+ * would apply to `complete` too, hence the cast.
+ */
 export const bucketValues = z
   .object({ bucket: z.string(), complete: z.boolean() })
   .catchall(measureValue)
-  .openapi("BucketValues");
+  .openapi("BucketValues") as unknown as z.ZodType<BucketValues, BucketValues>;
 export const measureChanges = z
   .record(
     z.string(),

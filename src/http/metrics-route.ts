@@ -2,7 +2,6 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { AnswerMeta } from "../analytics/result/meta.ts";
 import type { Permission } from "../auth/actor.ts";
 import type { Context } from "../context.ts";
-import type { ListPage } from "../db/keyset.ts";
 import {
   requirePermission,
   requirePermissionInAnyWorkspace,
@@ -12,92 +11,86 @@ import { cachedAnswer } from "./cached-response.ts";
 import { problemResponses } from "./errors.ts";
 import { metaShape, type WithTimezone, withTimezone } from "./metrics-params.ts";
 import { pageShape } from "./params.ts";
-import type { Router } from "./router.ts";
+import { type Router, validated } from "./router.ts";
 
 export const jsonContent = <T extends z.ZodType>(description: string, of: T) => ({
   description,
   content: { "application/json": { schema: of } },
 });
 
-interface View<Q extends z.ZodObject, P extends z.ZodObject> {
+/** The schema of an answer: data and what the data is true for. */
+export const metricsAnswer = <D extends z.ZodType>(data: D) => z.object({ data, meta: metaShape });
+
+/** The same for a page of a list. */
+export const pagedMetricsAnswer = <D extends z.ZodType>(data: D) =>
+  z.object({ data, page: pageShape, meta: metaShape });
+
+/** Which workspace a route answers for, and how it requires the permission there. */
+const WORKSPACE_CHECKS = {
+  /** The one that the query names, or the token's. */
+  query: requirePermission,
+  /** The one that the path's `id` names. */
+  path: requirePermissionInPathWorkspace,
+  /** All of the token: the answer is cached for each set of workspaces and permissions. */
+  token: requirePermissionInAnyWorkspace,
+};
+
+interface MetricsRoute<Q extends z.ZodObject, P extends z.ZodObject, R extends z.ZodObject> {
   path: string;
   tag: string;
   summary: string;
   /** How its numbers are computed. */
-  description: string;
+  description?: string;
   permission?: Permission;
+  workspace?: keyof typeof WORKSPACE_CHECKS;
   query: Q;
   params?: P;
-  /** The shape of `data`. */
-  data: z.ZodType;
-  /** Whether the answer is a page of a list. */
-  paged?: boolean;
-  /** Whether the path's `id` is the workspace. */
-  ofWorkspace?: boolean;
-  /** Whether it depends on who asks: it is then cached for each set of workspaces and roles. */
-  perUser?: boolean;
+  /** The whole answer: `metricsAnswer` or `pagedMetricsAnswer`. */
+  response: R;
+  /** What the answer is, in the API's description. */
+  responseText?: string;
   load(
     ctx: Context,
     workspaceId: string,
     query: WithTimezone<z.output<Q>>,
     params: z.output<P>,
-  ): Promise<{ data: unknown; page?: ListPage; meta: AnswerMeta }>;
+  ): Promise<Omit<z.input<R>, "meta"> & { data: unknown; meta: AnswerMeta }>;
+}
+
+/** Workspaces and permissions of the user, as a part of the cache's key. */
+function grantsOf({ actor }: Context): object {
+  if (actor.kind !== "user") return {};
+  return { asker: [...actor.workspaces], granted: [...actor.permissions] };
 }
 
 /** A GET route that answers numbers through the cache: one definition, one call. */
-export function metricsRoute<Q extends z.ZodObject, P extends z.ZodObject = z.ZodObject>(
-  router: Router,
-  of: View<Q, P>,
-): void {
-  const {
-    path,
-    tag,
-    summary,
-    description,
-    permission = "read:metrics",
-    query,
-    params,
-    data,
-    paged,
-  } = of;
-  const answer = z.object({ data, ...(paged ? { page: pageShape } : {}), meta: metaShape });
+export function metricsRoute<
+  Q extends z.ZodObject,
+  R extends z.ZodObject,
+  P extends z.ZodObject = z.ZodObject,
+>(router: Router, definition: MetricsRoute<Q, P, R>): void {
+  const { path, query, params, workspace = "query", permission = "read:metrics" } = definition;
+  const problems = params
+    ? problemResponses("malformed", "unprocessable", "not_found")
+    : problemResponses("malformed", "unprocessable");
+  const { tag, summary, description, response, responseText = "The numbers." } = definition;
   const route = createRoute({
     method: "get",
     path,
     tags: [tag],
     summary,
-    description,
-    middleware: [
-      (of.ofWorkspace
-        ? requirePermissionInPathWorkspace
-        : of.perUser
-          ? requirePermissionInAnyWorkspace
-          : requirePermission)(permission),
-    ] as const,
+    ...(description === undefined ? {} : { description }),
+    middleware: [WORKSPACE_CHECKS[workspace](permission)] as const,
     request: { query, ...(params ? { params } : {}) },
-    responses: {
-      200: jsonContent("The numbers.", answer),
-      ...problemResponses(
-        "malformed",
-        "unprocessable",
-        ...(params ? (["not_found"] as const) : []),
-      ),
-    },
+    responses: { 200: jsonContent(responseText, response), ...problems },
   });
   router.openapi(route, async (c) => {
-    const asked = c.req.valid("query" as never) as z.output<Q>;
-    const named = (params ? c.req.valid("param" as never) : {}) as z.output<P>;
-    const { actor } = c.get("ctx");
-    const asker =
-      of.perUser && actor.kind === "user"
-        ? { asker: [...actor.workspaces], granted: [...actor.permissions] }
-        : {};
-    const inZone = async (ctx: Context, workspaceId: string) =>
-      ("timezone" in query.shape
-        ? await withTimezone(ctx, workspaceId, asked)
-        : asked) as WithTimezone<typeof asked>;
-    return cachedAnswer(c, path, { ...asked, ...named, ...asker }, async (ctx, workspaceId) =>
-      of.load(ctx, workspaceId, await inZone(ctx, workspaceId), named),
-    );
+    const asked = validated<z.output<Q>>(c, "query");
+    const named = params ? validated<z.output<P>>(c, "param") : ({} as z.output<P>);
+    const grants = workspace === "token" ? grantsOf(c.get("ctx")) : {};
+    return cachedAnswer(c, path, { ...asked, ...named, ...grants }, async (ctx, workspaceId) => {
+      const inZone = "timezone" in query.shape ? await withTimezone(ctx, workspaceId, asked) : asked;
+      return definition.load(ctx, workspaceId, inZone as WithTimezone<z.output<Q>>, named);
+    });
   });
 }

@@ -1,4 +1,5 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context as HonoContext } from "hono";
 import type { Context } from "../context.ts";
 import { AppError, type FieldError } from "../lib/errors.ts";
 
@@ -8,6 +9,16 @@ export interface AppEnv {
 }
 
 export type Router = OpenAPIHono<AppEnv>;
+
+/** What the route's schema made of a part of the request, where the route is not known to the types. */
+export function validated<T>(c: HonoContext<AppEnv>, target: "query" | "param"): T {
+  return (c.req.valid as (target: string) => T)(target);
+}
+
+/** A response that was not made by `c.json`: the types of routes know no other. */
+export function plainResponse(response: Response) {
+  return response as never;
+}
 
 /** A router whose failed validations become one malformed (400) error with every path. */
 export function createRouter(options: { getPath?: (request: Request) => string } = {}): Router {

@@ -10,7 +10,7 @@ export const frameExecution = z.object({
 });
 
 /** What the Worker tells the feed of a workspace. */
-export type Publication =
+export type FeedPublication =
   | {
       type: "executions";
       created: number;
@@ -41,7 +41,7 @@ export const CLOSE_CODES = {
   unread: { code: 4008, reason: "too much unread: acknowledge frames, or connect again" },
 } as const;
 
-export const SUBPROTOCOL = "shadower.v1";
+export const FEED_SUBPROTOCOL = "shadower.v1";
 /** A token travels as a second subprotocol with this prefix: browsers can set no header on a WebSocket. */
 export const BEARER_PREFIX = "bearer.";
 export const FRAME_EXECUTIONS = 100;

@@ -1,8 +1,8 @@
-import { type Flight, joinFlight, newFlight } from "../cache/single-flight.ts";
+import { type SharedFlight, joinFlight, newFlight } from "../cache/single-flight.ts";
 import type { Context } from "../context.ts";
 import { sleep } from "../lib/backoff.ts";
 import { answerWithin } from "../lib/deadline.ts";
-import { FRAME_EXECUTIONS, type Publication } from "./protocol.ts";
+import { FRAME_EXECUTIONS, type FeedPublication } from "./protocol.ts";
 
 /** Publications of a burst go together: one call a workspace for all that happens in this time. */
 const GATHER_MS = 25;
@@ -11,19 +11,19 @@ const GATHER_MS = 25;
 const LIMIT_MS = 5_000;
 
 interface Gathering {
-  list: Publication[];
-  telling: Flight<void>;
+  list: FeedPublication[];
+  telling: SharedFlight<void>;
 }
 
 /** What waits to be told, as data: a request that is killed leaves its publication to the others. */
 const waiting = new Map<string, Gathering>();
 
 /** Joins publications of one type: counts add up, executions are the first ones. */
-function joined(list: readonly Publication[]): Publication[] {
+function joined(list: readonly FeedPublication[]): FeedPublication[] {
   const executions = list.filter((each) => each.type === "executions");
   const events = list.filter((each) => each.type === "events");
   const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0);
-  const result: Publication[] = [];
+  const result: FeedPublication[] = [];
   if (executions.length > 0) {
     const [created, updated] = [
       sum(executions.map((each) => each.created)),
@@ -48,7 +48,7 @@ function joined(list: readonly Publication[]): Publication[] {
 export function publishExecutions(
   ctx: Context,
   workspaceId: string,
-  publication: Publication,
+  publication: FeedPublication,
 ): void {
   const gathering = waiting.get(workspaceId) ?? { list: [], telling: newFlight<void>() };
   waiting.set(workspaceId, gathering);

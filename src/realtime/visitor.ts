@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { SUBPROTOCOL } from "./protocol.ts";
+import { FEED_SUBPROTOCOL } from "./protocol.ts";
 
 /** Who connects. */
 export const visitorShape = z.object({
@@ -29,6 +29,6 @@ export function feedRequest(request: Request, workspaceId: string, from: FeedVis
   const offered = (request.headers.get("sec-websocket-protocol") ?? "")
     .split(",")
     .map((name) => name.trim());
-  if (offered.includes(SUBPROTOCOL)) headers.set("sec-websocket-protocol", SUBPROTOCOL);
+  if (offered.includes(FEED_SUBPROTOCOL)) headers.set("sec-websocket-protocol", FEED_SUBPROTOCOL);
   return new Request("https://feed/", { headers });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Flight,
+  type SharedFlight,
   isLoading,
   joinFlight,
   loadOnce,
@@ -10,7 +10,7 @@ import { sleep } from "../../src/lib/backoff.ts";
 import { AppError } from "../../src/lib/errors.ts";
 
 /** As a request leaves it that was killed in the middle. */
-const abandoned = (silentMs: number): Flight<string> => ({ beatMs: Date.now() - silentMs });
+const abandoned = (silentMs: number): SharedFlight<string> => ({ beatMs: Date.now() - silentMs });
 
 describe("shared work", () => {
   it("is done once for many, however large what it gives", async () => {

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { eventIntake } from "../../src/features/events/ingest.ts";
 import { executionIntake } from "../../src/features/executions/ingest.ts";
-import { rebuild, runRollups } from "../../src/features/rollups/run.ts";
+import { rebuildRollups, runRollups } from "../../src/features/rollups/run.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
 import { testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
@@ -126,7 +126,7 @@ it("is of no user in every number, before the rollups, after them, with marks, a
     sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions where id like 'm2-%'`,
   );
   expect(await views()).toEqual(raw);
-  await rebuild(ctx);
+  await rebuildRollups(ctx);
   for (const unit of ["hour", "day", "session"] as const) await runRollups(ctx, unit);
   expect(await views()).toEqual(raw);
   const named = await ctx.db.all({

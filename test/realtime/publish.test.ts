@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
 import type { Context } from "../../src/context.ts";
-import type { Publication } from "../../src/realtime/protocol.ts";
+import type { FeedPublication } from "../../src/realtime/protocol.ts";
 import { publishExecutions } from "../../src/realtime/publish.ts";
 
 afterEach(() => {
@@ -8,10 +8,10 @@ afterEach(() => {
 });
 
 const feedOf = () => {
-  const told: Publication[][] = [];
+  const told: FeedPublication[][] = [];
   const errors: unknown[] = [];
   const behind: Promise<unknown>[] = [];
-  const tell = async (_: string, list: Publication[]) => void told.push(list);
+  const tell = async (_: string, list: FeedPublication[]) => void told.push(list);
   const ctx = {
     feed: { idFromName: (name: string) => name, get: () => ({ publish: tell }) },
     log: { error: (_: string, cause: unknown) => errors.push(cause) },
@@ -19,7 +19,7 @@ const feedOf = () => {
   } as unknown as Context;
   return { ctx, told, errors, settled: () => Promise.all(behind) };
 };
-const created = (told: Publication[][]) => told.flat().map((each) => each.created);
+const created = (told: FeedPublication[][]) => told.flat().map((each) => each.created);
 
 it("tells what a burst has published in one call", async () => {
   const { ctx, told, settled } = feedOf();

@@ -1,7 +1,7 @@
-import { prepareQuery } from "../../analytics/ask.ts";
-import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
-import { MEASURE_NAMES, type MeasureName } from "../../analytics/catalog/measures.ts";
-import { errorGroups } from "../../analytics/errors/error-groups.ts";
+import { type Answer, prepareQuery } from "../../analytics/ask.ts";
+import { type Filter, OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
+import { MEASURE_NAMES, type MeasureName, type MeasureValue } from "../../analytics/catalog/measures.ts";
+import { type ErrorGroup, errorGroups } from "../../analytics/errors/error-groups.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { type Query, rangeOfQuery } from "../../analytics/query.ts";
 import { combineMeta } from "../../analytics/result/meta.ts";
@@ -10,13 +10,15 @@ import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
 import { distributionOf, latencyClasses } from "../../analytics/shapes/latency.ts";
 import { directionOf } from "../../analytics/statistics/direction.ts";
 import { countBuckets } from "../../analytics/time/range.ts";
+import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
 import { checkWork } from "../../lib/budget.ts";
-import { HOUR_US } from "../../lib/time.ts";
+import { type EpochUs, HOUR_US } from "../../lib/time.ts";
 import type { NamedAgent } from "../../store/agents.ts";
-import { suggest } from "./suggest.ts";
+import { agentSuggestions } from "./suggest.ts";
 
-const COMPARED: MeasureName[] = [
+/** Measures of the agent that are compared with the whole workspace's. */
+const COMPARED_MEASURES: MeasureName[] = [
   "success_rate",
   "failure_rate",
   "duration_avg",
@@ -24,47 +26,45 @@ const COMPARED: MeasureName[] = [
   "duration_p95",
   "credits_avg",
 ];
-const WORKSPACE: MeasureName[] = [
-  ...COMPARED,
+const OUTCOME_MEASURES: MeasureName[] = [
   "executions",
   "successes",
   "failures",
   "timeouts",
   "cancellations",
 ];
-const MODELS: MeasureName[] = [
-  ...([
-    "executions",
-    "successes",
-    "failures",
-    "timeouts",
-    "cancellations",
-    "success_rate",
-    "credits",
-    "credits_avg",
-  ] as const),
-  ...(["tokens_in", "tokens_out"] as const),
+const WORKSPACE_MEASURES: MeasureName[] = [...COMPARED_MEASURES, ...OUTCOME_MEASURES];
+const MODEL_MEASURES: MeasureName[] = [
+  ...OUTCOME_MEASURES,
+  "success_rate",
+  "credits",
+  "credits_avg",
+  "tokens_in",
+  "tokens_out",
 ];
-const USERS: MeasureName[] = ["executions", "success_rate", "credits"];
-const DAYS = ["executions", "success_rate", "duration_p95", "credits"] as const;
-const TOP = 10;
+const USER_MEASURES: MeasureName[] = ["executions", "success_rate", "credits"];
+const DAY_MEASURES: MeasureName[] = ["executions", "success_rate", "duration_p95", "credits"];
+const TOP_USERS = 10;
+const TOP_ERRORS = 20;
 
 const number = (value: unknown) => Number(value ?? 0);
 const nullable = (value: unknown) => (value === null || value === undefined ? null : Number(value));
 
-/** The groups of an answer as rows of one object each; all that are not named are one row with `other`. */
+/** The groups of an answer as flat rows; the row of all groups that are not named has `other`. */
 const groupsOf = (rows: readonly AnswerRow[]) =>
   rows.map(({ group, other, values }) => ({ ...group, ...(other ? { other } : {}), ...values }));
 
+function changeRatio(own: MeasureValue, whole: MeasureValue): number | null {
+  if (own === null || whole === null || Number(whole) === 0) return null;
+  return (Number(own) - Number(whole)) / Number(whole);
+}
+
 function againstWorkspace(agent: MeasureValues, workspace: MeasureValues) {
   return Object.fromEntries(
-    COMPARED.map((name) => {
-      const [own, all] = [agent[name] ?? null, workspace[name] ?? null];
-      const ratio =
-        own === null || all === null || Number(all) === 0
-          ? null
-          : (Number(own) - Number(all)) / Number(all);
-      return [name, { agent: own, workspace: all, change_ratio: ratio }];
+    COMPARED_MEASURES.map((name) => {
+      const own = agent[name] ?? null;
+      const whole = workspace[name] ?? null;
+      return [name, { agent: own, workspace: whole, change_ratio: changeRatio(own, whole) }];
     }),
   );
 }
@@ -78,14 +78,83 @@ function trendOf(rows: readonly AnswerRow[]) {
     duration_p95: nullable(values.duration_p95),
     credits: String(values.credits ?? "0.000000"),
   }));
-  // Days that the range cuts, or that are not over, would look like a fall.
+  // Days that the range cuts, or that have not ended, would look like a fall.
   const points = days.flatMap(({ executions, complete }, place) =>
     complete ? [{ place, value: executions }] : [],
   );
   return { days, direction: { measure: "executions", ...directionOf(points) } };
 }
 
-/** All that is known of an agent in a range, from one snapshot. */
+interface AgentQuestion {
+  workspaceId: string;
+  agentId: string;
+  range: TimeRange;
+  timezone: string;
+  now: EpochUs;
+  explain: boolean;
+}
+
+/** The statements behind the answer, for one snapshot. */
+function agentParts({ workspaceId, agentId, range, timezone, now, explain }: AgentQuestion) {
+  const filters: Filter[] = [{ field: "agent", op: "eq", value: agentId }];
+  const part = (query: Omit<Query, "timezone" | "from" | "to">) =>
+    prepareQuery(workspaceId, { ...query, ...range, timezone }, now, explain);
+  return [
+    part({ measures: MEASURE_NAMES, filters, compare: "previous_period", sketches: true }),
+    part({ measures: WORKSPACE_MEASURES }),
+    part({
+      measures: MODEL_MEASURES,
+      filters,
+      group_by: ["model"],
+      order_by: [{ measure: "credits", direction: "desc" }],
+    }),
+    part({
+      measures: USER_MEASURES,
+      filters: [...filters, OF_SOME_USER],
+      group_by: ["user"],
+      limit: TOP_USERS,
+      rowsOnly: true,
+    }),
+    part({ measures: ["executions"], filters, ...BY_HOUR_OF_WEEK, rowsOnly: true }),
+    part({ measures: DAY_MEASURES, filters, granularity: "day", rowsOnly: true }),
+    errorGroups(workspaceId, range, { agentId, limit: TOP_ERRORS }),
+  ] as const;
+}
+
+function performanceOf({ totals, totalsSketch = [] }: Answer, { range, now }: AgentQuestion) {
+  const hours = (Math.min(range.to, now) - range.from) / HOUR_US;
+  return {
+    totals,
+    runs_per_hour: hours > 0 ? number(totals.executions) / hours : null,
+    histogram: latencyClasses(totalsSketch),
+    distribution: distributionOf(totalsSketch),
+  };
+}
+
+function suggestionsFor(
+  own: Answer,
+  workspace: Answer,
+  models: Answer,
+  errors: readonly ErrorGroup[],
+) {
+  const previous: MeasureValues = Object.fromEntries(
+    Object.entries(own.totalsComparison ?? {}).map(([name, compared]) => [name, compared.previous]),
+  );
+  const named = models.rows.filter((row) => !row.other);
+  return agentSuggestions({
+    agent: own.totals,
+    workspace: workspace.totals,
+    previous,
+    models: named.map(({ group, values }) => ({ model: group.model as string | null, values })),
+    errors,
+  });
+}
+
+/**
+ * Performance, resources, errors, users, comparison, trend and suggestions of an agent, from one
+ * snapshot.
+ * @throws AppError unprocessable if the range has too many days
+ */
 export async function agentAnalytics(
   ctx: Context,
   workspaceId: string,
@@ -97,54 +166,16 @@ export async function agentAnalytics(
   const range = rangeOfQuery(base, now);
   const { timezone } = base;
   checkWork("series", countBuckets(range, "day"), "query.from");
-  const filters = [{ field: "agent", op: "eq" as const, value: agent.id }];
-  const part = (query: Omit<Query, "timezone" | "from" | "to">) =>
-    prepareQuery(workspaceId, { ...query, ...range, timezone }, now, explain);
-  const [own, workspace, models, users, heat, daily, errors] = await runInOneSnapshot(ctx.db, [
-    part({ measures: MEASURE_NAMES, filters, compare: "previous_period", sketches: true }),
-    part({ measures: WORKSPACE }),
-    part({
-      measures: MODELS,
-      filters,
-      group_by: ["model"],
-      order_by: [{ measure: "credits", direction: "desc" }],
-    }),
-    part({
-      measures: USERS,
-      filters: [...filters, OF_SOME_USER],
-      group_by: ["user"],
-      limit: TOP,
-      rowsOnly: true,
-    }),
-    part({ measures: ["executions"], filters, ...BY_HOUR_OF_WEEK, rowsOnly: true }),
-    part({ measures: [...DAYS], filters, granularity: "day", rowsOnly: true }),
-    errorGroups(workspaceId, range, { agentId: agent.id, limit: 2 * TOP }),
-  ] as const);
-  const cells = own.totalsSketch ?? [];
-  const hours = (Math.min(range.to, now) - range.from) / HOUR_US;
-  const previous = Object.fromEntries(
-    Object.entries(own.totalsComparison ?? {}).map(([name, { previous }]) => [name, previous]),
-  ) as MeasureValues;
-  const basis = {
-    agent: own.totals,
-    workspace: workspace.totals,
-    previous,
-    models: models.rows
-      .filter((row) => !row.other)
-      .map(({ group, values }) => ({ model: group.model as string | null, values })),
-    errors: errors.groups,
-  };
+  const question = { workspaceId, agentId: agent.id, range, timezone, now, explain };
+  const answers = await runInOneSnapshot(ctx.db, agentParts(question));
+  const [own, workspace, models, users, heat, daily, errors] = answers;
+  const groups = errors.groups.map((group) => ({ ...group }));
   return {
     data: {
       ...agent,
-      performance: {
-        totals: own.totals,
-        runs_per_hour: hours > 0 ? number(own.totals.executions) / hours : null,
-        histogram: latencyClasses(cells),
-        distribution: distributionOf(cells),
-      },
+      performance: performanceOf(own, question),
       resources: { models: groupsOf(models.rows), totals: models.totals },
-      errors: errors.groups,
+      errors: groups,
       users: { active_users: number(own.totals.active_users), top: groupsOf(users.rows) },
       usage: cellsOf(heat.rows, ({ executions }) => ({ executions: number(executions) })),
       comparison: {
@@ -152,7 +183,7 @@ export async function agentAnalytics(
         workspace: againstWorkspace(own.totals, workspace.totals),
       },
       trend: trendOf(daily.rows),
-      suggestions: suggest(basis),
+      suggestions: suggestionsFor(own, workspace, models, errors.groups),
     },
     meta: combineMeta({
       performance: own.meta,

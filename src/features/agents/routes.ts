@@ -10,7 +10,7 @@ import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { queryOfParams, rangeParams } from "../../http/metrics-params.ts";
-import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
+import { jsonContent, metricsAnswer, metricsRoute, pagedMetricsAnswer } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound } from "../../lib/errors.ts";
@@ -56,9 +56,8 @@ metricsRoute(router, {
   summary: "Agents with their numbers of a range",
   description:
     "Agents with an execution in the range (default 30d), ordered by a measure, ties by id. An agent needs no registration.",
-  query: schema.listParams,
-  data: schema.listed,
-  paged: true,
+  query: schema.agentListParams,
+  response: pagedMetricsAnswer(schema.agentListShape),
   load: async (
     ctx,
     workspaceId,
@@ -123,7 +122,7 @@ metricsRoute(router, {
     "Name, labels, first and last run ever, and all measures of the range (default 30d).",
   query: z.strictObject(rangeParams),
   params: schema.agentParam,
-  data: schema.detail,
+  response: metricsAnswer(schema.agentShape),
   load: async (ctx, workspaceId, query, { id }) => {
     const { agent, first, last } = await knownAgent(ctx, workspaceId, id);
     const asked = { ...queryOfParams(query, "30d"), measures: MEASURE_NAMES, filters: byAgent(id) };
@@ -140,7 +139,7 @@ metricsRoute(router, {
     "histogram: classes of latency; distribution: every bucket of the sketch, (above_ms, up_to_ms]. A run within 1 % of a border may count on its other side.",
   query: z.strictObject(rangeParams),
   params: schema.agentParam,
-  data: schema.stats,
+  response: metricsAnswer(schema.agentStatsShape),
   load: async (ctx, workspaceId, query, { id }) => {
     await knownAgent(ctx, workspaceId, id);
     const asked = {
@@ -170,7 +169,7 @@ metricsRoute(router, {
     "One snapshot (default 30d). performance: all measures, runs_per_hour over wall time, the distribution of latency; resources by model; errors by fingerprint; the users who ran it most; starts by hour and weekday; change against the period before and against the whole workspace; days with the direction of executions (Mann-Kendall over whole days that are over); suggestions, each with the numbers that it rests on.",
   query: z.strictObject(rangeParams),
   params: schema.agentParam,
-  data: schema.analytics,
+  response: metricsAnswer(schema.agentAnalyticsShape),
   load: async (ctx, workspaceId, query, { id }) => {
     const { agent } = await knownAgent(ctx, workspaceId, id);
     return agentAnalytics(ctx, workspaceId, agent, queryOfParams(query, "30d"), query.explain);
@@ -189,10 +188,10 @@ router.openapi(
     request: {
       params: schema.agentParam,
       query: z.strictObject(workspaceParam),
-      body: { required: true, content: { "application/json": { schema: schema.change } } },
+      body: { required: true, content: { "application/json": { schema: schema.agentChange } } },
     },
     responses: {
-      200: jsonContent("The agent.", z.object({ data: schema.identified })),
+      200: jsonContent("The agent.", z.object({ data: schema.agentNameShape })),
       ...problemResponses("malformed", "too_large", "unsupported_media_type", "unprocessable"),
     },
   }),

@@ -10,7 +10,7 @@ import {
 import { callerIdPath, pageParams } from "../../http/params.ts";
 
 export const agentParam = z.object({ id: callerIdPath });
-export const SORTS = [
+export const AGENT_SORTS = [
   "executions",
   "success_rate",
   "failures",
@@ -20,21 +20,21 @@ export const SORTS = [
   "active_users",
   "errors",
 ] as const;
-export const listParams = z.strictObject({
+export const agentListParams = z.strictObject({
   ...rangeParams,
   ...pageParams,
   q: textInput(128).optional().openapi({ description: "Agents whose id or name contains this." }),
   label: textInput(64).optional(),
-  sort: measureParam.extract(SORTS).optional().openapi({ description: "Default executions." }),
+  sort: measureParam.extract(AGENT_SORTS).optional().openapi({ description: "Default executions." }),
   direction: z.enum(["asc", "desc"]).optional(),
 });
 const identity = { id: z.string(), name: z.string().nullable(), labels: z.array(z.string()) };
-export const identified = z.object(identity).openapi("AgentName");
-export const listed = z
+export const agentNameShape = z.object(identity).openapi("AgentName");
+export const agentListShape = z
   .array(z.looseObject({ ...identity, last_execution_at: z.string().nullable() }))
   .openapi("AgentList");
 const label = textInput(64).min(1);
-export const change = z
+export const agentChange = z
   .strictObject({
     name: textInput(256).min(1).nullish(),
     labels: z.array(label).max(20).optional(),
@@ -46,7 +46,7 @@ const seen = {
   first_execution_at: z.string().nullable(),
   last_execution_at: z.string().nullable(),
 };
-export const detail = z.object({ ...identity, ...seen, totals: measureValues }).openapi("Agent");
+export const agentShape = z.object({ ...identity, ...seen, totals: measureValues }).openapi("Agent");
 const count = z.int();
 const ratio = z.number().nullable();
 const classes = z.array(
@@ -61,11 +61,11 @@ const classes = z.array(
 const distribution = z.array(
   z.object({ above_ms: z.number().nullable(), up_to_ms: z.number(), executions: count }),
 );
-export const stats = z
+export const agentStatsShape = z
   .object({ id: z.string(), totals: measureValues, histogram: classes, distribution })
   .openapi("AgentStats");
 const group = z.looseObject({});
-export const analytics = z
+export const agentAnalyticsShape = z
   .object({
     ...identity,
     performance: z.object({

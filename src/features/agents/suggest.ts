@@ -2,15 +2,15 @@ import type { ErrorGroup } from "../../analytics/errors/error-groups.ts";
 import type { MeasureValues } from "../../analytics/result/rows.ts";
 import { twoProportions } from "../../analytics/statistics/significance.ts";
 
-export interface Suggestion {
+export interface AgentSuggestion {
   kind: "reliability" | "latency" | "cost" | "errors";
   title: string;
   text: string;
-  /** The numbers that it rests on. */
+  /** The numbers behind the text. */
   evidence: Record<string, number | string | null>;
 }
 
-interface Basis {
+interface SuggestionBasis {
   agent: MeasureValues;
   workspace: MeasureValues;
   previous: MeasureValues;
@@ -19,34 +19,35 @@ interface Basis {
 }
 
 const number = (value: unknown) => Number(value ?? 0);
-const ended = (values: MeasureValues) =>
+const endedRuns = (values: MeasureValues) =>
   number(values.successes) +
   number(values.failures) +
   number(values.timeouts) +
   number(values.cancellations);
 const percent = (share: number) => `${Math.round(share * 1000) / 10} %`;
-/** Runs below which a difference is not worth a word. */
+/** A difference between fewer runs is not reported. */
 const MIN_RUNS = 20;
 
-function reliability({ agent, workspace }: Basis): Suggestion[] {
+function reliability({ agent, workspace }: SuggestionBasis): AgentSuggestion[] {
   const others = {
     hits: number(workspace.successes) - number(agent.successes),
-    of: ended(workspace) - ended(agent),
+    of: endedRuns(workspace) - endedRuns(agent),
   };
-  const own = { hits: number(agent.successes), of: ended(agent) };
+  const own = { hits: number(agent.successes), of: endedRuns(agent) };
   const test = twoProportions(own, others);
   if (own.of < MIN_RUNS || !test.significant || own.hits / own.of >= others.hits / others.of)
     return [];
-  const [mine, theirs] = [own.hits / own.of, others.hits / others.of];
+  const ownRate = own.hits / own.of;
+  const othersRate = others.hits / others.of;
   return [
     {
       kind: "reliability",
       title: "It fails more often than the other agents",
-      text: `${percent(mine)} of ${own.of} ended runs succeed, against ${percent(theirs)} of ${others.of} runs of the other agents: more than chance.`,
+      text: `${percent(ownRate)} of ${own.of} ended runs succeed, against ${percent(othersRate)} of ${others.of} runs of the other agents: more than chance.`,
       evidence: {
-        success_rate: mine,
+        success_rate: ownRate,
         ended: own.of,
-        others_success_rate: theirs,
+        others_success_rate: othersRate,
         others_ended: others.of,
         z: test.z,
         p_value: test.p_value,
@@ -55,16 +56,12 @@ function reliability({ agent, workspace }: Basis): Suggestion[] {
   ];
 }
 
-function latency({ agent, previous }: Basis): Suggestion[] {
-  const [now, before] = [agent.duration_p95, previous.duration_p95];
-  if (
-    typeof now !== "number" ||
-    typeof before !== "number" ||
-    ended(previous) < MIN_RUNS ||
-    ended(agent) < MIN_RUNS ||
-    now < before * 1.5
-  )
-    return [];
+function latency({ agent, previous }: SuggestionBasis): AgentSuggestion[] {
+  const now = agent.duration_p95;
+  const before = previous.duration_p95;
+  const isTested = Math.min(endedRuns(previous), endedRuns(agent)) >= MIN_RUNS;
+  if (typeof now !== "number" || typeof before !== "number") return [];
+  if (!isTested || now < before * 1.5) return [];
   return [
     {
       kind: "latency",
@@ -80,11 +77,11 @@ function latency({ agent, previous }: Basis): Suggestion[] {
   ];
 }
 
-/** A model that costs at least twice as much a run as another one that does not succeed less often. */
-function cost({ models }: Basis): Suggestion[] {
+/** A model whose runs cost at least twice those of another one that succeeds as often. */
+function cost({ models }: SuggestionBasis): AgentSuggestion[] {
   const used = models.filter(
     ({ model, values }) =>
-      model !== null && ended(values) >= MIN_RUNS && values.credits_avg !== null,
+      model !== null && endedRuns(values) >= MIN_RUNS && values.credits_avg !== null,
   );
   const dearest = [...used].sort(
     (a, b) => number(b.values.credits_avg) - number(a.values.credits_avg),
@@ -92,7 +89,7 @@ function cost({ models }: Basis): Suggestion[] {
   if (!dearest) return [];
   const share = ({ values }: (typeof used)[number]) => ({
     hits: number(values.successes),
-    of: ended(values),
+    of: endedRuns(values),
   });
   const cheaper = used.find((each) => {
     const worse = twoProportions(share(each), share(dearest));
@@ -123,15 +120,11 @@ function cost({ models }: Basis): Suggestion[] {
   ];
 }
 
-function errors({ agent, errors: groups }: Basis): Suggestion[] {
+function errors({ agent, errors: groups }: SuggestionBasis): AgentSuggestion[] {
   const [first] = groups;
-  if (
-    !first ||
-    ended(agent) < MIN_RUNS ||
-    first.share < 0.3 ||
-    first.executions / ended(agent) < 0.02
-  )
-    return [];
+  const ended = endedRuns(agent);
+  if (!first || ended < MIN_RUNS) return [];
+  if (first.share < 0.3 || first.executions / ended < 0.02) return [];
   return [
     {
       kind: "errors",
@@ -147,7 +140,7 @@ function errors({ agent, errors: groups }: Basis): Suggestion[] {
   ];
 }
 
-/** What stands out of an agent's numbers, with the numbers. Nothing is said that its evidence does not show. */
-export function suggest(basis: Basis): Suggestion[] {
+/** Suggestions about an agent, each with the numbers that support it. */
+export function agentSuggestions(basis: SuggestionBasis): AgentSuggestion[] {
   return [...reliability(basis), ...latency(basis), ...cost(basis), ...errors(basis)];
 }

@@ -13,14 +13,14 @@ import {
 } from "../../analytics/statistics/significance.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 
-export interface Entity {
+export interface ComparedEntity {
   id: string;
   values: MeasureValues;
   sketch: SketchCells;
 }
 
 /** The measures that entities are compared by. */
-export const COMPARED: MeasureName[] = [
+export const COMPARED_MEASURES: MeasureName[] = [
   ...([
     "executions",
     "successes",
@@ -57,7 +57,7 @@ const ended = (values: MeasureValues) =>
   number(values.timeouts) +
   number(values.cancellations);
 
-export interface Difference {
+export interface MeasureDifference {
   measure: MeasureName;
   good: "up" | "down" | null;
   best: string | null;
@@ -67,7 +67,7 @@ export interface Difference {
 }
 
 /** Greatest minus least of a measure, and whom it speaks for. Entities without a value take no part. */
-export function differenceOf(name: MeasureName, entities: readonly Entity[]): Difference {
+export function differenceOf(name: MeasureName, entities: readonly ComparedEntity[]): MeasureDifference {
   const { good } = measureOf(name);
   const known = entities.flatMap(({ id, values }) =>
     values[name] === null || values[name] === undefined ? [] : [{ id, value: values[name] }],
@@ -92,19 +92,19 @@ export function differenceOf(name: MeasureName, entities: readonly Entity[]): Di
   return { measure: name, good, best, worst, spread, spread_ratio: ratio };
 }
 
-export interface Pair {
+export interface PairTest {
   a: string;
   b: string;
   measure: string;
   significance: Significance;
 }
 
-const rates = (name: "success_rate" | "failure_rate", { values }: Entity) => ({
+const rates = (name: "success_rate" | "failure_rate", { values }: ComparedEntity) => ({
   hits: number(name === "success_rate" ? values.successes : values.failures),
   of: ended(values),
 });
 
-function pairOf(a: Entity, b: Entity): Pair[] {
+function pairOf(a: ComparedEntity, b: ComparedEntity): PairTest[] {
   const pair = (measure: string, significance: Significance) => ({
     a: a.id,
     b: b.id,
@@ -119,8 +119,8 @@ function pairOf(a: Entity, b: Entity): Pair[] {
 }
 
 /** Differences, tests of every pair, and the entity that is best in the most of the judged measures. */
-export function compareEntities(entities: readonly Entity[]) {
-  const differences = COMPARED.map((name) => differenceOf(name, entities));
+export function compareEntities(entities: readonly ComparedEntity[]) {
+  const differences = COMPARED_MEASURES.map((name) => differenceOf(name, entities));
   const tests = entities.flatMap((a, index) =>
     entities.slice(index + 1).flatMap((b) => pairOf(a, b)),
   );
@@ -144,7 +144,7 @@ const OUTLIER = 2;
 /** One measure over entities: where each stands, and whether the first and the last differ by more than chance. */
 export function compareMetric(
   name: MeasureName,
-  entities: readonly (Entity & { label: string | null })[],
+  entities: readonly (ComparedEntity & { label: string | null })[],
 ) {
   const { good } = measureOf(name);
   const known = entities.flatMap((each) =>

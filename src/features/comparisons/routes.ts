@@ -19,7 +19,7 @@ import { metaShape, queryOfParams, withTimezone } from "../../http/metrics-param
 import { jsonContent } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { COMPARED, compareEntities, compareMetric, type Entity } from "./compare.ts";
+import { COMPARED_MEASURES, compareEntities, compareMetric, type ComparedEntity } from "./compare.ts";
 import * as schema from "./schema.ts";
 
 const router = createRouter();
@@ -55,7 +55,7 @@ const base = <B extends z.ZodType>(
     },
   });
 
-const entityOf = (id: string, { totals, totalsSketch = [] }: Answer): Entity => ({
+const entityOf = (id: string, { totals, totalsSketch = [] }: Answer): ComparedEntity => ({
   id,
   values: totals,
   sketch: totalsSketch,
@@ -72,7 +72,7 @@ async function askEach(
   const answers = await runInOneSnapshot(
     ctx.db,
     parts.map(({ workspaceId, query }) =>
-      prepareQuery(workspaceId, { ...query, measures: COMPARED, sketches: true }, now),
+      prepareQuery(workspaceId, { ...query, measures: COMPARED_MEASURES, sketches: true }, now),
     ),
   );
   const ids = parts.map(({ id }) => id);
@@ -90,8 +90,8 @@ router.openapi(
     "/comparisons/agents",
     "Compare 2 to 10 agents",
     `Values, differences, winner (default 30d). ${TESTS}`,
-    schema.agentsBody,
-    schema.comparison,
+    schema.compareAgentsBody,
+    schema.entityComparisonShape,
   ),
   async (c) => {
     const { agent_ids: ids, ...asked } = c.req.valid("json");
@@ -114,8 +114,8 @@ router.openapi(
     "/comparisons/periods",
     "Compare two periods",
     `a against b, of the whole workspace or of one agent. One that is not over is compared with the same elapsed part of the other (\`elapsed\`, with the from and to that were taken). ${TESTS}`,
-    schema.periodsBody,
-    schema.comparison,
+    schema.comparePeriodsBody,
+    schema.entityComparisonShape,
   ),
   async (c) => {
     const { a, b, agent_id, ...asked } = c.req.valid("json");
@@ -154,8 +154,8 @@ router.openapi(
     "/comparisons/workspaces",
     "Compare 2 to 20 workspaces of the token",
     `Each must be in the token and readable: 403 otherwise (default 30d). ${TESTS}`,
-    schema.workspacesBody,
-    schema.comparison,
+    schema.compareWorkspacesBody,
+    schema.entityComparisonShape,
   ),
   async (c) => {
     const { workspace_ids: ids, ...asked } = c.req.valid("json");
@@ -176,8 +176,8 @@ router.openapi(
     "/comparisons/metrics",
     "Compare one measure over entities",
     "The groups with the most executions (default 30d): percentile (share of entities that are not above), deviation from their mean in standard deviations, outlier beyond 2. test: the greatest value against the least, for rates and durations.",
-    schema.metricsBody,
-    schema.metric,
+    schema.compareMetricsBody,
+    schema.metricComparisonShape,
   ),
   async (c) => {
     const { measure: name, by = "agent", limit = 20, ...asked } = c.req.valid("json");
@@ -186,7 +186,7 @@ router.openapi(
       "compare-metrics",
       { name, by, limit, ...asked },
       async (ctx, workspaceId) => {
-        const measures = [...new Set([name, "executions" as const, ...COMPARED])];
+        const measures = [...new Set([name, "executions" as const, ...COMPARED_MEASURES])];
         const query = {
           ...queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"),
           measures,

@@ -16,20 +16,20 @@ const range = {
   timezone: timezoneParam.optional(),
 };
 const distinct = (list: readonly string[]) => new Set(list).size === list.length;
-export const agentsBody = z
+export const compareAgentsBody = z
   .strictObject({
     ...range,
     agent_ids: z.array(callerIdParam).min(2).max(10).refine(distinct, "must be different"),
   })
   .openapi("CompareAgents");
-export const workspacesBody = z
+export const compareWorkspacesBody = z
   .strictObject({
     ...range,
     workspace_ids: z.array(idParam).min(2).max(20).refine(distinct, "must be different"),
   })
   .openapi("CompareWorkspaces");
 const period = z.strictObject({ from: instantParam, to: instantParam });
-export const periodsBody = z
+export const comparePeriodsBody = z
   .strictObject({
     a: period,
     b: period,
@@ -37,7 +37,7 @@ export const periodsBody = z
     agent_id: callerIdParam.optional(),
   })
   .openapi("ComparePeriods");
-export const metricsBody = z
+export const compareMetricsBody = z
   .strictObject({
     ...range,
     measure: measureParam,
@@ -72,7 +72,7 @@ const difference = z.object({
   spread_ratio: ratio,
 });
 const pair = z.object({ a: z.string(), b: z.string(), measure: z.string(), significance });
-export const comparison = z
+export const entityComparisonShape = z
   .object({
     entities: z.array(
       z.object({
@@ -96,7 +96,7 @@ export const comparison = z
       }),
   })
   .openapi("ComparisonOfEntities");
-export const metric = z
+export const metricComparisonShape = z
   .object({
     measure: z.string(),
     by: z.string(),

@@ -10,26 +10,26 @@ import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { divideRounded, fromMicros, ratioOf, toMicros } from "../../lib/decimal.ts";
 import { settingsOf } from "../../store/workspaces.ts";
-import { PERIODS } from "./schema.ts";
+import { BUDGET_PERIODS } from "./schema.ts";
 
 const row = z.object({
-  period: z.enum(PERIODS),
+  period: z.enum(BUDGET_PERIODS),
   credits: z.coerce.string(),
   updated_at: z.string(),
   updated_by: z.string(),
 });
-export type Budget = z.output<typeof row>;
-type Period = Budget["period"];
+export type CreditBudget = z.output<typeof row>;
+type Period = CreditBudget["period"];
 
 /** Shares of a budget that are worth a mark. */
 const MARKS = [50, 75, 90, 100];
 
-async function stored(ctx: Context, workspaceId: string): Promise<Budget[]> {
+async function stored(ctx: Context, workspaceId: string): Promise<CreditBudget[]> {
   const rows = await ctx.db.all({
     sql: sql`select b.period, b.credits, b.updated_at, b.updated_by from budgets b where ${inWorkspace(workspaceId, "b")}`,
     row,
   });
-  return rows.sort((a, b) => PERIODS.indexOf(a.period) - PERIODS.indexOf(b.period));
+  return rows.sort((a, b) => BUDGET_PERIODS.indexOf(a.period) - BUDGET_PERIODS.indexOf(b.period));
 }
 
 /** Puts these budgets in the place of all there were. Two at once go one after the other: the result is what one of them said. */

@@ -3,7 +3,7 @@ import { twoProportions } from "../../analytics/statistics/significance.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import type { MoneyAmount } from "../../store/workspaces.ts";
 
-export interface Optimization {
+export interface CreditOptimization {
   kind: "failed_runs" | "cheaper_model";
   title: string;
   text: string;
@@ -27,7 +27,7 @@ const ended = (values: MeasureValues) =>
 function failedRuns(
   rows: readonly AnswerRow[],
   cost: (credits: string) => MoneyAmount,
-): Optimization[] {
+): CreditOptimization[] {
   const agents = new Map<string, { all: bigint; lost: bigint; runs: number; failed: number }>();
   for (const { group, values } of rows) {
     const id = String(group.agent);
@@ -40,7 +40,7 @@ function failedRuns(
     }
     agents.set(id, sums);
   }
-  return [...agents].flatMap(([id, { all, lost, runs, failed }]): Optimization[] => {
+  return [...agents].flatMap(([id, { all, lost, runs, failed }]): CreditOptimization[] => {
     if (runs < MIN_RUNS || all === 0n || Number(lost) / Number(all) < WASTE) return [];
     const share = Number(lost) / Number(all);
     const saved = fromMicros(lost);
@@ -72,7 +72,7 @@ function failedRuns(
 function cheaperModels(
   rows: readonly AnswerRow[],
   cost: (credits: string) => MoneyAmount,
-): Optimization[] {
+): CreditOptimization[] {
   const agents = new Map<string, { model: string; values: MeasureValues }[]>();
   for (const { group, values } of rows) {
     if (group.model === null || ended(values) < MIN_RUNS) continue;
@@ -80,11 +80,11 @@ function cheaperModels(
     list.push({ model: String(group.model), values });
     agents.set(String(group.agent), list);
   }
-  return [...agents].flatMap(([id, models]): Optimization[] => {
+  return [...agents].flatMap(([id, models]): CreditOptimization[] => {
     const price = ({ values }: { values: MeasureValues }) => number(values.credits_avg);
     const [cheapest, ...dearer] = [...models].sort((a, b) => price(a) - price(b));
     if (!cheapest || price(cheapest) === 0) return [];
-    return dearer.flatMap((dear): Optimization[] => {
+    return dearer.flatMap((dear): CreditOptimization[] => {
       const share = ({ values }: { values: MeasureValues }) => ({
         hits: number(values.successes),
         of: ended(values),
@@ -124,11 +124,11 @@ function cheaperModels(
 }
 
 /** What could be saved, the most first. @param byStatus rows by agent and status @param byModel rows by agent and model */
-export function optimize(
+export function creditOptimizations(
   byStatus: readonly AnswerRow[],
   byModel: readonly AnswerRow[],
   cost: (credits: string) => MoneyAmount,
-): Optimization[] {
+): CreditOptimization[] {
   const all = [...failedRuns(byStatus, cost), ...cheaperModels(byModel, cost)];
   return all.sort(
     (a, b) =>

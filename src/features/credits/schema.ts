@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import type { MeasureValue } from "../../analytics/catalog/measures.ts";
 import {
   MAX_GROUPS,
   measureChanges,
@@ -9,7 +10,7 @@ import {
 } from "../../http/metrics-params.ts";
 import { wholeNumberParam } from "../../http/params.ts";
 
-export const PERIODS = ["day", "week", "month"] as const;
+export const BUDGET_PERIODS = ["day", "week", "month"] as const;
 const ratio = z.number().nullable();
 const count = z.int();
 const money = z
@@ -24,7 +25,7 @@ export const consumptionParams = z.strictObject({
   ...rangeAndFilterParams,
   granularity: z.enum(["hour", "day", "week", "month"]).optional(),
 });
-export const consumption = z
+export const consumptionShape = z
   .object({
     credits: z.string(),
     cost: money,
@@ -47,13 +48,18 @@ export const consumption = z
   })
   .openapi("CreditConsumption");
 
-export const breakdownParams = z.strictObject({
+export const creditBreakdownParams = z.strictObject({
   ...rangeAndFilterParams,
   by: z.enum(["model", "agent", "user"]),
   limit: wholeNumberParam(1, MAX_GROUPS).optional(),
 });
-export const breakdown = z
-  .object({ by: z.string(), groups: z.array(measureValues), totals: measureValues })
+/** The measures of a group; the row of all other groups also has `other: true`. */
+const creditGroup = measureValues as z.ZodType as z.ZodType<
+  Record<string, MeasureValue | true>,
+  Record<string, MeasureValue | true>
+>;
+export const creditBreakdownShape = z
+  .object({ by: z.string(), groups: z.array(creditGroup), totals: measureValues })
   .openapi("CreditBreakdown");
 
 export const burnParams = z.strictObject({
@@ -67,7 +73,7 @@ const window = z.object({
   credits: z.string(),
   per_day: z.string(),
 });
-export const burn = z
+export const burnShape = z
   .object({
     today: z.object({ from: z.string(), credits: z.string() }),
     last_7_days: window,
@@ -90,8 +96,8 @@ const amount = z
 export const budgetsInput = z
   .strictObject({
     budgets: z
-      .array(z.strictObject({ period: z.enum(PERIODS), credits: amount }))
-      .max(PERIODS.length),
+      .array(z.strictObject({ period: z.enum(BUDGET_PERIODS), credits: amount }))
+      .max(BUDGET_PERIODS.length),
   })
   .openapi("BudgetsInput");
 const mark = z.object({
@@ -100,12 +106,12 @@ const mark = z.object({
   reached: z.boolean(),
   reached_at: z.string().nullable(),
 });
-export const budgets = z
+export const budgetsShape = z
   .object({
     timezone: z.string(),
     budgets: z.array(
       z.object({
-        period: z.enum(PERIODS),
+        period: z.enum(BUDGET_PERIODS),
         credits: z.string(),
         from: z.string(),
         to: z.string(),
@@ -122,7 +128,7 @@ export const budgets = z
   .openapi("Budgets");
 
 export const optimizationsParams = z.strictObject(rangeParams);
-export const optimizations = z
+export const optimizationsShape = z
   .array(
     z.object({
       kind: z.string(),

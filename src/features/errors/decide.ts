@@ -13,14 +13,14 @@ const row = z.object({
   changed_at: z.string(),
   changed_by: z.string(),
 });
-export type Decision = z.output<typeof row>;
+export type ErrorDecision = z.output<typeof row>;
 
 /** What was decided about a group, as it was decided; null for nothing. */
 export async function decisionOf(
   ctx: Context,
   workspaceId: string,
   id: string,
-): Promise<Decision | null> {
+): Promise<ErrorDecision | null> {
   const found = await ctx.db.maybe({
     sql: sql`select s.fingerprint as id, s.status, s.note, s.changed_at, s.changed_by from error_states s where ${inWorkspace(workspaceId, "s")} and s.fingerprint = ${id}`,
     row,
@@ -29,13 +29,13 @@ export async function decisionOf(
 }
 
 /** Keeps a decision about a group of errors, in place of an earlier one. @throws AppError not_found for a group without errors here */
-export async function decide(
+export async function decideError(
   ctx: Context,
   workspaceId: string,
   id: string,
   status: ErrorStatus,
   note: string | null,
-): Promise<Decision> {
+): Promise<ErrorDecision> {
   const by = authorOf(ctx.actor);
   const found = await ctx.db.maybe({
     sql: sql`insert into error_states (workspace_id, fingerprint, status, note, changed_at, changed_by)

@@ -16,12 +16,12 @@ import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { queryOfParams, rangeOrDefault } from "../../http/metrics-params.ts";
-import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
+import { jsonContent, metricsAnswer, metricsRoute, pagedMetricsAnswer } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound, unprocessable } from "../../lib/errors.ts";
 import { DAY_US } from "../../lib/time.ts";
-import { decide, decisionOf } from "./decide.ts";
+import { decideError, decisionOf } from "./decide.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Errors";
@@ -36,9 +36,8 @@ metricsRoute(router, {
   summary: "Errors of a range, grouped",
   description:
     "A group is one fingerprint: the type, whatever its case, and the message without quoted text, ids, numbers and line numbers; q looks at its type and latest message. The most frequent first (default 7d). status: a resolved group is open again, and `reopened`, as soon as a run that carries it ends (by its end or its duration, or starts when neither is known) later than the decision. share: of all errors of the range, and of the agent or user if one is named. credits_lost: credits of the failed runs.",
-  query: schema.listParams,
-  data: schema.listed,
-  paged: true,
+  query: schema.errorListParams,
+  response: pagedMetricsAnswer(schema.errorListShape),
   load: async (
     ctx,
     workspaceId,
@@ -89,8 +88,8 @@ metricsRoute(router, {
   tag,
   summary: "Errors over time",
   description: "errors: runs that carry an error; error_rate = errors / executions (default 7d).",
-  query: schema.timelineParams,
-  data: schema.timeline,
+  query: schema.errorTimelineParams,
+  response: metricsAnswer(schema.errorTimelineShape),
   load: async (ctx, workspaceId, query) => {
     const asked = {
       ...queryOfParams(query, "7d"),
@@ -117,9 +116,9 @@ metricsRoute(router, {
   tag,
   summary: "One group of errors",
   description: "Its numbers are of all time; the timeline is of the range (default 30d).",
-  query: schema.detailParams,
+  query: schema.errorDetailParams,
   params: schema.errorParam,
-  data: schema.detail,
+  response: metricsAnswer(schema.errorGroupShape),
   load: async (ctx, workspaceId, query, { id }) => {
     const { timezone } = query;
     const now = ctx.nowUs();
@@ -162,10 +161,10 @@ for (const [verb, status, summary] of DECISIONS) {
       request: {
         params: schema.errorParam,
         query: z.strictObject(workspaceParam),
-        body: { required: false, content: { "application/json": { schema: schema.change } } },
+        body: { required: false, content: { "application/json": { schema: schema.errorDecisionInput } } },
       },
       responses: {
-        200: jsonContent("The decision.", z.object({ data: schema.state })),
+        200: jsonContent("The decision.", z.object({ data: schema.errorStateShape })),
         ...problemResponses("malformed", "not_found", "too_large", "unsupported_media_type"),
       },
     }),
@@ -173,7 +172,7 @@ for (const [verb, status, summary] of DECISIONS) {
       const { note = null } = c.req.valid("json") ?? {};
       return c.json(
         {
-          data: await decide(
+          data: await decideError(
             c.get("ctx"),
             c.get("workspaceId"),
             c.req.valid("param").id,

@@ -7,7 +7,7 @@ import { callerIdParam, pageParams } from "../../http/params.ts";
 export const errorParam = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/, "must be the id of an error group"),
 });
-export const listParams = z.strictObject({
+export const errorListParams = z.strictObject({
   ...rangeParams,
   ...pageParams,
   status: z.enum(ERROR_STATUSES).optional(),
@@ -15,18 +15,18 @@ export const listParams = z.strictObject({
   user_id: callerIdParam.optional(),
   q: textInput(256).optional().openapi({ description: "Contained in the type or the message." }),
 });
-export const timelineParams = z.strictObject({
+export const errorTimelineParams = z.strictObject({
   ...rangeParams,
   granularity: granularityParam.optional().openapi({ description: "Default day." }),
   agent_id: callerIdParam.optional(),
 });
-export const detailParams = z.strictObject({
+export const errorDetailParams = z.strictObject({
   ...rangeParams,
   granularity: granularityParam
     .optional()
     .openapi({ description: "Of the timeline; default day." }),
 });
-export const change = z.strictObject({ note: textInput(2000).nullish() }).openapi("ErrorDecision");
+export const errorDecisionInput = z.strictObject({ note: textInput(2000).nullish() }).openapi("ErrorDecision");
 
 const count = z.int();
 const fields = {
@@ -44,9 +44,9 @@ const fields = {
   last_seen_at: z.string(),
   share: z.number(),
 };
-export const listed = z.array(z.object(fields)).openapi("ErrorGroups");
+export const errorListShape = z.array(z.object(fields)).openapi("ErrorGroups");
 const owners = z.array(z.object({ id: z.string(), errors: count }));
-export const state = z
+export const errorStateShape = z
   .object({
     id: z.string(),
     status: z.enum(ERROR_STATUSES),
@@ -55,10 +55,10 @@ export const state = z
     changed_by: z.string(),
   })
   .openapi("ErrorState");
-export const detail = z
+export const errorGroupShape = z
   .object({
     ...fields,
-    decision: state.nullable(),
+    decision: errorStateShape.nullable(),
     top_agents: owners,
     top_users: owners,
     timeline: z.array(
@@ -66,7 +66,7 @@ export const detail = z
     ),
   })
   .openapi("ErrorGroup");
-export const timeline = z
+export const errorTimelineShape = z
   .array(
     z.object({
       bucket: z.string(),

@@ -9,7 +9,7 @@ import { costOf } from "../../lib/decimal.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { type MoneyAmount, NO_PRICE, type WorkspaceSettings } from "../../store/workspaces.ts";
 
-export interface Figure {
+export interface KeyFigure {
   value: MeasureValue;
   previous: MeasureValue;
   change: MeasureValue;
@@ -21,23 +21,19 @@ export interface Figure {
 }
 
 export const KPI_MEASURES: MeasureName[] = [
-  ...([
-    "executions",
-    "success_rate",
-    "failure_rate",
-    "timeouts",
-    "errors",
-    "active_users",
-    "active_agents",
-  ] as const),
-  ...([
-    "duration_avg",
-    "duration_p95",
-    "credits",
-    "credits_avg",
-    "tokens_in",
-    "tokens_out",
-  ] as const),
+  "executions",
+  "success_rate",
+  "failure_rate",
+  "timeouts",
+  "errors",
+  "active_users",
+  "active_agents",
+  "duration_avg",
+  "duration_p95",
+  "credits",
+  "credits_avg",
+  "tokens_in",
+  "tokens_out",
 ];
 
 /** The link that explains a figure: the same range, zone and comparison, with the plan. */
@@ -59,13 +55,13 @@ export function explainingQuery(
   return `/api/v1/metrics/comparison?${params}`;
 }
 
-/** Every measure with its change and the question that explains it. */
+/** Each measure with its change and the question that explains it. */
 export function figuresOf(
   { totals, totalsComparison = {} }: Answer,
   linkOf: (name: MeasureName) => string,
-): Record<string, Figure> {
+): Record<string, KeyFigure> {
   return Object.fromEntries(
-    KPI_MEASURES.map((name): [string, Figure] => {
+    KPI_MEASURES.map((name): [string, KeyFigure] => {
       const {
         previous = null,
         change = null,
@@ -88,7 +84,7 @@ export function figuresOf(
   );
 }
 
-/** What credits cost. Revenue, its growth and what a customer is worth are not known here, and nothing stands in for them. */
+/** The cost of the credits. Revenue is not known here, and nothing stands in for it. */
 export function moneyOf(
   { totals, totalsComparison = {} }: Answer,
   { credit_price: price, currency }: WorkspaceSettings,

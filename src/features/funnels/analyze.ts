@@ -16,12 +16,12 @@ import { checkWork } from "../../lib/budget.ts";
 import { unprocessable } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { zoneIn } from "../../store/workspaces.ts";
-import type { Definition, OUTCOMES, Question } from "./schema.ts";
+import type { FunnelDefinition, JOURNEY_OUTCOMES, FunnelQuestion } from "./schema.ts";
 
 async function spanOf(
   ctx: Context,
   workspaceId: string,
-  question: Question,
+  question: FunnelQuestion,
 ): Promise<{ range: TimeRange; timezone: string }> {
   const timezone = await zoneIn(ctx, workspaceId, question.timezone);
   return { timezone, range: rangeOfQuery(rangeOrDefault(question, "30d"), ctx.nowUs()) };
@@ -30,8 +30,8 @@ async function spanOf(
 async function journeys(
   ctx: Context,
   workspaceId: string,
-  definition: Definition,
-  question: Question,
+  definition: FunnelDefinition,
+  question: FunnelQuestion,
 ): Promise<{ travellers: FunnelUser[]; meta: AnswerMeta }> {
   const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const now = ctx.nowUs();
@@ -41,8 +41,8 @@ async function journeys(
 export async function analyzeFunnel(
   ctx: Context,
   workspaceId: string,
-  definition: Definition,
-  question: Question,
+  definition: FunnelDefinition,
+  question: FunnelQuestion,
 ) {
   const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const by = question.granularity ?? "day";
@@ -72,9 +72,9 @@ export async function analyzeFunnel(
   };
 }
 
-export interface JourneyQuery extends Question {
+export interface JourneyQuery extends FunnelQuestion {
   step?: number | undefined;
-  outcome?: (typeof OUTCOMES)[number] | undefined;
+  outcome?: (typeof JOURNEY_OUTCOMES)[number] | undefined;
   limit: number;
   cursor?: string | undefined;
   include_total?: boolean | undefined;
@@ -84,7 +84,7 @@ export interface JourneyQuery extends Question {
 export async function journeysOf(
   ctx: Context,
   workspaceId: string,
-  definition: Definition,
+  definition: FunnelDefinition,
   query: JourneyQuery,
 ) {
   const { step = 1, outcome = "reached", limit } = query;

@@ -6,7 +6,7 @@ import { limitBody } from "../../http/body.ts";
 import { cachedAnswer } from "../../http/cached-response.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { metaShape } from "../../http/metrics-params.ts";
-import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
+import { jsonContent, metricsRoute, pagedMetricsAnswer } from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, pageShape, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { idGenerator } from "../../intake/generated-id.ts";
@@ -27,7 +27,7 @@ const body = <T extends z.ZodType>(of: T) => ({
   required: true,
   content: { "application/json": { schema: of } },
 });
-const one = z.object({ data: schema.funnel });
+const one = z.object({ data: schema.funnelShape });
 const refused = ["malformed", "too_large", "unsupported_media_type", "unprocessable"] as const;
 const ANALYSIS =
   "Users by how far they came. Journeys begin in the range; the window runs on from there. A user's journey is the earliest of the furthest attempts, with each step at its earliest time. ordered: step by step, other moments may stand between; strict: an instant with moments of steps that brings no next step ends the attempt; contiguous: any other event or execution of the user does; any: in any order, each step by a moment of its own, and `users` of step n are those with n steps. An exclusion after its from_step and before a step up to its to_step ends the attempt. A step at the end of the window counts. in_progress_users have an attempt whose window is open and that may still take them further; they are not among dropped_users: users = dropped_users + in_progress_users + users of the next step. With same_instant=counts a step at the same moment counts as after (and an exclusion as between), with does_not it does not. Quantiles are the value at rank ceil(q n).";
@@ -39,9 +39,9 @@ router.openapi(
     tags,
     summary: "Saved funnels, newest first",
     middleware: [requirePermission("read:metrics")] as const,
-    request: { query: schema.listParams },
+    request: { query: schema.funnelListParams },
     responses: {
-      200: jsonContent("A page.", z.object({ data: z.array(schema.funnel), page: pageShape })),
+      200: jsonContent("A page.", z.object({ data: z.array(schema.funnelShape), page: pageShape })),
       ...problemResponses("malformed", "unprocessable"),
     },
   }),
@@ -85,7 +85,7 @@ router.openapi(
     responses: {
       200: jsonContent(
         "Steps, breakdown and trend.",
-        z.object({ data: schema.analysis, meta: metaShape }),
+        z.object({ data: schema.funnelAnalysisShape, meta: metaShape }),
       ),
       ...problemResponses(...refused),
     },
@@ -172,7 +172,7 @@ router.openapi(
     responses: {
       200: jsonContent(
         "Steps, breakdown and trend.",
-        z.object({ data: schema.analysis, meta: metaShape }),
+        z.object({ data: schema.funnelAnalysisShape, meta: metaShape }),
       ),
       ...problemResponses(...refused, "not_found"),
     },
@@ -198,8 +198,7 @@ metricsRoute(router, {
     "By user id. reached with step n lists exactly the `users` of step n, dropped its `dropped_users`, in_progress its `in_progress_users`, converted the `users` of the last step.",
   query: schema.journeysParams,
   params: schema.funnelParam,
-  data: schema.journeys,
-  paged: true,
+  response: pagedMetricsAnswer(schema.funnelJourneysShape),
   load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, ...asked }, { id }) => {
     const { definition } = await getFunnel(ctx, workspaceId, id);
     return journeysOf(ctx, workspaceId, definition, { ...asked, limit });

@@ -34,7 +34,7 @@ const exclusion = z
     description:
       "Ends an attempt where it stands after from_step and before a step up to to_step. In any order it has no steps.",
   });
-export const definition = z
+export const funnelDefinition = z
   .strictObject({
     steps: z
       .array(z.strictObject({ name: textInput(128).min(1), ...wanted }))
@@ -59,24 +59,24 @@ export const definition = z
     }),
   })
   .openapi("FunnelDefinition");
-export type Definition = z.output<typeof definition>;
+export type FunnelDefinition = z.output<typeof funnelDefinition>;
 
 export const funnelInput = z
-  .strictObject({ name: textInput(256).min(1), description: textInput(1024).nullish(), definition })
+  .strictObject({ name: textInput(256).min(1), description: textInput(1024).nullish(), definition: funnelDefinition })
   .openapi("FunnelInput");
-export const funnel = z
+export const funnelShape = z
   .object({
     id: z.string(),
     name: z.string(),
     description: z.string().nullable(),
-    definition,
+    definition: funnelDefinition,
     created_at: z.string(),
     updated_at: z.string(),
     created_by: z.string(),
   })
   .openapi("Funnel");
 export const funnelParam = z.object({ id: idParam });
-export const listParams = z.strictObject({ ...pageParams, workspace_id: rangeParams.workspace_id });
+export const funnelListParams = z.strictObject({ ...pageParams, workspace_id: rangeParams.workspace_id });
 
 const asked = {
   timeframe: timeframeParam.optional(),
@@ -93,11 +93,11 @@ const asked = {
 };
 export const analyzeBody = z.strictObject(asked).openapi("FunnelQuestion");
 export const analyzeUnsaved = z
-  .strictObject({ definition, ...asked })
+  .strictObject({ definition: funnelDefinition, ...asked })
   .openapi("FunnelQuestionUnsaved");
-export type Question = z.output<typeof analyzeBody>;
+export type FunnelQuestion = z.output<typeof analyzeBody>;
 
-export const OUTCOMES = ["reached", "converted", "dropped", "in_progress"] as const;
+export const JOURNEY_OUTCOMES = ["reached", "converted", "dropped", "in_progress"] as const;
 export const journeysParams = z.strictObject({
   workspace_id: rangeParams.workspace_id,
   timeframe: rangeParams.timeframe,
@@ -108,7 +108,7 @@ export const journeysParams = z.strictObject({
   cursor: pageParams.cursor,
   include_total: pageParams.include_total,
   step: wholeNumberParam(1, MAX_STEPS).optional().openapi({ description: "Default 1." }),
-  outcome: z.enum(OUTCOMES).optional().openapi({
+  outcome: z.enum(JOURNEY_OUTCOMES).optional().openapi({
     description:
       "reached: came to the step (default); dropped: came to it and no further; in_progress: came to it, and may still come further; converted: came to the last step.",
   }),
@@ -128,7 +128,7 @@ const steps = z.array(
     time_to_convert_ms: z.object({ median: ratio, p90: ratio }).nullable(),
   }),
 );
-export const analysis = z
+export const funnelAnalysisShape = z
   .object({
     steps,
     conversion_rate: ratio,
@@ -149,7 +149,7 @@ export const analysis = z
     ),
   })
   .openapi("FunnelAnalysis");
-export const journeys = z
+export const funnelJourneysShape = z
   .array(
     z.object({
       user_id: z.string(),

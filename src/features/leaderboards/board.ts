@@ -9,8 +9,8 @@ import { type ComparedRange, comparedRange } from "../../analytics/time/compared
 import type { Context } from "../../context.ts";
 import { decodeCursor, paginate } from "../../db/keyset.ts";
 import { unprocessable } from "../../lib/errors.ts";
-import { type Contender, compareContenders, type Ranked, rank } from "./rank.ts";
-import { basisOf, type Score } from "./score.ts";
+import { type Contender, compareContenders, type RankedContender, rankContenders } from "./rank.ts";
+import { basisOf, type ScoreFormula } from "./score.ts";
 
 const MEASURES: MeasureName[] = [
   "executions",
@@ -25,11 +25,11 @@ const MEASURES: MeasureName[] = [
 /** More are not ranked: a board is computed whole. */
 const MAX_CONTENDERS = 9_000;
 
-export interface BoardEntry extends Ranked {
+export interface BoardEntry extends RankedContender {
   metrics: MeasureValues;
 }
 
-export interface Board {
+export interface Leaderboard {
   entries: BoardEntry[];
   meta: AnswerMeta;
 }
@@ -43,7 +43,7 @@ interface Group {
 function boardOf(
   now: readonly Group[],
   before: readonly Group[],
-  formula: Score,
+  formula: ScoreFormula,
   least: number,
 ): BoardEntry[] {
   const values = new Map(now.map((group) => [group.id, group.values]));
@@ -59,7 +59,7 @@ function boardOf(
         }),
       );
   const previous = formula.inTime ? [] : contenders(before, new Map());
-  return rank(contenders(now, earlier), previous).map((each) => ({
+  return rankContenders(contenders(now, earlier), previous).map((each) => ({
     ...each,
     metrics: values.get(each.id) ?? {},
   }));
@@ -86,10 +86,10 @@ export async function rankGroups(
   workspaceId: string,
   by: "agent" | "user",
   base: Omit<Query, "measures">,
-  formula: Score,
+  formula: ScoreFormula,
   least: number,
   explain = false,
-): Promise<Board> {
+): Promise<Leaderboard> {
   const { rest, range, before } = periods(ctx, base);
   const now = ctx.nowUs();
   const measures = MEASURES.filter(
@@ -141,10 +141,10 @@ export async function rankWorkspaces(
   ctx: Context,
   ids: readonly string[],
   base: Omit<Query, "measures">,
-  formula: Score,
+  formula: ScoreFormula,
   least: number,
   explain = false,
-): Promise<Board> {
+): Promise<Leaderboard> {
   const { rest, range, before } = periods(ctx, base);
   const now = ctx.nowUs();
   const ask = (id: string, of: { from: number; to: number }) =>
@@ -167,7 +167,7 @@ export async function rankWorkspaces(
 
 /** A page of a board, by keyset over (score, volume, id). */
 export function boardPage(
-  { entries }: Board,
+  { entries }: Leaderboard,
   limit: number,
   cursor: string | undefined,
   total: boolean | undefined,

@@ -5,7 +5,7 @@ export interface Contender {
   volume: number;
 }
 
-export interface Ranked extends Contender {
+export interface RankedContender extends Contender {
   /** From 1; equal score and volume have the same rank, and the next one leaves the places out. */
   rank: number;
   previous_rank: number | null;
@@ -36,7 +36,7 @@ export function ranksOf(contenders: readonly Contender[]): Map<string, number> {
 }
 
 /** The board, best first. */
-export function rank(now: readonly Contender[], before: readonly Contender[]): Ranked[] {
+export function rankContenders(now: readonly Contender[], before: readonly Contender[]): RankedContender[] {
   const [ranks, previous] = [ranksOf(now), ranksOf(before)];
   return [...now].sort(compareContenders).map((each) => {
     const place = ranks.get(each.id) ?? 0;

@@ -1,11 +1,11 @@
 import { z } from "@hono/zod-openapi";
 import { permittedWorkspaces, requireUser } from "../../auth/actor.ts";
 import { measureValues, queryOfParams, rangeParams } from "../../http/metrics-params.ts";
-import { metricsRoute } from "../../http/metrics-route.ts";
+import { metricsAnswer, metricsRoute, pagedMetricsAnswer } from "../../http/metrics-route.ts";
 import { callerIdPath, DEFAULT_LIMIT, pageParams } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
-import { type Board, boardPage, rankGroups, rankWorkspaces } from "./board.ts";
+import { type Leaderboard, boardPage, rankGroups, rankWorkspaces } from "./board.ts";
 import { AGENT_CRITERIA, USER_CRITERIA, WORKSPACE_CRITERIA } from "./score.ts";
 
 const tag = "Leaderboards";
@@ -50,7 +50,7 @@ const RULES =
   "S: success in percent, N: executions, U: users, A: agents, D: mean duration in seconds, C: credits a run. Equal scores are ordered by executions, then id; equal score and executions share a rank. previous_rank is that of the period before by the same rule, change the places up since. percentile = (n - rank + 1) / n * 100. The answer has the formula.";
 
 function answerOf(
-  found: Board,
+  found: Leaderboard,
   criterion: string,
   formula: string,
   least: number,
@@ -74,8 +74,7 @@ metricsRoute(router, {
     ...paging,
     criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
   }),
-  data: board,
-  paged: true,
+  response: pagedMetricsAnswer(board),
   load: async (
     ctx,
     workspaceId,
@@ -109,8 +108,7 @@ metricsRoute(router, {
     ...paging,
     criteria: userCriteria.optional().openapi({ description: "Default activity." }),
   }),
-  data: board,
-  paged: true,
+  response: pagedMetricsAnswer(board),
   load: async (
     ctx,
     workspaceId,
@@ -140,9 +138,8 @@ metricsRoute(router, {
     ...paging,
     criteria: workspaceCriteria.optional().openapi({ description: "Default activity." }),
   }),
-  data: board,
-  paged: true,
-  perUser: true,
+  response: pagedMetricsAnswer(board),
+  workspace: "token",
   load: async (
     ctx,
     _,
@@ -182,7 +179,7 @@ metricsRoute(router, {
     criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
   }),
   params: z.object({ id: callerIdPath }),
-  data: entry.extend({ criterion: z.string(), formula: z.string(), ranked: z.int() }),
+  response: metricsAnswer(entry.extend({ criterion: z.string(), formula: z.string(), ranked: z.int() })),
   load: async (ctx, workspaceId, { criteria = "success_rate", ...query }, { id }) => {
     const formula = AGENT_CRITERIA[criteria];
     const { entries, meta } = await rankGroups(

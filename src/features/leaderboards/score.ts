@@ -14,7 +14,7 @@ interface Basis {
   before: number;
 }
 
-export interface Score {
+export interface ScoreFormula {
   formula: string;
   /** Whether it compares with the period before: then that period has no rank of its own. */
   inTime?: boolean;
@@ -39,7 +39,7 @@ export const AGENT_CRITERIA = {
     of: ({ S, C, D }) => 0.4 * S + 0.3 * cheap(C) + 0.3 * quick(D),
   },
   popularity: { formula: "10 U + 0.5 N + 0.2 S", of: ({ U, N, S }) => 10 * U + 0.5 * N + 0.2 * S },
-} as const satisfies Record<string, Score>;
+} as const satisfies Record<string, ScoreFormula>;
 
 export const USER_CRITERIA = {
   activity: { formula: "N + 0.5 S + 5 A", of: ({ N, S, A }) => N + 0.5 * S + 5 * A },
@@ -55,7 +55,7 @@ export const USER_CRITERIA = {
     formula: "0.1 max(0, 1000 - all credits) + 0.3 S",
     of: ({ total, S }) => 0.1 * atLeast0(1000 - total) + 0.3 * S,
   },
-} as const satisfies Record<string, Score>;
+} as const satisfies Record<string, ScoreFormula>;
 
 export const WORKSPACE_CRITERIA = {
   activity: {
@@ -72,7 +72,7 @@ export const WORKSPACE_CRITERIA = {
     of: ({ N, before }) => (100 * (N - before)) / Math.max(before, 1),
   },
   innovation: { formula: "10 A + 5 U + 0.5 S", of: ({ A, U, S }) => 10 * A + 5 * U + 0.5 * S },
-} as const satisfies Record<string, Score>;
+} as const satisfies Record<string, ScoreFormula>;
 
 /** What the formulas are made of, from the measures of a group. */
 export function basisOf(values: MeasureValues, before: MeasureValues | undefined): Basis {

@@ -61,7 +61,7 @@ export const runningShape = z
   })
   .openapi("RunningNow");
 
-export const executionShape = z
+export const executionMetricsShape = z
   .object({
     realtime: runningShape,
     throughput: throughputShape,

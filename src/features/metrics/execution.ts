@@ -10,7 +10,7 @@ import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
 import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
 import { queryOfParams } from "../../http/metrics-params.ts";
-import { metricsRoute } from "../../http/metrics-route.ts";
+import { metricsAnswer, metricsRoute } from "../../http/metrics-route.ts";
 import type { Router } from "../../http/router.ts";
 import { DAY_US, HOUR_US } from "../../lib/time.ts";
 import * as schema from "./execution-schema.ts";
@@ -102,8 +102,8 @@ function throughputOf(answer: Answer, base: Base & TimeRange, now: number) {
     per_day: per(24),
     busiest_hour: busiest,
   };
-  if (to - from <= HOURLY_DAYS * DAY_US) return { ...rates, granularity: "hour", series };
-  return { ...rates, granularity: "day", series: byDay(series, base, now) };
+  if (to - from <= HOURLY_DAYS * DAY_US) return { ...rates, granularity: "hour" as const, series };
+  return { ...rates, granularity: "day" as const, series: byDay(series, base, now) };
 }
 
 function latencyOf({ totals, totalsSketch = [] }: Answer) {
@@ -114,20 +114,28 @@ function latencyOf({ totals, totalsSketch = [] }: Answer) {
   };
 }
 
-const PEAKS = 3;
+const MAX_PEAKS = 3;
 
 function patternsOf({ rows }: Answer) {
   const heatmap = cellsOf(rows, ({ executions, success_rate: rate }) => ({
     executions: Number(executions),
     success_rate: rate === null ? null : Number(rate),
   }));
-  const peaks = <K extends "hour_of_day" | "day_of_week">(by: K) => {
+  const peaks = (by: "hour_of_day" | "day_of_week") => {
     const sums = new Map<number, number>();
     for (const cell of heatmap) sums.set(cell[by], (sums.get(cell[by]) ?? 0) + cell.executions);
-    const order = [...sums].sort(([a, x], [b, y]) => y - x || a - b).slice(0, PEAKS);
-    return order.map(([key, executions]) => ({ [by]: key, executions }));
+    const order = [...sums].map(([place, executions]) => ({ place, executions }));
+    return order
+      .sort((a, b) => b.executions - a.executions || a.place - b.place)
+      .slice(0, MAX_PEAKS);
   };
-  return { heatmap, peak_hours: peaks("hour_of_day"), peak_days: peaks("day_of_week") };
+  const hours = peaks("hour_of_day");
+  const days = peaks("day_of_week");
+  return {
+    heatmap,
+    peak_hours: hours.map(({ place, executions }) => ({ hour_of_day: place, executions })),
+    peak_days: days.map(({ place, executions }) => ({ day_of_week: place, executions })),
+  };
 }
 
 /** Throughput, latency, patterns and what is running: each alone, and all of one snapshot. */
@@ -140,7 +148,7 @@ export function executionViews(router: Router): void {
     description:
       "The four parts of one snapshot (default 24h); each is described at its own route. `realtime` does not depend on the range.",
     query,
-    data: schema.executionShape,
+    response: metricsAnswer(schema.executionMetricsShape),
     load: async (ctx, workspaceId, params) => {
       const now = ctx.nowUs();
       const base = fixed(ctx, queryOfParams(params, "24h"));
@@ -173,7 +181,7 @@ export function executionViews(router: Router): void {
     description:
       "Starts divided by the wall time of the range that has passed, hours without any included (default 24h); the hours, and the busiest.",
     query,
-    data: schema.throughputShape,
+    response: metricsAnswer(schema.throughputShape),
     load: async (ctx, workspaceId, params) => {
       const now = ctx.nowUs();
       const base = fixed(ctx, queryOfParams(params, "24h"));
@@ -190,7 +198,7 @@ export function executionViews(router: Router): void {
     description:
       "Ended runs whose duration is known (default 24h). distribution: every bucket of the sketch, (above_ms, up_to_ms]; a run within 1 % of a border may count on its other side.",
     query,
-    data: schema.latencyShape,
+    response: metricsAnswer(schema.latencyShape),
     load: async (ctx, workspaceId, params) => {
       const [answer] = await runInOneSnapshot(ctx.db, [
         prepareQuery(
@@ -210,7 +218,7 @@ export function executionViews(router: Router): void {
     description:
       "Starts by local hour (0-23) and ISO weekday (1 is Monday) of the zone (default 30d); cells without any are left out.",
     query,
-    data: schema.patternsShape,
+    response: metricsAnswer(schema.patternsShape),
     load: async (ctx, workspaceId, params) => {
       const [answer] = await runInOneSnapshot(ctx.db, [
         prepareQuery(

@@ -17,7 +17,7 @@ import { unprocessable } from "../../lib/errors.ts";
 import { executionViews } from "./execution.ts";
 import { realtimeMetrics } from "./realtime.ts";
 import * as schema from "./schema.ts";
-import { SUMMARY, summaryOf } from "./summary.ts";
+import { SUMMARY_MEASURES, summaryOf } from "./summary.ts";
 
 const tags = ["Metrics"];
 const middleware = requirePermission("read:metrics");
@@ -68,7 +68,7 @@ router.openapi(
         workspaceId,
         {
           ...queryOfParams(await withTimezone(ctx, workspaceId, params)),
-          measures: SUMMARY,
+          measures: SUMMARY_MEASURES,
           compare: params.compare,
         },
         params.explain,
@@ -173,7 +173,7 @@ router.openapi(
   }),
   async (c) => {
     const params = c.req.valid("query");
-    const { measures = SUMMARY, compare = "previous_period" } = params;
+    const { measures = SUMMARY_MEASURES, compare = "previous_period" } = params;
     return cachedAnswer(c, "comparison", params, async (ctx, workspaceId) => {
       const {
         totals,

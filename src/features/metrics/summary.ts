@@ -3,7 +3,7 @@ import type { MeasureName } from "../../analytics/catalog/measures.ts";
 import type { MeasureValues } from "../../analytics/result/rows.ts";
 
 /** The measures of a summary, in the order of its answer. */
-export const SUMMARY: MeasureName[] = [
+export const SUMMARY_MEASURES: MeasureName[] = [
   ...([
     "executions",
     "successes",
@@ -28,10 +28,10 @@ export const SUMMARY: MeasureName[] = [
 ];
 
 function nested(values: MeasureValues): Record<string, unknown> {
-  const flat = SUMMARY.filter((name) => !name.startsWith("duration_")).map(
+  const flat = SUMMARY_MEASURES.filter((name) => !name.startsWith("duration_")).map(
     (name) => [name, values[name] ?? null] as const,
   );
-  const durations = SUMMARY.filter((name) => name.startsWith("duration_")).map((name) => [
+  const durations = SUMMARY_MEASURES.filter((name) => name.startsWith("duration_")).map((name) => [
     name.slice("duration_".length),
     values[name] ?? null,
   ]);

@@ -5,10 +5,10 @@ import { authenticateToken } from "../../auth/jwt.ts";
 import { bearerOf, workspaceOf } from "../../http/auth.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
-import { type AppEnv, createRouter } from "../../http/router.ts";
+import { type AppEnv, createRouter, plainResponse } from "../../http/router.ts";
 import { answerWithin } from "../../lib/deadline.ts";
 import { AppError, malformed } from "../../lib/errors.ts";
-import { BEARER_PREFIX, CLOSE_CODES, SUBPROTOCOL } from "../../realtime/protocol.ts";
+import { BEARER_PREFIX, CLOSE_CODES, FEED_SUBPROTOCOL } from "../../realtime/protocol.ts";
 import { readTicket, signTicket } from "../../realtime/tickets.ts";
 import { FEED_REFUSALS, type FeedVisitor, feedRequest } from "../../realtime/visitor.ts";
 
@@ -53,7 +53,7 @@ async function visitorOf(
     throw new AppError(
       "unauthenticated",
       "missing_token",
-      `Offer the subprotocols ${SUBPROTOCOL} and ${BEARER_PREFIX}<token>, or use a ticket.`,
+      `Offer the subprotocols ${FEED_SUBPROTOCOL} and ${BEARER_PREFIX}<token>, or use a ticket.`,
     );
   const user = await authenticateToken(ctx.config, token, ctx.now());
   const workspaceId = workspaceOf(user, named, "read:realtime");
@@ -82,7 +82,7 @@ router.openapi(
     tags,
     summary: "The live feed (WebSocket)",
     description: [
-      `Authenticate by the subprotocols \`${SUBPROTOCOL}, ${BEARER_PREFIX}<token>\`, by an Authorization header, or by a one-time ticket.`,
+      `Authenticate by the subprotocols \`${FEED_SUBPROTOCOL}, ${BEARER_PREFIX}<token>\`, by an Authorization header, or by a one-time ticket.`,
       "Frames: hello, executions, events, metrics; each has a `seq` that grows by one. `ping` is answered `pong`.",
       'A frame may carry `ack`: send `{"type":"ack","ack":"…"}` with its text, and what was sent so far counts as read.',
       `Close codes: ${CLOSE_CODES.expired.code} the token has ended; ${CLOSE_CODES.unread.code} too much was sent and not acknowledged (8 MiB of a connection, less where a user or a workspace has many): acknowledge, or connect again. Any other code: connect again.`,
@@ -111,7 +111,7 @@ router.openapi(
     const opened = feed.get(feed.idFromName(workspaceId)).fetch(upgrade);
     const answer = await answerWithin("The feed", LIMIT_MS, opened);
     if (answer.status !== 101) throw refusedBy(answer.status);
-    return answer as never;
+    return plainResponse(answer);
   },
 );
 

@@ -19,7 +19,7 @@ const bucketRow = z.object({ workspace_id: z.string(), bucket: z.string() });
 const nothing = z.unknown();
 
 /** Replaces the rollups of these buckets, in one transaction that is safe to run twice and beside another. */
-export async function recompute(
+export async function recomputeRollups(
   ctx: Context,
   unit: RollupUnit,
   buckets: readonly RollupBucket[],
@@ -64,7 +64,7 @@ export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number):
     const rows = await ctx.db.all({ sql: waiting(unit, last), row: bucketRow });
     if (rows.length === 0) break;
     const buckets = rows.map((row) => ({ workspaceId: row.workspace_id, bucket: row.bucket }));
-    await recompute(ctx, unit, buckets);
+    await recomputeRollups(ctx, unit, buckets);
     done += rows.length;
     for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId)))
       ctx.cache.invalidate(workspaceId);
@@ -78,7 +78,7 @@ export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number):
 }
 
 /** Drops every rollup row and marks every hour that has executions and every day that has events; the runs that follow give the same rows again. */
-export async function rebuild(ctx: Context): Promise<void> {
+export async function rebuildRollups(ctx: Context): Promise<void> {
   const statements = [
     ...Object.values(ROLLUP_TABLES)
       .flat()
@@ -124,7 +124,7 @@ function drawn(table: string, bucket: string, sample: number): SQL {
 /**
  * Recomputes a sample of buckets and keeps what differs (rollup_differences); the number must be zero.
  */
-export async function reconcile(ctx: Context, sample = SAMPLE): Promise<number> {
+export async function reconcileRollups(ctx: Context, sample = SAMPLE): Promise<number> {
   let found = 0;
   for (const unit of ["hour", "day", "session"] as const) {
     const parts = SAMPLED[unit].map(([table, bucket]) => sql`(${drawn(table, bucket, sample)})`);

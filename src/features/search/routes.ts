@@ -2,11 +2,11 @@ import { z } from "@hono/zod-openapi";
 import { rawMeta } from "../../analytics/errors/error-groups.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { textInput } from "../../http/fields.ts";
-import { metricsRoute } from "../../http/metrics-route.ts";
+import { metricsAnswer, metricsRoute } from "../../http/metrics-route.ts";
 import { wholeNumberParam, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { zoneIn } from "../../store/workspaces.ts";
-import { SEARCH_TYPES, search } from "./search.ts";
+import { SEARCH_TYPES, searchWorkspace } from "./search.ts";
 
 const router = createRouter();
 const type = z.enum(SEARCH_TYPES);
@@ -40,14 +40,14 @@ metricsRoute(router, {
       .optional()
       .openapi({ description: `Of each kind; default ${DEFAULT_HITS}.` }),
   }),
-  data: z
+  response: metricsAnswer(z
     .object({ total: z.int(), results: z.record(z.string(), z.array(hit)) })
-    .openapi("SearchResults"),
+    .openapi("SearchResults")),
   load: async (ctx, workspaceId, { q, types = SEARCH_TYPES, limit = DEFAULT_HITS }) => {
     const now = ctx.nowUs();
     const timezone = await zoneIn(ctx, workspaceId, undefined);
     const [results, [meta]] = await Promise.all([
-      search(ctx, workspaceId, q, [...new Set(types)], limit),
+      searchWorkspace(ctx, workspaceId, q, [...new Set(types)], limit),
       runInOneSnapshot(ctx.db, [rawMeta(workspaceId, { from: now, to: now + 1 }, timezone)]),
     ]);
     return {

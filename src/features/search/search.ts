@@ -5,7 +5,7 @@ import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { pathOf } from "../../http/path-id.ts";
 
-export interface Hit {
+export interface SearchHit {
   type: SearchType;
   id: string;
   title: string;
@@ -129,15 +129,15 @@ function wordsOf(text: string): string | null {
 }
 
 /** The best matches of each kind, all from one snapshot. */
-export async function search(
+export async function searchWorkspace(
   ctx: Context,
   workspaceId: string,
   text: string,
   types: readonly SearchType[],
   limit: number,
-): Promise<Record<string, Hit[]>> {
+): Promise<Record<string, SearchHit[]>> {
   const asked = { workspaceId, text, words: wordsOf(text), limit };
-  const parts = types.map((type): PreparedQuery<Hit[]> => {
+  const parts = types.map((type): PreparedQuery<SearchHit[]> => {
     const { collection, find } = KINDS[type];
     return prepared({ sql: find(asked), row }, (rows) =>
       rows.map((hit) => ({

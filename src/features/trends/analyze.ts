@@ -16,7 +16,7 @@ export interface SeriesPoint {
   complete: boolean;
 }
 
-export interface Insight {
+export interface TrendInsight {
   kind: "direction" | "change_point" | "seasonality" | "none";
   text: string;
   /** The numbers that the text rests on. */
@@ -32,13 +32,13 @@ export interface Seasonality {
   detected: boolean;
 }
 
-export interface Analysis {
+export interface TrendAnalysis {
   direction: Direction;
   change_points: { bucket: string; before: number; after: number }[];
   seasonality: Seasonality | null;
   decomposition: { bucket: string; trend: number; seasonal: number; remainder: number }[] | null;
   moving_averages: { bucket: string; sma: number | null; ema: number | null; wma: number | null }[];
-  insights: Insight[];
+  insights: TrendInsight[];
   /** What could not be tested, and why. */
   not_tested: { what: string; why: string }[];
   /** Buckets without a value that lie between two with one: on a straight line, for what needs a series without gaps. */
@@ -75,7 +75,7 @@ function filled(points: readonly SeriesPoint[]): {
 function seasonalityOf(
   values: readonly number[],
   period: number | undefined,
-  missing: Analysis["not_tested"],
+  missing: TrendAnalysis["not_tested"],
 ) {
   if (period === undefined) {
     missing.push({
@@ -108,10 +108,10 @@ function insightsOf(
   measure: string,
   granularity: string,
   direction: Direction,
-  changes: Analysis["change_points"],
+  changes: TrendAnalysis["change_points"],
   season: Seasonality | undefined,
-): Insight[] {
-  const list: Insight[] = [];
+): TrendInsight[] {
+  const list: TrendInsight[] = [];
   if (direction.trend !== "none" && direction.slope !== null && direction.p_value !== null) {
     const verb = direction.trend === "up" ? "rises" : "falls";
     list.push({
@@ -170,15 +170,15 @@ const zip = (buckets: readonly string[], parts: Decomposition) =>
   }));
 
 /** Everything that is said about a series. Only buckets that are over take part. */
-export function analyze(
+export function analyzeTrend(
   measure: string,
   points: readonly SeriesPoint[],
   granularity: Granularity,
   window: number,
-): Analysis {
+): TrendAnalysis {
   const over = points.filter((point) => point.complete);
   const { buckets, values, interpolated } = filled(over);
-  const missing: Analysis["not_tested"] = [];
+  const missing: TrendAnalysis["not_tested"] = [];
   const direction = directionOf(
     over.flatMap(({ value }, place) => (value === null ? [] : [{ place, value }])),
   );

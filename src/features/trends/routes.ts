@@ -12,12 +12,12 @@ import {
   rangeAndFilterParams,
   type WithTimezone,
 } from "../../http/metrics-params.ts";
-import { metricsRoute } from "../../http/metrics-route.ts";
+import { metricsAnswer, metricsRoute } from "../../http/metrics-route.ts";
 import { wholeNumberParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { DAY_US } from "../../lib/time.ts";
-import { analyze } from "./analyze.ts";
+import { analyzeTrend } from "./analyze.ts";
 
 const router = createRouter();
 
@@ -108,7 +108,7 @@ async function trend(
     value: point.value === null ? null : Number(point.value),
   }));
   return {
-    data: { measure: name, granularity: by, window, points, ...analyze(name, series, by, window) },
+    data: { measure: name, granularity: by, window, points, ...analyzeTrend(name, series, by, window) },
     meta,
   };
 }
@@ -123,7 +123,7 @@ metricsRoute(router, {
   description,
   query: params,
   params: z.object({ measure: measureParam }),
-  data,
+  response: metricsAnswer(data),
   load: (ctx, workspaceId, query, { measure: name }) => trend(ctx, workspaceId, name, query),
 });
 
@@ -135,7 +135,7 @@ metricsRoute(router, {
   query: params.extend({
     measure: measureParam.optional().openapi({ description: "Default executions." }),
   }),
-  data,
+  response: metricsAnswer(data),
   load: (ctx, workspaceId, { measure: name = "executions", ...query }) =>
     trend(ctx, workspaceId, name, query),
 });

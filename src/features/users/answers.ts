@@ -65,7 +65,7 @@ function sessionMeta(
 }
 
 /** Active users by day with their lifecycle, sessions, features and hours of use: one snapshot. */
-export async function activity(ctx: Context, workspaceId: string, query: Span) {
+export async function userActivity(ctx: Context, workspaceId: string, query: Span) {
   const { buckets, timezone } = bucketsFor(ctx, query, "day", "30d", MONTH_DAYS);
   const range = rangeOfBuckets(buckets.slice(MONTH_DAYS));
   const now = ctx.nowUs();
@@ -158,18 +158,18 @@ function membershipOf({ cohort = "first_activity", ...query }: CohortQuery): Coh
   return { entry, back };
 }
 
-export interface Retention {
+export interface UserRetention {
   mode: RetentionMode;
   granularity: Calendar;
   cohorts: RetentionCohort[];
   curve: CurvePoint[];
 }
 
-export async function retention(
+export async function userRetention(
   ctx: Context,
   workspaceId: string,
   query: CohortQuery & { mode?: RetentionMode | undefined; max_offset?: number | undefined },
-): Promise<{ data: Retention; meta: AnswerMeta }> {
+): Promise<{ data: UserRetention; meta: AnswerMeta }> {
   const { mode = "classic", max_offset = 30, granularity = "week" } = query;
   const of = membershipOf(query);
   const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
@@ -185,7 +185,7 @@ export async function retention(
 }
 
 /** Each cohort with how many of it came back at all, and how many are there in the last bucket that is over. */
-export async function cohortList(ctx: Context, workspaceId: string, query: CohortQuery) {
+export async function userCohorts(ctx: Context, workspaceId: string, query: CohortQuery) {
   const { granularity = "week" } = query;
   const of = membershipOf(query);
   const { buckets, timezone } = bucketsFor(ctx, query, granularity, "90d");
@@ -226,7 +226,7 @@ export interface ChurnQuery {
  * Churn over windows of whole local days: of the users who were there in a window, the share that was not there in the next.
  * The last window ends with the last whole day before `to`.
  */
-export async function churn(ctx: Context, workspaceId: string, query: ChurnQuery) {
+export async function userChurn(ctx: Context, workspaceId: string, query: ChurnQuery) {
   const { window_days: length = 30, windows: wanted = 6 } = query;
   const timezone = query.timezone;
   const now = ctx.nowUs();

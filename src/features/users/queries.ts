@@ -17,7 +17,7 @@ const entryRow = z.object({
 });
 
 /** What a user did, newest first: executions and events together. */
-export function timeline(
+export function userTimeline(
   ctx: Context,
   workspaceId: string,
   userId: string,

@@ -7,12 +7,17 @@ import { groupPage } from "../../analytics/shapes/group-page.ts";
 import { requirePermission } from "../../http/auth.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { queryOfParams, rangeParams } from "../../http/metrics-params.ts";
-import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
+import {
+  jsonContent,
+  metricsAnswer,
+  metricsRoute,
+  pagedMetricsAnswer,
+} from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, pageShape } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound } from "../../lib/errors.ts";
-import { activity, churn, cohortList, retention } from "./answers.ts";
-import { timeline } from "./queries.ts";
+import { userActivity, userChurn, userCohorts, userRetention } from "./answers.ts";
+import { userTimeline } from "./queries.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Users";
@@ -37,9 +42,8 @@ metricsRoute(router, {
   summary: "Users with their numbers of a range",
   description:
     "Users with an execution in the range (default 30d), ordered by a measure, ties by id.",
-  query: schema.listParams,
-  data: schema.listed,
-  paged: true,
+  query: schema.userListParams,
+  response: pagedMetricsAnswer(schema.userListShape),
   load: async (
     ctx,
     workspaceId,
@@ -72,11 +76,10 @@ metricsRoute(router, {
     );
     const ids = rows.map((row) => String(row.group.user));
     const seen = await firstAndLastSeen(ctx, workspaceId, "user", ids);
-    const data = rows.map((row, index) => ({
-      id: ids[index],
-      ...row.values,
-      last_activity_at: seen.get(ids[index] ?? "")?.last ?? null,
-    }));
+    const data = rows.map(({ group, values }) => {
+      const id = String(group.user);
+      return { id, ...values, last_activity_at: seen.get(id)?.last ?? null };
+    });
     return { data, page, meta };
   },
 });
@@ -88,8 +91,8 @@ metricsRoute(router, {
   description:
     "A user is active on a local day with an execution that starts or an event that occurs in it. wau and mau: distinct users of the 7 and 30 days that end with the day; stickiness = dau / mau. new: first activity ever; returning: active in the 30 days before too; resurrected: active before those; new + returning + resurrected = dau. dormant: left the month on this day. The range is taken as whole local days. Sessions end after 30 minutes without activity. adoption_rate: users of a feature / active users of the range. The heatmap counts starts of all executions, also of those of no user.",
   query: schema.activityParams,
-  data: schema.activityData,
-  load: activity,
+  response: metricsAnswer(schema.userActivityShape),
+  load: userActivity,
 });
 
 metricsRoute(router, {
@@ -99,8 +102,8 @@ metricsRoute(router, {
   description:
     "Users by the day, week or month of their first sign ever. returned: came back in a later bucket; still_active: there in the last bucket that is over. Rates are null while the cohort's own bucket is not over.",
   query: schema.cohortsParams,
-  data: schema.cohortsData,
-  load: cohortList,
+  response: metricsAnswer(schema.cohortsShape),
+  load: userCohorts,
 });
 
 metricsRoute(router, {
@@ -110,8 +113,8 @@ metricsRoute(router, {
   description:
     "A cell counts users of a cohort that were there `offset` buckets after their first sign; rate = users / size. A cell whose bucket is not over is marked `complete: false` and has no rate. The curve sums users and sizes over the cohorts whose cell is complete.",
   query: schema.retentionParams,
-  data: schema.retentionData,
-  load: retention,
+  response: metricsAnswer(schema.retentionShape),
+  load: userRetention,
 });
 
 metricsRoute(router, {
@@ -121,8 +124,8 @@ metricsRoute(router, {
   description:
     "churn_rate = users active in one window of whole local days and not in the next, divided by the users active in the first. The last window ends with the last whole day before `to` (default: now).",
   query: schema.churnParams,
-  data: schema.churnData,
-  load: churn,
+  response: metricsAnswer(schema.churnShape),
+  load: userChurn,
 });
 
 metricsRoute(router, {
@@ -133,7 +136,7 @@ metricsRoute(router, {
     "First and last activity (executions and events), and the numbers of the range (default 30d).",
   query: z.strictObject(rangeParams),
   params: schema.userParam,
-  data: schema.userData,
+  response: metricsAnswer(schema.userShape),
   load: async (ctx, workspaceId, query, { id }) => {
     const seen = (await firstAndLastSeen(ctx, workspaceId, "user", [id])).get(id);
     if (!seen?.last) throw notFound("user");
@@ -158,9 +161,12 @@ router.openapi(
     tags: [tag],
     summary: "What a user did, newest first",
     middleware: [requirePermission("read:executions")] as const,
-    request: { params: schema.userParam, query: schema.timelineParams },
+    request: { params: schema.userParam, query: schema.userTimelineParams },
     responses: {
-      200: jsonContent("A page.", z.object({ data: z.array(schema.entry), page: pageShape })),
+      200: jsonContent(
+        "A page.",
+        z.object({ data: z.array(schema.timelineEntryShape), page: pageShape }),
+      ),
       ...problemResponses("malformed", "unprocessable", "not_found"),
     },
   }),
@@ -169,7 +175,7 @@ router.openapi(
     const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
     if (!(await firstAndLastSeen(ctx, workspaceId, "user", [id])).get(id)?.last)
       throw notFound("user");
-    return c.json(await timeline(ctx, workspaceId, id, { ...query, limit }), 200);
+    return c.json(await userTimeline(ctx, workspaceId, id, { ...query, limit }), 200);
   },
 );
 

@@ -9,7 +9,7 @@ const calendar = z.enum(["day", "week", "month"]);
 const count = z.int();
 const ratio = z.number().nullable();
 
-export const SORTS = [
+export const USER_SORTS = [
   "executions",
   "success_rate",
   "credits",
@@ -19,26 +19,26 @@ export const SORTS = [
   "active_agents",
   "failures",
 ] as const;
-export const listParams = z.strictObject({
+export const userListParams = z.strictObject({
   ...rangeParams,
   ...pageParams,
   q: textInput(128).optional().openapi({ description: "Users whose id contains this." }),
-  sort: measureParam.extract(SORTS).optional().openapi({ description: "Default executions." }),
+  sort: measureParam.extract(USER_SORTS).optional().openapi({ description: "Default executions." }),
   direction: z.enum(["asc", "desc"]).optional(),
 });
 const seen = { first_activity_at: z.string().nullable(), last_activity_at: z.string().nullable() };
-export const listed = z.array(measureValues).openapi("UserList");
-export const userData = z
+export const userListShape = z.array(measureValues).openapi("UserList");
+export const userShape = z
   .object({ id: z.string(), ...seen, totals: measureValues })
   .openapi("User");
 
-export const timelineParams = z.strictObject({
+export const userTimelineParams = z.strictObject({
   ...pageParams,
   workspace_id: rangeParams.workspace_id,
   from: rangeParams.from,
   to: rangeParams.to,
 });
-export const entry = z
+export const timelineEntryShape = z
   .object({
     id: z.string().openapi({ description: "`execution:` or `event:`, and the id." }),
     kind: z.enum(["execution", "event"]),
@@ -52,7 +52,7 @@ export const entry = z
   .openapi("TimelineEntry");
 
 export const activityParams = z.strictObject(rangeParams);
-export const activityData = z
+export const userActivityShape = z
   .object({
     latest: z
       .object({ day: z.string(), dau: count, wau: count, mau: count, stickiness: ratio })
@@ -116,7 +116,7 @@ export const retentionParams = z.strictObject({
   max_offset: wholeNumberParam(1, 400).optional().openapi({ description: "Default 30." }),
 });
 const cell = z.object({ offset: count, users: count, rate: ratio, complete: z.boolean() });
-export const retentionData = z
+export const retentionShape = z
   .object({
     mode: z.enum(RETENTION_MODES),
     granularity: calendar,
@@ -128,7 +128,7 @@ export const retentionData = z
     ),
   })
   .openapi("Retention");
-export const cohortsData = z
+export const cohortsShape = z
   .object({
     granularity: calendar,
     cohorts: z.array(
@@ -155,7 +155,7 @@ export const churnParams = z.strictObject({
     .optional()
     .openapi({ description: "How many windows to look back on; default 6." }),
 });
-export const churnData = z
+export const churnShape = z
   .object({
     window_days: count,
     churn_rate: ratio,

@@ -33,12 +33,12 @@ const TOTALS: MeasureName[] = [
 const GROUP: MeasureName[] = ["executions", "success_rate", "duration_avg", "credits"];
 const TOP = 10;
 /** Executions that make a member's engagement high and medium. */
-export const ENGAGEMENT = { high: 50, medium: 20 };
+export const ENGAGEMENT_EXECUTIONS = { high: 50, medium: 20 };
 
 export function engagementOf(executions: number): "high" | "medium" | "low" {
-  return executions >= ENGAGEMENT.high
+  return executions >= ENGAGEMENT_EXECUTIONS.high
     ? "high"
-    : executions >= ENGAGEMENT.medium
+    : executions >= ENGAGEMENT_EXECUTIONS.medium
       ? "medium"
       : "low";
 }
@@ -99,7 +99,12 @@ function creditsOf(statuses: Answer): { successful: string; ended: string } {
   };
 }
 
-export async function overviewOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
+export async function workspaceOverview(
+  ctx: Context,
+  workspaceId: string,
+  base: Base,
+  explain = false,
+) {
   const { parts, days } = commonParts(ctx, workspaceId, base, explain);
   const [settings, edges, [totals, statuses, users]] = await Promise.all([
     settingsOf(ctx, workspaceId),
@@ -121,7 +126,12 @@ export async function overviewOf(ctx: Context, workspaceId: string, base: Base, 
   };
 }
 
-export async function analyticsOf(ctx: Context, workspaceId: string, base: Base, explain = false) {
+export async function workspaceAnalytics(
+  ctx: Context,
+  workspaceId: string,
+  base: Base,
+  explain = false,
+) {
   const { fixed, now, parts, days } = commonParts(ctx, workspaceId, base, explain);
   const top = (by: "agent" | "user") =>
     prepareQuery(
@@ -196,7 +206,12 @@ export async function analyticsOf(ctx: Context, workspaceId: string, base: Base,
 }
 
 /** Workspaces of a token with their totals, each asked within its own scope, all in one snapshot. */
-export async function listOf(ctx: Context, ids: readonly string[], base: Base, explain = false) {
+export async function workspaceTotals(
+  ctx: Context,
+  ids: readonly string[],
+  base: Base,
+  explain = false,
+) {
   const now = ctx.nowUs();
   const { timeframe: _, ...rest } = base;
   const fixed = { ...rest, ...rangeOfQuery(base, now) };

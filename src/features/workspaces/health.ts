@@ -14,7 +14,7 @@ export interface HealthPart {
   how: string;
 }
 
-export interface Health {
+export interface WorkspaceHealth {
   /** 0 to 100: the weighted mean of the parts that are known; null without any. */
   score: number | null;
   parts: HealthPart[];
@@ -32,7 +32,7 @@ export function healthOf(
   users: UserEngagement,
   days: number,
   credits: { successful: string; ended: string },
-): Health {
+): WorkspaceHealth {
   const parts: HealthPart[] = [
     {
       name: "reliability",

@@ -13,11 +13,22 @@ import { requirePermissionInPathWorkspace } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { queryOfParams } from "../../http/metrics-params.ts";
-import { jsonContent, metricsRoute } from "../../http/metrics-route.ts";
+import {
+  jsonContent,
+  metricsAnswer,
+  metricsRoute,
+  pagedMetricsAnswer,
+} from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { changeSettings, settingsOf } from "../../store/workspaces.ts";
-import { analyticsOf, ENGAGEMENT, engagementOf, listOf, overviewOf } from "./answers.ts";
+import {
+  ENGAGEMENT_EXECUTIONS,
+  engagementOf,
+  workspaceAnalytics,
+  workspaceOverview,
+  workspaceTotals,
+} from "./answers.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Workspaces";
@@ -39,10 +50,9 @@ metricsRoute(router, {
   tag,
   summary: "Workspaces of the token",
   description: `By id, with their numbers of the range (default 30d). At most ${MAX_LISTED} a page.`,
-  query: schema.listParams,
-  data: schema.listed,
-  paged: true,
-  perUser: true,
+  query: schema.workspaceListParams,
+  response: pagedMetricsAnswer(schema.workspaceListShape),
+  workspace: "token",
   load: async (ctx, workspaceId, { limit = DEFAULT_LIMIT, cursor, include_total, ...query }) => {
     const user = requireUser(ctx);
     const all = permittedWorkspaces(user, "read:metrics").sort();
@@ -54,7 +64,7 @@ metricsRoute(router, {
     const base = queryOfParams(query, "30d");
     const range = rangeOfQuery(base, ctx.nowUs());
     const [found, settings, [about]] = await Promise.all([
-      listOf(ctx, ids, base, query.explain),
+      workspaceTotals(ctx, ids, base, query.explain),
       Promise.all(ids.map((id) => settingsOf(ctx, id))),
       runInOneSnapshot(ctx.db, [rawMeta(workspaceId, range, base.timezone)]),
     ]);
@@ -72,39 +82,38 @@ metricsRoute(router, {
 metricsRoute(router, {
   path: "/workspaces/{id}",
   tag,
-  ofWorkspace: true,
+  workspace: "path",
   summary: "One workspace: settings, numbers, health",
   description: `Default 30d. ${HEALTH}`,
   query: schema.overviewParams,
   params: schema.workspacePath,
-  data: schema.overview,
+  response: metricsAnswer(schema.workspaceOverviewShape),
   load: (ctx, workspaceId, query) =>
-    overviewOf(ctx, workspaceId, queryOfParams(query, "30d"), query.explain),
+    workspaceOverview(ctx, workspaceId, queryOfParams(query, "30d"), query.explain),
 });
 
 metricsRoute(router, {
   path: "/workspaces/{id}/analytics",
   tag,
-  ofWorkspace: true,
+  workspace: "path",
   summary: "A workspace's members, agents and consumption",
   description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the time of the range that has passed, in days of 24 hours, at least one. members: of the whole local days that the range touches.`,
   query: schema.overviewParams,
   params: schema.workspacePath,
-  data: schema.analytics,
+  response: metricsAnswer(schema.workspaceAnalyticsShape),
   load: (ctx, workspaceId, query) =>
-    analyticsOf(ctx, workspaceId, queryOfParams(query, "30d"), query.explain),
+    workspaceAnalytics(ctx, workspaceId, queryOfParams(query, "30d"), query.explain),
 });
 
 metricsRoute(router, {
   path: "/workspaces/{id}/members",
   tag,
-  ofWorkspace: true,
+  workspace: "path",
   summary: "Users of a workspace",
-  description: `Users with an execution in the range (default 30d). engagement: high from ${ENGAGEMENT.high} executions on, medium from ${ENGAGEMENT.medium}.`,
+  description: `Users with an execution in the range (default 30d). engagement: high from ${ENGAGEMENT_EXECUTIONS.high} executions on, medium from ${ENGAGEMENT_EXECUTIONS.medium}.`,
   query: schema.groupParams,
   params: schema.workspacePath,
-  data: schema.members,
-  paged: true,
+  response: pagedMetricsAnswer(schema.workspaceMembersShape),
   load: async (
     ctx,
     workspaceId,
@@ -134,12 +143,11 @@ metricsRoute(router, {
     );
     const ids = rows.map((row) => String(row.group.user));
     const seen = await firstAndLastSeen(ctx, workspaceId, "user", ids);
-    const data = rows.map((row, index) => ({
-      id: ids[index],
-      ...row.values,
-      engagement: engagementOf(Number(row.values.executions)),
-      last_activity_at: seen.get(ids[index] ?? "")?.last ?? null,
-    }));
+    const data = rows.map(({ group, values }) => {
+      const id = String(group.user);
+      const engagement = engagementOf(Number(values.executions));
+      return { id, ...values, engagement, last_activity_at: seen.get(id)?.last ?? null };
+    });
     return { data, page, meta };
   },
 });
@@ -147,13 +155,12 @@ metricsRoute(router, {
 metricsRoute(router, {
   path: "/workspaces/{id}/agents",
   tag,
-  ofWorkspace: true,
+  workspace: "path",
   summary: "Agents of a workspace",
   description: "Agents with an execution in the range (default 30d).",
   query: schema.groupParams,
   params: schema.workspacePath,
-  data: schema.agents,
-  paged: true,
+  response: pagedMetricsAnswer(schema.workspaceAgentsShape),
   load: async (
     ctx,
     workspaceId,

@@ -15,7 +15,7 @@ const count = z.int();
 export const workspacePath = z.object({ id: idParam });
 const { workspace_id: _, ...range } = rangeParams;
 export const overviewParams = z.strictObject(range);
-export const listParams = z.strictObject({
+export const workspaceListParams = z.strictObject({
   ...rangeParams,
   limit: pageParams.limit,
   cursor: pageParams.cursor,
@@ -63,7 +63,7 @@ export const settingsChange = z
   })
   .openapi("WorkspaceSettingsChange");
 
-export const listed = z
+export const workspaceListShape = z
   .array(
     z.object({
       id: z.string(),
@@ -81,7 +81,7 @@ const health = z
     ),
   })
   .openapi("WorkspaceHealth");
-export const overview = z
+export const workspaceOverviewShape = z
   .object({
     id: z.string(),
     ...settings,
@@ -93,7 +93,7 @@ export const overview = z
     last_execution_at: z.string().nullable(),
   })
   .openapi("WorkspaceOverview");
-export const members = z
+export const workspaceMembersShape = z
   .array(
     z.looseObject({
       id: z.string(),
@@ -102,8 +102,10 @@ export const members = z
     }),
   )
   .openapi("WorkspaceMembers");
-export const agents = z.array(z.looseObject({ id: z.string() })).openapi("WorkspaceAgents");
-export const analytics = z
+export const workspaceAgentsShape = z
+  .array(z.looseObject({ id: z.string() }))
+  .openapi("WorkspaceAgents");
+export const workspaceAnalyticsShape = z
   .object({
     id: z.string(),
     health,

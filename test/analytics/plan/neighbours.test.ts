@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { rebuild, runRollups } from "../../../src/features/rollups/run.ts";
+import { rebuildRollups, runRollups } from "../../../src/features/rollups/run.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { patientDb, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
@@ -26,7 +26,7 @@ beforeAll(async () => {
   await useOwnDatabase();
   const ctx = testContext({ db: patientDb() });
   await settleNeighbour(ctx.db);
-  await rebuild(ctx);
+  await rebuildRollups(ctx);
   const roll = async () => {
     for (const unit of ["hour", "day", "session"] as const) await runRollups(ctx, unit);
   };

@@ -7,7 +7,7 @@ import type { TimeRange } from "../../../src/analytics/time/time-range.ts";
 import { type SessionFigures, sessionFigures } from "../../../src/analytics/users/sessions.ts";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { reconcile, runRollups } from "../../../src/features/rollups/run.ts";
+import { reconcileRollups, runRollups } from "../../../src/features/rollups/run.ts";
 import { storeChecked } from "../../../src/intake/items.ts";
 import { DAY_US, MINUTE_US, parseInstant } from "../../../src/lib/time.ts";
 import { testContext } from "../../support/context.ts";
@@ -191,7 +191,7 @@ it("sessions are the same from raw moments, from rollups and from both, with eve
     ),
     { numRuns: 25 },
   );
-  expect(await reconcile(ctx, 200)).toBe(0);
+  expect(await reconcileRollups(ctx, 200)).toBe(0);
   const whole = { from: FROM - DAY_US, to: FROM + (DAYS + 1) * DAY_US };
   const [{ rows }] = await runInOneSnapshot(ctx.db, [sessionFigures("sessions-0", whole)]);
   expect(rows).toBe(0);

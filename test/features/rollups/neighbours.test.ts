@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { rebuild, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
+import { rebuildRollups, reconcileRollups, runRollups } from "../../../src/features/rollups/run.ts";
 import { patientDb, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { keepStatistics, runAll, STATISTICS, settleNeighbour } from "../../support/neighbour.ts";
@@ -16,7 +16,7 @@ beforeAll(async () => {
   await useOwnDatabase();
   const ctx = testContext({ db: patientDb() });
   await settleNeighbour(ctx.db);
-  await rebuild(ctx);
+  await rebuildRollups(ctx);
   for (const unit of UNITS) await runRollups(ctx, unit);
 }, 120_000);
 
@@ -71,7 +71,7 @@ describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows
   it("reconciling draws few pages of its tables, and finds no difference", async () => {
     const ctx = testContext({ db: patientDb() });
     const watched = await measured(ctx.db);
-    expect(await reconcile({ ...ctx, db: watched.db }, 5)).toBe(0);
+    expect(await reconcileRollups({ ...ctx, db: watched.db }, 5)).toBe(0);
     const draws = watched.costs.filter(({ text }) => text.includes("tablesample"));
     expect(draws).toHaveLength(UNITS.length);
     // Ten pages of each of three tables; the keys alone have hundreds.

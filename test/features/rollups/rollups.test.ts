@@ -10,7 +10,7 @@ import { ROLLUP_TABLES } from "../../../src/analytics/rollups/definition.ts";
 import { rollupDifferences } from "../../../src/analytics/rollups/recompute.ts";
 import { queryStatement } from "../../../src/analytics/sql/statement.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { rebuild, recompute, reconcile, runRollups } from "../../../src/features/rollups/run.ts";
+import { rebuildRollups, recomputeRollups, reconcileRollups, runRollups } from "../../../src/features/rollups/run.ts";
 import { storeChecked } from "../../../src/intake/items.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../../src/lib/time.ts";
 import { queuesTo, testContext } from "../../support/context.ts";
@@ -253,16 +253,16 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
         ),
     );
   const before = await snapshot();
-  await rebuild(ctx);
+  await rebuildRollups(ctx);
   await Promise.all([runRollups(ctx, "hour"), runRollups(ctx, "day"), runRollups(ctx, "hour")]);
   await runRollups(ctx, "day");
   await runRollups(ctx, "session");
   expect(await snapshot()).toEqual(before);
-  expect(await reconcile(ctx)).toBe(0);
+  expect(await reconcileRollups(ctx)).toBe(0);
   // Days that were rolled up before their quarters were kept get them from the next run, without a mark.
   const day = "2026-10-02T00:00:00.000Z";
   await ctx.db.run(sql`delete from execution_quarters_daily where bucket = ${day}`);
-  expect(await reconcile(ctx, 1000)).toBe(0);
+  expect(await reconcileRollups(ctx, 1000)).toBe(0);
   expect(await runRollups(ctx, "day")).toBe(W.length);
   expect(await snapshot()).toEqual(before);
   const victim = await ctx.db.maybe({
@@ -270,9 +270,9 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
       returning workspace_id, bucket`,
     row: z.object({ workspace_id: z.string(), bucket: z.string() }),
   });
-  expect(await reconcile(ctx, 1000)).toBeGreaterThan(0);
+  expect(await reconcileRollups(ctx, 1000)).toBeGreaterThan(0);
   const bucket = { workspaceId: victim?.workspace_id ?? "", bucket: victim?.bucket ?? "" };
-  await recompute(ctx, "hour", [bucket]);
+  await recomputeRollups(ctx, "hour", [bucket]);
   expect(await ctx.db.all({ sql: rollupDifferences("hour", [bucket]), row: nothing })).toEqual([]);
 });
 
@@ -311,7 +311,7 @@ it("hands the rest to the queue when its time is up, up to the mark it started w
   const sent: unknown[] = [];
   const queues = queuesTo((body) => void sent.push(body));
   const ctx = testContext({ queues, now: () => (clock += 30_000) });
-  await rebuild(ctx);
+  await rebuildRollups(ctx);
   expect(await runRollups(ctx, "hour")).toBeGreaterThan(0);
   expect(sent).toEqual([{ type: "rollup.run", unit: "hour", upTo: expect.any(Number) }]);
 });
