@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Db } from "../db/client.ts";
+import { instantSql } from "../db/instants.ts";
 import { listByTime, type PageQuery } from "../db/keyset.ts";
 import { insertWithin, type Quotas } from "../db/quotas.ts";
 import { inWorkspace } from "../db/scope.ts";
@@ -189,7 +190,7 @@ export async function startDue(
     // Workspaces take turns: many due schedules of one do not put off those of another.
     sql: sql`select e.* from (select e.workspace_id, ${COLUMNS},
           row_number() over (partition by e.workspace_id order by e.next_run_at, e.id) as turn
-        from schedules e where e.kind = ${kind} and e.enabled and e.next_run_at <= ${formatInstant(now)}::timestamptz) e
+        from schedules e where e.kind = ${kind} and e.enabled and e.next_run_at <= ${instantSql(now)}) e
       order by e.turn, e.next_run_at, e.workspace_id limit ${MAX_DUE}::int`,
     row: scheduleRow.extend({ workspace_id: z.string() }),
   });
@@ -200,10 +201,8 @@ export async function startDue(
       if (!run) continue;
       await start({ ...schedule, due: run.due }, `${id}-${run.due / 1000}`);
       const next =
-        run.next === undefined
-          ? sql`e.next_run_at, enabled = false`
-          : sql`${formatInstant(run.next)}::timestamptz`;
-      await db.run(sql`update schedules e set last_run_at = ${formatInstant(run.due)}::timestamptz, next_run_at = ${next}
+        run.next === undefined ? sql`e.next_run_at, enabled = false` : instantSql(run.next);
+      await db.run(sql`update schedules e set last_run_at = ${instantSql(run.due)}, next_run_at = ${next}
           where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id} and e.next_run_at = ${next_run_at}::timestamptz`);
     } catch (error) {
       failed(error, id);

@@ -2,10 +2,11 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { documentText } from "../analytics/catalog/dimensions.ts";
 import type { Db } from "../db/client.ts";
+import { instantSql } from "../db/instants.ts";
 import { inOrder, listByTime, type PageQuery } from "../db/keyset.ts";
 import { inWorkspace } from "../db/scope.ts";
 import { notFound } from "../lib/errors.ts";
-import { type EpochUs, formatInstant } from "../lib/time.ts";
+import type { EpochUs } from "../lib/time.ts";
 import { type EXECUTION_STATUSES, type Execution, executionShape } from "./execution.ts";
 
 export interface ExecutionList extends PageQuery {
@@ -50,8 +51,8 @@ function conditions(workspaceId: string, query: ExecutionList): SQL[] {
   add(query.status, (value) => sql`e.status = ${value}`);
   add(query.model, (value) => sql`e.model = ${value}`);
   add(query.environment, (value) => sql`e.environment = ${value}`);
-  add(query.from, (value) => sql`e.started_at >= ${formatInstant(value)}::timestamptz`);
-  add(query.to, (value) => sql`e.started_at < ${formatInstant(value)}::timestamptz`);
+  add(query.from, (value) => sql`e.started_at >= ${instantSql(value)}`);
+  add(query.to, (value) => sql`e.started_at < ${instantSql(value)}`);
   add(query.min_duration_ms, (value) => sql`e.duration_ms >= ${value}`);
   add(query.max_duration_ms, (value) => sql`e.duration_ms <= ${value}`);
   add(query.min_credits, (value) => sql`e.credits >= ${value}::numeric`);

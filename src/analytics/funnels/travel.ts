@@ -1,9 +1,9 @@
 import type { Db } from "../../db/client.ts";
 import { unprocessable } from "../../lib/errors.ts";
 import { type EpochUs, SECOND_US } from "../../lib/time.ts";
-import { rawMeta } from "../errors/error-groups.ts";
 import { runInOneSnapshot } from "../prepared.ts";
 import type { AnswerMeta } from "../result/meta.ts";
+import { rawMeta } from "../result/raw-meta.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { journeyOf } from "./evaluate.ts";
 import { occurrences, type StepFilter } from "./occurrences.ts";

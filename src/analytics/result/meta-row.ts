@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What every statement of numbers says about itself. */
+/** The `meta` column of every kernel statement: its snapshot, and the buckets or rows of each source. */
 export const metaRow = z.object({
   as_of: z.string(),
   complete_until: z.string(),
@@ -12,3 +12,4 @@ export const metaRow = z.object({
   marked_hours: z.array(z.string()).default([]),
   days_without_quarters: z.array(z.string()).default([]),
 });
+export type MetaRow = z.output<typeof metaRow>;

@@ -5,7 +5,7 @@ import { sketchKey } from "../sql/sketch.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import type { RollupUnit } from "./definition.ts";
 import { inRanges } from "./marks.ts";
-import { QUARTER } from "./quarters.ts";
+import { QUARTER_COLUMN } from "./quarters.ts";
 import { sessionParts } from "./session-rows.ts";
 
 /**
@@ -87,7 +87,7 @@ function rawRows(unit: RollupUnit, ranges: readonly TimeRange[]): SQL {
       select ${sql.raw([...keys].map(keyColumn).join(", "))},
         e.error_type is not null as failed,
         case when e.status <> 'running' then e.duration_ms end as ms,
-        e.credits, e.tokens_in, e.tokens_out${unit === "day" ? QUARTER : sql``}
+        e.credits, e.tokens_in, e.tokens_out${unit === "day" ? QUARTER_COLUMN : sql``}
       from executions e
       where ${keyInList("w", "e")}
         and e.started_at >= w.bucket and e.started_at < w.bucket + ${bucketLength(unit)}

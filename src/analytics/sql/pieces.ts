@@ -1,8 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
+import { instantList } from "../../db/instants.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { DAY_US } from "../../lib/time.ts";
 import type { QueryPlan } from "../plan/plan-types.ts";
-import { instantList } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { intervalsOf } from "./slots.ts";
 

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
+import { instantList } from "../../db/instants.ts";
 import type { QueryPlan } from "../plan/plan-types.ts";
-import { instantList } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { commaList } from "./lists.ts";
 

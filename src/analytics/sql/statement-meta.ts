@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { QueryPlan } from "../plan/plan-types.ts";
-import { freshness } from "../rollups/marks.ts";
+import { freshnessPairs } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { intervalsOf } from "./slots.ts";
 import { groupCount } from "./top-groups.ts";
@@ -10,7 +10,7 @@ export function statementMeta(plan: QueryPlan): SQL {
   const count = plan.top?.count ? sql`,\n    ${groupCount(plan)}` : sql``;
   const marks = plan.explain ? sql`,\n    ${marksOfPieces(plan)}` : sql``;
   return sql`jsonb_build_object(
-    ${freshness(plan.workspaceId)},
+    ${freshnessPairs(plan.workspaceId)},
     'daily', (select count(*) from rolled where unit = 'day'),
     'hourly', (select count(*) from rolled where unit = 'hour'),
     'raw', (select coalesce(sum(raw_rows), 0) from cells_unranked)${count}${marks}

@@ -1,7 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
+import { instantList } from "../../db/instants.ts";
 import { HOUR_US } from "../../lib/time.ts";
 import type { QueryPlan, TimeSlot } from "../plan/plan-types.ts";
-import { dirtyHours, instantList } from "../rollups/marks.ts";
+import { dirtyHours } from "../rollups/marks.ts";
 import { cellSums } from "./cell-sums.ts";
 import { commaList } from "./lists.ts";
 import { measureSums, STAT_COLUMNS } from "./measure-sums.ts";

@@ -131,7 +131,7 @@ export function wholeBuckets(
   }
 }
 
-export const rangeOfBuckets = (buckets: readonly Bucket[]): TimeRange => ({
+export const rangeOfBuckets = (buckets: readonly TimeRange[]): TimeRange => ({
   from: buckets[0]?.from ?? 0,
   to: buckets.at(-1)?.to ?? 0,
 });

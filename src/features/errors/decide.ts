@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import { ERROR_STATUSES, type ErrorStatus } from "../../analytics/errors/error-groups.ts";
+import { ERROR_STATUSES, type ErrorStatus } from "../../analytics/errors/error-filter.ts";
 import { authorOf } from "../../auth/actor.ts";
 import type { Context } from "../../context.ts";
 import { inWorkspace } from "../../db/scope.ts";

@@ -1,15 +1,15 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ask } from "../../analytics/ask.ts";
+import type { ErrorStatus } from "../../analytics/errors/error-filter.ts";
 import {
   type ErrorGroup,
-  type ErrorStatus,
   errorGroupCount,
   errorGroups,
-  rawMeta,
 } from "../../analytics/errors/error-groups.ts";
 import { errorOwners, errorTimeline } from "../../analytics/errors/error-timeline.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { rangeOfQuery } from "../../analytics/query.ts";
+import { rawMeta } from "../../analytics/result/raw-meta.ts";
 import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
 import { checkWholePage, decodeCursor, oneWay, paginate } from "../../db/keyset.ts";
 import { requirePermission } from "../../http/auth.ts";

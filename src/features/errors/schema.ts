@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { ERROR_STATUSES } from "../../analytics/errors/error-groups.ts";
+import { ERROR_STATUSES } from "../../analytics/errors/error-filter.ts";
 import { textInput } from "../../http/fields.ts";
 import { granularityParam, rangeParams } from "../../http/metrics-params.ts";
 import { callerIdParam, pageParams } from "../../http/params.ts";

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { Context } from "../../context.ts";
 import { keyInWorkspace } from "../../db/scope.ts";
 import { documentError, timeOf } from "../../http/fields.ts";
@@ -85,8 +86,7 @@ async function storeEvents(
     sql: sql`with created as (
         insert into events (workspace_id, ${COLUMNS}) select ${workspaceId}, ${COLUMNS} from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as ${FIELDS}
           order by id on conflict (workspace_id, id) do nothing returning id, occurred_at
-      ), marks as (
-        insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', ${workspaceId}, date_trunc('day', occurred_at, 'UTC') from created
+      ), marks as (${insertMarks("session", "occurred_at", sql`created`, sql`${workspaceId}`)}
       ) select id from created`,
     row: z.object({ id: z.string() }),
   });

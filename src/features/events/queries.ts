@@ -1,8 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Db } from "../../db/client.ts";
+import { instantSql } from "../../db/instants.ts";
 import { inOrder, listByTime, type PageQuery } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { type EpochUs, formatInstant } from "../../lib/time.ts";
+import type { EpochUs } from "../../lib/time.ts";
 import { event } from "./schema.ts";
 
 export interface ListQuery extends PageQuery {
@@ -21,10 +22,8 @@ export async function listEvents(db: Db, workspaceId: string, query: ListQuery) 
   for (const name of ["event_type", "event_name", "user_id", "session_id"] as const) {
     if (query[name] !== undefined) where.push(sql`e.${sql.identifier(name)} = ${query[name]}`);
   }
-  if (query.from !== undefined)
-    where.push(sql`e.occurred_at >= ${formatInstant(query.from)}::timestamptz`);
-  if (query.to !== undefined)
-    where.push(sql`e.occurred_at < ${formatInstant(query.to)}::timestamptz`);
+  if (query.from !== undefined) where.push(sql`e.occurred_at >= ${instantSql(query.from)}`);
+  if (query.to !== undefined) where.push(sql`e.occurred_at < ${instantSql(query.to)}`);
   const columns = sql.raw(
     Object.keys(event.shape)
       .map((name) => `e.${name}`)

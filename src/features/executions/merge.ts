@@ -1,4 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
+import { insertMarks } from "../../analytics/rollups/marks.ts";
 import { asOneRow, keyInList, keyInWorkspace } from "../../db/scope.ts";
 import { FINAL_BIT, MERGED, type Message } from "./message.ts";
 
@@ -28,7 +29,6 @@ const FIELDS = sql.raw(
 
 const inputRows = (messages: readonly Message[]) =>
   sql`input as materialized (select * from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as i(${FIELDS}))`;
-const MARK = sql`insert into rollup_marks (unit, workspace_id, bucket)`;
 
 /** The key of each message. Looked up one by one: whatever the planner thinks of a workspace, it is not read as a whole. */
 const keyOf = (workspaceId: string, lock = sql`offset 0`) =>
@@ -117,7 +117,7 @@ export function insertNew(workspaceId: string, messages: readonly Message[]): SQ
     insert into executions (workspace_id, id, started_at, ${columnList}) select ${workspaceId}, id, started_at, ${columnList}
     from input where id in (select id from keys) returning id, started_at
   ),
-  marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from written)
+  marks as (${insertMarks("hour", "started_at", sql`written`, sql`${workspaceId}`)})
   select id from written`;
 }
 
@@ -148,7 +148,7 @@ export function upsert(workspaceId: string, messages: readonly Message[], basis?
     on conflict (workspace_id, started_at, id) do update set ${excluded(SET)} where ${excluded(basis ? SUPERSEDES : ADVANCES)}${unchanged(basis)}
     returning new.id, new.started_at, new.user_id, old.id is null as created
   ),
-  marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from written)
+  marks as (${insertMarks("hour", "started_at", sql`written`, sql`${workspaceId}`)})
   select id, user_id, created from written`;
 }
 
@@ -166,7 +166,7 @@ export function moveStarts(workspaceId: string, messages: readonly Message[], ba
     returning e.workspace_id, e.id, e.started_at, k.moved_to
   ),
   keys as (update execution_keys k set started_at = g.moved_to from gone g where ${keyInList("g", "k")} and k.id = g.id),
-  marks as (${MARK} select distinct 'hour', ${workspaceId}, date_trunc('hour', started_at, 'UTC') from gone)
+  marks as (${insertMarks("hour", "started_at", sql`gone`, sql`${workspaceId}`)})
   select id from gone`;
 }
 

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { Context } from "../../context.ts";
 import { asOneRow, keyInList } from "../../db/scope.ts";
 
@@ -24,8 +25,7 @@ export async function closeStale(ctx: Context): Promise<number> {
         where ${keyInList("s", "e")} and e.started_at = s.started_at and e.id = s.id and ${asOneRow("s")}
           and case when e.status = 'running' then e.heard_at < s.before end
         returning e.workspace_id, e.started_at
-      ), marks as (
-        insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from closed
+      ), marks as (${insertMarks("hour", "started_at", sql`closed`)}
       )
       select workspace_id, count(*) as closed from closed group by workspace_id`,
       row: z.object({ workspace_id: z.string(), closed: z.number() }),

@@ -1,8 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
+import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { Context } from "../../context.ts";
+import { instantSql } from "../../db/instants.ts";
 import { asOneRow, inWorkspace, keyInList } from "../../db/scope.ts";
-import { DAY_US, type EpochUs, formatInstant } from "../../lib/time.ts";
+import { DAY_US, type EpochUs } from "../../lib/time.ts";
 
 const BATCH = 2_000;
 const MAX_INVOCATION_MS = 20_000;
@@ -22,8 +24,7 @@ const OLD_EXECUTIONS: Aged = {
   time: "started_at",
   follow: sql`keys as (
       delete from execution_keys k using gone g where ${keyInList("g", "k")} and k.id = g.id and k.started_at = g.at and ${asOneRow("g")}
-    ), marks as (
-      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', at, 'UTC') from gone
+    ), marks as (${insertMarks("hour", "at", sql`gone`)}
     )`,
 };
 const AGED: readonly Aged[] = [
@@ -31,8 +32,7 @@ const AGED: readonly Aged[] = [
   {
     table: "events",
     time: "occurred_at",
-    follow: sql`marks as (
-      insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', at, 'UTC') from gone
+    follow: sql`marks as (${insertMarks("session", "at", sql`gone`)}
     )`,
   },
 ];
@@ -49,7 +49,7 @@ async function deleteOldest(
   before: EpochUs,
 ): Promise<number> {
   const [name, at] = [sql.identifier(table), sql`x.${sql.identifier(time)}`];
-  const old = sql`${inWorkspace(workspaceId, "x")} and ${at} < ${formatInstant(before)}::timestamptz`;
+  const old = sql`${inWorkspace(workspaceId, "x")} and ${at} < ${instantSql(before)}`;
   const batch = await ctx.db.maybe({
     sql: sql`select min(at) as first, max(at) as last from (select ${at} as at from ${name} x where ${old} order by ${at} limit ${BATCH}) b`,
     row: edges,

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
 import { ROLLUP_TABLES } from "../../analytics/rollups/definition.ts";
+import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { Context } from "../../context.ts";
 import { deleteOld } from "./delete-old-rows.ts";
 
@@ -76,8 +77,9 @@ export async function dropExpired(ctx: Context): Promise<string[]> {
       { isolation: "ReadCommitted" },
     );
     // Events stay, and so do the sessions that they alone make; until these are rolled up they are read from the events.
-    await ctx.db.run(sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC')
-        from events where ${within("occurred_at")}`);
+    await ctx.db.run(
+      insertMarks("session", "occurred_at", sql`events where ${within("occurred_at")}`),
+    );
     ctx.log.info("retention", { dropped: name });
   }
   return expired.map(({ name }) => name);

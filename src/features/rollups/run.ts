@@ -2,6 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { RollupUnit } from "../../analytics/rollups/definition.ts";
 import { ROLLUP_TABLES } from "../../analytics/rollups/definition.ts";
+import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { RollupBucket } from "../../analytics/rollups/raw-parts.ts";
 import { replaceRollups, rollupDifferences } from "../../analytics/rollups/recompute.ts";
 import type { Context } from "../../context.ts";
@@ -84,8 +85,8 @@ export async function rebuildRollups(ctx: Context): Promise<void> {
       .flat()
       .map((table) => sql`delete from ${sql.identifier(table)}`),
     // An hour's run marks its day, and the sessions of that.
-    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'hour', workspace_id, date_trunc('hour', started_at, 'UTC') from executions`,
-    sql`insert into rollup_marks (unit, workspace_id, bucket) select distinct 'session', workspace_id, date_trunc('day', occurred_at, 'UTC') from events`,
+    insertMarks("hour", "started_at", sql`executions`),
+    insertMarks("session", "occurred_at", sql`events`),
   ];
   await ctx.db.transaction(
     statements.map((statement) => ({ sql: statement, row: nothing })),

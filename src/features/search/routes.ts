@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
-import { rawMeta } from "../../analytics/errors/error-groups.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
+import { rawMeta } from "../../analytics/result/raw-meta.ts";
 import { textInput } from "../../http/fields.ts";
 import { metricsAnswer, metricsRoute } from "../../http/metrics-route.ts";
 import { wholeNumberParam, workspaceParam } from "../../http/params.ts";

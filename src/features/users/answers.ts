@@ -6,12 +6,9 @@ import { BY_HOUR_OF_WEEK, cellsOf } from "../../analytics/shapes/heatmap.ts";
 import { RELATIVE_ERROR } from "../../analytics/sql/sketch.ts";
 import { type Bucket, rangeOfBuckets, wholeBuckets } from "../../analytics/time/range.ts";
 import { formatLocal } from "../../analytics/time/zones.ts";
-import {
-  type CohortMembership,
-  cohortCounts,
-  cohortTotals,
-  retainedUsers,
-} from "../../analytics/users/cohorts.ts";
+import type { CohortMembership } from "../../analytics/users/cohort-members.ts";
+import { cohortCounts, cohortTotals, retainedUsers } from "../../analytics/users/cohorts.ts";
+import { featureUse } from "../../analytics/users/feature-use.ts";
 import { MONTH_DAYS, userLifecycle } from "../../analytics/users/lifecycle.ts";
 import type { ActivityKind } from "../../analytics/users/presence.ts";
 import {
@@ -22,7 +19,7 @@ import {
   type RetentionCohort,
   type RetentionMode,
 } from "../../analytics/users/retention.ts";
-import { featureUse, type SessionFigures, sessionFigures } from "../../analytics/users/sessions.ts";
+import { type SessionFigures, sessionFigures } from "../../analytics/users/sessions.ts";
 import type { Context } from "../../context.ts";
 import { type RangeAndFilters, rangeOrDefault } from "../../http/metrics-params.ts";
 import { unprocessable } from "../../lib/errors.ts";

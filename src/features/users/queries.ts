@@ -1,9 +1,10 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
+import { instantSql } from "../../db/instants.ts";
 import { inOrder, listByTime, type PageQuery } from "../../db/keyset.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { type EpochUs, formatInstant } from "../../lib/time.ts";
+import type { EpochUs } from "../../lib/time.ts";
 
 const entryRow = z.object({
   id: z.string(),
@@ -26,12 +27,8 @@ export function userTimeline(
   inOrder(query);
   const bounds = (column: string) => {
     const at = sql`x.${sql.identifier(column)}`;
-    const from =
-      query.from === undefined
-        ? sql``
-        : sql` and ${at} >= ${formatInstant(query.from)}::timestamptz`;
-    const to =
-      query.to === undefined ? sql`` : sql` and ${at} < ${formatInstant(query.to)}::timestamptz`;
+    const from = query.from === undefined ? sql`` : sql` and ${at} >= ${instantSql(query.from)}`;
+    const to = query.to === undefined ? sql`` : sql` and ${at} < ${instantSql(query.to)}`;
     return sql`${inWorkspace(workspaceId, "x")} and x.user_id = ${userId}${from}${to}`;
   };
   const from = sql`(

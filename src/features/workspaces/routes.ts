@@ -1,11 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import { rawMeta } from "../../analytics/errors/error-groups.ts";
 import { firstAndLastSeen } from "../../analytics/executions/seen.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { checkedTimezone, rangeOfQuery } from "../../analytics/query.ts";
 import { combineMeta } from "../../analytics/result/meta.ts";
+import { rawMeta } from "../../analytics/result/raw-meta.ts";
 import { groupPage } from "../../analytics/shapes/group-page.ts";
 import { permittedWorkspaces, requireUser } from "../../auth/actor.ts";
 import { decodeCursor, paginate } from "../../db/keyset.ts";

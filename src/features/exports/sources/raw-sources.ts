@@ -4,11 +4,11 @@ import { documentText, fieldOf, filterPredicate } from "../../../analytics/catal
 import { eventCondition } from "../../../analytics/funnels/occurrences.ts";
 import { checkOperand } from "../../../analytics/plan/fields.ts";
 import type { Db } from "../../../db/client.ts";
+import { withinRange } from "../../../db/instants.ts";
 import { inWorkspace } from "../../../db/scope.ts";
 import type { FileColumn, FileRow } from "../../../formats/columns.ts";
 import { unprocessable } from "../../../lib/errors.ts";
 import { keysOf } from "../../../lib/key-path.ts";
-import { formatInstant } from "../../../lib/time.ts";
 import type { Opened, Question, Source } from "./source.ts";
 
 interface Table {
@@ -30,10 +30,9 @@ const row = z.custom<FileRow>((value) => typeof value === "object" && value !== 
 
 function conditions(table: Table, question: Question): SQL {
   const at = sql`${sql.identifier(table.alias)}.${sql.identifier(table.time)}`;
-  const { from, to } = question.range;
   const list = [
     inWorkspace(question.workspaceId, table.alias),
-    sql`${at} >= ${formatInstant(from)}::timestamptz and ${at} < ${formatInstant(to)}::timestamptz`,
+    withinRange(at, question.range),
     ...table.filters(question),
   ];
   return sql.join(list, sql` and `);

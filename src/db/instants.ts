@@ -1,0 +1,13 @@
+import { type SQL, sql } from "drizzle-orm";
+import { type EpochUs, formatInstant } from "../lib/time.ts";
+
+/** An instant as a parameter. */
+export const instantSql = (at: EpochUs): SQL => sql`${formatInstant(at)}::timestamptz`;
+
+/** A list of instants as one parameter. */
+export const instantList = (list: readonly EpochUs[]): SQL =>
+  sql`${sql.param(list.map(formatInstant))}::timestamptz[]`;
+
+/** Predicate: the column lies in the half-open range [from, to). */
+export const withinRange = (column: SQL, { from, to }: { from: EpochUs; to: EpochUs }): SQL =>
+  sql`${column} >= ${instantSql(from)} and ${column} < ${instantSql(to)}`;
