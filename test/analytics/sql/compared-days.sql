@@ -1,0 +1,298 @@
+with recursive slot as materialized (
+  select '{2026-09-27T00:00:00.000Z, ... 8 values ..., 2026-10-04T00:00:00.000Z}'::timestamptz[] as starts,
+    '{0, ... 8 values ..., 3}'::int[] as buckets, '{1, ... 8 values ..., 0}'::int[] as periods,
+    '{0, ... 8 values ..., 0}'::int[] as hours, '{0, ... 8 values ..., 0}'::int[] as days
+),
+marked_hours(bucket) as (
+  (
+    select m.bucket
+    from rollup_marks m
+    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
+      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
+      and m.bucket >= '2026-09-27T00:00:00.000Z'::timestamptz
+    order by m.bucket
+    limit 1
+  )
+  union all
+  select (
+    select m.bucket
+    from rollup_marks m
+    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
+      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
+    order by m.bucket
+    limit 1
+  )
+  from marked_hours d
+  where d.bucket is not null
+),
+dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
+marked_days(bucket) as (
+  (
+    select m.bucket
+    from rollup_marks m
+    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
+      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
+      and m.bucket >= '2026-09-27T00:00:00.000Z'::timestamptz
+    order by m.bucket
+    limit 1
+  )
+  union all
+  select (
+    select m.bucket
+    from rollup_marks m
+    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
+      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
+    order by m.bucket
+    limit 1
+  )
+  from marked_days d
+  where d.bucket is not null
+),
+dirty_days as materialized (
+  select date_trunc('day', hour, 'UTC') as day
+  from dirty_hours
+  union
+  select bucket
+  from marked_days
+  where bucket is not null
+),
+fallback_hours(lo, hi) as materialized (
+  select d.day as lo, d.day + interval '24 hours' as hi
+  from unnest(
+    '{2026-09-27T00:00:00.000Z}'::timestamptz[], '{2026-10-05T00:00:00.000Z}'::timestamptz[]
+  ) as s(lo, hi)
+  join dirty_days d on d.day >= s.lo and d.day < s.hi
+),
+raw_pieces(lo, hi) as materialized (
+  select lo, hi
+  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
+  union all
+  select d.hour, d.hour + interval '1 hour'
+  from unnest(
+    '{2026-09-27T00:00:00.000Z}'::timestamptz[], '{2026-10-05T00:00:00.000Z}'::timestamptz[]
+  ) as s(lo, hi)
+  join dirty_hours d on d.hour >= s.lo and d.hour < s.hi
+),
+rollup_rows as materialized (
+  select r.*, (select periods from slot)[r.slot] as period,
+    (select buckets from slot)[r.slot] as out
+  from (
+    select 'day' as unit, "execution_metrics_daily".bucket as at,
+      width_bucket("execution_metrics_daily".bucket, (select starts from slot)) as slot,
+      "execution_metrics_daily".status, "execution_metrics_daily".executions, case
+      when "execution_metrics_daily".status = '' then "execution_metrics_daily".user_ids end as users
+    from unnest(
+      '{2026-09-27T00:00:00.000Z}'::timestamptz[], '{2026-10-05T00:00:00.000Z}'::timestamptz[]
+    ) as s(lo, hi)
+    cross join lateral (
+      select "execution_metrics_daily".*
+      from "execution_metrics_daily"
+      where "execution_metrics_daily"."workspace_id" = any(
+        array[(select 'acme'::text), (select 'acme'::text)]
+      )
+        and "execution_metrics_daily".grain = 'total' and "execution_metrics_daily".bucket >= s.lo
+        and "execution_metrics_daily".bucket < s.hi
+      offset 0
+    ) "execution_metrics_daily"
+    where "execution_metrics_daily".bucket not in (select day from dirty_days)
+    union all
+    select 'hour' as unit, "execution_metrics_hourly".bucket as at,
+      width_bucket("execution_metrics_hourly".bucket, (select starts from slot)) as slot,
+      "execution_metrics_hourly".status, "execution_metrics_hourly".executions, case
+      when "execution_metrics_hourly".status = '' then "execution_metrics_hourly".user_ids end as users
+    from (
+      select lo, hi
+      from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
+      union all
+      select lo, hi
+      from fallback_hours
+    ) as s
+    cross join lateral (
+      select "execution_metrics_hourly".*
+      from "execution_metrics_hourly"
+      where "execution_metrics_hourly"."workspace_id" = any(
+        array[(select 'acme'::text), (select 'acme'::text)]
+      )
+        and "execution_metrics_hourly".grain = 'total' and "execution_metrics_hourly".bucket >= s.lo
+        and "execution_metrics_hourly".bucket < s.hi
+      offset 0
+    ) "execution_metrics_hourly"
+    where "execution_metrics_hourly".bucket not in (select hour from dirty_hours)
+    offset 0
+  ) r
+),
+raw_rows as materialized (
+  select r.*, (select periods from slot)[r.slot] as period,
+    (select buckets from slot)[r.slot] as out
+  from (
+    select width_bucket(e.started_at, (select starts from slot)) as slot, e.status, e.user_id
+    from raw_pieces s
+    cross join lateral (
+      select e.*
+      from executions e
+      where "e"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+        and e.started_at >= s.lo and e.started_at < s.hi
+        and e.started_at >= '2026-09-27T00:00:00.000Z'::timestamptz
+        and e.started_at < '2026-10-05T00:00:00.000Z'::timestamptz
+      offset 0
+    ) e
+    offset 0
+  ) r
+),
+rolled as materialized (select unit, at from rollup_rows group by unit, at),
+cells_unranked as materialized (
+  select "period", "out", "status", sum(executions)::bigint as executions, 0 as raw_rows
+  from "rollup_rows"
+  group by "period", "out", "status"
+  union all
+  select "period", "out", "status", count(*) as executions, count(*) as raw_rows
+  from "raw_rows"
+  group by "period", "out", "status"
+),
+users_unranked as materialized (
+  select "period", "out", id
+  from (
+    select "period", "out", unnest("users") as id
+    from rollup_rows
+    where status = ''
+    union all
+    select "period", "out", user_id
+    from raw_rows
+    where user_id is not null
+  ) every
+  group by "period", "out", id
+),
+cells as not materialized (select r.* from "cells_unranked" r),
+users as not materialized (select r.* from "users_unranked" r),
+groups as (
+  select "period", "out", max("executions") as "executions", max("successes") as "successes",
+    max("failures") as "failures", max("timeouts") as "timeouts",
+    max("cancellations") as "cancellations", max("running") as "running", max("errors") as "errors",
+    max("duration_count") as "duration_count", max("rolled_durations") as "rolled_durations",
+    max("duration_sum_ms") as "duration_sum_ms", max("duration_stddev_ms") as "duration_stddev_ms",
+    max("duration_min_ms") as "duration_min_ms", max("duration_max_ms") as "duration_max_ms",
+    max("credits") as "credits", max("credits_avg") as "credits_avg",
+    max("tokens_in") as "tokens_in", max("tokens_out") as "tokens_out",
+    null::int[] as "quantile_keys", null::bigint[] as "quantile_exact_ms",
+    coalesce(max("active_users"), 0) as "active_users", 0::bigint as "active_agents",
+    null::text as "sketch"
+  from (
+    select "period", "out", "executions", "successes", "failures", "timeouts", "cancellations",
+      "running", "errors", "duration_count", "rolled_durations", "duration_sum_ms",
+      "duration_stddev_ms", "duration_min_ms", "duration_max_ms", "credits", "credits_avg",
+      "tokens_in", "tokens_out", null::bigint as "active_users"
+    from (
+      select "period", "out", sum(executions)::bigint as executions,
+        coalesce(sum(executions) filter (where status = 'success'), 0)::bigint as successes,
+        coalesce(sum(executions) filter (where status = 'failure'), 0)::bigint as failures,
+        coalesce(sum(executions) filter (where status = 'timeout'), 0)::bigint as timeouts,
+        coalesce(sum(executions) filter (where status = 'cancelled'), 0)::bigint as cancellations,
+        coalesce(sum(executions) filter (where status = 'running'), 0)::bigint as running,
+        0::bigint as errors, 0::bigint as duration_count, 0::bigint as rolled_durations,
+        0::numeric as duration_sum_ms, null::bigint as duration_min_ms,
+        null::bigint as duration_max_ms, null::float8 as duration_stddev_ms,
+        round(0::numeric, 6) as credits, round(0::numeric / sum(executions), 6) as credits_avg,
+        0::numeric as tokens_in, 0::numeric as tokens_out
+      from cells
+      group by "period", "out"
+    ) sums
+    union all
+    select "period", "out", null, null, null, null, null, null, null, null, null, null, null, null,
+      null, null, null, null, null, "active_users"
+    from (
+      select "period", "out", count(*) as active_users
+      from (select "period", "out", id from users) ids
+      group by "period", "out"
+    ) "active_users"
+  ) parts
+  group by "period", "out"
+),
+total as (
+  select "period", max("executions") as "executions", max("successes") as "successes",
+    max("failures") as "failures", max("timeouts") as "timeouts",
+    max("cancellations") as "cancellations", max("running") as "running", max("errors") as "errors",
+    max("duration_count") as "duration_count", max("rolled_durations") as "rolled_durations",
+    max("duration_sum_ms") as "duration_sum_ms", max("duration_stddev_ms") as "duration_stddev_ms",
+    max("duration_min_ms") as "duration_min_ms", max("duration_max_ms") as "duration_max_ms",
+    max("credits") as "credits", max("credits_avg") as "credits_avg",
+    max("tokens_in") as "tokens_in", max("tokens_out") as "tokens_out",
+    null::int[] as "quantile_keys", null::bigint[] as "quantile_exact_ms",
+    coalesce(max("active_users"), 0) as "active_users", 0::bigint as "active_agents",
+    null::text as "sketch"
+  from (
+    select "period", "executions", "successes", "failures", "timeouts", "cancellations", "running",
+      "errors", "duration_count", "rolled_durations", "duration_sum_ms", "duration_stddev_ms",
+      "duration_min_ms", "duration_max_ms", "credits", "credits_avg", "tokens_in", "tokens_out",
+      null::bigint as "active_users"
+    from (
+      select "period", sum(executions)::bigint as executions,
+        coalesce(sum(executions) filter (where status = 'success'), 0)::bigint as successes,
+        coalesce(sum(executions) filter (where status = 'failure'), 0)::bigint as failures,
+        coalesce(sum(executions) filter (where status = 'timeout'), 0)::bigint as timeouts,
+        coalesce(sum(executions) filter (where status = 'cancelled'), 0)::bigint as cancellations,
+        coalesce(sum(executions) filter (where status = 'running'), 0)::bigint as running,
+        0::bigint as errors, 0::bigint as duration_count, 0::bigint as rolled_durations,
+        0::numeric as duration_sum_ms, null::bigint as duration_min_ms,
+        null::bigint as duration_max_ms, null::float8 as duration_stddev_ms,
+        round(0::numeric, 6) as credits, round(0::numeric / sum(executions), 6) as credits_avg,
+        0::numeric as tokens_in, 0::numeric as tokens_out
+      from cells
+      group by "period"
+    ) sums
+    union all
+    select "period", null, null, null, null, null, null, null, null, null, null, null, null, null,
+      null, null, null, null, "active_users"
+    from (
+      select "period", count(*) as active_users
+      from (select "period", id from users group by "period", id) ids
+      group by "period"
+    ) "active_users"
+  ) parts
+  group by "period"
+)
+select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups,
+  null as "executions", null as "successes", null as "failures", null as "timeouts",
+  null as "cancellations", null as "running", null as "errors", null as "duration_count",
+  null as "rolled_durations", null as "duration_sum_ms", null as "duration_stddev_ms",
+  null as "duration_min_ms", null as "duration_max_ms", null as "credits", null as "credits_avg",
+  null as "tokens_in", null as "tokens_out", null as "quantile_keys", null as "quantile_exact_ms",
+  null as "active_users", null as "active_agents", null as "sketch",
+  jsonb_build_object(
+    'as_of', now(), 'complete_until',
+    least(
+      now(),
+      (
+        select min(bucket)
+        from rollup_marks m
+        where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
+      ),
+      running_since(
+        'acme',
+        (
+          select min(h.bucket)
+          from execution_metrics_hourly h
+          where "h"."workspace_id" = (select 'acme'::text) and h.grain = 'total'
+            and h.status = 'running'
+        )
+      )
+    ),
+    'daily', (select count(*) from rolled where unit = 'day'), 'hourly',
+    (select count(*) from rolled where unit = 'hour'), 'raw',
+    (select coalesce(sum(raw_rows), 0) from cells_unranked)
+  ) as meta
+union all
+select period, null, null, null, "total"."executions", "total"."successes", "total"."failures",
+  "total"."timeouts", "total"."cancellations", "total"."running", "total"."errors",
+  "total"."duration_count", "total"."rolled_durations", "total"."duration_sum_ms",
+  "total"."duration_stddev_ms", "total"."duration_min_ms", "total"."duration_max_ms",
+  "total"."credits", "total"."credits_avg", "total"."tokens_in", "total"."tokens_out",
+  "total"."quantile_keys", "total"."quantile_exact_ms", "total"."active_users",
+  "total"."active_agents", "total"."sketch", null
+from total
+union all
+select f.period, f.out, 0, null, "f"."executions", "f"."successes", "f"."failures", "f"."timeouts",
+  "f"."cancellations", "f"."running", "f"."errors", "f"."duration_count", "f"."rolled_durations",
+  "f"."duration_sum_ms", "f"."duration_stddev_ms", "f"."duration_min_ms", "f"."duration_max_ms",
+  "f"."credits", "f"."credits_avg", "f"."tokens_in", "f"."tokens_out", "f"."quantile_keys",
+  "f"."quantile_exact_ms", "f"."active_users", "f"."active_agents", "f"."sketch", null
+from groups f;

@@ -1,0 +1,160 @@
+delete from rollup_marks
+using unnest('{acme}'::text[], '{2026-10-01T05:00:00.000Z}'::timestamptz[])
+with ordinality as w(workspace_id, bucket, place)
+where unit = 'hour' and "rollup_marks".workspace_id = w.workspace_id
+  and "rollup_marks".bucket = w.bucket;
+
+insert into rollup_marks (unit, workspace_id, bucket)
+select distinct u.unit, w.workspace_id, date_trunc('day', w.bucket, 'UTC')
+from unnest('{acme}'::text[], '{2026-10-01T05:00:00.000Z}'::timestamptz[])
+with ordinality as w(workspace_id, bucket, place)
+cross join (values ('day'), ('session')) u(unit);
+
+delete from "execution_metrics_hourly"
+using unnest('{acme}'::text[], '{2026-10-01T05:00:00.000Z}'::timestamptz[])
+with ordinality as w(workspace_id, bucket, place)
+where "execution_metrics_hourly".workspace_id = w.workspace_id
+  and "execution_metrics_hourly".bucket = w.bucket;
+
+with asked as materialized (
+  select *
+  from unnest('{acme}'::text[], '{2026-10-01T05:00:00.000Z}'::timestamptz[])
+  with ordinality as w(workspace_id, bucket, place)
+),
+raw as materialized (
+  select w.place, r.*, case when r.ms is not null then case
+    when r.ms > 0 then ceil(ln(r.ms::float8) / 0.020000666706669435)::int
+    else -1 end end as sketch_key
+  from asked w
+  cross join lateral (
+    select e.agent_id, coalesce(e.user_id, '') as user_id, e.status,
+      e.error_type is not null as failed, case
+      when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out
+    from executions e
+    where "e"."workspace_id" = any(array["w"."workspace_id", "w"."workspace_id"])
+      and e.started_at >= w.bucket and e.started_at < w.bucket + interval '1 hour'
+      and e.started_at >= '2026-10-01T05:00:00.000Z'::timestamptz
+      and e.started_at < '2026-10-01T06:00:00.000Z'::timestamptz
+    offset 0
+  ) r
+),
+"agent_parts" as materialized (
+  select place, agent_id, status, sketch_key, null::text as user_set, null::text as agent_set,
+    count(*) as n, count(*) filter (where failed) as errors, count(ms) as durations,
+    coalesce(sum(ms), 0) as sum_ms,
+    coalesce(sum(case when ms < 3000000000 then ms * ms end), 0) + coalesce(
+      sum(case when ms >= 3000000000 then ms::numeric * ms end), 0
+    ) as sum_squares,
+    min(ms) as min_ms, max(ms) as max_ms, coalesce(sum(credits), 0) as credits,
+    coalesce(sum(tokens_in), 0) as tokens_in, coalesce(sum(tokens_out), 0) as tokens_out,
+    count(*) as weight
+  from raw
+  group by place, agent_id, status, sketch_key
+  union all
+  select place, agent_id, status, null, user_id, null, 0 as n, 0 as errors, 0 as durations,
+    0 as sum_ms, 0 as sum_squares, null::bigint as min_ms, null::bigint as max_ms, 0 as credits,
+    0 as tokens_in, 0 as tokens_out, 0
+  from (select distinct place, agent_id, status, "user_id" from raw where "user_id" <> '') pairs
+),
+"insert_0" as (
+  insert into "execution_metrics_hourly" (
+    grain, workspace_id, bucket, status, executions, errors, duration_count, duration_sum_ms,
+    duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out,
+    sketch_keys, sketch_counts, user_ids, agent_ids
+  )
+  with parts as materialized (
+    select place, status, sketch_key, user_set, agent_set, sum(n) as n, sum(errors) as errors,
+      sum(durations) as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
+      min(min_ms) as min_ms, max(max_ms) as max_ms, sum(credits) as credits,
+      sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(weight) as weight
+    from "agent_parts"
+    group by place, status, sketch_key, user_set, agent_set
+    union all
+    select place, status, null, null, agent_id, 0 as n, 0 as errors, 0 as durations, 0 as sum_ms,
+      0 as sum_squares, null::bigint as min_ms, null::bigint as max_ms, 0 as credits,
+      0 as tokens_in, 0 as tokens_out, 0
+    from (select distinct place, status, agent_id from "agent_parts") pairs
+  )
+  select 'total', w.workspace_id, w.bucket, g.status, g.n, g.errors, g.durations, g.sum_ms,
+    g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out, g.sketch_keys,
+    g.sketch_counts, g.users, g.agents
+  from (
+    select place, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
+      sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
+      min(min_ms) as min_ms, max(max_ms) as max_ms, sum(credits) as credits,
+      sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
+      coalesce(
+        array_agg(sketch_key order by sketch_key) filter (where sketch_key is not null), '{}'
+      ) as sketch_keys,
+      coalesce(
+        array_agg(weight::int order by sketch_key) filter (where sketch_key is not null), '{}'
+      ) as sketch_counts,
+      coalesce(
+        array_agg(user_set order by user_set) filter (where user_set is not null), '{}'
+      ) as users,
+      coalesce(
+        array_agg(agent_set order by agent_set) filter (where agent_set is not null), '{}'
+      ) as agents
+    from (
+      select *
+      from parts
+      union all
+      select place, '' as status, sketch_key, user_set, agent_set, 0 as n, 0 as errors,
+        0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
+        null::bigint as max_ms, 0 as credits, 0 as tokens_in, 0 as tokens_out, sum(weight) as weight
+      from parts
+      group by place, sketch_key, user_set, agent_set
+    ) stacked
+    group by place, status
+  ) g
+  join asked w
+  using (place)
+),
+"insert_1" as (
+  insert into "execution_metrics_hourly" (
+    grain, workspace_id, bucket, agent_id, status, executions, errors, duration_count,
+    duration_sum_ms, duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in,
+    tokens_out, sketch_keys, sketch_counts, user_ids, agent_ids
+  )
+  with parts as materialized (
+    select place, agent_id, status, sketch_key, user_set, agent_set, n, errors, durations, sum_ms,
+      sum_squares, min_ms, max_ms, credits, tokens_in, tokens_out, weight
+    from "agent_parts"
+  )
+  select 'agent', w.workspace_id, w.bucket, g.agent_id, g.status, g.n, g.errors, g.durations,
+    g.sum_ms, g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out,
+    g.sketch_keys, g.sketch_counts, g.users, g.agents
+  from (
+    select place, agent_id, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
+      sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
+      min(min_ms) as min_ms, max(max_ms) as max_ms, sum(credits) as credits,
+      sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
+      coalesce(
+        array_agg(sketch_key order by sketch_key) filter (where sketch_key is not null), '{}'
+      ) as sketch_keys,
+      coalesce(
+        array_agg(weight::int order by sketch_key) filter (where sketch_key is not null), '{}'
+      ) as sketch_counts,
+      coalesce(
+        array_agg(user_set order by user_set) filter (where user_set is not null), '{}'
+      ) as users,
+      coalesce(
+        array_agg(agent_set order by agent_set) filter (where agent_set is not null), '{}'
+      ) as agents
+    from (
+      select *
+      from parts
+      union all
+      select place, agent_id, '' as status, sketch_key, user_set, agent_set, 0 as n, 0 as errors,
+        0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
+        null::bigint as max_ms, 0 as credits, 0 as tokens_in, 0 as tokens_out, sum(weight) as weight
+      from parts
+      group by place, agent_id, sketch_key, user_set, agent_set
+    ) stacked
+    group by place, agent_id, status
+  ) g
+  join asked w
+  using (place)
+)
+select 1
+where false;
