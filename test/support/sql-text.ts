@@ -151,6 +151,6 @@ export function sqlText(statement: SQL): string {
   const { sql, params } = dialect.sqlToQuery(statement);
   const text = sql.replaceAll(/\$(\d+)/g, (_, index) => literal(params[Number(index) - 1]));
   const short = text.replaceAll(/\b[01]{96}\b/g, shortBits);
-  const words = short.matchAll(WORD).map(([word]) => word);
-  return laidOut(tokensOf(words), "");
+  const words = [...short.matchAll(WORD)].map(([word]) => word);
+  return laidOut(tokensOf(words.values()), "");
 }
