@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { SignJWT } from "jose";
 import { wrongImports } from "./check-imports.ts";
+import { checkNames } from "./check-names.ts";
 import { freePort } from "./ports.ts";
 import { buildWorker, startWorker } from "./worker.ts";
 
@@ -28,7 +29,7 @@ function tool(name: string, ...args: string[]): string {
   }
 }
 
-/** The types of the bindings are what wrangler.toml says now. */
+/** Compares the stored types of the bindings with those that wrangler.toml gives now. */
 function bindingTypes(folder: string): string {
   const kept = readFileSync(path.join(root, "src/env.d.ts"), "utf8");
   const made = path.join(folder, "env.d.ts");
@@ -46,8 +47,8 @@ function bindingTypes(folder: string): string {
 }
 
 /**
- * The built Worker starts, its document is valid OpenAPI, and a question gets as far as the database, which is not there: the bundler
- * may put modules together in another order than the tests do.
+ * Starts the built Worker, validates its OpenAPI document, and asks a question that reaches the
+ * database (which is not there): the bundler may order modules in another way than the tests do.
  */
 async function openApi(script: string): Promise<string> {
   const port = await freePort();
@@ -83,7 +84,7 @@ async function openApi(script: string): Promise<string> {
   }
 }
 
-/** The script and what travels beside it. */
+/** Compares the size of the script and its assets with the budget. */
 function bundleSize(script: string): string {
   const files = readdirSync(path.dirname(script)).filter((file) => /\.(js|ttf)$/.test(file));
   const bytes = Buffer.concat(
@@ -117,6 +118,7 @@ const CHECKS: { name: string; run(): string | Promise<string> }[] = [
       return "every arrow points down";
     },
   },
+  { name: "names, sizes and English", run: checkNames },
   { name: "binding types", run: () => bindingTypes(folder) },
   {
     name: "deploy --dry-run",
