@@ -1,4 +1,4 @@
-import { type Answer, prepareQuery } from "../../analytics/ask.ts";
+import { type Answer, ask, prepareQuery } from "../../analytics/ask.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
 import { runningNow } from "../../analytics/executions/running.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
@@ -13,28 +13,27 @@ import { queryOfParams } from "../../http/metrics-params.ts";
 import { metricsAnswer, metricsRoute } from "../../http/metrics-route.ts";
 import type { Router } from "../../http/router.ts";
 import { DAY_US, HOUR_US } from "../../lib/time.ts";
+import * as descriptions from "./descriptions.ts";
 import * as schema from "./execution-schema.ts";
 
 const tag = "Metrics";
-const LATENCY: MeasureName[] = [
-  ...([
-    "duration_avg",
-    "duration_min",
-    "duration_max",
-    "duration_stddev",
-    "duration_p50",
-    "duration_p75",
-    "duration_p90",
-    "duration_p95",
-    "duration_p99",
-  ] as const),
+const LATENCY_MEASURES: MeasureName[] = [
+  "duration_avg",
+  "duration_min",
+  "duration_max",
+  "duration_stddev",
+  "duration_p50",
+  "duration_p75",
+  "duration_p90",
+  "duration_p95",
+  "duration_p99",
 ];
 
 type Base = Omit<Query, "measures">;
 
-/** The range is fixed once, so that all parts and the wall time are of one clock. */
-function fixed(ctx: Context, base: Base): Base & TimeRange {
-  const { timeframe: _, ...rest } = base;
+/** Fixes the range once, so that all parts and the wall time have one clock. */
+function withFixedRange(ctx: Context, base: Base): Base & TimeRange {
+  const { timeframe: _timeframe, ...rest } = base;
   return { ...rest, ...rangeOfQuery(base, ctx.nowUs()) };
 }
 
@@ -43,7 +42,11 @@ const throughputQuery = (base: Base): Query => ({
   measures: ["executions"],
   granularity: "hour",
 });
-const latencyQuery = (base: Base): Query => ({ ...base, measures: LATENCY, sketches: true });
+const latencyQuery = (base: Base): Query => ({
+  ...base,
+  measures: LATENCY_MEASURES,
+  sketches: true,
+});
 const patternsQuery = (base: Base): Query => ({
   ...base,
   measures: ["executions", "success_rate"],
@@ -51,17 +54,21 @@ const patternsQuery = (base: Base): Query => ({
   rowsOnly: true,
 });
 
-/** Longer series are given by day. */
+/** Longer series have one row a day. */
 const HOURLY_DAYS = 7;
 
-interface Started {
+interface StartedBucket {
   bucket: string;
   complete: boolean;
   executions: number;
 }
 
-/** Hours summed up by their local days; none lies in two. */
-function byDay(hours: readonly Started[], base: Base & TimeRange, now: number): Started[] {
+/** Sums of the hours by local day; each hour lies in one. */
+function byDay(
+  hours: readonly StartedBucket[],
+  base: Base & TimeRange,
+  now: number,
+): StartedBucket[] {
   const days = bucketsOf(base, "day", base.timezone);
   const complete = completeOf(days, "day", base.timezone, now);
   const starts = bucketsOf(base, "hour", base.timezone);
@@ -78,19 +85,20 @@ function byDay(hours: readonly Started[], base: Base & TimeRange, now: number): 
   }));
 }
 
-/** Executions over wall time: hours without any count too. */
+/** Executions over wall time, including hours without any. */
 function throughputOf(answer: Answer, base: Base & TimeRange, now: number) {
   const { from, to } = base;
   const series = answer.rows.map(
-    ({ bucket = "", complete = false, values: each }): Started => ({
-      ...{ bucket, complete },
-      executions: Number(each.executions),
+    ({ bucket = "", complete = false, values }): StartedBucket => ({
+      bucket,
+      complete,
+      executions: Number(values.executions),
     }),
   );
   const executions = Number(answer.totals.executions);
   const hours = Math.max(0, (Math.min(to, now) - from) / HOUR_US);
   const per = (unit: number) => (hours === 0 ? null : (executions * unit) / hours);
-  const busiest = series.reduce<Started | null>(
+  const busiest = series.reduce<StartedBucket | null>(
     (best, each) => (each.executions > (best?.executions ?? 0) ? each : best),
     null,
   );
@@ -138,20 +146,20 @@ function patternsOf({ rows }: Answer) {
   };
 }
 
-/** Throughput, latency, patterns and what is running: each alone, and all of one snapshot. */
-export function executionViews(router: Router): void {
+/** Routes of throughput, latency, patterns and running executions: each alone, and all at once. */
+export function executionRoutes(router: Router): void {
   const query = schema.executionParams;
+
   metricsRoute(router, {
     path: "/metrics/execution",
     tag,
     summary: "Execution metrics: running now, throughput, latency, patterns",
-    description:
-      "The four parts of one snapshot (default 24h); each is described at its own route. `realtime` does not depend on the range.",
+    description: descriptions.EXECUTION,
     query,
     response: metricsAnswer(schema.executionMetricsShape),
     load: async (ctx, workspaceId, params) => {
       const now = ctx.nowUs();
-      const base = fixed(ctx, queryOfParams(params, "24h"));
+      const base = withFixedRange(ctx, queryOfParams(params, "24h"));
       const [throughput, latency, patterns, running] = await runInOneSnapshot(ctx.db, [
         prepareQuery(workspaceId, throughputQuery(base), now, params.explain),
         prepareQuery(workspaceId, latencyQuery(base), now, params.explain),
@@ -178,15 +186,15 @@ export function executionViews(router: Router): void {
     path: "/metrics/throughput",
     tag,
     summary: "Executions over wall time",
-    description:
-      "Starts divided by the wall time of the range that has passed, hours without any included (default 24h); the hours, and the busiest.",
+    description: descriptions.THROUGHPUT,
     query,
     response: metricsAnswer(schema.throughputShape),
     load: async (ctx, workspaceId, params) => {
       const now = ctx.nowUs();
-      const base = fixed(ctx, queryOfParams(params, "24h"));
+      const base = withFixedRange(ctx, queryOfParams(params, "24h"));
+      const query = throughputQuery(base);
       const [answer] = await runInOneSnapshot(ctx.db, [
-        prepareQuery(workspaceId, throughputQuery(base), now, params.explain),
+        prepareQuery(workspaceId, query, now, params.explain),
       ]);
       return { data: throughputOf(answer, base, now), meta: answer.meta };
     },
@@ -195,19 +203,12 @@ export function executionViews(router: Router): void {
     path: "/metrics/latency",
     tag,
     summary: "Durations: percentiles and histogram",
-    description:
-      "Ended runs whose duration is known (default 24h). distribution: every bucket of the sketch, (above_ms, up_to_ms]; a run within 1 % of a border may count on its other side.",
+    description: descriptions.LATENCY,
     query,
     response: metricsAnswer(schema.latencyShape),
     load: async (ctx, workspaceId, params) => {
-      const [answer] = await runInOneSnapshot(ctx.db, [
-        prepareQuery(
-          workspaceId,
-          latencyQuery(queryOfParams(params, "24h")),
-          ctx.nowUs(),
-          params.explain,
-        ),
-      ]);
+      const query = latencyQuery(queryOfParams(params, "24h"));
+      const answer = await ask(ctx, workspaceId, query, params.explain);
       return { data: latencyOf(answer), meta: answer.meta };
     },
   });
@@ -215,19 +216,12 @@ export function executionViews(router: Router): void {
     path: "/metrics/patterns",
     tag,
     summary: "Executions by hour and weekday",
-    description:
-      "Starts by local hour (0-23) and ISO weekday (1 is Monday) of the zone (default 30d); cells without any are left out.",
+    description: descriptions.PATTERNS,
     query,
     response: metricsAnswer(schema.patternsShape),
     load: async (ctx, workspaceId, params) => {
-      const [answer] = await runInOneSnapshot(ctx.db, [
-        prepareQuery(
-          workspaceId,
-          patternsQuery(queryOfParams(params, "30d")),
-          ctx.nowUs(),
-          params.explain,
-        ),
-      ]);
+      const query = patternsQuery(queryOfParams(params, "30d"));
+      const answer = await ask(ctx, workspaceId, query, params.explain);
       return { data: patternsOf(answer), meta: answer.meta };
     },
   });

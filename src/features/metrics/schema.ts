@@ -103,6 +103,7 @@ const summaryData = z.object({
   active_users: count,
   active_agents: count,
 });
+export type SummaryData = z.input<typeof summaryData>;
 export const summaryAnswer = z
   .object({
     data: summaryData.extend({

@@ -1,55 +1,62 @@
 import type { Answer } from "../../analytics/ask.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
-import type { MeasureValues } from "../../analytics/result/rows.ts";
+import type { ComparedValues, MeasureValues } from "../../analytics/result/rows.ts";
+import type { SummaryData } from "./schema.ts";
 
 /** The measures of a summary, in the order of its answer. */
 export const SUMMARY_MEASURES: MeasureName[] = [
-  ...([
-    "executions",
-    "successes",
-    "failures",
-    "timeouts",
-    "cancellations",
-    "running",
-    "success_rate",
-    "failure_rate",
-  ] as const),
-  ...([
-    "duration_avg",
-    "duration_min",
-    "duration_max",
-    "duration_p50",
-    "duration_p75",
-    "duration_p90",
-    "duration_p95",
-    "duration_p99",
-  ] as const),
-  ...(["credits", "tokens_in", "tokens_out", "active_users", "active_agents"] as const),
+  "executions",
+  "successes",
+  "failures",
+  "timeouts",
+  "cancellations",
+  "running",
+  "success_rate",
+  "failure_rate",
+  "duration_avg",
+  "duration_min",
+  "duration_max",
+  "duration_p50",
+  "duration_p75",
+  "duration_p90",
+  "duration_p95",
+  "duration_p99",
+  "credits",
+  "tokens_in",
+  "tokens_out",
+  "active_users",
+  "active_agents",
 ];
 
-function nested(values: MeasureValues): Record<string, unknown> {
-  const flat = SUMMARY_MEASURES.filter((name) => !name.startsWith("duration_")).map(
-    (name) => [name, values[name] ?? null] as const,
-  );
-  const durations = SUMMARY_MEASURES.filter((name) => name.startsWith("duration_")).map((name) => [
-    name.slice("duration_".length),
-    values[name] ?? null,
-  ]);
-  const [before, after] = [flat.slice(0, 8), flat.slice(8)];
+const isDuration = (name: string) => name.startsWith("duration_");
+
+/** Values of the summary's measures, with the durations nested in the place where they are listed. */
+function nestedDurations(values: MeasureValues): SummaryData {
+  const entries = SUMMARY_MEASURES.map((name) => [name, values[name] ?? null] as const);
+  const first = entries.findIndex(([name]) => isDuration(name));
+  const last = entries.findLastIndex(([name]) => isDuration(name));
+  const durations = entries
+    .slice(first, last + 1)
+    .map(([name, value]) => [name.slice("duration_".length), value]);
   return {
-    ...Object.fromEntries(before),
+    ...Object.fromEntries(entries.slice(0, first)),
     duration_ms: Object.fromEntries(durations),
-    ...Object.fromEntries(after),
-  };
+    ...Object.fromEntries(entries.slice(last + 1)),
+  } as SummaryData;
 }
 
-/** The totals of an answer over SUMMARY in the shape of `GET /metrics/summary`. */
-export function summaryOf({ totals, totalsComparison }: Answer): Record<string, unknown> {
-  if (!totalsComparison) return nested(totals);
-  const entries = Object.entries(totalsComparison);
-  const previous = Object.fromEntries(entries.map(([name, compared]) => [name, compared.previous]));
+/** The values of the range before. */
+export function previousOf(changes: ComparedValues): MeasureValues {
+  const entries = Object.entries(changes);
+  return Object.fromEntries(entries.map(([name, compared]) => [name, compared.previous]));
+}
+
+/** The totals of an answer over SUMMARY_MEASURES in the shape of `GET /metrics/summary`. */
+export function summaryOf({ totals, totalsComparison }: Answer) {
+  if (!totalsComparison) return nestedDurations(totals);
+  const previous = nestedDurations(previousOf(totalsComparison));
   return {
-    ...nested(totals),
-    comparison: { previous: nested(previous), changes: totalsComparison },
+    ...nestedDurations(totals),
+    comparison: { previous, changes: totalsComparison },
   };
 }
