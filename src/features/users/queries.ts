@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { instantSql } from "../../db/instants.ts";
@@ -17,25 +17,48 @@ const entryRow = z.object({
   session_id: z.string().nullable(),
 });
 
-/** What a user did, newest first: executions and events together. */
+const EXECUTION_ENTRIES = sql`
+  select 'execution:' || x.id as id, 'execution' as kind, x.started_at as at, x.agent_id, x.status,
+    null::text as event_type, null::text as event_name, null::text as session_id
+  from executions x`;
+
+const EVENT_ENTRIES = sql`
+  select 'event:' || x.id, 'event', x.occurred_at, null, null,
+    x.event_type, x.event_name, x.session_id
+  from events x`;
+
+interface TimeBounds {
+  from?: EpochUs | undefined;
+  to?: EpochUs | undefined;
+}
+
+function inBounds(column: string, { from, to }: TimeBounds): SQL[] {
+  const at = sql`x.${sql.identifier(column)}`;
+  const bounds: SQL[] = [];
+  if (from !== undefined) bounds.push(sql`${at} >= ${instantSql(from)}`);
+  if (to !== undefined) bounds.push(sql`${at} < ${instantSql(to)}`);
+  return bounds;
+}
+
+/** A page of a user's executions and events together, newest first. */
 export function userTimeline(
   ctx: Context,
   workspaceId: string,
   userId: string,
-  query: PageQuery & { from?: EpochUs | undefined; to?: EpochUs | undefined },
+  query: PageQuery & TimeBounds,
 ) {
   inOrder(query);
-  const bounds = (column: string) => {
-    const at = sql`x.${sql.identifier(column)}`;
-    const from = query.from === undefined ? sql`` : sql` and ${at} >= ${instantSql(query.from)}`;
-    const to = query.to === undefined ? sql`` : sql` and ${at} < ${instantSql(query.to)}`;
-    return sql`${inWorkspace(workspaceId, "x")} and x.user_id = ${userId}${from}${to}`;
-  };
+  const ofUser = (time: string) =>
+    sql.join(
+      [inWorkspace(workspaceId, "x"), sql`x.user_id = ${userId}`, ...inBounds(time, query)],
+      sql` and `,
+    );
   const from = sql`(
-    select 'execution:' || x.id as id, 'execution' as kind, x.started_at as at, x.agent_id, x.status, null::text as event_type, null::text as event_name, null::text as session_id
-      from executions x where ${bounds("started_at")}
+    ${EXECUTION_ENTRIES}
+      where ${ofUser("started_at")}
     union all
-    select 'event:' || x.id, 'event', x.occurred_at, null, null, x.event_type, x.event_name, x.session_id from events x where ${bounds("occurred_at")}
+    ${EVENT_ENTRIES}
+      where ${ofUser("occurred_at")}
   ) e`;
   return listByTime(
     ctx.db,

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ask } from "../../analytics/ask.ts";
-import { OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
+import { type Filter, OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
 import type { MeasureName } from "../../analytics/catalog/measures.ts";
 import { firstAndLastSeen } from "../../analytics/executions/seen.ts";
 import { groupPage } from "../../analytics/shapes/group-page.ts";
@@ -16,32 +16,32 @@ import {
 import { DEFAULT_LIMIT, pageShape } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound } from "../../lib/errors.ts";
-import { userActivity, userChurn, userCohorts, userRetention } from "./answers.ts";
+import { userActivity } from "./activity.ts";
+import { userChurn } from "./churn.ts";
+import { userCohorts, userRetention } from "./cohorts.ts";
+import * as descriptions from "./descriptions.ts";
 import { userTimeline } from "./queries.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Users";
 const router = createRouter();
-const MEASURES: MeasureName[] = [
-  ...([
-    "executions",
-    "successes",
-    "failures",
-    "success_rate",
-    "credits",
-    "tokens_in",
-    "tokens_out",
-    "duration_avg",
-    "active_agents",
-  ] as const),
+const USER_MEASURES: MeasureName[] = [
+  "executions",
+  "successes",
+  "failures",
+  "success_rate",
+  "credits",
+  "tokens_in",
+  "tokens_out",
+  "duration_avg",
+  "active_agents",
 ];
 
 metricsRoute(router, {
   path: "/users",
   tag,
   summary: "Users with their numbers of a range",
-  description:
-    "Users with an execution in the range (default 30d), ordered by a measure, ties by id.",
+  description: descriptions.USERS,
   query: schema.userListParams,
   response: pagedMetricsAnswer(schema.userListShape),
   load: async (
@@ -58,13 +58,13 @@ metricsRoute(router, {
       ...query
     },
   ) => {
-    const base = queryOfParams(query, "30d");
-    const found = q === undefined ? [] : [{ field: "user", op: "contains" as const, value: q }];
+    const filters: Filter[] = [OF_SOME_USER];
+    if (q !== undefined) filters.push({ field: "user", op: "contains", value: q });
     const asked = {
-      ...base,
-      measures: MEASURES,
+      ...queryOfParams(query, "30d"),
+      measures: USER_MEASURES,
       group_by: ["user"],
-      filters: [OF_SOME_USER, ...found],
+      filters,
       order_by: [{ measure: sort, direction }],
     };
     const { rows, page, meta } = await groupPage(
@@ -88,8 +88,7 @@ metricsRoute(router, {
   path: "/users/activity",
   tag,
   summary: "Active users, their lifecycle, sessions and features",
-  description:
-    "A user is active on a local day with an execution that starts or an event that occurs in it. wau and mau: distinct users of the 7 and 30 days that end with the day; stickiness = dau / mau. new: first activity ever; returning: active in the 30 days before too; resurrected: active before those; new + returning + resurrected = dau. dormant: left the month on this day. The range is taken as whole local days. Sessions end after 30 minutes without activity. adoption_rate: users of a feature / active users of the range. The heatmap counts starts of all executions, also of those of no user.",
+  description: descriptions.ACTIVITY,
   query: schema.activityParams,
   response: metricsAnswer(schema.userActivityShape),
   load: userActivity,
@@ -99,8 +98,7 @@ metricsRoute(router, {
   path: "/users/cohorts",
   tag,
   summary: "Cohorts of users",
-  description:
-    "Users by the day, week or month of their first sign ever. returned: came back in a later bucket; still_active: there in the last bucket that is over. Rates are null while the cohort's own bucket is not over.",
+  description: descriptions.COHORTS,
   query: schema.cohortsParams,
   response: metricsAnswer(schema.cohortsShape),
   load: userCohorts,
@@ -110,8 +108,7 @@ metricsRoute(router, {
   path: "/users/retention",
   tag,
   summary: "Retention: matrix and curve",
-  description:
-    "A cell counts users of a cohort that were there `offset` buckets after their first sign; rate = users / size. A cell whose bucket is not over is marked `complete: false` and has no rate. The curve sums users and sizes over the cohorts whose cell is complete.",
+  description: descriptions.RETENTION,
   query: schema.retentionParams,
   response: metricsAnswer(schema.retentionShape),
   load: userRetention,
@@ -121,8 +118,7 @@ metricsRoute(router, {
   path: "/users/churn",
   tag,
   summary: "Churn over windows",
-  description:
-    "churn_rate = users active in one window of whole local days and not in the next, divided by the users active in the first. The last window ends with the last whole day before `to` (default: now).",
+  description: descriptions.CHURN,
   query: schema.churnParams,
   response: metricsAnswer(schema.churnShape),
   load: userChurn,
@@ -132,8 +128,7 @@ metricsRoute(router, {
   path: "/users/{id}",
   tag,
   summary: "One user",
-  description:
-    "First and last activity (executions and events), and the numbers of the range (default 30d).",
+  description: descriptions.USER,
   query: z.strictObject(rangeParams),
   params: schema.userParam,
   response: metricsAnswer(schema.userShape),
@@ -141,12 +136,8 @@ metricsRoute(router, {
     const seen = (await firstAndLastSeen(ctx, workspaceId, "user", [id])).get(id);
     if (!seen?.last) throw notFound("user");
     const filters = [{ field: "user", op: "eq" as const, value: id }];
-    const { totals, meta } = await ask(
-      ctx,
-      workspaceId,
-      { ...queryOfParams(query, "30d"), measures: MEASURES, filters },
-      query.explain,
-    );
+    const asked = { ...queryOfParams(query, "30d"), measures: USER_MEASURES, filters };
+    const { totals, meta } = await ask(ctx, workspaceId, asked, query.explain);
     return {
       data: { id, first_activity_at: seen.first, last_activity_at: seen.last, totals },
       meta,
@@ -159,7 +150,7 @@ router.openapi(
     method: "get",
     path: "/users/{id}/timeline",
     tags: [tag],
-    summary: "What a user did, newest first",
+    summary: "Executions and events of a user, newest first",
     middleware: [requirePermission("read:executions")] as const,
     request: { params: schema.userParam, query: schema.userTimelineParams },
     responses: {
@@ -171,8 +162,10 @@ router.openapi(
     },
   }),
   async (c) => {
-    const { limit = DEFAULT_LIMIT, workspace_id: _, ...query } = c.req.valid("query");
-    const [ctx, workspaceId, { id }] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("param")];
+    const { limit = DEFAULT_LIMIT, workspace_id: _workspaceId, ...query } = c.req.valid("query");
+    const ctx = c.get("ctx");
+    const workspaceId = c.get("workspaceId");
+    const { id } = c.req.valid("param");
     if (!(await firstAndLastSeen(ctx, workspaceId, "user", [id])).get(id)?.last)
       throw notFound("user");
     return c.json(await userTimeline(ctx, workspaceId, id, { ...query, limit }), 200);

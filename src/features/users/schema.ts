@@ -99,7 +99,7 @@ const cohortParams = {
   granularity: calendar.optional().openapi({ description: "Default week." }),
   cohort: z.enum(["first_activity", "first_success", "event"]).optional().openapi({
     description:
-      "What makes a user a member: the first activity ever (default), the first successful execution, or the first event of a kind.",
+      "The activity that makes a user a member: the first one ever (default), the first successful execution, or the first event of a kind.",
   }),
   event_type: textInput(128).optional(),
   event_name: textInput(256).optional(),
@@ -109,7 +109,7 @@ export const retentionParams = z.strictObject({
   ...cohortParams,
   mode: z.enum(RETENTION_MODES).optional().openapi({
     description:
-      "classic: there in that bucket (default); rolling: there then or later; bounded: there at least once from offset 1 up to then.",
+      "classic: active in that bucket (default); rolling: active in it or later; bounded: active at least once from offset 1 up to it.",
   }),
   return_event_type: textInput(128).optional(),
   return_event_name: textInput(256).optional(),
