@@ -10,38 +10,43 @@ import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { queryOfParams, rangeParams } from "../../http/metrics-params.ts";
-import { jsonContent, metricsAnswer, metricsRoute, pagedMetricsAnswer } from "../../http/metrics-route.ts";
+import {
+  jsonContent,
+  metricsAnswer,
+  metricsRoute,
+  pagedMetricsAnswer,
+} from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound } from "../../lib/errors.ts";
 import { agentNames, describeAgent, findAgentIds } from "../../store/agents.ts";
 import { agentAnalytics } from "./analytics.ts";
+import * as descriptions from "./descriptions.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Agents";
 const router = createRouter();
-const LISTED: MeasureName[] = [
-  ...([
-    "executions",
-    "successes",
-    "failures",
-    "success_rate",
-    "duration_avg",
-    "duration_p95",
-    "credits",
-    "active_users",
-    "errors",
-  ] as const),
+const LISTED_MEASURES: MeasureName[] = [
+  "executions",
+  "successes",
+  "failures",
+  "success_rate",
+  "duration_avg",
+  "duration_p95",
+  "credits",
+  "active_users",
+  "errors",
 ];
-const byAgent = (id: string) => [{ field: "agent", op: "eq" as const, value: id }];
+const byAgent = (id: string): Filter[] => [{ field: "agent", op: "eq", value: id }];
 
-/** @throws AppError not_found for an agent that has neither run here nor been named */
+/** @throws AppError not_found for an agent that has neither run here nor has a name */
 async function knownAgent(ctx: Context, workspaceId: string, id: string) {
   const [names, seen] = await Promise.all([
     agentNames(ctx, workspaceId, [id]),
     firstAndLastSeen(ctx, workspaceId, "agent", [id]),
   ]);
-  const [name, times] = [names.get(id), seen.get(id)];
+  const name = names.get(id);
+  const times = seen.get(id);
   if (!name && !times?.last) throw notFound("agent");
   return {
     agent: name ?? { id, name: null, labels: [] },
@@ -50,12 +55,30 @@ async function knownAgent(ctx: Context, workspaceId: string, id: string) {
   };
 }
 
+/** Agents by a part of their id or name, and by a label. */
+async function searchFilters(
+  ctx: Context,
+  workspaceId: string,
+  text: string | undefined,
+  label: string | undefined,
+): Promise<Filter[]> {
+  const filters: Filter[] = [];
+  if (text !== undefined) {
+    const named = await findAgentIds(ctx, workspaceId, { name: text });
+    filters.push({ field: "agent", op: "search", value: [text, ...named] });
+  }
+  if (label !== undefined) {
+    const labelled = await findAgentIds(ctx, workspaceId, { label });
+    filters.push({ field: "agent", op: "in", value: labelled });
+  }
+  return filters;
+}
+
 metricsRoute(router, {
   path: "/agents",
   tag,
   summary: "Agents with their numbers of a range",
-  description:
-    "Agents with an execution in the range (default 30d), ordered by a measure, ties by id. An agent needs no registration.",
+  description: descriptions.AGENTS,
   query: schema.agentListParams,
   response: pagedMetricsAnswer(schema.agentListShape),
   load: async (
@@ -73,24 +96,11 @@ metricsRoute(router, {
       ...query
     },
   ) => {
-    const filters: Filter[] = [];
-    if (q !== undefined)
-      filters.push({
-        field: "agent",
-        op: "search",
-        value: [q, ...(await findAgentIds(ctx, workspaceId, { name: q }))],
-      });
-    if (label !== undefined)
-      filters.push({
-        field: "agent",
-        op: "in",
-        value: await findAgentIds(ctx, workspaceId, { label }),
-      });
     const asked = {
       ...queryOfParams(query, "30d"),
-      measures: LISTED,
+      measures: LISTED_MEASURES,
       group_by: ["agent"],
-      filters,
+      filters: await searchFilters(ctx, workspaceId, q, label),
       order_by: [{ measure: sort, direction }],
     };
     const { rows, page, meta } = await groupPage(
@@ -118,8 +128,7 @@ metricsRoute(router, {
   path: "/agents/{id}",
   tag,
   summary: "One agent",
-  description:
-    "Name, labels, first and last run ever, and all measures of the range (default 30d).",
+  description: descriptions.AGENT,
   query: z.strictObject(rangeParams),
   params: schema.agentParam,
   response: metricsAnswer(schema.agentShape),
@@ -135,8 +144,7 @@ metricsRoute(router, {
   path: "/agents/{id}/stats",
   tag,
   summary: "An agent's numbers and its distribution of latency",
-  description:
-    "histogram: classes of latency; distribution: every bucket of the sketch, (above_ms, up_to_ms]. A run within 1 % of a border may count on its other side.",
+  description: descriptions.STATS,
   query: z.strictObject(rangeParams),
   params: schema.agentParam,
   response: metricsAnswer(schema.agentStatsShape),
@@ -164,9 +172,8 @@ metricsRoute(router, {
 metricsRoute(router, {
   path: "/agents/{id}/analytics",
   tag,
-  summary: "All that is known of an agent in a range",
-  description:
-    "One snapshot (default 30d). performance: all measures, runs_per_hour over wall time, the distribution of latency; resources by model; errors by fingerprint; the users who ran it most; starts by hour and weekday; change against the period before and against the whole workspace; days with the direction of executions (Mann-Kendall over whole days that are over); suggestions, each with the numbers that it rests on.",
+  summary: "Performance, resources, errors, users and trend of an agent",
+  description: descriptions.ANALYTICS,
   query: z.strictObject(rangeParams),
   params: schema.agentParam,
   response: metricsAnswer(schema.agentAnalyticsShape),
@@ -181,9 +188,8 @@ router.openapi(
     method: "patch",
     path: "/agents/{id}",
     tags: [tag],
-    summary: "Name an agent, label it",
-    description:
-      "What is left out stays as it is; a null name takes the name away. The agent may be one that has not run yet.",
+    summary: "Change the name and the labels of an agent",
+    description: descriptions.CHANGE,
     middleware: [requirePermission("write:agents"), limitBody(16 * 1024)] as const,
     request: {
       params: schema.agentParam,
@@ -196,13 +202,10 @@ router.openapi(
     },
   }),
   async (c) => {
-    const [ctx, workspaceId] = [c.get("ctx"), c.get("workspaceId")];
-    const data = await describeAgent(
-      ctx,
-      workspaceId,
-      c.req.valid("param").id,
-      c.req.valid("json"),
-    );
+    const ctx = c.get("ctx");
+    const workspaceId = c.get("workspaceId");
+    const { id } = c.req.valid("param");
+    const data = await describeAgent(ctx, workspaceId, id, c.req.valid("json"));
     ctx.cache.invalidate(workspaceId);
     return c.json({ data }, 200);
   },

@@ -25,7 +25,10 @@ export const agentListParams = z.strictObject({
   ...pageParams,
   q: textInput(128).optional().openapi({ description: "Agents whose id or name contains this." }),
   label: textInput(64).optional(),
-  sort: measureParam.extract(AGENT_SORTS).optional().openapi({ description: "Default executions." }),
+  sort: measureParam
+    .extract(AGENT_SORTS)
+    .optional()
+    .openapi({ description: "Default executions." }),
   direction: z.enum(["asc", "desc"]).optional(),
 });
 const identity = { id: z.string(), name: z.string().nullable(), labels: z.array(z.string()) };
@@ -46,7 +49,9 @@ const seen = {
   first_execution_at: z.string().nullable(),
   last_execution_at: z.string().nullable(),
 };
-export const agentShape = z.object({ ...identity, ...seen, totals: measureValues }).openapi("Agent");
+export const agentShape = z
+  .object({ ...identity, ...seen, totals: measureValues })
+  .openapi("Agent");
 const count = z.int();
 const ratio = z.number().nullable();
 const classes = z.array(

@@ -9,7 +9,7 @@ import { ratioOf } from "../../lib/decimal.ts";
 export interface HealthPart {
   name: "reliability" | "activity" | "engagement" | "efficiency";
   weight: number;
-  /** 0 to 1; null when there is nothing to judge by. */
+  /** 0 to 1; null without data. */
   value: number | null;
   how: string;
 }
@@ -22,10 +22,18 @@ export interface WorkspaceHealth {
 
 const share = (part: number, whole: number) => (whole === 0 ? null : part / whole);
 
+/** The weighted mean of the parts that are known, 0 to 100. */
+function scoreOf(parts: readonly HealthPart[]): number | null {
+  const known = parts.filter((part) => part.value !== null);
+  const weights = known.reduce((sum, part) => sum + part.weight, 0);
+  if (weights === 0) return null;
+  return (100 * known.reduce((sum, part) => sum + part.weight * (part.value ?? 0), 0)) / weights;
+}
+
 /**
  * The one definition of a workspace's health.
- * @param days local days of the range: on too few of them nobody can be late or regular
- * @param credits of the runs that ended in success, and of all that ended
+ * @param days local days of the range: activity and engagement need a minimum
+ * @param credits of the runs that ended in success, and of all runs that ended
  */
 export function healthOf(
   totals: MeasureValues,
@@ -33,14 +41,12 @@ export function healthOf(
   days: number,
   credits: { successful: string; ended: string },
 ): WorkspaceHealth {
+  const success = totals.success_rate ?? null;
   const parts: HealthPart[] = [
     {
       name: "reliability",
       weight: 0.3,
-      value:
-        totals.success_rate === null || totals.success_rate === undefined
-          ? null
-          : Number(totals.success_rate),
+      value: success === null ? null : Number(success),
       how: "success_rate of the range",
     },
     {
@@ -62,11 +68,5 @@ export function healthOf(
       how: "credits of successful runs / credits of ended runs",
     },
   ];
-  const known = parts.filter((part) => part.value !== null);
-  const weights = known.reduce((sum, part) => sum + part.weight, 0);
-  const score =
-    weights === 0
-      ? null
-      : (100 * known.reduce((sum, part) => sum + part.weight * (part.value ?? 0), 0)) / weights;
-  return { score, parts };
+  return { score: scoreOf(parts), parts };
 }

@@ -29,22 +29,20 @@ import {
   workspaceOverview,
   workspaceTotals,
 } from "./answers.ts";
+import * as descriptions from "./descriptions.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Workspaces";
 const router = createRouter();
-const MEASURES: MeasureName[] = [
+const GROUP_MEASURES: MeasureName[] = [
   "executions",
   "successes",
   "success_rate",
   "duration_avg",
   "credits",
 ];
-/** Workspaces of one page: each costs a question of its own. */
+/** Workspaces of one page: each costs a query of its own. */
 const MAX_LISTED = 50;
-const HEALTH =
-  "health: the weighted mean of reliability (0.30), activity (0.25), engagement (0.25) and efficiency (0.20), each with its value, weight and how it is computed; a part without anything to judge by takes no part.";
-
 metricsRoute(router, {
   path: "/workspaces",
   tag,
@@ -84,7 +82,7 @@ metricsRoute(router, {
   tag,
   workspace: "path",
   summary: "One workspace: settings, numbers, health",
-  description: `Default 30d. ${HEALTH}`,
+  description: descriptions.OVERVIEW,
   query: schema.overviewParams,
   params: schema.workspacePath,
   response: metricsAnswer(schema.workspaceOverviewShape),
@@ -97,7 +95,7 @@ metricsRoute(router, {
   tag,
   workspace: "path",
   summary: "A workspace's members, agents and consumption",
-  description: `Default 30d, one snapshot. ${HEALTH} credits_per_day: over the time of the range that has passed, in days of 24 hours, at least one. members: of the whole local days that the range touches.`,
+  description: descriptions.ANALYTICS,
   query: schema.overviewParams,
   params: schema.workspacePath,
   response: metricsAnswer(schema.workspaceAnalyticsShape),
@@ -129,7 +127,7 @@ metricsRoute(router, {
   ) => {
     const asked = {
       ...queryOfParams(query, "30d"),
-      measures: MEASURES,
+      measures: GROUP_MEASURES,
       group_by: ["user"],
       filters: [OF_SOME_USER],
       order_by: [{ measure: sort, direction }],
@@ -157,7 +155,7 @@ metricsRoute(router, {
   tag,
   workspace: "path",
   summary: "Agents of a workspace",
-  description: "Agents with an execution in the range (default 30d).",
+  description: descriptions.AGENTS,
   query: schema.groupParams,
   params: schema.workspacePath,
   response: pagedMetricsAnswer(schema.workspaceAgentsShape),
@@ -176,7 +174,7 @@ metricsRoute(router, {
   ) => {
     const asked = {
       ...queryOfParams(query, "30d"),
-      measures: MEASURES,
+      measures: GROUP_MEASURES,
       group_by: ["agent"],
       order_by: [{ measure: sort, direction }],
     };
@@ -201,8 +199,7 @@ router.openapi(
     path: "/workspaces/{id}/settings",
     tags: [tag],
     summary: "Change the settings of a workspace",
-    description:
-      "What is left out stays as it is; null takes a setting away. timezone is that of budgets, and of every question, export, report and schedule that names none; credit_price is the price of one credit.",
+    description: descriptions.SETTINGS,
     middleware: [requirePermissionInPathWorkspace("write:settings"), limitBody(16 * 1024)] as const,
     request: {
       params: schema.workspacePath,
@@ -221,7 +218,9 @@ router.openapi(
     },
   }),
   async (c) => {
-    const [ctx, workspaceId, change] = [c.get("ctx"), c.get("workspaceId"), c.req.valid("json")];
+    const ctx = c.get("ctx");
+    const workspaceId = c.get("workspaceId");
+    const change = c.req.valid("json");
     if (typeof change.timezone === "string") checkedTimezone(change.timezone);
     const settings = await changeSettings(ctx, workspaceId, change);
     ctx.cache.invalidate(workspaceId);

@@ -13,7 +13,7 @@ import { idParam, pageParams } from "../../http/params.ts";
 const ratio = z.number().nullable();
 const count = z.int();
 export const workspacePath = z.object({ id: idParam });
-const { workspace_id: _, ...range } = rangeParams;
+const { workspace_id: _workspaceId, ...range } = rangeParams;
 export const overviewParams = z.strictObject(range);
 export const workspaceListParams = z.strictObject({
   ...rangeParams,
