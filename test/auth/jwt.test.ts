@@ -123,7 +123,7 @@ describe("a token", () => {
     ]);
   });
 
-  it("with a workspace that is no id has none, and with an end that no clock can hold is good", async () => {
+  it("with a malformed workspace id has no workspace, and with an end that no clock can hold is good", async () => {
     expect(await statusWith(await signed({ workspaces: ["../x"] }))).toEqual([
       400,
       "workspace_missing",
@@ -348,7 +348,7 @@ describe("a key set", () => {
     fetched.mockRestore();
   });
 
-  it("that is none, or too large, or elsewhere, is out of reach", async () => {
+  it("that cannot be parsed, or is too large, or elsewhere, is out of reach", async () => {
     const { keys, tokenOf } = await setOf(1);
     const answers: Record<string, () => Response> = {
       text: () => new Response("<html>"),

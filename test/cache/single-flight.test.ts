@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
-  type SharedFlight,
   isLoading,
   joinFlight,
   loadOnce,
   newFlight,
+  type SharedFlight,
 } from "../../src/cache/single-flight.ts";
 import { sleep } from "../../src/lib/backoff.ts";
 import { AppError } from "../../src/lib/errors.ts";

@@ -9,7 +9,7 @@ import { get, VIEWS } from "../support/views.ts";
 beforeAll(fillViews);
 
 describe("every view", () => {
-  it("is in this list", () => {
+  it("is asked by these tests", () => {
     const others = new Set([
       "/metrics/catalog",
       "/metrics/query",
@@ -58,7 +58,7 @@ describe("every view", () => {
     }
   });
 
-  it("refuses a zone that is none, and a range that ends before it starts", async () => {
+  it("refuses an unknown zone, and a range that ends before it starts", async () => {
     for (const view of VIEWS.filter((each) => each.method === "GET" && !each.rangeless)) {
       for (const range of [
         "timeframe=7d&timezone=%2B05:30",

@@ -67,7 +67,7 @@ async function zonedPaths(): Promise<string[]> {
   return found;
 }
 
-describe("a question that names no zone is of the workspace's", () => {
+describe("a question without a zone is asked in that of its workspace", () => {
   it("in every view that takes one, at once after a change of the setting", async () => {
     const paths = await zonedPaths();
     expect(paths.length).toBeGreaterThan(30);

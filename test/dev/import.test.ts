@@ -27,7 +27,7 @@ async function rowsOfSample(): Promise<Record<string, string>[]> {
   );
 }
 
-it("gives the real trace's own sums, before the rollup, after it, and after a second import", async () => {
+it("an import of the real trace gives its own sums, before the rollup, after it, and after a second import", async () => {
   const rows = await rowsOfSample();
   expect(rows).toHaveLength(19_366);
   const preset = PRESETS["azure-llm"];
@@ -77,7 +77,7 @@ it("gives the real trace's own sums, before the rollup, after it, and after a se
   expect(await asked()).toMatchObject({ data: expected, meta: { sources: { raw: { rows: 0 } } } });
 });
 
-it("maps columns and constants, and refuses a field that no execution has", () => {
+it("an import maps columns and constants, and refuses a field that no execution has", () => {
   const mapping = mappingOf(
     ["id=run", "started_at=ts", "tokens_in=n", "metadata.region=zone", "error.type=err"],
     ["status=success", "agent_id=x", "user_id=y"],
@@ -118,7 +118,7 @@ it("maps columns and constants, and refuses a field that no execution has", () =
   expect(() => mappingOf(["id"], [])).toThrow("field=column");
 });
 
-it("gives the retention of the real purchases of CDNOW, as months counted by hand give it", async () => {
+it("an import of CDNOW gives the retention of the real purchases of CDNOW, as months counted by hand give it", async () => {
   const preset = PRESETS.cdnow;
   if (!preset) throw new Error("no preset");
   const lines = (await unpacked(cdnow)).split("\n").filter((line) => line.trim() !== "");

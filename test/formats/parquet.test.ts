@@ -62,7 +62,7 @@ async function chunksFrom(
   return chunks;
 }
 
-it("can be gone on with from the begin of every group, with the same bytes, however often", async () => {
+it("a Parquet file can be resumed from the start of every group, with the same bytes, however often", async () => {
   const whole = await chunksFrom(FILE_START);
   expect(whole.length).toBeGreaterThan(4);
   for (const [index, chunk] of whole.entries()) {
@@ -75,7 +75,7 @@ it("can be gone on with from the begin of every group, with the same bytes, howe
   }
 });
 
-it("holds what was given, in groups that end by their rows or by their size", async () => {
+it("a Parquet file holds what was given, in groups that end by their rows or by their size", async () => {
   const whole = await chunksFrom(FILE_START);
   const groups = whole
     .slice(0, -1)

@@ -139,7 +139,7 @@ describe.each(ZONES)("over ten years in %s", (zone) => {
 describe("runs that are due", () => {
   const daily: Recurrence = { frequency: "daily", time: "06:00" };
 
-  it("are none before their time", () => {
+  it("do not come before their time", () => {
     expect(
       dueRun(daily, "UTC", us("2026-05-02T06:00:00Z"), us("2026-05-02T05:59:59Z")),
     ).toBeUndefined();
@@ -167,7 +167,7 @@ describe("runs that are due", () => {
     });
   });
 
-  it("of an expression that never fires, or is none, do not exist", () => {
+  it("of an expression that never fires, or cannot be parsed, do not exist", () => {
     for (const cron of ["0 0 30 2 *", "61 * * * *", "every day at", "* * * *", "0 0 1 1 1 1"])
       expect(nextRun({ cron }, "UTC", FIRST)).toBeUndefined();
   });

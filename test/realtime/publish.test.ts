@@ -21,7 +21,7 @@ const feedOf = () => {
 };
 const created = (told: FeedPublication[][]) => told.flat().map((each) => each.created);
 
-it("tells what a burst has published in one call", async () => {
+it("the publisher tells what a burst has published in one call", async () => {
   const { ctx, told, settled } = feedOf();
   for (let each = 0; each < 10; each++)
     publishExecutions(ctx, "burst", { type: "events", created: 1 });
@@ -29,7 +29,7 @@ it("tells what a burst has published in one call", async () => {
   expect(told).toEqual([[{ type: "events", created: 10 }]]);
 });
 
-it("loses nothing of a burst when the request that began it is killed", async () => {
+it("the publisher loses nothing of a burst when the request that began it is killed", async () => {
   vi.useFakeTimers();
   const { ctx, told } = feedOf();
   publishExecutions(ctx, "killed", { type: "events", created: 1 });
@@ -44,7 +44,7 @@ it("loses nothing of a burst when the request that began it is killed", async ()
   expect(created(told)).toEqual([7, 8]);
 });
 
-it("logs a feed that is down once for a burst, and goes on with the next", async () => {
+it("the publisher logs a feed that is down once for a burst, and continues with the next", async () => {
   const { ctx, told, errors, settled } = feedOf();
   const down = {
     ...ctx,

@@ -27,7 +27,7 @@ async function ticketOf(workspace: string, claims: Record<string, unknown> = {})
   return body.data.ticket as string;
 }
 
-it("who has no token and no ticket of ours leaves no object behind", async () => {
+it("a visitor without a token or a valid ticket leaves no object behind", async () => {
   const forged = await new SignJWT({ ws: "any", until: Date.now() + 60_000 })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject("tester")
@@ -77,7 +77,7 @@ it("of two who come with one ticket at once, one comes in", async () => {
   }
 });
 
-it("a ticket is over after a minute, and its connection ends with the token", async () => {
+it("a ticket expires after a minute, and its connection ends with the token", async () => {
   const ticket = await ticketOf("feed-h");
   vi.useFakeTimers({ now: Date.now() + 61_000, toFake: ["Date"] });
   const late = await upgrade(`?ticket=${ticket}`);
@@ -98,7 +98,7 @@ it("a ticket is over after a minute, and its connection ends with the token", as
   });
 });
 
-it("needs a workspace of the token, and a secret to be signed with", async () => {
+it("a ticket needs a workspace of the token, and a secret to be signed with", async () => {
   const foreign = await clientOf(await tokenFor("feed-f")).post(
     "/api/v1/realtime/tickets?workspace_id=feed-a",
     "",

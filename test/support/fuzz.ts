@@ -21,7 +21,7 @@ export interface FuzzRequest {
   who: "admin" | "viewer" | "stranger" | "nobody" | "nonsense";
 }
 
-/** What must never come back as a tag, in any page. */
+/** A text that must never come back as a tag, in any page. */
 export const MARK = "<h8 x=\"'>";
 
 const TEXTS = [
@@ -56,7 +56,7 @@ const nasty: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(deep(40), Array(1_001).fill(0), { constructor: 1, toString: [] }),
   fc.constantFrom(...TEXTS),
 );
-/** What is right under these names, and what no schema says. */
+/** Valid values of names whose schema does not list them. */
 const BY_NAME: Record<string, string[]> = {
   timezone: ["UTC", "Asia/Kolkata", "America/New_York"],
   time: ["08:30"],

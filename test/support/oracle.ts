@@ -102,7 +102,7 @@ export function measured(rows: readonly RawRow[]): Record<MeasureName, MeasureVa
   };
 }
 
-/** Whether the kernel's value is the oracle's: exactly for sums, within 1 % for a quantile, to rounding for a deviation. */
+/** True if the kernel's value is the oracle's: sums exactly, quantiles within 1 %, deviations rounded. */
 export function agrees(
   name: MeasureName,
   value: MeasureValue | undefined,

@@ -4,7 +4,7 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import { z } from "zod";
 import { type Db, type Statement, withVerbs } from "../../src/db/client.ts";
 
-/** What one statement cost. */
+/** Cost of one statement. */
 export interface Cost {
   text: string;
   /** Pages of tables and indexes that were read. */
@@ -101,7 +101,10 @@ function costOf(
   };
 }
 
-/** What the statements of a transaction cost, on the database as it is; the locks are those of all up to it. Nothing is left behind. */
+/**
+ * Costs of the statements of a transaction, which is rolled back. The locks of a statement include
+ * those of the statements before it.
+ */
 async function costsOf(db: Db, texts: readonly string[]): Promise<Cost[]> {
   const row = await db.maybe({
     sql: sql`select explained(${sql.param([...texts])}::text[]) as found`,
@@ -146,7 +149,7 @@ const body = z.union([
   sent.transform((one) => ({ queries: [one] })),
 ]);
 
-/** What each statement costs that this isolate sends over HTTP while `work` runs, through whatever door, just before it is sent. */
+/** Costs of the statements that this isolate sends while `work` runs, measured before each is sent. */
 export async function costsDuring(db: Db, work: () => Promise<unknown>): Promise<Cost[]> {
   await db.run(EXPLAINED);
   const costs: Cost[] = [];

@@ -18,7 +18,7 @@ const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
 /** Encodings that a PDF may name without holding them. */
 const CMAPS = `${path.resolve("node_modules/pdfjs-dist/cmaps")}/`;
 
-/** What a reader sees of a PDF: its title and language, its outline, and each page's texts with their boxes, from the bottom left. */
+/** A PDF's title, language, outline, and each page's texts with their boxes, from the bottom left. */
 async function readPdf(bytes: Buffer): Promise<unknown> {
   const pdf = await getDocument({
     data: new Uint8Array(bytes),

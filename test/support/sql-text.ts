@@ -39,7 +39,7 @@ interface Token {
   text: string;
   /** White space stood before it. */
   spaced: boolean;
-  /** What is in the parentheses that it opens. */
+  /** The tokens inside the parentheses that it opens. */
   inner?: Token[];
 }
 

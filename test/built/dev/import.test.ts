@@ -69,7 +69,7 @@ function importer(...more: string[]) {
 const ids = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, n) => `r${from + n}`);
 
-it("sends rows again that were answered by 503 or 429, or not at all, and every row once beside that", async () => {
+it("the importer sends rows again that were answered by 503 or 429, or not at all, and every row once beside that", async () => {
   replies = [refuse(503), take, refuse(429), drop, take];
   const { code, said } = await importer().ended;
   expect([code, said]).toEqual([0, expect.stringContaining(`created ${ROWS}`)]);
@@ -84,7 +84,7 @@ it("sends rows again that were answered by 503 or 429, or not at all, and every 
   expect(said).toContain("The server answered 503");
 });
 
-it("goes on after the last answered row when it was killed", async () => {
+it("the importer resumes after the last answered row when it was killed", async () => {
   const held = new Promise<void>((resolve) => {
     replies = [take, () => resolve()];
   });
@@ -99,7 +99,7 @@ it("goes on after the last answered row when it was killed", async () => {
   expect(said).toContain(`created ${ROWS}`);
 });
 
-it("ends at once for an answer that stays the same, and for an instance that was not started", async () => {
+it("the importer ends at once for an answer that stays the same, and for an instance that was not started", async () => {
   replies = [refuse(403)];
   expect(await importer("--restart").ended).toMatchObject({ code: 1 });
   expect(requests).toHaveLength(1);

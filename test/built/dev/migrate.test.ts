@@ -21,7 +21,7 @@ async function run<R extends pg.QueryResultRow>(statement: string, at = url): Pr
 beforeAll(() => run(`create database ${name}`, inject("databaseUrl")));
 afterAll(() => run(`drop database ${name} with (force)`, inject("databaseUrl")));
 
-it("lets several migrations of one database wait for each other, and applies each once", async () => {
+it("the migrator lets several migrations of one database wait for each other, and applies each once", async () => {
   await Promise.all([migrate(url), migrate(url), migrate(url)]);
   const [counted] = await run<{ all: number; different: number }>(
     `select count(*)::int as all, count(distinct created_at)::int as different
@@ -31,7 +31,7 @@ it("lets several migrations of one database wait for each other, and applies eac
   expect(counted?.all).toBeGreaterThan(0);
 });
 
-it("refuses a database that is newer than the code, and leaves it as it is", async () => {
+it("the migrator refuses a database that is newer than the code, and leaves it as it is", async () => {
   await run(
     "insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 4102444800000)",
   );
@@ -48,7 +48,7 @@ const command = (variables: Record<string, string>) =>
     env: { ...process.env, ...variables },
   });
 
-it("ignores libpq's variables, and names what is wrong with the address", async () => {
+it("the migrator ignores libpq's variables, and names what is wrong with the address", async () => {
   const libpq = { PGSSLMODE: "require", PGOPTIONS: "-c no_such_setting=1", PGDATABASE: "none" };
   expect(await command({ ...libpq, DATABASE_URL: url })).toMatchObject({
     stdout: "The database is up to date.\n",

@@ -36,7 +36,7 @@ function stuck() {
   return { leave: () => leave.abort(), outcome };
 }
 
-it("says that all connections are busy, and cancels the statements of callers that left", async () => {
+it("the endpoint says that all connections are busy, and cancels the statements of callers that left", async () => {
   const held = [stuck(), stuck(), stuck()];
   await vi.waitUntil(async () => (await running()) === 3, 10_000);
   await expect(sql.query("select 1")).rejects.toMatchObject({
@@ -49,7 +49,7 @@ it("says that all connections are busy, and cancels the statements of callers th
   expect(await sql.query("select 1 as one")).toEqual([{ one: 1 }]);
 });
 
-it("gives the next statement a connection that no late cancellation can reach", async () => {
+it("the endpoint gives the next statement a connection that no late cancellation can reach", async () => {
   for (let round = 0; round < 10; round++) {
     const { leave, outcome } = stuck();
     setImmediate(leave);

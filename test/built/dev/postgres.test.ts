@@ -56,13 +56,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it("refuses a folder that somebody has, and names who", async () => {
+it("the server refuses a folder that somebody has, and names who", async () => {
   await expect(startPostgres(cluster)).rejects.toThrow(
     `${cluster} is in use by process ${process.pid}`,
   );
 });
 
-it("is started again on the same address when it ends by itself, with all rows", async () => {
+it("the server is started again on the same address when it ends by itself, with all rows", async () => {
   await stop();
   await start(() => undefined);
   const before = server?.url;
@@ -72,7 +72,7 @@ it("is started again on the same address when it ends by itself, with all rows",
   expect(await query("table kept")).toEqual([{ row: 1 }]);
 });
 
-it("is ended by force when it hangs, and has all rows after that", async () => {
+it("the server is ended by force when it hangs, and has all rows after that", async () => {
   const pid = postmaster();
   const all = [pid, ...childrenOf(pid)];
   for (const each of all) process.kill(each, "SIGSTOP");
@@ -83,7 +83,7 @@ it("is ended by force when it hangs, and has all rows after that", async () => {
   await stop();
 });
 
-it("never deletes a database whose password is missing or empty, and names the file", async () => {
+it("a start never deletes a database whose password is missing or empty, and names the file", async () => {
   renameSync(secret, `${secret}.away`);
   await expect(start()).rejects.toThrow(secret);
   writeFileSync(secret, "");
@@ -94,7 +94,7 @@ it("never deletes a database whose password is missing or empty, and names the f
   await stop();
 });
 
-it("signals no program that was given the number of a server or an owner of ours", async () => {
+it("a start signals no program that was given the number of an earlier server or owner", async () => {
   const lock = path.join(cluster, "postmaster.pid");
   writeFileSync(lock, `${strangerPid}\n${cluster}\n0\n1\n\n\n`);
   const another = { ...identify(strangerPid, "sleep"), started: "another time" };
@@ -118,7 +118,7 @@ it("signals no program that was given the number of a server or an owner of ours
   expect(seen(strangerPid)?.command).toContain("sleep");
 });
 
-it("makes a database anew where the first start was killed, and moves away what it does not know", async () => {
+it("a start makes a database anew where the first start was killed, and moves away what it does not know", async () => {
   const fresh = path.join(folder, "fresh");
   mkdirSync(path.join(`${fresh}.new`, "base"), { recursive: true });
   writeFileSync(path.join(`${fresh}.new`, "PG_VERSION"), "18\n");
@@ -132,7 +132,7 @@ it("makes a database anew where the first start was killed, and moves away what 
   expect(names.filter((name) => name.startsWith("fresh.unfinished-"))).toHaveLength(1);
 });
 
-it("gives up a server that ends again and again, and says where its log is", async () => {
+it("the instance gives up a server that ends again and again, and says where its log is", async () => {
   const logFile = path.join(folder, "postgres.log");
   const lost: Error[] = [];
   server = await startPostgres(cluster, {

@@ -68,7 +68,7 @@ async function hold(table: string): Promise<() => Promise<void>> {
   return () => client.end();
 }
 
-it("keeps files, the feed's numbers and jobs that waited over a stop", async () => {
+it("the instance keeps files, the feed's numbers and jobs that waited over a stop", async () => {
   const libpq = { PGSSLMODE: "require", PGOPTIONS: "-c no_such=1", PGDATA: "/", PGPORT: "1" };
   const first = await folder.start(libpq);
   expect(await (await fetch(`${first.url}/ready`)).json()).toMatchObject({ ready: true });
@@ -95,7 +95,7 @@ it("keeps files, the feed's numbers and jobs that waited over a stop", async () 
   expect(await end(second, "SIGTERM")).toBe(0);
 });
 
-it("answers whom it is working for before it stops, and refuses who comes then", async () => {
+it("the instance answers requests in flight before it stops, and refuses new ones", async () => {
   const instance = await folder.start();
   const sending = ask(instance, "/executions", execution("under-way"));
   const release = await hold("executions");
@@ -113,7 +113,7 @@ it("answers whom it is working for before it stops, and refuses who comes then",
   expect(await ended).toBe(0);
 });
 
-it("answers /ready within its time while the database hangs, and ends at once when asked twice", async () => {
+it("the instance answers /ready within its time while the database hangs, and ends at once when asked twice", async () => {
   const instance = await folder.start();
   const [postmaster] = folder.servers("postgres");
   const frozen = [postmaster?.pid ?? 0, ...childrenOf(postmaster?.pid ?? 0)];
@@ -137,7 +137,7 @@ it("answers /ready within its time while the database hangs, and ends at once wh
   await vi.waitUntil(() => !frozen.some((pid) => seen(pid)), SLOW);
 });
 
-it("refuses to start, with the name of what is in the way", async () => {
+it("the instance refuses to start, with the name of what is in the way", async () => {
   const occupied = createServer().listen(0, "127.0.0.1");
   await once(occupied, "listening");
   const PORT = String((occupied.address() as AddressInfo).port);
@@ -156,7 +156,7 @@ it("refuses to start, with the name of what is in the way", async () => {
   expect(folder.leftOvers()).toEqual([]);
 });
 
-it("loses no acknowledged row and doubles none over kills and a crash of each server", async () => {
+it("the instance loses no acknowledged row and doubles none over kills and a crash of each server", async () => {
   const bundle = inject("builtWorker").replace(/local-entry\.js$/, "index.js");
   const faults = ["kill with keeper", "kill runtime", "kill", "kill database"] as const;
   const result = await soak(faults, { WORKER_BUNDLE: bundle });

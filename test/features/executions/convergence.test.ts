@@ -92,7 +92,7 @@ const COLUMNS = sql.raw(
   "agent_id, user_id, status, started_at, ended_at, duration_ms, credits, tokens_in, model, error_type, error_message, metadata::text, revision, settled, stale",
 );
 
-it("gives the same row for every order of the messages, one by one and together", async () => {
+it("an execution has the same row for every order of the messages, one by one and together", async () => {
   const ctx = testContext();
   let run = 0;
   await fc.assert(
@@ -144,7 +144,7 @@ async function* farApart(items: readonly unknown[]): AsyncGenerator<InputLine> {
   }
 }
 
-it("gives the same row for every order inside one request, also of ends that do not say when they started", async () => {
+it("an execution has the same row for every order inside one request, also of ends that do not say when they started", async () => {
   const ctx = testContext();
   const kind = executionIntake(ctx, WORKSPACE);
   let run = 0;
@@ -188,7 +188,7 @@ it("gives the same row for every order inside one request, also of ends that do 
   );
 });
 
-it("counts 10,000 executions once when 20 clients send them at the same time", async () => {
+it("intake counts 10,000 executions once when 20 clients send them at the same time", async () => {
   const ctx = testContext();
   const items = Array.from({ length: 10_000 }, (_, index) => ({
     id: `same-${index}`,

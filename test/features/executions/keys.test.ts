@@ -164,7 +164,7 @@ describe("a key of metadata", () => {
     expect([refused.status, refused.body.errors[0].path]).toEqual([422, "columns.0"]);
   });
 
-  it("is refused when its name is none", async () => {
+  it("is refused when its name is malformed", async () => {
     for (const field of ["metadata", "meta.x", "metadata.\u0000", `metadata.${"x".repeat(1024)}`]) {
       const { status } = await api.post("/api/v1/metrics/query", {
         measures: ["executions"],

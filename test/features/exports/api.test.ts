@@ -143,7 +143,7 @@ describe("POST /exports", () => {
   });
 });
 
-describe("sources", () => {
+describe("the sources of an export:", () => {
   const ask = async (path: string) => (await client.get(`/api/v1${path}`)).body;
 
   it("agents and users have the numbers of their lists", async () => {
@@ -522,7 +522,7 @@ describe("schedules", () => {
   });
 });
 
-describe("lost and given up", () => {
+describe("jobs that are lost or given up", () => {
   it("what the queue itself gave up, or nobody knows, is kept too", async () => {
     const door = createExecutionContext();
     const dead = createMessageBatch("shadower-jobs-dead", [

@@ -152,7 +152,7 @@ describe("rows of an export", () => {
     expect([header, first]).toEqual(["status,id", "success,x3"]);
   });
 
-  it.each(["csv", "ndjson", "json", "xlsx", "parquet"])("may be none: %s", async (format) => {
+  it.each(["csv", "ndjson", "json", "xlsx", "parquet"])("may be absent: %s", async (format) => {
     const job = await done({
       format,
       from: "2020-01-01T00:00:00Z",

@@ -29,7 +29,7 @@ const marks = async () =>
 const cron = (expression: string) =>
   worker.scheduled(createScheduledController({ cron: expression }), env, createExecutionContext());
 
-it("closes a run that fell silent, and lets a later end or update speak for it", async () => {
+it("the cron closes a run that fell silent, and lets a later end or update speak for it", async () => {
   const api = clientOf(await tokenFor("stale"));
   const item = {
     agent_id: "a",
@@ -78,7 +78,7 @@ it("closes a run that fell silent, and lets a later end or update speak for it",
   expect(body.data).toMatchObject({ executions: 4, successes: 1, timeouts: 0, running: 3 });
 });
 
-it("makes partitions ahead, and on demand for a month that nobody foresaw, by many at once", async () => {
+it("maintenance makes partitions ahead, and on demand for a month that nobody foresaw, by many at once", async () => {
   const ctx = testContext();
   await Promise.all([ensurePartitions(ctx), ensurePartitions(ctx)]);
   const names = async () =>
@@ -123,7 +123,7 @@ it("makes partitions ahead, and on demand for a month that nobody foresaw, by ma
   expect(second.body.data.results[0]).toMatchObject({ result: "conflict", path: "started_at" });
 });
 
-it("drops a month past retention with everything that was made from it, and nothing else", async () => {
+it("retention drops a month past it with everything that was made from it, and nothing else", async () => {
   const api = clientOf(await tokenFor("retention"));
   const item = { agent_id: "a", user_id: "u", status: "success" };
   await api.post("/api/v1/executions", {
@@ -181,7 +181,7 @@ it("drops a month past retention with everything that was made from it, and noth
   expect((await api.post("/api/v1/executions", again)).body.data.results[0].result).toBe("created");
 });
 
-it("rolls up by cron, only when it may, and fails for a cron that has no task", async () => {
+it("the cron rolls up only when it may, and fails for a cron that has no task", async () => {
   const api = clientOf(await tokenFor("cron"));
   await api.post("/api/v1/executions", {
     agent_id: "a",
@@ -214,7 +214,7 @@ it("rolls up by cron, only when it may, and fails for a cron that has no task", 
   await expect(cron("1 2 3 4 5")).rejects.toThrow("No task");
 });
 
-it("does a message's work once however often it comes, tries again what failed, and puts aside what is none of ours", async () => {
+it("the queue does a message's work once however often it comes, tries again what failed, and stores messages that it does not know", async () => {
   const api = clientOf(await tokenFor("queue"));
   await api.post("/api/v1/executions", {
     agent_id: "a",
@@ -257,7 +257,7 @@ it("does a message's work once however often it comes, tries again what failed, 
   expect(failed.retryMessages).toMatchObject([{ msgId: "5" }]);
 });
 
-it("deletes what is older than a workspace's own retention, its rollups with it, and nothing of another", async () => {
+it("maintenance deletes what is older than a workspace's own retention, its rollups with it, and nothing of another", async () => {
   const ctx = testContext();
   const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
   for (const workspace of ["kept-short", "kept-long"]) {

@@ -10,7 +10,12 @@ import { ROLLUP_TABLES } from "../../../src/analytics/rollups/definition.ts";
 import { rollupDifferences } from "../../../src/analytics/rollups/recompute.ts";
 import { queryStatement } from "../../../src/analytics/sql/statement.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { rebuildRollups, recomputeRollups, reconcileRollups, runRollups } from "../../../src/features/rollups/run.ts";
+import {
+  rebuildRollups,
+  recomputeRollups,
+  reconcileRollups,
+  runRollups,
+} from "../../../src/features/rollups/run.ts";
 import { storeChecked } from "../../../src/intake/items.ts";
 import { DAY_US, HOUR_US, parseInstant } from "../../../src/lib/time.ts";
 import { queuesTo, testContext } from "../../support/context.ts";

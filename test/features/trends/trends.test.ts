@@ -35,7 +35,7 @@ const ask = async (query: string) => {
   return body.data;
 };
 
-it("finds the rise, the jump and the week of a series, with the numbers behind its words", async () => {
+it("a trend shows the rise, the jump and the week of a series, with the numbers behind its words", async () => {
   const trend = await ask("from=2026-07-01T00:00:00Z&to=2026-09-23T00:00:00Z");
   expect(trend.points.map((point: { value: number }) => point.value)).toEqual(counts);
   expect(trend.direction).toMatchObject({ trend: "up", method: "normal", points: 84 });
@@ -60,7 +60,7 @@ it("finds the rise, the jump and the week of a series, with the numbers behind i
   expect(trend.not_tested).toEqual([]);
 });
 
-it("works from three points on and says what it could not test", async () => {
+it("a trend works from three points on and says what it could not test", async () => {
   const three = await ask("from=2026-07-01T00:00:00Z&to=2026-07-04T00:00:00Z&granularity=day");
   expect(three.direction).toMatchObject({ method: null, points: 3 });
   expect(three.not_tested.map((each: { what: string }) => each.what).sort()).toEqual([
@@ -76,7 +76,7 @@ it("works from three points on and says what it could not test", async () => {
   expect(none.direction.reason).toContain("At least 3");
 });
 
-it("judges only buckets that are whole", async () => {
+it("a trend judges only whole buckets", async () => {
   const cut = await ask("from=2026-07-01T13:00:00Z&to=2026-07-20T12:30:00Z&granularity=day");
   expect(cut.points.map((point: { complete: boolean }) => point.complete)).toEqual([
     false,
@@ -86,7 +86,7 @@ it("judges only buckets that are whole", async () => {
   expect(cut.direction.points).toBe(18);
 });
 
-it("has the same answer at /metrics/trends, and refuses more buckets than it can compare", async () => {
+it("a trend has the same answer at /metrics/trends, and refuses more buckets than it can compare", async () => {
   const range = "from=2026-07-01T00:00:00Z&to=2026-09-23T00:00:00Z";
   expect((await api.get(`/api/v1/metrics/trends?measure=executions&${range}`)).body.data).toEqual(
     await ask(range),

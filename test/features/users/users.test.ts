@@ -317,7 +317,7 @@ describe("retention", () => {
     },
   );
 
-  it("counts everybody of a cohort, also those who never did what counts as coming back, before and after a rollup", async () => {
+  it("a matrix of retention counts everybody of a cohort, also those who never did what counts as coming back, before and after a rollup", async () => {
     const own = clientOf(await tokenFor("users-return"));
     const at = (day: string) => `2026-05-${day}T12:00:00Z`;
     const runs = Array.from({ length: 10 }, (_, n) => ({
@@ -355,14 +355,14 @@ describe("retention", () => {
     }
   });
 
-  it("refuses a matrix that is too large", async () => {
+  it("a matrix of retention that is too large is refused", async () => {
     const { status, body } = await api.get(
       "/api/v1/users/retention?from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z&granularity=day&max_offset=400",
     );
     expect([status, body.code]).toEqual([422, "too_many_cells"]);
   });
 
-  it("shows an event at once, though the answer before it is cached", async () => {
+  it("users' activity shows an event at once, though the answer before it is cached", async () => {
     const own = clientOf(await tokenFor("users-cache"));
     const users = async () =>
       (await own.get("/api/v1/users/activity?timeframe=7d")).body.data.active_users;
@@ -376,7 +376,7 @@ describe("retention", () => {
     expect(await users()).toBe(1);
   });
 
-  it("marks cells that are not over, and gives them no rate", async () => {
+  it("a matrix of retention marks cells that have not ended, and gives them no rate", async () => {
     const own = clientOf(await tokenFor("users-now"));
     const now = new Date();
     const ago = (days: number) => new Date(now.getTime() - days * 86_400_000).toISOString();
@@ -416,7 +416,7 @@ it("churn is the share of a window's users that the next one lacks", async () =>
   }
 });
 
-it("lists users page by page, by keyset, and one user's timeline", async () => {
+it("users are listed page by page, by keyset, and so is a user's timeline", async () => {
   const path = `/api/v1/users?${range("UTC")}&sort=success_rate&direction=asc&limit=7&include_total=true`;
   const seen: { id: string; success_rate: number | null }[] = [];
   for (let cursor = ""; ; ) {

@@ -71,7 +71,7 @@ describe("a report", () => {
   });
 });
 
-describe("names", () => {
+describe("names in a report", () => {
   const sections = [
     { type: "metrics", title: `${"x".repeat(30)}'`, measures: ["executions"] },
     { type: "metrics", title: `${"y".repeat(28)}🚀🚀`, measures: ["executions"] },

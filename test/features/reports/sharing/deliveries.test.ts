@@ -133,7 +133,7 @@ describe("a delivery", () => {
     expect(calls.length).toBe(sent);
   });
 
-  it("is sent once by two consumers at once, and reads no more of an answer than its begin", async () => {
+  it("is sent once by two consumers at once, and reads no more of an answer than its beginning", async () => {
     let pulled = 0;
     const endless = () =>
       new ReadableStream({

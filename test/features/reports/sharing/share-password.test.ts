@@ -124,7 +124,7 @@ it("guesses from everywhere are bounded by the hour, but for those who have had 
   expect(await isHeld("192.0.2.4")).toBe(false);
 });
 
-it("keeps no address, and forgets who has not come for long", async () => {
+it("the count of guesses keeps no address, and forgets who has not come for long", async () => {
   const { id, open } = await link();
   await open(RIGHT, "192.0.2.55");
   const rows = () =>
