@@ -38,7 +38,7 @@ export default defineConfig({
         },
       },
       {
-        // What only shows from outside: the built Worker over HTTP, warm, with many callers, and the local instance.
+        // Guarantees that show from outside only: the built Worker over HTTP, and the local instance.
         test: {
           ...limits,
           name: "built",

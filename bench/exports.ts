@@ -43,7 +43,10 @@ async function call(
   return ((await response.json()) as { data: Record<string, unknown> }).data;
 }
 
-/** Exports the first `rows` rows on a Worker of its own; gives rows a second and the largest growth of its isolate's heap (MB). */
+/**
+ * Exports the first `rows` rows on a Worker of its own.
+ * @returns rows a second and the largest growth of its isolate's heap (MB)
+ */
 async function exported(
   stage: Stage,
   url: string,
@@ -89,7 +92,7 @@ async function exported(
   return { rowsPerSecond: rows / seconds, megabytes: peak - before };
 }
 
-/** Exports of a few and of many rows: their memory, and their speed beside a bare COPY of the same rows in the same order. */
+/** Exports of few and of many rows: their memory, and their speed beside a bare COPY of the same. */
 export async function exportFigures(stage: Stage, runs: number, rows: number): Promise<Figure[]> {
   const url = await stage.database("exports");
   await fill(url, rows);

@@ -36,7 +36,7 @@ const valuesOf = (rows: number, columns: number) =>
       `(${Array.from({ length: columns }, (_, column) => `$${row * columns + column + 1}`).join(",")})`,
   ).join(",");
 
-/** The same rows into the same tables by multi-row INSERT, without any of the rules. Rows a second. */
+/** The same rows into the same tables by multi-row INSERT, without the rules. Rows a second. */
 async function bareInserts(url: string, prefix: string, now: number): Promise<number> {
   const pool = new pg.Pool({ connectionString: url, max: CLIENTS });
   const keys = `insert into execution_keys (${KEYS.join(", ")}) values ${valuesOf(BATCH, KEYS.length)}`;
@@ -151,7 +151,10 @@ async function singles(
   return requestsPerSecond;
 }
 
-/** Sends `rows` lines in one request; gives the largest growth of the runtime's memory (MB) and rows a second. */
+/**
+ * Sends `rows` lines in one request.
+ * @returns the largest growth of the runtime's memory (MB), and rows a second
+ */
 async function stream(
   port: number,
   token: string,

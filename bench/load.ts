@@ -51,8 +51,8 @@ function answerOf(bytes: Buffer): { length: number; status: number } | undefined
 }
 
 /**
- * Sends requests over keep-alive sockets, one after the other on each. A bare socket costs this machine's other core less than
- * an HTTP client would, so that the server is what is measured; both sides of a ratio use it.
+ * Sends requests over keep-alive sockets, one after the other on each. A bare socket costs less CPU
+ * than an HTTP client, so that the server is measured; both sides of a ratio use it.
  */
 export async function load({
   port,

@@ -80,7 +80,7 @@ export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
   return { rows, url, worker, rebuilt };
 }
 
-/** Summary over 90 days: the large set against the small one, and against exact SQL on its raw rows. */
+/** Summary over 90 days: the large set against the small one, and against exact SQL. */
 export async function summaryFigures(
   stage: Stage,
   small: Seeded,

@@ -1,6 +1,6 @@
 import { neon, neonConfig } from "@neondatabase/serverless";
 
-/** The physical references on the same runtime: a route that does nothing, and a database round trip that asks nothing. */
+/** Physical references on the same runtime: an empty route, and an empty database round trip. */
 export default {
   async fetch(
     request: Request,

@@ -7,7 +7,7 @@ import { type Figure, median } from "./table.ts";
 
 const HOUR = "2026-03-01T10:00:00Z";
 const ROWS = 5120;
-/** What the rollup's two grains cost without marks, sketches, sets and rows to write: the same groups with exact percentiles. */
+/** The rollup's two grains without marks, sketches, sets and writes: groups with exact percentiles. */
 const group = (
   keys: string,
 ) => `select ${keys}, count(*), count(error_type), count(duration_ms), sum(duration_ms), min(duration_ms), max(duration_ms),

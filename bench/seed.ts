@@ -18,12 +18,13 @@ export async function withClient<T>(
   }
 }
 
-/** Indexes of executions beside its key: rows of this number are faster in without them, and they are made afterwards. */
+/** Indexes of executions beside its key: so many rows are inserted faster before they exist. */
 const INDEXES = `select indexname as name, indexdef as definition from pg_indexes where schemaname = 'public' and tablename = 'executions' and indexname not like '%_pk'`;
 
 /**
- * Rows of 90 days that end at the start of the current hour: 20 workspaces, 200 agents and 5,000 users, each by Zipf's law,
- * lognormal durations, more by day than by night. The same for the same count.
+ * Rows of 90 days that end at the start of the current hour: 20 workspaces, 200 agents and 5,000
+ * users, each by Zipf's law, lognormal durations, more by day than by night. The same for the same
+ * count.
  */
 export async function seed(url: string, rows: number): Promise<void> {
   await withClient(url, async (client) => {
@@ -80,7 +81,7 @@ export async function markAll(url: string): Promise<void> {
   });
 }
 
-/** An execution as a client would send it; `index` makes it unique and places it in the last 30 days. */
+/** An execution as a client sends it; `index` makes it unique and places it in the last 30 days. */
 export function sampleExecution(prefix: string, index: number, now: number) {
   const ms = 50 + ((index * 7919) % 20_000);
   const started = now - 3_600_000 - ((index * 613) % (30 * 86_400)) * 1000;

@@ -38,7 +38,7 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-/** PostgreSQL and the runtime as a deployment has them: the built Worker on workerd, no development proxy. */
+/** PostgreSQL and the built Worker on workerd, without the development proxy. */
 export async function openStage(): Promise<Stage> {
   const folder = mkdtempSync(path.resolve(import.meta.dirname, ".out-"));
   const server = await startPostgres(path.join(folder, "pg"), { settings: SERVER });

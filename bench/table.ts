@@ -1,11 +1,11 @@
 export interface Figure {
   name: string;
-  /** What the figure and its reference count, e.g. "rows/s". */
+  /** Unit of the figure and its reference, e.g. "rows/s". */
   unit: string;
   /** One pair for each run; the reference is measured in the same run. */
   runs: { ours: number; reference: number }[];
   reference: string;
-  /** How the ratio is formed, and what it must be. */
+  /** Direction of the ratio, and its target. */
   ratio: "ours/reference" | "reference/ours";
   target?: { at: "least" | "most"; value: number };
 }

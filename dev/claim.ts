@@ -7,7 +7,7 @@ interface Server extends ProcessIdentity {
   ending: NodeJS.Signals;
 }
 
-/** What stands beside a folder in use: `<folder>.owner`. */
+/** The record beside a folder in use: `<folder>.owner`. */
 interface Ownership {
   owner: ProcessIdentity;
   servers: Server[];
@@ -25,7 +25,7 @@ export interface Claim {
 const ORDERLY_MS = 10_000;
 const fileOf = (folder: string) => `${folder}.owner`;
 
-/** Absent, or of a form that no process of ours has written: nobody. */
+/** A record that is absent or malformed names no owner. */
 function read(folder: string): Ownership | undefined {
   try {
     const value = JSON.parse(readFileSync(fileOf(folder), "utf8")) as Partial<Ownership> | number;

@@ -77,7 +77,7 @@ function passwordOf(cluster: string, secret: string): string {
   );
 }
 
-/** What initdb says when it fails is the error. */
+/** Runs initdb; its output is the error when it fails. */
 function finish(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = "";
@@ -139,9 +139,8 @@ export async function prepareCluster(
 }
 
 /**
- * PostgreSQL takes any program with the number in `postmaster.pid` for its server. What is left of
- * a server of ours that was killed is ended, and the file goes when its number is no server of this
- * cluster.
+ * PostgreSQL takes any program with the number in `postmaster.pid` for its server. The remains of a
+ * killed server are ended, and the file is removed if its number is not a server of this cluster.
  * @throws Error that names the server which runs on the cluster
  */
 export function clearStaleLock(cluster: string, { postgres }: ServerPrograms): void {

@@ -54,7 +54,7 @@ export const PRESETS: Record<string, Preset> = {
       };
     },
   },
-  /** CDNOW (1997-98): purchases with their day, at noon so that it is the same day in most zones. */
+  /** CDNOW (1997-98): purchases by day, at noon: the same day in most zones. */
   cdnow: {
     into: "events",
     columns: ["master_id", "sample_id", "day", "quantity", "amount"],
@@ -99,7 +99,7 @@ const setMember = (target: Row, key: string, value: unknown) =>
 
 const textOf = (value: unknown) => (isExactNumber(value) ? value.rawJSON : String(value));
 
-/** The number that a cell's text is, with all its digits; what is none stays as it is, for the server to refuse. */
+/** A cell's text as a number with all its digits; other text stays, so that the server refuses it. */
 function numberOf(value: unknown): unknown {
   if (typeof value !== "string") return value;
   const text = value
@@ -125,7 +125,8 @@ export const sourcesOf = (columns: readonly string[]): string[] =>
   columns.map((text) => text.split(/=(.*)/s)[1] ?? "");
 
 /**
- * A mapping from `field=column` and `field=constant` pairs. Without any, columns are fields of the same name.
+ * A mapping from `field=column` and `field=constant` pairs. Without any, columns are fields of the
+ * same name.
  * @throws Error for a field that no execution has
  */
 export function mappingOf(columns: readonly string[], constants: readonly string[]): Mapping {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "nod
 import path from "node:path";
 import { ensureDataDir } from "./settings.ts";
 
-/** How far an import has come: rows that were answered, and as what. */
+/** Progress of an import: acknowledged rows, by result. */
 export interface Progress {
   rows: number;
   counts: Record<string, number>;

@@ -7,7 +7,7 @@ import { linesOf } from "../src/intake/lines.ts";
 import { type JsonFault, parseJson } from "../src/lib/json.ts";
 import type { Row } from "./import-mapping.ts";
 
-/** One row of the file, or why what stands in its place is none. */
+/** One row of the file, or the reason why its text is not a row. */
 export type Read = { row: Row } | { broken: string };
 
 export interface Layout {
@@ -22,7 +22,7 @@ const TABS = /\.tsv(\.gz)?$/i;
 
 const BROKEN = { line_too_long: "is too long", invalid_utf8: "is not UTF-8" };
 
-/** Text that came through another decoder: what was no UTF-8 is U+FFFD in it, and cannot be told from a real one. */
+/** Text that another decoder has read: malformed UTF-8 has become U+FFFD, as a real U+FFFD would be. */
 const isDamaged = (cells: readonly string[]) => cells.some((cell) => cell.includes("\ufffd"));
 
 function objectOf(line: string): Read {
@@ -39,8 +39,8 @@ function objectOf(line: string): Read {
 }
 
 /**
- * Rows of a file, read as a stream: NDJSON and gzip by its name, everything else as CSV with a header line. A row that cannot be
- * read is given as broken, and the next ones follow.
+ * Rows of a file, read as a stream: NDJSON and gzip by its name, everything else as CSV with a
+ * header line. An unreadable row is given as broken, and the next ones follow.
  */
 export async function* readRows(
   file: string,

@@ -16,8 +16,8 @@ export interface IntakeAnswer {
 }
 
 /**
- * What a later try may mend: the instance restarts, its database is away or busy, or we were too
- * fast.
+ * Failures that a later try may correct: the instance restarts, its database is away or busy, or
+ * requests were too frequent.
  */
 const PASSING = new Set([429, 502, 503, 504]);
 const FIRST_WAIT_S = 1;
@@ -37,8 +37,8 @@ function asked(response: Response): number | undefined {
 }
 
 /**
- * How long, in seconds, an instance may ask to wait at a stretch, and how long it may not be
- * reached.
+ * Longest time, in seconds, that an instance may ask to wait at a stretch, and that it may be
+ * unreachable.
  */
 export interface Patience {
   busy: number;
@@ -82,7 +82,7 @@ async function sendOnce(intake: Intake, body: Uint8Array<ArrayBuffer>): Promise<
  * second and twice as long each time. A row that was stored though its answer was lost is a
  * duplicate the second time.
  * @param tell is told each time why it waits, and how long
- * @throws Error with the last reason when the patience is over
+ * @throws Error with the last reason when that time has passed
  */
 export async function sendRows(
   intake: Intake,

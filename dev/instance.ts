@@ -18,7 +18,7 @@ import { buildWorker, cronsOf, drainWorker, startWorker, withLocalEntry } from "
 /** The cron that looks for what should have begun. */
 const SWEEP = "* * * * *";
 const DRAIN_MS = 8000;
-/** What the local instance sets itself. */
+/** Variables that the local instance sets itself. */
 const OWN = new Set(["ENVIRONMENT", "DATABASE_URL", "NEON_ENDPOINT", "JWT_SECRET_KEY"]);
 
 /**

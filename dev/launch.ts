@@ -4,13 +4,13 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { ProcessIdentity } from "./processes.ts";
 
-/** What `npm start` runs, as a process of its own: for tests and the soak. */
+/** Runs `npm start` as a process of its own, for tests and the soak. */
 export interface LaunchedInstance {
   process: ChildProcess;
   url: string;
   /** The printed token of the workspace "demo". */
   token: string;
-  /** What it has said so far, on both streams. */
+  /** Its output so far, on both streams. */
   said(): string;
   /** Its exit code; null when a signal ended it. */
   exited: Promise<number | null>;

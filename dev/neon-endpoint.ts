@@ -112,7 +112,7 @@ export interface EndpointOptions {
   connections?: number;
   /** Sessions at once. */
   sessions?: number;
-  /** How long a statement waits for a connection, milliseconds. */
+  /** Longest wait of a statement for a connection, milliseconds. */
   waitMs?: number;
 }
 
@@ -150,7 +150,7 @@ export async function startNeonEndpoint(
     };
     handle().catch((error) => answer(response, ...failure(error)));
   });
-  // The runtime gives up an idle connection after 5 s, and so would this server: who is second finds it closed.
+  // The runtime closes an idle connection after 5 s; this server must not do so at the same moment.
   server.keepAliveTimeout = 120_000;
   const sockets = new WebSocketServer({ server });
   sockets.on("connection", (socket) => {

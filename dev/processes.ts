@@ -6,7 +6,7 @@ export interface ProcessIdentity {
   pid: number;
   /** When it began, in the words of the system; of Linux with the boot it began in. */
   started: string;
-  /** What its command line contains. */
+  /** A part of its command line. */
   mark: string;
 }
 
@@ -55,7 +55,7 @@ function seenByPs(pid: number): Seen | undefined {
   }
 }
 
-/** A running process; undefined when there is none of this number, or only what is left of one. */
+/** A running process; undefined if the number is free, or its process is a zombie. */
 export const seen: (pid: number) => Seen | undefined = isLinux ? seenOnLinux : seenByPs;
 
 /** @param mark a part of its command line that no other program has, e.g. the path of its data */
@@ -64,7 +64,7 @@ export function identify(pid: number, mark: string): ProcessIdentity | undefined
   return found && { pid, started: found.started, mark };
 }
 
-/** Whether this very process still runs, and not another one with its number. */
+/** True if this very process still runs, and not another one with its number. */
 export function isRunning({ pid, started, mark }: ProcessIdentity): boolean {
   const found = seen(pid);
   return found !== undefined && found.started === started && found.command.includes(mark);

@@ -2,7 +2,7 @@ import { type ReadBody, readBody } from "./record-body.ts";
 import { BASE_MS, type RecordedInstance } from "./record-instance.ts";
 import { RecordedNames } from "./record-names.ts";
 
-/** Who asks; what each may is in `CLAIMS`. */
+/** Callers; `CLAIMS` has the permissions of each. */
 export type Asker = keyof typeof CLAIMS | "nobody" | "nonsense";
 
 export const WORKSPACES = ["north", "south", "island"] as const;
@@ -80,7 +80,7 @@ export class AnswerRecorder {
   /** @param operations names of the document, e.g. `GET /api/v1/agents/{id}` */
   constructor(instance: RecordedInstance, operations: readonly string[]) {
     this.#instance = instance;
-    // What is written out is found before what a parameter could be.
+    // Literal paths are matched before paths with parameters.
     this.#operations = [...operations]
       .sort((a, b) => a.split("{").length - b.split("{").length)
       .map((name) => ({

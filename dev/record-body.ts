@@ -4,7 +4,7 @@ import { strFromU8, unzipSync } from "fflate";
 import { parquetReadObjects } from "hyparquet";
 import { getDocument } from "pdfjs-dist/legacy/build/pdf.mjs";
 
-/** What an answer's bytes say, as a text that a reader can compare. */
+/** An answer's bytes as text that a reader can compare. */
 export interface ReadBody {
   text: string;
   /** Of bytes that are no text. */

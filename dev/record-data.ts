@@ -120,7 +120,7 @@ function executionOf(draws: SeededDraws, workspace: Workspace, n: number): Item 
   };
 }
 
-/** What is said of the same runs later, twice, or wrongly. */
+/** Later, repeated and wrong messages about the same runs. */
 function correctionsOf(draws: SeededDraws, items: readonly Item[]): Item[] {
   return items.flatMap((item) => {
     if (!draws.chance(0.12)) return [];

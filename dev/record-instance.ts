@@ -69,7 +69,7 @@ const CLOCK = [
   ].map((head) => `create function public.${head} as 'select at from public.recorded_clock'`),
 ];
 
-/** A database whose time stands still, made before the migrations: their defaults take its clock. */
+/** A database with a fixed clock, made before the migrations: their defaults read it. */
 async function openDatabase(server: string): Promise<{ url: string; database: pg.Client }> {
   const admin = new pg.Client({ connectionString: server });
   await admin.connect();

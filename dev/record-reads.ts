@@ -10,7 +10,7 @@ const ASKERS: Asker[] = [
   ...(["mixed", "outsider", "nobody", "nonsense"] as const),
 ];
 const FRESH = { "cache-control": "no-cache" };
-/** What a parameter without a list of its values is asked with, good and bad. */
+/** Values, good and bad, of parameters that have no list of values. */
 const VALUES: Record<string, string[]> = {
   workspace_id: ["south", "island", "elsewhere", "not an id"],
   timezone: ["UTC", "Asia/Kolkata", "Pacific/Chatham", "Nowhere/Zone"],

@@ -18,7 +18,7 @@ const ANSWERED_MS = 200;
 const HEAL_MS = 60_000;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What may befall an instance under load. After the first three it is started again. */
+/** Faults of an instance under load. After the first three it is started again. */
 const FAULTS = [
   "kill",
   "kill with keeper",
@@ -115,7 +115,7 @@ async function inflict(fault: SoakFault, instance: LaunchedInstance, dataDir: st
   return true;
 }
 
-/** What is stored, by SQL, and what the API counts. */
+/** Rows that are stored, by SQL, and rows that the API counts. */
 async function outcome(load: Load, dataDir: string): Promise<{ lost: number; doubled: number }> {
   const client = new pg.Client({ connectionString: databaseOf(dataDir) });
   await client.connect();

@@ -29,8 +29,8 @@ function starters(): number[] {
 }
 
 /**
- * Whether a process cannot have started us: who did ended before we could look, and we were given
- * to this one.
+ * True if a process cannot have started us: the one that did has ended, and we were given to this
+ * one.
  */
 function isStranger(pid: number): boolean {
   const found = seen(pid);

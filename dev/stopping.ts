@@ -13,7 +13,7 @@ export function opened(name: string, close: Step["close"]): void {
   steps.push({ name, close });
 }
 
-/** What ends at once when the orderly way is too long. */
+/** Ends everything at once when the orderly stop takes too long. */
 export function onForce(end: () => void): void {
   forces.push(end);
 }

@@ -13,7 +13,7 @@ import { startPostgres } from "./postgres.ts";
  */
 const PREFIX = "shadower-test-";
 
-/** Ends and removes what a run that was killed has left; the folder of one that goes on is in use. */
+/** Ends and removes the remains of killed runs; the folder of a live one is in use. */
 async function removeLeftovers(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(PREFIX))) {
     const cluster = path.join(tmpdir(), name, "pg");

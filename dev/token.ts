@@ -6,7 +6,7 @@ export interface TokenOptions {
   workspaces: string[];
   role: string;
   user?: string;
-  /** How long it is valid, e.g. "30d". */
+  /** Its validity, e.g. "30d". */
   expires?: string;
 }
 

@@ -22,7 +22,7 @@ process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
 // An isolate of the platform has 128 MB; the local runtime would size its heap for 4 GB, and hide
 // what does not fit.
 process.env.MINIFLARE_WORKERD_V8_FLAGS ??= "--max-heap-size=128";
-// The runtime starts through a script of ours, which keeps the terminal's signals from it.
+// The runtime starts through a script that keeps the terminal's signals from it.
 const RUNTIME = path.join(import.meta.dirname, "workerd.sh");
 const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
 process.env.WORKERD_PATH ??= process.env.MINIFLARE_WORKERD_PATH ?? workerd;
