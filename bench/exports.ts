@@ -6,8 +6,9 @@ import type { Figure } from "./table.ts";
 
 const WORKSPACE = "bench-1";
 const FORMATS = ["csv", "ndjson", "parquet", "xlsx"] as const;
-const COLUMNS =
-  "id, agent_id, user_id, status, started_at, ended_at, duration_ms, credits, tokens_in, tokens_out, model, parent_execution_id, environment, version, error_type, error_message, metadata, revision, stale";
+const COLUMNS = `id, agent_id, user_id, status, started_at, ended_at, duration_ms, credits, tokens_in,
+  tokens_out, model, parent_execution_id, environment, version, error_type, error_message, metadata,
+  revision, stale`;
 /** Growth that an isolate may have. */
 const LIMIT_MB = 64;
 
@@ -15,13 +16,21 @@ const LIMIT_MB = 64;
 async function fill(url: string, rows: number): Promise<void> {
   await withClient(url, async (client) => {
     await client.query(
-      "select ensure_execution_partition('2026-01-01'::timestamptz + make_interval(days => d)) from generate_series(0, 30, 14) d",
+      `select ensure_execution_partition('2026-01-01'::timestamptz + make_interval(days => d))
+       from generate_series(0, 30, 14) d`,
     );
     await client.query(
-      `insert into executions (workspace_id, id, agent_id, user_id, status, started_at, ended_at, duration_given_ms, credits, tokens_in, tokens_out, model, environment, metadata)
-       select '${WORKSPACE}', 'x' || i, 'agent-' || i % 50, 'user-' || i % 500, 'success', t, t + interval '1 second', i % 9000, (i % 1000) / 7.0, i % 8000, i % 2000,
-         (array['gpt-4o', 'claude-sonnet', 'llama-70b'])[1 + i % 3], 'prod', jsonb_build_object('trace', md5(i::text))
-       from (select i, '2026-01-01'::timestamptz + i * interval '1 second' as t from generate_series(0, $1::int - 1) i) g`,
+      `insert into executions (
+         workspace_id, id, agent_id, user_id, status, started_at, ended_at, duration_given_ms,
+         credits, tokens_in, tokens_out, model, environment, metadata)
+       select '${WORKSPACE}', 'x' || i, 'agent-' || i % 50, 'user-' || i % 500, 'success', t,
+         t + interval '1 second', i % 9000, (i % 1000) / 7.0, i % 8000, i % 2000,
+         (array['gpt-4o', 'claude-sonnet', 'llama-70b'])[1 + i % 3], 'prod',
+         jsonb_build_object('trace', md5(i::text))
+       from (
+         select i, '2026-01-01'::timestamptz + i * interval '1 second' as t
+         from generate_series(0, $1::int - 1) i
+       ) g`,
       [rows],
     );
     await client.query("vacuum analyze executions");
@@ -100,7 +109,12 @@ export async function exportFigures(stage: Stage, runs: number, rows: number): P
     withClient(url, async (client) => {
       const started = performance.now();
       await client.query(
-        `copy (select ${COLUMNS} from executions where workspace_id = '${WORKSPACE}' order by started_at, id) to '/dev/null' with (format csv)`,
+        `copy (
+           select ${COLUMNS}
+           from executions
+           where workspace_id = '${WORKSPACE}'
+           order by started_at, id
+         ) to '/dev/null' with (format csv)`,
       );
       return rows / ((performance.now() - started) / 1000);
     });

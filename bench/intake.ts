@@ -208,7 +208,8 @@ export async function intakeFigures(
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     await client.query(
-      "select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 62, 14) d",
+      `select ensure_execution_partition(now() - make_interval(days => d))
+       from generate_series(-1, 62, 14) d`,
     );
     await client.end();
   }

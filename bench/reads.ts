@@ -8,11 +8,20 @@ import { type Figure, median } from "./table.ts";
 export const [AGENT, USER] = ["agent-1-1", "user-1-1"];
 export const WORKSPACE = "bench-1";
 export const SUMMARY = `/api/v1/metrics/summary?timeframe=90d&workspace_id=${WORKSPACE}`;
-const EXACT = `select count(*), count(*) filter (where status = 'success'), avg(duration_ms), min(duration_ms), max(duration_ms),
-  percentile_disc(array[0.5, 0.75, 0.9, 0.95, 0.99]) within group (order by duration_ms), sum(credits), sum(tokens_in), sum(tokens_out),
-  count(distinct user_id), count(distinct agent_id) from executions where workspace_id = $1 and started_at >= now() - interval '90 days' and started_at < now()`;
-const LIST = `select id, agent_id, user_id, status, started_at, ended_at, duration_ms, credits, tokens_in, tokens_out, model, parent_execution_id, environment, version,
-  error_type, error_message, metadata, revision, stale from executions where workspace_id = $1 order by started_at desc, id desc limit 101`;
+const EXACT = `select count(*), count(*) filter (where status = 'success'),
+    avg(duration_ms), min(duration_ms), max(duration_ms),
+    percentile_disc(array[0.5, 0.75, 0.9, 0.95, 0.99]) within group (order by duration_ms),
+    sum(credits), sum(tokens_in), sum(tokens_out),
+    count(distinct user_id), count(distinct agent_id)
+  from executions
+  where workspace_id = $1 and started_at >= now() - interval '90 days' and started_at < now()`;
+const LIST = `select id, agent_id, user_id, status, started_at, ended_at, duration_ms, credits,
+    tokens_in, tokens_out, model, parent_execution_id, environment, version, error_type,
+    error_message, metadata, revision, stale
+  from executions
+  where workspace_id = $1
+  order by started_at desc, id desc
+  limit 101`;
 
 export const milliseconds = async (times: number, run: () => Promise<unknown>): Promise<number> => {
   const taken: number[] = [];

@@ -8,11 +8,15 @@ import { type Figure, median } from "./table.ts";
 const HOUR = "2026-03-01T10:00:00Z";
 const ROWS = 5120;
 /** The rollup's two grains without marks, sketches, sets and writes: groups with exact percentiles. */
-const group = (
-  keys: string,
-) => `select ${keys}, count(*), count(error_type), count(duration_ms), sum(duration_ms), min(duration_ms), max(duration_ms),
-  percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms), sum(credits), sum(tokens_in), sum(tokens_out), count(distinct user_id)
-  from executions where workspace_id = 'dense' and started_at >= '${HOUR}' and started_at < timestamptz '${HOUR}' + interval '1 hour' group by ${keys}`;
+const group = (keys: string) => `
+  select ${keys}, count(*), count(error_type), count(duration_ms),
+    sum(duration_ms), min(duration_ms), max(duration_ms),
+    percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms),
+    sum(credits), sum(tokens_in), sum(tokens_out), count(distinct user_id)
+  from executions
+  where workspace_id = 'dense'
+    and started_at >= '${HOUR}' and started_at < timestamptz '${HOUR}' + interval '1 hour'
+  group by ${keys}`;
 const BARE = [group("status"), group("agent_id, status")];
 
 async function time(client: pg.Client, run: () => Promise<unknown>): Promise<number> {
@@ -40,9 +44,14 @@ export async function rollupFigure(stage: Stage, runs: number): Promise<Figure> 
   await withClient(url, async (client) => {
     await client.query("select ensure_execution_partition($1)", [HOUR]);
     await client.query(
-      `insert into executions (workspace_id, id, agent_id, user_id, status, started_at, duration_given_ms, credits, tokens_in, tokens_out, settled)
-       select 'dense', 'd' || i, 'agent-' || i % 10, 'user-' || i % 250, (array['success', 'success', 'success', 'failure'])[1 + i % 4],
-         timestamptz '${HOUR}' + make_interval(secs => i * 3600.0 / ${ROWS}), round(exp(6.5 + 1.1 * ((i * 7919 % 1000) / 200.0 - 2.5)))::int, i % 100 / 10.0, i % 8000, i % 2000, 4095
+      `insert into executions (
+         workspace_id, id, agent_id, user_id, status, started_at, duration_given_ms, credits,
+         tokens_in, tokens_out, settled)
+       select 'dense', 'd' || i, 'agent-' || i % 10, 'user-' || i % 250,
+         (array['success', 'success', 'success', 'failure'])[1 + i % 4],
+         timestamptz '${HOUR}' + make_interval(secs => i * 3600.0 / ${ROWS}),
+         round(exp(6.5 + 1.1 * ((i * 7919 % 1000) / 200.0 - 2.5)))::int,
+         i % 100 / 10.0, i % 8000, i % 2000, 4095
        from generate_series(0, ${ROWS - 1}) i`,
     );
     await client.query("vacuum analyze executions");

@@ -52,10 +52,22 @@ try {
   await stage.stop();
 }
 
-const machine = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}, PostgreSQL 18 (embedded), ${new Date().toISOString().slice(0, 10)}`;
+const machine = [
+  os.cpus()[0]?.model.trim(),
+  `${os.cpus().length} cores`,
+  `${Math.round(os.totalmem() / 2 ** 30)} GiB`,
+  `Node ${process.version}`,
+  "PostgreSQL 18 (embedded)",
+  new Date().toISOString().slice(0, 10),
+].join(", ");
 const table = (title: string, list: Figure[]) =>
   list.length === 0 ? "" : `${title}${tableOf(list)}\n\n`;
-const report = `${table("", figures)}${table("## Views, 90 days at a million rows\n\n", views)}${notes.map((note) => `- ${note}`).join("\n")}\n\nMachine: ${machine}. Median of ${runs} runs; the spread is that of the ratio.\n`;
+const report = [
+  table("", figures),
+  table("## Views, 90 days at a million rows\n\n", views),
+  notes.map((note) => `- ${note}`).join("\n"),
+  `\n\nMachine: ${machine}. Median of ${runs} runs; the spread is that of the ratio.\n`,
+].join("");
 console.log(`\n${report}`);
 if (values.save)
   writeFileSync(

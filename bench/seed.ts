@@ -19,7 +19,9 @@ export async function withClient<T>(
 }
 
 /** Indexes of executions beside its key: so many rows are inserted faster before they exist. */
-const INDEXES = `select indexname as name, indexdef as definition from pg_indexes where schemaname = 'public' and tablename = 'executions' and indexname not like '%_pk'`;
+const INDEXES = `select indexname as name, indexdef as definition
+  from pg_indexes
+  where schemaname = 'public' and tablename = 'executions' and indexname not like '%_pk'`;
 
 /**
  * Rows of 90 days that end at the start of the current hour: 20 workspaces, 200 agents and 5,000
@@ -29,30 +31,61 @@ const INDEXES = `select indexname as name, indexdef as definition from pg_indexe
 export async function seed(url: string, rows: number): Promise<void> {
   await withClient(url, async (client) => {
     await client.query(
-      "select ensure_execution_partition(now() - make_interval(days => d)) from generate_series(-1, 97, 14) d",
+      `select ensure_execution_partition(now() - make_interval(days => d))
+       from generate_series(-1, 97, 14) d`,
     );
     await client.query("select setseed(0.42)");
     await client.query("set max_parallel_workers_per_gather = 0");
     await client.query(
-      "create temp table cdf as select array_agg(c order by k) as weights, n from (select n, k, sum(1.0 / k) over (partition by n order by k) / sum(1.0 / k) over (partition by n) as c from (values (20), (10), (250)) v(n), generate_series(1, n) k) x group by n",
+      `create temp table cdf as
+       select array_agg(c order by k) as weights, n
+       from (
+         select n, k,
+           sum(1.0 / k) over (partition by n order by k) / sum(1.0 / k) over (partition by n) as c
+         from (values (20), (10), (250)) v(n), generate_series(1, n) k
+       ) x
+       group by n`,
     );
     const { rows: indexes } = await client.query<{ name: string; definition: string }>(INDEXES);
     for (const { name } of indexes) await client.query(`drop index ${name}`);
     await client.query(
-      `insert into executions (workspace_id, id, agent_id, user_id, status, started_at, ended_at, duration_given_ms, credits, tokens_in, tokens_out, model,
+      `insert into executions (
+         workspace_id, id, agent_id, user_id, status, started_at, ended_at, duration_given_ms,
+         credits, tokens_in, tokens_out, model,
          environment, error_type, metadata, settled)
-       select 'bench-' || w, 'x' || i, 'agent-' || w || '-' || a, 'user-' || w || '-' || u, status, t, t + make_interval(secs => ms / 1000.0), ms,
-         round((ms / 1000.0 * 0.7 + r)::numeric, 3), (r2 * 8000)::int, (r3 * 2000)::int, (array['gpt-4o', 'claude-sonnet', 'llama-70b', 'mistral'])[1 + (r * 4)::int % 4],
-         'prod', case when status = 'failure' then (array['RateLimit', 'ToolError', 'BadOutput'])[1 + (r2 * 3)::int % 3] end,
-         jsonb_build_object('trace', to_hex((r3 * 4e9)::bigint)), 2048 + 1 + 2 + 4 + 8 + 16 + 32 + 128 + 1024
+       select 'bench-' || w, 'x' || i, 'agent-' || w || '-' || a, 'user-' || w || '-' || u,
+         status, t, t + make_interval(secs => ms / 1000.0), ms,
+         round((ms / 1000.0 * 0.7 + r)::numeric, 3), (r2 * 8000)::int, (r3 * 2000)::int,
+         (array['gpt-4o', 'claude-sonnet', 'llama-70b', 'mistral'])[1 + (r * 4)::int % 4], 'prod',
+         case when status = 'failure'
+           then (array['RateLimit', 'ToolError', 'BadOutput'])[1 + (r2 * 3)::int % 3]
+         end,
+         jsonb_build_object('trace', to_hex((r3 * 4e9)::bigint)),
+         2048 + 1 + 2 + 4 + 8 + 16 + 32 + 128 + 1024
        from (
-         select i, least(width_bucket(random(), cw.weights) + 1, 20) as w, least(width_bucket(random(), ca.weights) + 1, 10) as a,
-           least(width_bucket(random(), cu.weights) + 1, 250) as u, random() as r, random() as r2, random() as r3,
-           round(exp(6.5 + 1.1 * sqrt(-2 * ln(1 - random())) * cos(6.283185307179586 * random())))::int as ms,
-           date_trunc('hour', now()) - interval '90 days' + make_interval(secs => (i::float8 / $1) * 89.9 * 86400 + 7200 * (1 + sin(i::float8 / $1 * 90 * 6.283185307179586)) / 2) as t,
-           case when r0 < 0.92 then 'success' when r0 < 0.98 then 'failure' when r0 < 0.995 then 'timeout' else 'cancelled' end as status
-         from (select i, random() as r0 from generate_series(1, $1::int) i) g, (select weights from cdf where n = 20) cw, (select weights from cdf where n = 10) ca,
-           (select weights from cdf where n = 250) cu offset 0
+         select i,
+           least(width_bucket(random(), cw.weights) + 1, 20) as w,
+           least(width_bucket(random(), ca.weights) + 1, 10) as a,
+           least(width_bucket(random(), cu.weights) + 1, 250) as u,
+           random() as r, random() as r2, random() as r3,
+           round(exp(
+             6.5 + 1.1 * sqrt(-2 * ln(1 - random())) * cos(6.283185307179586 * random())
+           ))::int as ms,
+           date_trunc('hour', now()) - interval '90 days' + make_interval(
+             secs => (i::float8 / $1) * 89.9 * 86400
+               + 7200 * (1 + sin(i::float8 / $1 * 90 * 6.283185307179586)) / 2
+           ) as t,
+           case
+             when r0 < 0.92 then 'success'
+             when r0 < 0.98 then 'failure'
+             when r0 < 0.995 then 'timeout'
+             else 'cancelled'
+           end as status
+         from (select i, random() as r0 from generate_series(1, $1::int) i) g,
+           (select weights from cdf where n = 20) cw,
+           (select weights from cdf where n = 10) ca,
+           (select weights from cdf where n = 250) cu
+         offset 0
        ) g`,
       [rows],
     );
