@@ -1,6 +1,7 @@
+import { createHash } from "node:crypto";
 import { type ReadBody, readBody } from "./record-body.ts";
 import { BASE_MS, type RecordedInstance } from "./record-instance.ts";
-import { RecordedNames } from "./record-names.ts";
+import { hasDrawnId, RecordedNames } from "./record-names.ts";
 
 /** Callers; `CLAIMS` has the permissions of each. */
 export type Asker = keyof typeof CLAIMS | "nobody" | "nonsense";
@@ -9,8 +10,6 @@ export const WORKSPACES = ["north", "south", "island"] as const;
 const own = { workspaces: WORKSPACES, workspaceId: "north" };
 const CLAIMS = {
   admin: { ...own, role: "admin" },
-  owner: { ...own, role: "owner", email: "owner@example.com" },
-  analyst: { ...own, role: "analyst" },
   member: { ...own, role: "member" },
   viewer: { ...own, role: "viewer" },
   powerless: { ...own, role: "none", permissions: ["read:executions"] },
@@ -66,9 +65,9 @@ const KEPT_HEADERS = [
   ...["access-control-allow-origin", "access-control-expose-headers"],
   ...["access-control-allow-methods", "access-control-allow-headers", "access-control-max-age"],
 ];
-/** Real time that a probe has taken. */
-const LATENCY = /("latency_ms":)[\d.]+/g;
 const MAX_BODY_KEY = 2_000;
+const JOB_MS = 60_000;
+const POLL_MS = 40;
 
 export class AnswerRecorder {
   readonly #instance: RecordedInstance;
@@ -135,6 +134,22 @@ export class AnswerRecorder {
     return answered;
   }
 
+  /** Keeps what no request of `ask` can have: frames of the feed, messages to other servers. */
+  keep(request: string, operation: string, status: number, body: string): void {
+    this.#slots.push({ request, operation, status, headers: {}, read: { text: body } });
+  }
+
+  /** Looks without keeping until what is there will do. @throws Error when that takes too long */
+  async lookUntil<T>(path: string, isOver: (data: T) => boolean): Promise<T> {
+    for (const end = Date.now() + JOB_MS; Date.now() < end; ) {
+      const { json, text } = await this.look({ path });
+      if (json?.data === undefined) throw new Error(`${path}: ${text}`);
+      if (isOver(json.data as T)) return json.data as T;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    throw new Error(`${path} does not come to its end.`);
+  }
+
   /** Asks without keeping the answer. */
   async look(request: RecordedRequest): Promise<Answered> {
     const { method = "GET", path, as = "admin", headers = {}, body } = request;
@@ -145,6 +160,8 @@ export class AnswerRecorder {
       headers: {
         "x-recorded-at": String(this.#atMs),
         "x-request-id": "recorded",
+        // A packed answer says nothing of its length.
+        "accept-encoding": "identity",
         ...(token ? { authorization: `Bearer ${token}` } : {}),
         ...(body === undefined || Buffer.isBuffer(body)
           ? {}
@@ -157,7 +174,9 @@ export class AnswerRecorder {
     });
     const bytes = Buffer.from(await answer.arrayBuffer());
     const text = bytes.toString();
-    const isJson = /json$/.test(answer.headers.get("content-type") ?? "");
+    const type = answer.headers.get("content-type") ?? "";
+    // A part of a file is of the file's type.
+    const isJson = /^application\/(problem\+)?json/.test(type) && answer.status !== 206;
     return {
       ...{ status: answer.status, headers: answer.headers, text, bytes },
       json: isJson && text !== "" ? JSON.parse(text) : undefined,
@@ -173,7 +192,7 @@ export class AnswerRecorder {
   /** All answers, in the order of their questions, without what differs between two runs. */
   answers(): RecordedAnswer[] {
     const host = new URL(this.#instance.url).host;
-    const names = new RecordedNames(new Map([[host, "<host>"]]));
+    const names = new RecordedNames(new Map([[host, "<host>"], ...this.#digests()]));
     const seen = new Map<string, number>();
     return this.#slots.map((slot, index) => {
       if (!slot) throw new Error("An answer is still under way.");
@@ -182,7 +201,7 @@ export class AnswerRecorder {
       const times = (seen.get(line) ?? 0) + 1;
       seen.set(line, times);
       const { text, sha256 } = slot.read;
-      const body = tell(text.replace(LATENCY, "$1<ms>"));
+      const body = tell(text);
       const isSame = body === text;
       const headers = Object.entries(slot.headers).map(([name, value]) => [name, tell(value)]);
       return {
@@ -194,6 +213,16 @@ export class AnswerRecorder {
         // Bytes with an id of this run in them are others in each run.
         ...(sha256 && isSame ? { sha256 } : {}),
       };
+    });
+  }
+
+  /** Digests of files with an id of this run in them, which are others in each run. */
+  #digests(): [string, string][] {
+    return this.#slots.flatMap((slot): [string, string][] => {
+      const etag = slot?.headers.etag?.replaceAll('"', "");
+      if (!slot || !etag || !hasDrawnId(slot.read.text)) return [];
+      const sha256 = createHash("sha256").update(slot.read.text).digest("hex");
+      return [etag, slot.read.sha256 ?? sha256].map((digest) => [digest, "<digest>"]);
     });
   }
 

@@ -14,10 +14,16 @@ export interface DocumentedOperation {
   method: string;
   path: string;
   parameters: DocumentedParameter[];
+  hasBody: boolean;
+}
+
+interface Described {
+  parameters?: DocumentedParameter[];
+  requestBody?: object;
 }
 
 interface Document {
-  paths: Record<string, Record<string, { parameters?: DocumentedParameter[] }>>;
+  paths: Record<string, Record<string, Described>>;
 }
 
 export async function documentedOperations({
@@ -25,9 +31,12 @@ export async function documentedOperations({
 }: RecordedInstance): Promise<DocumentedOperation[]> {
   const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as Document;
   return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([lower, { parameters = [] }]) => {
+    Object.entries(methods).map(([lower, { parameters = [], requestBody }]) => {
       const method = lower.toUpperCase();
-      return { name: `${method} ${path}`, method, path, parameters };
+      return {
+        ...{ name: `${method} ${path}`, method, path, parameters },
+        hasBody: requestBody !== undefined,
+      };
     }),
   );
 }

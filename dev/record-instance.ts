@@ -18,6 +18,8 @@ export const BASE_MS = Date.parse("2031-04-03T14:23:45.678Z");
 const SECRET = "recorded-secret-of-at-least-32-characters";
 const PUBLIC_URL = "https://analytics.example.com";
 const STOP_MS = 30_000;
+/** Beyond the time that a recording moves on to. */
+const TOKEN_SECONDS = 365 * 86_400;
 
 export interface RecordedInstance {
   url: string;
@@ -69,13 +71,17 @@ const CLOCK = [
   ].map((head) => `create function public.${head} as 'select at from public.recorded_clock'`),
 ];
 
+/** Statistics that come at their own time change plans, and with them the order of sums. */
+const SETTINGS = [
+  ...["autovacuum = off", "synchronize_seqscans = off", "jit = off"],
+  "max_parallel_workers_per_gather = 0",
+];
+
 /** A database with a fixed clock, made before the migrations: their defaults read it. */
 async function openDatabase(server: string): Promise<{ url: string; database: pg.Client }> {
   const admin = new pg.Client({ connectionString: server });
   await admin.connect();
-  // Statistics that come at their own time change plans, and with them the order of sums.
-  await admin.query("alter system set autovacuum = off");
-  await admin.query("alter system set synchronize_seqscans = off");
+  for (const setting of SETTINGS) await admin.query(`alter system set ${setting}`);
   await admin.query("select pg_reload_conf()");
   await admin.query("create database recorded");
   await admin.query("alter database recorded set search_path = public, pg_catalog");
@@ -92,7 +98,7 @@ const tokenOf = (claims: Record<string, unknown>) =>
     .setProtectedHeader({ alg: "HS256" })
     .setSubject(String(claims.sub ?? "recorder"))
     .setIssuedAt(Math.floor(BASE_MS / 1000))
-    .setExpirationTime(Math.floor(BASE_MS / 1000) + 86_400)
+    .setExpirationTime(Math.floor(BASE_MS / 1000) + TOKEN_SECONDS)
     .sign(new TextEncoder().encode(SECRET));
 
 /** The built Worker over an empty database, both at `BASE_MS` until the clock is set. */
@@ -111,7 +117,7 @@ export async function startRecorded(): Promise<RecordedInstance> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const worker = await startWorker({
-    script: withLocalEntry(bundle, "record-clock.js", "record-entry.js"),
+    script: withLocalEntry(bundle, "record-clock.js", "record-outgoing.js", "record-entry.js"),
     port,
     bindings: {
       ENVIRONMENT: "local",
@@ -120,6 +126,9 @@ export async function startRecorded(): Promise<RecordedInstance> {
       JWT_SECRET_KEY: SECRET,
       PUBLIC_URL,
       CORS_ORIGINS: "https://app.example.com",
+      MAIL_PROVIDER: "resend",
+      MAIL_FROM: "reports@example.com",
+      MAIL_API_KEY: "recorded",
     },
   });
   return {

@@ -1,4 +1,6 @@
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g;
+/** Of a webhook's message, whose parts are compared. */
+const SIGNATURE = /\bv1,[A-Za-z0-9+/]{43}=/g;
 /** A cursor is base64url of a list of texts, which begins with a bracket and a quote. */
 const CURSOR = /\bWy[IJ][A-Za-z0-9_-]{6,}/g;
 /** A signed text: its claims are compared, its signature follows from them. */
@@ -8,6 +10,9 @@ const SHARED = /(\/shared\/)[A-Za-z0-9_-]{43}/g;
 const HOOK_KEY = /(\/\*\*\*)[A-Za-z0-9_-]+/g;
 
 const decoded = (text: string) => Buffer.from(text, "base64url").toString();
+
+/** Whether a text has an id in it that the Worker has drawn. */
+export const hasDrawnId = (text: string): boolean => text.search(UUID) >= 0;
 
 /**
  * Names for what the Worker draws at random: the answer in which it is first seen and its place
@@ -35,6 +40,7 @@ export class RecordedNames {
     return result
       .replace(SIGNED, (_, claims: string) => `<signed ${decoded(claims)}>`)
       .replace(CURSOR, (cursor) => `<cursor ${decoded(cursor)}>`)
+      .replace(SIGNATURE, "v1,<signature>")
       .replace(SHARED, "$1<token>")
       .replace(HOOK_KEY, "$1<key>")
       .replace(UUID, nameOf);

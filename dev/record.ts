@@ -1,12 +1,17 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { AnswerRecorder } from "./record-answers.ts";
+import { makeChanges } from "./record-changes.ts";
 import { compareRecordings } from "./record-compare.ts";
-import { AGENTS, sendData, USERS } from "./record-data.ts";
+import { sendData } from "./record-data.ts";
 import { documentedOperations } from "./record-document.ts";
+import { askFeed } from "./record-feed.ts";
 import { startRecorded } from "./record-instance.ts";
+import { askJobs } from "./record-jobs.ts";
+import { askLater } from "./record-later.ts";
 import { askQuestions } from "./record-questions.ts";
 import { askReads } from "./record-reads.ts";
+import { askRefusals, askSystem } from "./record-refusals.ts";
 
 /**
  * Records what the Worker answers, so that two versions of it can be compared byte for byte:
@@ -15,6 +20,17 @@ import { askReads } from "./record-reads.ts";
  */
 const USAGE = "npm run record -- <out.json> [--questions 2000] | --compare <a.json> <b.json>";
 
+/** What stands for an id in the paths of what is only read. */
+const SUBJECTS = {
+  "/api/v1/agents": ["writer", "org/planner", "агент-поиска", "..", "keeper"],
+  "/api/v1/users": ["ada", "auth0|edsger", "иван", "美咲", "moana"],
+  "/api/v1/executions": ["north-1", "north-2"],
+  "/api/v1/workspaces": ["north", "south", "island", "elsewhere"],
+  "/api/v1/trends": ["executions", "success_rate", "duration_p95", "credits"],
+  "/api/v1/leaderboards/agents": ["writer", "調査員"],
+};
+
+/** @throws Error that names the operations that were not asked */
 async function record(file: string, questions: number): Promise<void> {
   const begun = performance.now();
   const tell = (what: string) =>
@@ -27,21 +43,31 @@ async function record(file: string, questions: number): Promise<void> {
       operations.map(({ name }) => name),
     );
     await sendData(recorder);
-    tell("data is in");
+    tell("data");
+    const things = await makeChanges(recorder);
+    tell("changes");
+    const made = await askJobs(recorder, things);
+    tell("exports and reports");
     await askReads(recorder, operations, {
-      "/api/v1/agents": ["writer", ...new Set(Object.values(AGENTS).flat())],
-      "/api/v1/users": USERS.north.slice(0, 9),
-      "/api/v1/executions": ["north-1", "north-2"],
-      "/api/v1/workspaces": ["north", "south", "island", "elsewhere"],
-      "/api/v1/trends": ["executions", "success_rate", "duration_p95", "credits"],
-      "/api/v1/leaderboards/agents": ["writer", "調査員"],
+      ...SUBJECTS,
+      ...things.subjects,
+      "/api/v1/exports": [made.exported],
+      "/api/v1/reports/runs": [made.run],
     });
     tell("reads");
     await askQuestions(recorder, questions);
     tell("questions");
+    await askSystem(recorder);
+    await askRefusals(recorder, operations);
+    tell("refusals");
+    await askFeed(recorder);
+    await askLater(recorder, things, made);
+    tell("what comes later");
     const answers = recorder.answers().map((answer) => JSON.stringify(answer));
     writeFileSync(file, `[\n${answers.join(",\n")}\n]\n`);
     tell(`${answers.length} answers in ${file}`);
+    const unasked = recorder.unasked();
+    if (unasked.length > 0) throw new Error(`Not asked: ${unasked.join(", ")}`);
   } finally {
     await instance.close();
   }
