@@ -70,7 +70,8 @@ export async function endLeftovers(folder: string): Promise<boolean> {
 export async function claimFolder(folder: string): Promise<Claim> {
   await endLeftovers(folder);
   const owner = identify(process.pid, path.basename(process.argv[1] ?? ""));
-  if (!owner) throw new Error("The system does not tell when this process began (/proc, or ps).");
+  if (!owner)
+    throw new Error("The start time of this process is unknown: neither /proc nor ps reports it.");
   const file = fileOf(folder);
   const draft = `${file}.${process.pid}`;
   const servers: Server[] = [];

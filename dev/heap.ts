@@ -25,7 +25,7 @@ export async function heapOf(inspectorPort: number): Promise<Heap> {
   const target = targets.find((each) =>
     each.webSocketDebuggerUrl.endsWith("user:shadower-analytics"),
   );
-  if (!target) throw new Error("The inspector does not know the Worker");
+  if (!target) throw new Error("The inspector does not list the Worker");
   const socket = new WebSocket(target.webSocketDebuggerUrl);
   await once(socket, "open");
   let last = 0;

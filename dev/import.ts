@@ -61,7 +61,7 @@ async function survey(file: string, layout: Layout, sources: readonly string[]):
   const [column] = missing;
   if (rows > 0 && column !== undefined)
     throw new Error(
-      `--map …=${column}: no row has a column "${column}". There are: ${[...seen].join(", ")} (for other delimiters than a comma: --delimiter)`,
+      `--map …=${column}: no row has a column "${column}". Columns: ${[...seen].join(", ")} (delimiters other than a comma: --delimiter)`,
     );
   return rows;
 }
@@ -79,9 +79,7 @@ async function run(): Promise<void> {
     throw new Error(`--url ${values.url}: write http://host:port`);
   const preset = values.preset ?? (values.sample ? "azure-llm" : undefined);
   if (preset !== undefined && !PRESETS[preset])
-    throw new Error(
-      `There is no preset "${preset}"; there are: ${Object.keys(PRESETS).join(", ")}`,
-    );
+    throw new Error(`Unknown preset "${preset}"; presets: ${Object.keys(PRESETS).join(", ")}`);
   const chosen = preset ? PRESETS[preset] : undefined;
   if (chosen && values.map.length + values.set.length > 0)
     throw new Error("A preset has a mapping of its own: leave --map and --set away.");
@@ -111,7 +109,7 @@ async function run(): Promise<void> {
   const resumed = progress.read();
   if (resumed.rows > 0)
     console.log(
-      `Going on after row ${resumed.rows}, where an earlier import stopped (--restart begins anew).`,
+      `Resuming after row ${resumed.rows}, where an earlier import stopped (--restart starts again).`,
     );
 
   const intake = { url: values.url, into, workspace: values.workspace, token };

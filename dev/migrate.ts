@@ -85,7 +85,7 @@ export async function migrate(url: string): Promise<void> {
     });
   } catch (error) {
     if (!(error instanceof pg.DatabaseError || error instanceof DrizzleQueryError)) throw error;
-    throw new Error(`The database could not be migrated, and is as it was: ${wordsOf(error)}`);
+    throw new Error(`The database could not be migrated and is unchanged: ${wordsOf(error)}`);
   } finally {
     await client.end();
   }
@@ -94,7 +94,7 @@ export async function migrate(url: string): Promise<void> {
 if (import.meta.main) {
   try {
     const url = process.env.DATABASE_URL;
-    if (!url) throw new Error("Set DATABASE_URL to the database that shall be migrated.");
+    if (!url) throw new Error("Set DATABASE_URL to the database to migrate.");
     await migrate(url);
     console.log("The database is up to date.");
   } catch (error) {

@@ -150,7 +150,7 @@ export async function startNeonEndpoint(
     };
     handle().catch((error) => answer(response, ...failure(error)));
   });
-  // The runtime closes an idle connection after 5 s; this server must not do so at the same moment.
+  // The runtime closes an idle connection after 5 s. At the server's default, also 5 s, both would.
   server.keepAliveTimeout = 120_000;
   const sockets = new WebSocketServer({ server });
   sockets.on("connection", (socket) => {

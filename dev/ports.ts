@@ -30,10 +30,10 @@ export async function portFor(port: number): Promise<number> {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EACCES")
-        throw new Error(`Port ${port} may not be used by this user. Start on another: PORT=8787`);
+        throw new Error(`Port ${port} may not be used by this user. Choose another: PORT=8787`);
       if (Date.now() > end)
         throw new Error(
-          `Port ${port} is in use. Stop what listens there, or start on another: PORT=${port + 1} npm start`,
+          `Port ${port} is in use. Stop the program that uses it, or choose another: PORT=${port + 1} npm start`,
         );
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

@@ -131,7 +131,7 @@ function supervise(first: ChildProcess, from: Launch, onLost: PostgresOptions["o
     const log = from.log.file ? ` Its log: ${from.log.file}` : "";
     if (recent.length > MAX_RESTARTS)
       throw new Error(`PostgreSQL ended ${recent.length} times in ten minutes.${log}`);
-    console.error(`PostgreSQL ended by itself (${how}); it is started again.${log}`);
+    console.error(`PostgreSQL ended by itself (${how}) and is restarted.${log}`);
     server = await relaunch(from);
     if (stopping) await end(server);
     else watch();

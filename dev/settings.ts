@@ -34,7 +34,7 @@ export function ensureDataDir(...parts: string[]): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new Error(
-      `${folder} cannot be written to (${code}). Choose a folder that can: DATA_DIR=/path npm start`,
+      `${folder} cannot be written to (${code}). Choose another folder: DATA_DIR=/path npm start`,
     );
   }
 }
@@ -58,7 +58,7 @@ export function localSecret(): string {
   throw new Error(
     given
       ? `JWT_SECRET_KEY needs at least ${MIN_SECRET} characters.`
-      : `${file} holds no key of at least ${MIN_SECRET} characters. Put the old one back, or delete the file to get a new one: tokens of the old one are then refused.`,
+      : `${file} has no key of at least ${MIN_SECRET} characters. Put the old key back, or delete the file to get a new one; tokens of the old key are then refused.`,
   );
 }
 

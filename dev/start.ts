@@ -47,7 +47,7 @@ function followParent(): void {
   if (!process.env.npm_lifecycle_event) return;
   const first = starters();
   if (first.some(isStranger)) {
-    console.error("What started this is gone.");
+    console.error("The process that started this instance has ended.");
     process.exit(1);
   }
   setInterval(() => starters().join() !== first.join() && void stop(0), 500).unref();

@@ -30,7 +30,7 @@ const SAME_MS = 400;
 export function stopNow(): void {
   if (began === undefined) void stop(0);
   else if (Date.now() - began > SAME_MS) {
-    console.error("Ending at once.");
+    console.error("Stopping at once.");
     force();
   }
 }
@@ -43,7 +43,7 @@ export async function stop(code: number): Promise<void> {
   if (began !== undefined) return;
   began = Date.now();
   setTimeout(() => {
-    console.error("Stopping takes too long; ending at once.");
+    console.error("The stop takes too long; stopping at once.");
     force();
   }, FORCED_MS).unref();
   for (const { name, close } of steps.reverse()) {

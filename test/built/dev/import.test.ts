@@ -94,7 +94,7 @@ it("the importer resumes after the last answered row when it was killed", async 
   await ended;
   requests = [];
   const { code, said } = await importer().ended;
-  expect([code, said]).toEqual([0, expect.stringContaining("Going on after row 5000")]);
+  expect([code, said]).toEqual([0, expect.stringContaining("Resuming after row 5000")]);
   expect(requests.flat()).toEqual(ids(5000, ROWS));
   expect(said).toContain(`created ${ROWS}`);
 });

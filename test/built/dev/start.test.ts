@@ -150,7 +150,7 @@ it("the instance refuses to start, with the name of what is in the way", async (
   );
   renameSync(secret, `${secret}.away`);
   writeFileSync(secret, "");
-  await expect(folder.start()).rejects.toThrow(`${secret} holds no key`);
+  await expect(folder.start()).rejects.toThrow(`${secret} has no key`);
   renameSync(`${secret}.away`, secret);
   await expect(folder.start({ PUBLIC_URL: "nowhere" })).rejects.toThrow("PUBLIC_URL");
   expect(folder.leftOvers()).toEqual([]);
