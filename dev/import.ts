@@ -44,9 +44,9 @@ const options = {
 } as const;
 
 /**
- * How many rows there are, and whether all mapped columns are among theirs: a misspelt one would be
- * absent in silence.
- * @throws Error that names the columns there are
+ * Counts the rows and checks that all mapped columns occur in them: a misspelt one would be absent
+ * in silence.
+ * @throws Error that names the existing columns
  */
 async function survey(file: string, layout: Layout, sources: readonly string[]): Promise<number> {
   let rows = 0;
@@ -91,7 +91,7 @@ async function run(): Promise<void> {
   const token =
     values.token ?? (await developerToken({ workspaces: [values.workspace], role: "admin" }));
 
-  // Where an import stopped is known by what was imported, as what, and to where.
+  // The progress of an import is found by its file, mapping and target.
   const { size, mtimeMs } = statSync(file);
   const identity = [
     path.resolve(file),

@@ -22,7 +22,7 @@ function takeTemporary(): string {
   return own;
 }
 
-/** Ends what we leave behind when we are killed ourselves. */
+/** Ends the leftovers of this process if it is killed. */
 function startKeeper(temporary: string): void {
   const script = path.join(import.meta.dirname, "keeper.ts");
   const keeper = spawn(process.execPath, [script, temporary, storage, cluster], {

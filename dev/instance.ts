@@ -15,15 +15,15 @@ import { onForce, opened, stop } from "./stopping.ts";
 import { developerToken } from "./token.ts";
 import { buildWorker, cronsOf, drainWorker, startWorker, withLocalEntry } from "./worker.ts";
 
-/** The cron that looks for what should have begun. */
+/** The cron that starts due schedules and lost jobs. */
 const SWEEP = "* * * * *";
 const DRAIN_MS = 8000;
 /** Variables that the local instance sets itself. */
 const OWN = new Set(["ENVIRONMENT", "DATABASE_URL", "NEON_ENDPOINT", "JWT_SECRET_KEY"]);
 
 /**
- * A server of the runtime or of the database that cannot be had again: better no instance than one
- * that only says 503.
+ * The runtime or the database cannot be restarted: better no instance than one that only answers
+ * 503.
  */
 function giveUp(error: Error): void {
   console.error(error.message);
@@ -51,8 +51,8 @@ const runCron = async (worker: Miniflare, expression: string) => {
 };
 
 /**
- * Cloudflare calls the crons in production; here we do, at the same times (UTC). A run that
- * overlaps the next is left out.
+ * Calls the crons, as Cloudflare does in production, at the same times (UTC). A run that would
+ * overlap the one before is skipped.
  */
 function startCrons(worker: Miniflare): void {
   const complain = (expression: string) => (error: unknown) =>
@@ -124,9 +124,9 @@ Try:
 }
 
 /**
- * PostgreSQL, the Worker and its crons, until \`stop\`. The port is looked at after the leftovers
- * of an instance that was killed are ended, for they may hold it.
- * @throws Error that says what is in the way
+ * Starts PostgreSQL, the Worker and its crons. The port is checked after the leftovers of a killed
+ * instance are ended, for they may hold it.
+ * @throws Error that names the obstacle
  */
 export async function runInstance(claim: Claim): Promise<void> {
   const port = await portFor(numberFrom("PORT", 8787, 65_535));

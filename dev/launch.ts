@@ -19,7 +19,7 @@ export interface LaunchedInstance {
 /**
  * Starts the local instance and waits until it runs.
  * @param variables of its environment, beside this process's own
- * @throws Error that is what it said when it ended instead
+ * @throws Error with its output if it ends instead
  */
 export async function launchInstance(variables: Record<string, string>): Promise<LaunchedInstance> {
   const root = path.resolve(import.meta.dirname, "..");

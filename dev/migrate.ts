@@ -17,7 +17,7 @@ const LOCK_WAIT = "60s";
 const LOCK = "hashtext('shadower-analytics migrations')";
 
 /**
- * What is said of a failure, also of one whose own message is empty, such as that of several
+ * The text of a failure, also of one with an empty message of its own, such as that of several
  * addresses.
  */
 function wordsOf(error: unknown): string {
@@ -68,8 +68,8 @@ async function lastApplied(client: pg.Client): Promise<number | undefined> {
 }
 
 /**
- * Applies what is missing of migrations/. Several at once wait for each other.
- * @throws Error that says what is in the way: a server older than PostgreSQL 18, a database newer
+ * Applies the missing migrations. Several calls at once wait for each other.
+ * @throws Error that names the obstacle: a server older than PostgreSQL 18, a database newer
  * than this code, a migration that does not end
  */
 export async function migrate(url: string): Promise<void> {

@@ -91,7 +91,7 @@ function answer(response: ServerResponse, status: number, value: unknown): void 
   response.writeHead(status, headers).end(body);
 }
 
-/** Aborted when the caller goes before it has its answer. */
+/** Aborted when the caller disconnects before it has its answer. */
 function leaving(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
   response.once("close", () => response.writableFinished || gone.abort());
@@ -117,8 +117,8 @@ export interface EndpointOptions {
 }
 
 /**
- * What Neon's proxy offers to its serverless driver, for any PostgreSQL: `POST /sql` (one statement
- * or one transaction) and a WebSocket relay at `/v2`. Connections are pooled by connection string,
+ * The interface of Neon's proxy for its serverless driver, in front of any PostgreSQL: `POST /sql`
+ * (one statement or one transaction) and a WebSocket relay at `/v2`. Connections are pooled by connection string,
  * and a statement whose caller leaves is cancelled. It listens on the loopback interface, and the
  * relay leads to the server of `database` whatever address a client names: it must not open this
  * machine's other ports.

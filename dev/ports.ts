@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 
-/** Listens for a moment on the loopback interface. @returns the port that was had */
+/** Listens for a moment on the loopback interface. @returns its port */
 function tryPort(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();

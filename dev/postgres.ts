@@ -10,7 +10,7 @@ export interface PostgresServer {
   /** Connection string of the superuser, database `postgres`. */
   url: string;
   stop(): Promise<void>;
-  /** Ends it at once, with whatever it has under way. */
+  /** Ends it at once, with its work in progress. */
   kill(): void;
 }
 
@@ -28,7 +28,7 @@ export interface PostgresOptions {
 
 const STOP_MS = 4000;
 const QUIT_MS = 2000;
-/** A process that waits for its disk is gone only then. */
+/** Long enough for a process that waits for its disk. */
 const GONE_MS = 10_000;
 const START_ATTEMPTS = 20;
 const MAX_RESTARTS = 5;
