@@ -4,8 +4,8 @@ import type { UserOccurrences } from "./occurrences.ts";
 import type { FunnelRules, StepTally, UserJourney } from "./rules.ts";
 
 /**
- * How far a user came, or undefined for one who never began in the range. The work grows with the number of moments, not with its
- * square.
+ * The journey of a user. The work grows with the number of occurrences, not with its square.
+ * @returns undefined if the user did not begin in the range
  */
 export function journeyOf(
   user: UserOccurrences,

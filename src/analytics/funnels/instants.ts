@@ -1,17 +1,19 @@
 import type { EpochUs } from "../../lib/time.ts";
 import type { UserOccurrences } from "./occurrences.ts";
 
-/** The moments of a user by their instants, in the order of time. Moments of one instant are a set. */
+/** The occurrences of a user by their instants, in order. Those of one instant are a set. */
 export interface StepInstants {
   at: EpochUs[];
-  /** Place of the first moment of each instant; one more at the end. */
+  /** Index of the first occurrence of each instant; one more at the end. */
   first: number[];
-  /** What the moments of each instant are together. */
+  /** The masks of each instant, joined. */
   union: number[];
 }
 
 export function instantsOf({ times, masks }: UserOccurrences): StepInstants {
-  const [at, first, union]: [EpochUs[], number[], number[]] = [[], [], []];
+  const at: EpochUs[] = [];
+  const first: number[] = [];
+  const union: number[] = [];
   times.forEach((time, index) => {
     const mask = masks[index] ?? 0;
     const last = at.length - 1;
@@ -26,7 +28,10 @@ export function instantsOf({ times, masks }: UserOccurrences): StepInstants {
   return { at, first, union };
 }
 
-/** Masks of an instant, each as often as it can matter: no more than there are steps. */
+/**
+ * Masks of the occurrences of an instant, each as often as it can matter: at most once a step.
+ * @param first index of the first occurrence, `end` of the one after the last
+ */
 export function choicesOf(
   masks: readonly number[],
   first: number,
@@ -46,21 +51,23 @@ export function choicesOf(
   return choices;
 }
 
-/** How many steps from `level` on can be given moments of their own: augmenting paths (Kuhn 1955). */
+/**
+ * How many steps from `level` on can be given occurrences of their own: augmenting paths (Kuhn 1955).
+ */
 export function stepsWithin(choices: readonly number[], level: number, steps: number): number {
   const [only] = choices;
   if (choices.length === 1) return level < steps && (only ?? 0) & (1 << level) ? 1 : 0;
-  const taken = new Map<number, number>();
-  const place = (step: number, tried: Set<number>): boolean =>
+  const stepOf = new Map<number, number>();
+  const assign = (step: number, tried: Set<number>): boolean =>
     choices.some((mask, index) => {
       if ((mask & (1 << step)) === 0 || tried.has(index)) return false;
       tried.add(index);
-      const holder = taken.get(index);
-      if (holder !== undefined && !place(holder, tried)) return false;
-      taken.set(index, step);
+      const holder = stepOf.get(index);
+      if (holder !== undefined && !assign(holder, tried)) return false;
+      stepOf.set(index, step);
       return true;
     });
   let reached = level;
-  while (reached < steps && place(reached, new Set())) reached++;
+  while (reached < steps && assign(reached, new Set())) reached++;
   return reached - level;
 }
