@@ -6,10 +6,10 @@ import { createLog } from "./lib/log.ts";
 import {
   CLOSE_CODES,
   clientMessage,
-  type FeedFrame,
-  MAX_CLIENT_MESSAGE,
-  type FeedPublication,
   FEED_SUBPROTOCOL,
+  type FeedFrame,
+  type FeedPublication,
+  MAX_CLIENT_MESSAGE,
 } from "./realtime/protocol.ts";
 import {
   acknowledgeFrame,

@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { OPERATORS } from "../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES } from "../analytics/catalog/measures.ts";
-import type { MeasureValues } from "../analytics/result/rows.ts";
 import { checkedTimezone, type Query } from "../analytics/query.ts";
+import type { MeasureValues } from "../analytics/result/rows.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/time/range.ts";
 import type { Context } from "../context.ts";
 import { type ExactNumber, isExactNumber } from "../lib/json.ts";

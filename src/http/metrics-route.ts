@@ -89,7 +89,8 @@ export function metricsRoute<
     const named = params ? validated<z.output<P>>(c, "param") : ({} as z.output<P>);
     const grants = workspace === "token" ? grantsOf(c.get("ctx")) : {};
     return cachedAnswer(c, path, { ...asked, ...named, ...grants }, async (ctx, workspaceId) => {
-      const inZone = "timezone" in query.shape ? await withTimezone(ctx, workspaceId, asked) : asked;
+      const inZone =
+        "timezone" in query.shape ? await withTimezone(ctx, workspaceId, asked) : asked;
       return definition.load(ctx, workspaceId, inZone as WithTimezone<z.output<Q>>, named);
     });
   });

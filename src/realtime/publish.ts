@@ -1,8 +1,8 @@
-import { type SharedFlight, joinFlight, newFlight } from "../cache/single-flight.ts";
+import { joinFlight, newFlight, type SharedFlight } from "../cache/single-flight.ts";
 import type { Context } from "../context.ts";
 import { sleep } from "../lib/backoff.ts";
 import { answerWithin } from "../lib/deadline.ts";
-import { FRAME_EXECUTIONS, type FeedPublication } from "./protocol.ts";
+import { type FeedPublication, FRAME_EXECUTIONS } from "./protocol.ts";
 
 /** Publications of a burst go together: one call a workspace for all that happens in this time. */
 const GATHER_MS = 25;

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import type { FunnelDefinition } from "../analytics/funnels/travel.ts";
+import type { FunnelDefinition } from "../analytics/funnels/run-funnel.ts";
 import type { Context } from "../context.ts";
 import type { Db } from "../db/client.ts";
 import { listByTime, type PageQuery } from "../db/keyset.ts";

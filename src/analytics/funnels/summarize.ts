@@ -5,7 +5,7 @@ export interface FunnelUser {
   userId: string;
   level: number;
   times: EpochUs[];
-  /** Whether the user may still come further than this. */
+  /** Whether the user may still reach a further step. */
   inProgress: boolean;
   property: string | null;
 }
@@ -18,60 +18,63 @@ export interface StepResult {
   conversion_rate: number | null;
   /** Of the users of the step before; null for the first step. */
   step_conversion_rate: number | null;
-  /** Users who came here and no further, though their time is over; 0 for the last step. */
+  /** Users who reached no further step and whose window has ended; 0 for the last step. */
   dropped_users: number;
-  /** Users who came here and may still come further. */
+  /** Users who may still reach the next step. */
   in_progress_users: number;
   drop_off_rate: number | null;
   /** From the step before to this one; null for the first step or without users. */
   time_to_convert_ms: { median: number | null; p90: number | null } | null;
 }
 
-/** Value at rank ceil(q n), as everywhere in the product. */
-function quantile(sorted: readonly number[], q: number): number | null {
-  return sorted.length === 0
-    ? null
-    : (sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? null);
+/** Value of rank ceil(q n), the rank of the kernel's quantiles. */
+function quantileIn(sorted: readonly number[], q: number): number | null {
+  if (sorted.length === 0) return null;
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? null;
 }
 
-const rate = (part: number, whole: number) => (whole === 0 ? null : part / whole);
+const rateOf = (part: number, whole: number) => (whole === 0 ? null : part / whole);
 
-export function stepsOf(names: readonly string[], travellers: readonly FunnelUser[]): StepResult[] {
-  const users = names.map((_, index) => travellers.filter((each) => each.level > index).length);
+/** From the step before to this one, of the users who reached this one. */
+function timeToConvert(users: readonly FunnelUser[], index: number) {
+  if (index === 0) return null;
+  const durationsMs = users
+    .filter((user) => user.level > index)
+    .map(({ times }) => ((times[index] ?? 0) - (times[index - 1] ?? 0)) / 1000)
+    .sort((a, b) => a - b);
+  return { median: quantileIn(durationsMs, 0.5), p90: quantileIn(durationsMs, 0.9) };
+}
+
+export function stepsOf(names: readonly string[], users: readonly FunnelUser[]): StepResult[] {
+  const reached = names.map((_, index) => users.filter((user) => user.level > index).length);
   return names.map((name, index) => {
-    const here = users[index] ?? 0;
-    const next = index + 1 < names.length ? (users[index + 1] ?? 0) : here;
-    const open = travellers.filter((each) => each.level === index + 1 && each.inProgress).length;
+    const here = reached[index] ?? 0;
+    const next = index + 1 < names.length ? (reached[index + 1] ?? 0) : here;
+    const open = users.filter((user) => user.level === index + 1 && user.inProgress).length;
     const dropped = here - next - open;
-    const took = travellers
-      .filter((each) => each.level > index)
-      .map(({ times }) => ((times[index] ?? 0) - (times[index - 1] ?? 0)) / 1000)
-      .sort((a, b) => a - b);
     return {
       step: index + 1,
       name,
       users: here,
-      conversion_rate: rate(here, users[0] ?? 0),
-      step_conversion_rate: index === 0 ? null : rate(here, users[index - 1] ?? 0),
+      conversion_rate: rateOf(here, reached[0] ?? 0),
+      step_conversion_rate: index === 0 ? null : rateOf(here, reached[index - 1] ?? 0),
       dropped_users: dropped,
       in_progress_users: open,
-      drop_off_rate: rate(dropped, here),
-      time_to_convert_ms:
-        index === 0 ? null : { median: quantile(took, 0.5), p90: quantile(took, 0.9) },
+      drop_off_rate: rateOf(dropped, here),
+      time_to_convert_ms: timeToConvert(users, index),
     };
   });
 }
 
-/** Users by the local bucket in which their journey begins: entered and, of those, converted or still on their way. */
-export function trendOf(
-  travellers: readonly FunnelUser[],
-  buckets: readonly Bucket[],
-  steps: number,
-) {
+/**
+ * Users by the local bucket in which their journey begins: entered and, of those, converted or still
+ * in progress.
+ */
+export function trendOf(users: readonly FunnelUser[], buckets: readonly Bucket[], steps: number) {
   const counts = buckets.map(() => ({ entered: 0, converted: 0, in_progress: 0 }));
-  const begun = [...travellers].sort((a, b) => (a.times[0] ?? 0) - (b.times[0] ?? 0));
+  const byStart = [...users].sort((a, b) => (a.times[0] ?? 0) - (b.times[0] ?? 0));
   let index = 0;
-  for (const { times, level, inProgress } of begun) {
+  for (const { times, level, inProgress } of byStart) {
     while (index < buckets.length && (times[0] ?? 0) >= (buckets[index]?.to ?? 0)) index++;
     const count = counts[index];
     if (!count) continue;
@@ -81,29 +84,28 @@ export function trendOf(
   }
   return buckets.map(({ label }, index) => {
     const { entered = 0, converted = 0, in_progress = 0 } = counts[index] ?? {};
-    const conversion_rate = rate(converted, entered);
+    const conversion_rate = rateOf(converted, entered);
     return { bucket: label, entered, converted, in_progress, conversion_rate };
   });
 }
 
 const MAX_BREAKDOWN = 50;
 
-/** The same steps for each value of the property; those past the 50 most frequent are one group, `other`. */
-export function breakdownOf(names: readonly string[], travellers: readonly FunnelUser[]) {
+/** The steps for each value of the property; values past the 50 most frequent are `other`. */
+export function breakdownOf(names: readonly string[], users: readonly FunnelUser[]) {
   const groups = new Map<string | null, FunnelUser[]>();
-  for (const each of travellers) {
-    const group = groups.get(each.property) ?? [];
-    group.push(each);
-    groups.set(each.property, group);
+  for (const user of users) {
+    const group = groups.get(user.property) ?? [];
+    group.push(user);
+    groups.set(user.property, group);
   }
-  const order = [...groups].sort(
-    ([a, x], [b, y]) => y.length - x.length || String(a).localeCompare(String(b)),
+  const ordered = [...groups].sort(
+    ([a, ofA], [b, ofB]) => ofB.length - ofA.length || String(a).localeCompare(String(b)),
   );
-  const kept = order
+  const kept = ordered
     .slice(0, MAX_BREAKDOWN)
-    .map(([value, list]) => ({ value, other: false, steps: stepsOf(names, list) }));
-  const rest = order.slice(MAX_BREAKDOWN).flatMap(([, list]) => list);
-  return rest.length === 0
-    ? kept
-    : [...kept, { value: null, other: true, steps: stepsOf(names, rest) }];
+    .map(([value, group]) => ({ value, other: false, steps: stepsOf(names, group) }));
+  const rest = ordered.slice(MAX_BREAKDOWN).flatMap(([, group]) => group);
+  if (rest.length === 0) return kept;
+  return [...kept, { value: null, other: true, steps: stepsOf(names, rest) }];
 }

@@ -67,7 +67,10 @@ export interface MeasureDifference {
 }
 
 /** Greatest minus least of a measure, and whom it speaks for. Entities without a value take no part. */
-export function differenceOf(name: MeasureName, entities: readonly ComparedEntity[]): MeasureDifference {
+export function differenceOf(
+  name: MeasureName,
+  entities: readonly ComparedEntity[],
+): MeasureDifference {
   const { good } = measureOf(name);
   const known = entities.flatMap(({ id, values }) =>
     values[name] === null || values[name] === undefined ? [] : [{ id, value: values[name] }],

@@ -19,7 +19,12 @@ import { metaShape, queryOfParams, withTimezone } from "../../http/metrics-param
 import { jsonContent } from "../../http/metrics-route.ts";
 import { workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
-import { COMPARED_MEASURES, compareEntities, compareMetric, type ComparedEntity } from "./compare.ts";
+import {
+  COMPARED_MEASURES,
+  type ComparedEntity,
+  compareEntities,
+  compareMetric,
+} from "./compare.ts";
 import * as schema from "./schema.ts";
 
 const router = createRouter();

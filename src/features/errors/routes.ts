@@ -16,7 +16,12 @@ import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { queryOfParams, rangeOrDefault } from "../../http/metrics-params.ts";
-import { jsonContent, metricsAnswer, metricsRoute, pagedMetricsAnswer } from "../../http/metrics-route.ts";
+import {
+  jsonContent,
+  metricsAnswer,
+  metricsRoute,
+  pagedMetricsAnswer,
+} from "../../http/metrics-route.ts";
 import { DEFAULT_LIMIT, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { notFound, unprocessable } from "../../lib/errors.ts";
@@ -161,7 +166,10 @@ for (const [verb, status, summary] of DECISIONS) {
       request: {
         params: schema.errorParam,
         query: z.strictObject(workspaceParam),
-        body: { required: false, content: { "application/json": { schema: schema.errorDecisionInput } } },
+        body: {
+          required: false,
+          content: { "application/json": { schema: schema.errorDecisionInput } },
+        },
       },
       responses: {
         200: jsonContent("The decision.", z.object({ data: schema.errorStateShape })),

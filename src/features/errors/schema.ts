@@ -26,7 +26,9 @@ export const errorDetailParams = z.strictObject({
     .optional()
     .openapi({ description: "Of the timeline; default day." }),
 });
-export const errorDecisionInput = z.strictObject({ note: textInput(2000).nullish() }).openapi("ErrorDecision");
+export const errorDecisionInput = z
+  .strictObject({ note: textInput(2000).nullish() })
+  .openapi("ErrorDecision");
 
 const count = z.int();
 const fields = {

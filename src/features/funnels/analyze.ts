@@ -1,12 +1,11 @@
+import { type FunnelRun, runFunnel } from "../../analytics/funnels/run-funnel.ts";
 import {
   breakdownOf,
   type FunnelUser,
   stepsOf,
   trendOf,
 } from "../../analytics/funnels/summarize.ts";
-import { runFunnel } from "../../analytics/funnels/travel.ts";
 import { rangeOfQuery } from "../../analytics/query.ts";
-import type { AnswerMeta } from "../../analytics/result/meta.ts";
 import { countBuckets, wholeBuckets } from "../../analytics/time/range.ts";
 import type { TimeRange } from "../../analytics/time/time-range.ts";
 import type { Context } from "../../context.ts";
@@ -16,7 +15,7 @@ import { checkWork } from "../../lib/budget.ts";
 import { unprocessable } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { zoneIn } from "../../store/workspaces.ts";
-import type { FunnelDefinition, JOURNEY_OUTCOMES, FunnelQuestion } from "./schema.ts";
+import type { FunnelDefinition, FunnelQuestion, JOURNEY_OUTCOMES } from "./schema.ts";
 
 async function spanOf(
   ctx: Context,
@@ -32,7 +31,7 @@ async function journeys(
   workspaceId: string,
   definition: FunnelDefinition,
   question: FunnelQuestion,
-): Promise<{ travellers: FunnelUser[]; meta: AnswerMeta }> {
+): Promise<FunnelRun> {
   const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const now = ctx.nowUs();
   return runFunnel(ctx.db, workspaceId, definition, range, timezone, now, question.breakdown);
@@ -47,9 +46,9 @@ export async function analyzeFunnel(
   const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const by = question.granularity ?? "day";
   checkWork("trend", countBuckets(range, by), "granularity");
-  const { travellers, meta } = await journeys(ctx, workspaceId, definition, question);
+  const { users, meta } = await journeys(ctx, workspaceId, definition, question);
   const names = definition.steps.map((step) => step.name);
-  const steps = stepsOf(names, travellers);
+  const steps = stepsOf(names, users);
   const buckets = wholeBuckets(range, by, timezone);
   const drops = steps.slice(0, -1).filter((step) => step.dropped_users > 0);
   const worst = [...drops].sort((a, b) => b.dropped_users - a.dropped_users || a.step - b.step)[0];
@@ -65,8 +64,8 @@ export async function analyzeFunnel(
             drop_off_rate: worst.drop_off_rate,
           }
         : null,
-      breakdown: question.breakdown === undefined ? null : breakdownOf(names, travellers),
-      trend: trendOf(travellers, buckets, names.length),
+      breakdown: question.breakdown === undefined ? null : breakdownOf(names, users),
+      trend: trendOf(users, buckets, names.length),
     },
     meta,
   };
@@ -91,7 +90,7 @@ export async function journeysOf(
   const last = definition.steps.length;
   if (step > last)
     throw unprocessable("query.step", "unknown_step", `The funnel has ${last} steps.`);
-  const { travellers, meta } = await journeys(ctx, workspaceId, definition, query);
+  const { users, meta } = await journeys(ctx, workspaceId, definition, query);
   const belongs = ({ level, inProgress }: FunnelUser) => {
     if (outcome === "converted") return level === last;
     if (outcome === "reached") return level >= step;
@@ -99,7 +98,7 @@ export async function journeysOf(
   };
   const [after] = query.cursor === undefined ? [] : decodeCursor(query.cursor, 1);
   const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  const all = travellers.filter(belongs).sort((a, b) => compare(a.userId, b.userId));
+  const all = users.filter(belongs).sort((a, b) => compare(a.userId, b.userId));
   const rest = after === undefined ? all : all.filter((each) => each.userId > after);
   const total = query.include_total ? all.length : undefined;
   const { shown, page } = paginate(rest, limit, ({ userId }) => [userId], { total });

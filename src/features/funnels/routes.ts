@@ -1,5 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { checkDefinition } from "../../analytics/funnels/travel.ts";
+import { checkDefinition } from "../../analytics/funnels/run-funnel.ts";
 import { authorOf } from "../../auth/actor.ts";
 import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";

@@ -62,7 +62,11 @@ export const funnelDefinition = z
 export type FunnelDefinition = z.output<typeof funnelDefinition>;
 
 export const funnelInput = z
-  .strictObject({ name: textInput(256).min(1), description: textInput(1024).nullish(), definition: funnelDefinition })
+  .strictObject({
+    name: textInput(256).min(1),
+    description: textInput(1024).nullish(),
+    definition: funnelDefinition,
+  })
   .openapi("FunnelInput");
 export const funnelShape = z
   .object({
@@ -76,7 +80,10 @@ export const funnelShape = z
   })
   .openapi("Funnel");
 export const funnelParam = z.object({ id: idParam });
-export const funnelListParams = z.strictObject({ ...pageParams, workspace_id: rangeParams.workspace_id });
+export const funnelListParams = z.strictObject({
+  ...pageParams,
+  workspace_id: rangeParams.workspace_id,
+});
 
 const asked = {
   timeframe: timeframeParam.optional(),

@@ -36,7 +36,10 @@ export function ranksOf(contenders: readonly Contender[]): Map<string, number> {
 }
 
 /** The board, best first. */
-export function rankContenders(now: readonly Contender[], before: readonly Contender[]): RankedContender[] {
+export function rankContenders(
+  now: readonly Contender[],
+  before: readonly Contender[],
+): RankedContender[] {
   const [ranks, previous] = [ranksOf(now), ranksOf(before)];
   return [...now].sort(compareContenders).map((each) => {
     const place = ranks.get(each.id) ?? 0;

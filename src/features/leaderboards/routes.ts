@@ -5,7 +5,7 @@ import { metricsAnswer, metricsRoute, pagedMetricsAnswer } from "../../http/metr
 import { callerIdPath, DEFAULT_LIMIT, pageParams } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
-import { type Leaderboard, boardPage, rankGroups, rankWorkspaces } from "./board.ts";
+import { boardPage, type Leaderboard, rankGroups, rankWorkspaces } from "./board.ts";
 import { AGENT_CRITERIA, USER_CRITERIA, WORKSPACE_CRITERIA } from "./score.ts";
 
 const tag = "Leaderboards";
@@ -179,7 +179,9 @@ metricsRoute(router, {
     criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),
   }),
   params: z.object({ id: callerIdPath }),
-  response: metricsAnswer(entry.extend({ criterion: z.string(), formula: z.string(), ranked: z.int() })),
+  response: metricsAnswer(
+    entry.extend({ criterion: z.string(), formula: z.string(), ranked: z.int() }),
+  ),
   load: async (ctx, workspaceId, { criteria = "success_rate", ...query }, { id }) => {
     const formula = AGENT_CRITERIA[criteria];
     const { entries, meta } = await rankGroups(

@@ -40,9 +40,11 @@ metricsRoute(router, {
       .optional()
       .openapi({ description: `Of each kind; default ${DEFAULT_HITS}.` }),
   }),
-  response: metricsAnswer(z
-    .object({ total: z.int(), results: z.record(z.string(), z.array(hit)) })
-    .openapi("SearchResults")),
+  response: metricsAnswer(
+    z
+      .object({ total: z.int(), results: z.record(z.string(), z.array(hit)) })
+      .openapi("SearchResults"),
+  ),
   load: async (ctx, workspaceId, { q, types = SEARCH_TYPES, limit = DEFAULT_HITS }) => {
     const now = ctx.nowUs();
     const timezone = await zoneIn(ctx, workspaceId, undefined);

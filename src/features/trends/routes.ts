@@ -108,7 +108,13 @@ async function trend(
     value: point.value === null ? null : Number(point.value),
   }));
   return {
-    data: { measure: name, granularity: by, window, points, ...analyzeTrend(name, series, by, window) },
+    data: {
+      measure: name,
+      granularity: by,
+      window,
+      points,
+      ...analyzeTrend(name, series, by, window),
+    },
     meta,
   };
 }

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { documentText, fieldOf, filterPredicate } from "../../../analytics/catalog/dimensions.ts";
-import { eventCondition } from "../../../analytics/funnels/occurrences.ts";
+import { eventCondition } from "../../../analytics/funnels/step-conditions.ts";
 import { checkOperand } from "../../../analytics/plan/fields.ts";
 import type { Db } from "../../../db/client.ts";
 import { withinRange } from "../../../db/instants.ts";

@@ -1,6 +1,6 @@
 import { prepareQuery } from "../../../analytics/ask.ts";
+import { runFunnel } from "../../../analytics/funnels/run-funnel.ts";
 import { stepsOf } from "../../../analytics/funnels/summarize.ts";
-import { runFunnel } from "../../../analytics/funnels/travel.ts";
 import { runInOneSnapshot } from "../../../analytics/prepared.ts";
 import { wholeBuckets } from "../../../analytics/time/range.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
@@ -74,7 +74,7 @@ async function funnelOf(
   if (!found)
     throw unprocessable("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
   const { definition } = found;
-  const { travellers, meta } = await runFunnel(db, workspaceId, definition, range, timezone, nowUs);
+  const { users, meta } = await runFunnel(db, workspaceId, definition, range, timezone, nowUs);
   const names = definition.steps.map((step) => step.name);
   const query = {
     path: "/api/v1/funnels/analyze",
@@ -85,7 +85,7 @@ async function funnelOf(
       timezone,
     },
   };
-  return { type, title, query, meta, data: { kind: "funnel", steps: stepsOf(names, travellers) } };
+  return { type, title, query, meta, data: { kind: "funnel", steps: stepsOf(names, users) } };
 }
 
 /**
