@@ -5,18 +5,13 @@ import errors from "./features/errors/routes.ts";
 import events from "./features/events/routes.ts";
 import executions from "./features/executions/routes.ts";
 import executive from "./features/executive/routes.ts";
-import downloads from "./features/exports/download-routes.ts";
-import exportJobs from "./features/exports/routes.ts";
-import exportTemplates from "./features/exports/template-routes.ts";
+import exportJobs, { exportLinks } from "./features/exports/routes.ts";
 import funnels from "./features/funnels/routes.ts";
 import jobs from "./features/jobs/routes.ts";
 import leaderboards from "./features/leaderboards/routes.ts";
 import metrics from "./features/metrics/routes.ts";
 import realtime from "./features/realtime/routes.ts";
-import reports from "./features/reports/routes.ts";
-import reportRuns from "./features/reports/run-routes.ts";
-import reportShares, { shared } from "./features/reports/share-routes.ts";
-import reportTemplates from "./features/reports/template-routes.ts";
+import reports, { reportLinks } from "./features/reports/routes.ts";
 import schedules from "./features/schedules/routes.ts";
 import search from "./features/search/routes.ts";
 import system from "./features/system/routes.ts";
@@ -33,7 +28,12 @@ import { limitQuery } from "./http/query-limits.ts";
 import { createRouter } from "./http/router.ts";
 
 const API = "/api/v1";
-const ANALYTICS = [
+/** Features reached without `authenticate`: the feed checks its token itself, links are secrets. */
+const PUBLIC = [realtime, exportLinks, reportLinks];
+/** Features that need a user. `/exports/schedules` comes before `/exports/{id}`. */
+const AUTHENTICATED = [
+  executions,
+  events,
   metrics,
   agents,
   users,
@@ -46,29 +46,19 @@ const ANALYTICS = [
   trends,
   workspaces,
   search,
-];
-const JOBS = [
   schedules,
-  exportTemplates,
   exportJobs,
-  reportTemplates,
-  reportRuns,
-  reportShares,
   reports,
   jobs,
 ];
-const FEATURES = [executions, events, ...ANALYTICS, ...JOBS];
 
 export const app = createRouter({ getPath: routedPath });
 app.onError(renderError);
 app.use(withContext(), crossOrigin(), pathIds(), limitQuery());
 app.route("/", system);
-// The feed authenticates before its upgrade, and downloads by their links.
-app.route(API, realtime);
-app.route(API, downloads);
-app.route(API, shared);
+for (const feature of PUBLIC) app.route(API, feature);
 app.use(`${API}/*`, authenticateRequest());
-for (const feature of FEATURES) app.route(API, feature);
+for (const feature of AUTHENTICATED) app.route(API, feature);
 describeApi(app);
 allowOnly(app);
 app.notFound(notFoundAnswer);

@@ -1,11 +1,12 @@
 import { type Context, createContext } from "./context.ts";
 import { runExport } from "./features/exports/runs/run.ts";
 import { runReport } from "./features/reports/runs/run.ts";
-import { deliverNext } from "./features/reports/sharing/deliver.ts";
-import { reopenDelivery } from "./features/reports/sharing/deliveries.ts";
+import { sendNextDelivery } from "./features/reports/sharing/deliver.ts";
+import { reopenDelivery } from "./features/reports/sharing/delivery-queries.ts";
 import { areRollupsOn, runRollups } from "./features/rollups/run.ts";
 import { saveDeadLetter } from "./jobs/dead-letters.ts";
-import { type JobOutcome, reopenJob, settleJob } from "./jobs/lease.ts";
+import { type JobOutcome, settleJob } from "./jobs/endings.ts";
+import { reopenJob } from "./jobs/lease.ts";
 import { takeJob, waitingJob } from "./jobs/turns.ts";
 import { backoff } from "./lib/backoff.ts";
 import { createLog } from "./lib/log.ts";
@@ -36,7 +37,7 @@ async function runNext(ctx: Context): Promise<Done | undefined> {
 }
 
 async function sendNext(ctx: Context): Promise<Done | undefined> {
-  const done = await deliverNext(ctx);
+  const done = await sendNextDelivery(ctx);
   return done && { ...done, body: { type: "report.deliver", ...done.job } };
 }
 
@@ -79,7 +80,7 @@ const CONSUMERS: { [T in QueueMessage["type"]]: Consumer<Extract<QueueMessage, {
 const BASE_SECONDS = 5;
 const CAP_SECONDS = 900;
 /** The first delivery and `max_retries` of wrangler.toml. */
-export const MAX_DELIVERIES = 6;
+export const MAX_MESSAGE_ATTEMPTS = 6;
 const REASON = "Given up by the queue";
 const DEAD_QUEUE = "shadower-jobs-dead";
 const TOGETHER = "shadower-deliveries";
@@ -144,7 +145,7 @@ async function handleMessage(
     delivery.ack();
   } catch (error) {
     log.error("message", error);
-    if (parsed.success && delivery.attempts < MAX_DELIVERIES) return later();
+    if (parsed.success && delivery.attempts < MAX_MESSAGE_ATTEMPTS) return later();
     if (consumer?.isHint) return delivery.ack();
     try {
       await saveDeadLetter(ctx, delivery.id, delivery.body, reasonOf(error), delivery.attempts);

@@ -1,12 +1,12 @@
 import { type Context, createContext } from "./context.ts";
-import { expireFiles } from "./features/exports/runs/maintenance.ts";
+import { expireExports } from "./features/exports/runs/maintenance.ts";
 import { startScheduledExports } from "./features/exports/runs/start.ts";
 import { closeStale } from "./features/maintenance/close-stale.ts";
 import { applyRetention } from "./features/maintenance/delete-old-rows.ts";
 import { dropExpired, ensurePartitions } from "./features/maintenance/partitions.ts";
 import { continueDeliveries, expireReports } from "./features/reports/runs/maintenance.ts";
 import { startScheduledReports } from "./features/reports/runs/start.ts";
-import { forgetVisitors } from "./features/reports/sharing/share-password.ts";
+import { forgetVisitors } from "./features/reports/sharing/visitor-queries.ts";
 import { areRollupsOn, reconcileRollups, runRollups } from "./features/rollups/run.ts";
 import { continueJobs } from "./jobs/sweep.ts";
 import { createLog } from "./lib/log.ts";
@@ -44,7 +44,7 @@ const TASKS: readonly Task[] = [
     name: "rollup-days",
     run: async (ctx) => areRollupsOn(ctx, "day") && (await runRollups(ctx, "day")),
   },
-  { cron: "0 1 * * *", name: "expire-exports", run: expireFiles },
+  { cron: "0 1 * * *", name: "expire-exports", run: expireExports },
   { cron: "0 1 * * *", name: "expire-reports", run: expireReports },
   { cron: "0 1 * * *", name: "forget-visitors", run: forgetVisitors },
   { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcileRollups(ctx) },

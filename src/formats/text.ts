@@ -30,7 +30,7 @@ const objectOf = (row: FileRow, { columns }: FormatOptions) =>
   JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, row[name] ?? null])));
 
 /** A whole CSV, for an answer that is small. */
-export function csvOf(columns: readonly FileColumn[], rows: readonly FileRow[]): string {
+export function csvText(columns: readonly FileColumn[], rows: readonly FileRow[]): string {
   return `${header(columns, true)}${body(rows, columns, true)}`;
 }
 

@@ -2,7 +2,7 @@ import type { Context as HonoContext } from "hono";
 import { accepts } from "hono/accepts";
 import type { AnswerMeta } from "../analytics/result/meta.ts";
 import type { Context } from "../context.ts";
-import { csvOf } from "../formats/text.ts";
+import { csvText } from "../formats/text.ts";
 import { publicUrl } from "./links.ts";
 import { type AppEnv, plainResponse } from "./router.ts";
 
@@ -71,5 +71,5 @@ export function csvAnswer(
     vary: "accept",
   };
   const linked = cursor === null ? headers : { ...headers, link };
-  return plainResponse(new Response(csvOf(columns, rows), { headers: linked }));
+  return plainResponse(new Response(csvText(columns, rows), { headers: linked }));
 }

@@ -33,7 +33,7 @@ export function listDeadLetters(ctx: Context, workspaceId: string, query: PageQu
   const list = {
     from: sql`dead_letters e`,
     columns: COLUMNS,
-    row: deadLetter,
+    row: deadLetterShape,
     where: [inWorkspace(workspaceId, "e")],
     time: "dead_at",
   };
@@ -48,7 +48,7 @@ export async function replayDeadLetter(ctx: Context, workspaceId: string, id: st
   const of = sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
   const letter = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from dead_letters e where ${of}`,
-    row: deadLetter,
+    row: deadLetterShape,
   });
   if (!letter) throw notFound("dead letter");
   if (letter.replayed_at !== null)
@@ -64,11 +64,11 @@ export async function replayDeadLetter(ctx: Context, workspaceId: string, id: st
   await enqueue(ctx, "workspaceId" in parsed.data ? { ...parsed.data, again: true } : parsed.data);
   const row = await ctx.db.maybe({
     sql: sql`update dead_letters e set replayed_at = now(), replayed_by = ${by} where ${of} returning ${COLUMNS}`,
-    row: deadLetter,
+    row: deadLetterShape,
   });
   return row ?? letter;
 }
-export const deadLetter = z
+export const deadLetterShape = z
   .object({
     id: z.string(),
     type: z.string(),

@@ -1,7 +1,8 @@
 import type { Context } from "../context.ts";
 import { enqueue, JOB_MESSAGES } from "../messages.ts";
 import { saveDeadLetter } from "./dead-letters.ts";
-import { giveUpSpent, type JobTable } from "./lease.ts";
+import { giveUpSpent } from "./endings.ts";
+import type { JobTable } from "./lease.ts";
 import { overdueJobs } from "./turns.ts";
 
 /** More than consumers are at work at once (`max_concurrency` of wrangler.toml): whoever ends finds what is next. */

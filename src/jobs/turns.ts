@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Db } from "../db/client.ts";
-import { foundJob, hasBegun, isFree, isOpen, type JobTable } from "./lease.ts";
+import { beginAttempt, foundJob, isUnheld, type JobTable, mayBegin } from "./lease.ts";
 
 /** Rows that wait or are at work: kind, workspace_id, id, open (may begin), busy (is at work), since. */
 type Work = SQL;
@@ -52,8 +52,8 @@ const TABLES: JobTable[] = ["exports", "report_runs"];
 const unfinished = (where = sql`true`): Work =>
   sql.join(
     TABLES.map(
-      (table) => sql`select ${table}::text as kind, e.workspace_id, e.id, ${isOpen} as open,
-        e.status = 'running' and not ${isFree} as busy, coalesce(e.lease_until, e.created_at) as since
+      (table) => sql`select ${table}::text as kind, e.workspace_id, e.id, ${mayBegin} as open,
+        e.status = 'running' and not ${isUnheld} as busy, coalesce(e.lease_until, e.created_at) as since
       from ${sql.identifier(table)} e where e.status in ('queued', 'running') and ${where}`,
     ),
     sql` union all `,
@@ -69,7 +69,7 @@ export function takeJob(db: Db, most: number, token: string): Promise<TakenJob |
   const took = TABLES.map(
     (
       table,
-    ) => sql`${sql.identifier(`took_${table}`)} as (update ${sql.identifier(table)} e set ${hasBegun(token)}
+    ) => sql`${sql.identifier(`took_${table}`)} as (update ${sql.identifier(table)} e set ${beginAttempt(token)}
       from pick p where p.kind = ${table} and e.workspace_id = p.workspace_id and e.id = p.id
       returning p.kind, e.workspace_id, e.id, e.attempts)`,
   );

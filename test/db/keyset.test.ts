@@ -92,9 +92,9 @@ describe("a page of large rows", () => {
 
 it("an export of errors has every group, however long their messages are", async () => {
   const ctx = testContext();
-  const { errors } = await import("../../src/features/exports/sources/computed-sources.ts");
+  const { errorSource } = await import("../../src/features/exports/sources/computed-sources.ts");
   const range = { from: Date.UTC(2026, 4, 1) * 1000, to: Date.UTC(2026, 5, 1) * 1000 };
-  const opened = await errors.open(
+  const opened = await errorSource.open(
     ctx.db,
     { workspaceId: W, range, timezone: "UTC", filters: [], query: undefined, now: range.to },
     [],

@@ -4,24 +4,15 @@ import type { Context } from "../../context.ts";
 import { listByTime, type PageQuery } from "../../db/keyset.ts";
 import { insertWithin } from "../../db/quotas.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import {
-  type ClaimedJob,
-  cancelJob,
-  changeJob,
-  claimJob,
-  finishJob,
-  type JobId,
-  type JobQueue,
-  leaseUntil,
-} from "../../jobs/lease.ts";
+import { cancelJob, type JobQueue } from "../../jobs/lease.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
 import { parseInstant } from "../../lib/time.ts";
-import { type ExportJob, type ExportRequest, exportJob, exportRequest } from "./schema.ts";
+import { type ExportJob, type ExportRequest, exportJob } from "./schema.ts";
 
 const COLUMNS = sql.raw(
   "e.id, e.source, e.format, e.status, e.request, e.as_of, e.rows_done, e.rows_expected, e.files, e.error_code, e.error_message, e.attempts, e.template_id, e.schedule_id, e.created_at, e.created_by, e.started_at, e.finished_at, e.expires_at",
 );
-const row = exportJob
+export const row = exportJob
   .omit({ remaining_ms: true, error: true })
   .extend({ error_code: z.string().nullable(), error_message: z.string().nullable() });
 
@@ -41,9 +32,9 @@ function jobOf(
   };
 }
 
-export const jobs = ({ db }: Context): JobQueue => ({ db, table: "exports" });
+export const exportQueue = ({ db }: Context): JobQueue => ({ db, table: "exports" });
 
-export interface Origin {
+export interface ExportOrigin {
   templateId?: string | undefined;
   scheduleId?: string | undefined;
   author: string;
@@ -58,7 +49,7 @@ export async function createExport(
   workspaceId: string,
   id: string,
   request: ExportRequest,
-  origin: Origin,
+  origin: ExportOrigin,
 ): Promise<ExportJob> {
   const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
   const found = await insertWithin(ctx.db, owner, {
@@ -78,7 +69,7 @@ export async function createExport(
   return jobOf(found, ctx.now());
 }
 
-export async function exists(ctx: Context, workspaceId: string, id: string): Promise<boolean> {
+export async function isStarted(ctx: Context, workspaceId: string, id: string): Promise<boolean> {
   const rows = await ctx.db.all({
     sql: sql`select e.id from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
     row: z.unknown(),
@@ -120,85 +111,8 @@ export async function cancelExport(
   workspaceId: string,
   id: string,
 ): Promise<ExportJob> {
-  const cancelled = await cancelJob(jobs(ctx), { workspaceId, id });
+  const cancelled = await cancelJob(exportQueue(ctx), { workspaceId, id });
   const job = await getExport(ctx, workspaceId, id);
   if (!cancelled) throw new AppError("conflict", "export_over", `The export is ${job.status}.`);
   return job;
-}
-
-const progress = z.object({
-  /** Rows of the snapshot, so that a later attempt knows whether they are still the same. */
-  fingerprint: z.string(),
-  uploadId: z.string(),
-  uploaded: z.array(
-    z.object({
-      partNumber: z.number(),
-      etag: z.string(),
-      rows: z.number(),
-      bytes: z.number(),
-      sha256: z.string(),
-    }),
-  ),
-  from: z.object({ after: z.array(z.string()).nullable(), rows: z.number(), state: z.unknown() }),
-  /** Bytes that are made again from there but stored already. */
-  skip: z.number(),
-  totals: z.record(z.string(), z.string()),
-});
-export type Progress = z.output<typeof progress>;
-
-const claimed = z.object({
-  request: exportRequest,
-  as_of: z.string().nullable(),
-  progress: progress.nullable(),
-});
-export type Claim = z.output<typeof claimed> & ClaimedJob;
-
-/** @param job with the token of a claim that was made already, if it was */
-export const claimExport = (ctx: Context, job: JobId & { token?: string | undefined }) =>
-  claimJob(jobs(ctx), job, sql`e.request, e.as_of, e.progress`, claimed);
-
-export const saveStart = (ctx: Context, claim: Claim, asOf: string, rows: number) =>
-  changeJob(
-    jobs(ctx),
-    claim,
-    sql`as_of = ${asOf}::timestamptz, rows_expected = ${rows}, rows_done = 0, progress = null, lease_until = ${leaseUntil}`,
-  );
-
-/** Keeps the claim, or finds it lost. */
-export const renew = (ctx: Context, claim: Claim) =>
-  changeJob(jobs(ctx), claim, sql`lease_until = ${leaseUntil}`);
-
-export const saveProgress = (ctx: Context, claim: Claim, rowsDone: number, state: Progress) =>
-  changeJob(
-    jobs(ctx),
-    claim,
-    // What comes further at every attempt is no job that ends its runtime.
-    sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${leaseUntil}, cut_off = 0`,
-  );
-
-export const saveDone = (
-  ctx: Context,
-  claim: Claim,
-  rows: number,
-  files: unknown,
-  retentionDays: number,
-) =>
-  finishJob(
-    jobs(ctx),
-    claim,
-    sql`rows_done = ${rows}, files = ${JSON.stringify(files)}::jsonb, progress = null`,
-    retentionDays,
-  );
-
-/** Where the last attempt of a job stood, if any. */
-export async function getProgress(
-  ctx: Context,
-  workspaceId: string,
-  id: string,
-): Promise<Progress | undefined> {
-  const found = await ctx.db.maybe({
-    sql: sql`select e.progress from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
-    row: z.object({ progress: progress.nullable() }),
-  });
-  return found?.progress ?? undefined;
 }

@@ -17,7 +17,14 @@ import {
 import { idParam, instantParam, pageParams, workspaceParam } from "../../http/params.ts";
 import { SOURCE_NAMES } from "./sources/catalog.ts";
 
-export const STATUSES = ["queued", "running", "done", "failed", "cancelled", "expired"] as const;
+export const EXPORT_STATUSES = [
+  "queued",
+  "running",
+  "done",
+  "failed",
+  "cancelled",
+  "expired",
+] as const;
 
 export const metricsQuestion = z.strictObject({
   measures: z.array(measureParam).min(1).max(MEASURE_NAMES.length),
@@ -64,7 +71,7 @@ export const exportInput = z
   .openapi("ExportInput");
 export type ExportInput = z.output<typeof exportInput>;
 /** A question that is asked again has no fixed range. */
-export const templateRequest = z
+export const exportTemplateRequest = z
   .strictObject({ ...subject, ...relative })
   .openapi("ExportTemplateRequest");
 
@@ -97,7 +104,7 @@ export const exportJob = z
     id: z.string(),
     source: z.enum(SOURCE_NAMES),
     format: z.enum(FORMAT_NAMES),
-    status: z.enum(STATUSES),
+    status: z.enum(EXPORT_STATUSES),
     request: exportRequest,
     as_of: z.string().nullable().openapi({ description: "The moment that all rows are of." }),
     rows_done: z.int(),
@@ -121,7 +128,7 @@ export const exportJob = z
 export type ExportJob = z.output<typeof exportJob>;
 
 export const exportParam = z.object({ id: idParam });
-export const fileParam = z.object({
+export const exportFileParam = z.object({
   id: idParam,
   n: z
     .string()
@@ -129,14 +136,14 @@ export const fileParam = z.object({
     .transform(Number)
     .openapi({ type: "integer" }),
 });
-export const listParams = z.strictObject({
+export const exportListParams = z.strictObject({
   ...workspaceParam,
   ...pageParams,
-  status: z.enum(STATUSES).optional(),
+  status: z.enum(EXPORT_STATUSES).optional(),
   source: z.enum(SOURCE_NAMES).optional(),
 });
 
-export const linkInput = z.strictObject({
+export const downloadLinkInput = z.strictObject({
   file: z.int().min(0).max(9999).optional().openapi({ description: "Default 0." }),
   expires_in_seconds: z
     .int()
@@ -145,19 +152,21 @@ export const linkInput = z.strictObject({
     .optional()
     .openapi({ description: "1 hour to 7 days; default 1 day." }),
 });
-export const link = z.object({ url: z.string(), expires_at: z.string() }).openapi("DownloadLink");
+export const downloadLink = z
+  .object({ url: z.string(), expires_at: z.string() })
+  .openapi("DownloadLink");
 
-export const templateInput = z.strictObject({
+export const exportTemplateInput = z.strictObject({
   name: textInput(255).min(1),
   description: textInput(2000).nullish(),
-  request: templateRequest,
+  request: exportTemplateRequest,
 });
-export const template = z
+export const exportTemplate = z
   .object({
     id: z.string(),
     name: z.string(),
     description: z.string().nullable(),
-    request: templateRequest,
+    request: exportTemplateRequest,
     created_at: z.string(),
     created_by: z.string(),
   })

@@ -3,11 +3,11 @@ import { runQuery } from "../../../src/analytics/ask.ts";
 import type { Query } from "../../../src/analytics/query.ts";
 import { groupPage } from "../../../src/analytics/shapes/group-page.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { metrics } from "../../../src/features/exports/sources/computed-sources.ts";
-import { SYSTEM_TEMPLATES } from "../../../src/features/reports/definition/templates.ts";
+import { metricsSource } from "../../../src/features/exports/sources/computed-sources.ts";
+import { SYSTEM_TEMPLATES } from "../../../src/features/reports/definition/system-templates.ts";
 import { fillSections } from "../../../src/features/reports/runs/fill.ts";
 import { runRollups } from "../../../src/features/rollups/run.ts";
-import { csvOf } from "../../../src/formats/text.ts";
+import { csvText } from "../../../src/formats/text.ts";
 import { parseInstant } from "../../../src/lib/time.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
@@ -107,14 +107,14 @@ describe("the empty text of metadata is a value, and is not the absent one", () 
       ...{ workspaceId: W, range, timezone: "UTC", now: range.to, query: asked },
       filters: byRegion.filters,
     };
-    const columns = metrics.columns(question);
-    const opened = await metrics.open(ctx.db, question, columns);
+    const columns = metricsSource.columns(question);
+    const opened = await metricsSource.open(ctx.db, question, columns);
     const rows: Record<string, unknown>[] = [];
     for await (const page of opened.pages(null, 100)) rows.push(...page.rows);
     expect(new Set(rows.map((row) => row[GROUP]))).toEqual(
       new Set(["", "eu", "=eu", "none", null]),
     );
-    const lines = csvOf(columns, rows).split("\r\n");
+    const lines = csvText(columns, rows).split("\r\n");
     expect(lines).toContain('"",false,3');
     expect(lines).toContain(",false,3");
   });

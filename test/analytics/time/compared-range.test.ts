@@ -6,11 +6,11 @@ import type { Query } from "../../../src/analytics/query.ts";
 import { namedRange } from "../../../src/analytics/time/calendar-ranges.ts";
 import { comparablePeriods, comparedRange } from "../../../src/analytics/time/compared-range.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { metrics } from "../../../src/features/exports/sources/computed-sources.ts";
+import { metricsSource } from "../../../src/features/exports/sources/computed-sources.ts";
 import { rankGroups } from "../../../src/features/leaderboards/board.ts";
 import { AGENT_CRITERIA } from "../../../src/features/leaderboards/score.ts";
-import { sceneOf } from "../../../src/features/reports/render/charts.ts";
-import { sheetsOf } from "../../../src/features/reports/render/sheets.ts";
+import { drawingOf } from "../../../src/features/reports/render/charts.ts";
+import { sectionSheets } from "../../../src/features/reports/render/sheets.ts";
 import { fillSections } from "../../../src/features/reports/runs/fill.ts";
 import { runRollups } from "../../../src/features/rollups/run.ts";
 import { DAY_US, formatInstant, HOUR_US, MINUTE_US, parseInstant } from "../../../src/lib/time.ts";
@@ -274,12 +274,12 @@ describe("eight runs a day for ever", () => {
       query: { measures: ["executions" as const], granularity: "day" as const },
       now: NOW,
     };
-    const columns = metrics.columns(question);
+    const columns = metricsSource.columns(question);
     expect(columns.slice(0, 2)).toEqual([
       { name: "bucket", kind: "timestamp" },
       { name: "complete", kind: "boolean" },
     ]);
-    const opened = await metrics.open(ctx.db, question, columns);
+    const opened = await metricsSource.open(ctx.db, question, columns);
     const found: unknown[] = [];
     for await (const page of opened.pages(null, 100)) found.push(...page.rows);
     expect(found).toMatchObject([
@@ -319,10 +319,10 @@ describe("eight runs a day for ever", () => {
     expect(line.complete).toEqual([true, true, true, false, false, false, false]);
     // The moment of the statement is the real one: all of these days have begun by then.
     expect(line.series[0]?.values).toEqual([8, 8, 8, 5, 0, 0, 0]);
-    const drawn = sceneOf(line)?.shapes ?? [];
+    const drawn = drawingOf(line)?.shapes ?? [];
     const path = drawn.find((shape) => shape.kind === "path");
     expect(path?.kind === "path" ? path.points : []).toHaveLength(3);
-    const [, sheet] = sheetsOf(filled);
+    const [, sheet] = sectionSheets(filled);
     expect(sheet?.rows.map((row) => row.complete)).toEqual(line.complete);
   });
 });

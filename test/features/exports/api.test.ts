@@ -5,10 +5,10 @@ import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { eventIntake } from "../../../src/features/events/ingest.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { expireFiles } from "../../../src/features/exports/runs/maintenance.ts";
+import { expireExports } from "../../../src/features/exports/runs/maintenance.ts";
 import { runExport } from "../../../src/features/exports/runs/run.ts";
 import { startScheduledExports as startDue } from "../../../src/features/exports/runs/start.ts";
-import { agents as agentSource } from "../../../src/features/exports/sources/computed-sources.ts";
+import { agentSource } from "../../../src/features/exports/sources/computed-sources.ts";
 import { handleQueue } from "../../../src/queue.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { queuesTo, testContext } from "../../support/context.ts";
@@ -381,7 +381,7 @@ describe("downloads", () => {
     await ctx.db.run(
       sql`update exports set expires_at = now() - interval '1 second' where id = ${id}`,
     );
-    await expireFiles(ctx);
+    await expireExports(ctx);
     expect((await client.get(`/api/v1/exports/${id}/files/0`)).status).toBe(410);
     expect((await jobOf(id)).status).toBe("expired");
     expect((await ctx.files.list({ prefix: `exports/${WORKSPACE}/${id}/` })).objects).toEqual([]);

@@ -4,12 +4,16 @@ import { sql } from "drizzle-orm";
 import { unzipSync } from "fflate";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { checkRows, requestOf } from "../../../src/features/exports/definition/request.ts";
-import { getProgress } from "../../../src/features/exports/queries.ts";
+import {
+  checkRowCount,
+  exportRequestOf,
+} from "../../../src/features/exports/definition/request.ts";
+import { exportFileKey } from "../../../src/features/exports/runs/keys.ts";
+import { getExportProgress } from "../../../src/features/exports/runs/queries.ts";
 import { runExport } from "../../../src/features/exports/runs/run.ts";
 import { startExport } from "../../../src/features/exports/runs/start.ts";
 import { PART_BYTES } from "../../../src/features/exports/runs/upload.ts";
-import { fileKey, type Hooks } from "../../../src/features/exports/runs/walk.ts";
+import type { ExportHooks } from "../../../src/features/exports/runs/upload-parts.ts";
 import { type ExportJob, exportInput } from "../../../src/features/exports/schema.ts";
 import { AppError } from "../../../src/lib/errors.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
@@ -56,10 +60,10 @@ function queued(body: Record<string, unknown> = {}): Promise<ExportJob> {
 }
 
 /** An attempt at a job, as the consumer makes it. */
-const work = (id: string, hooks: Hooks = {}) =>
+const work = (id: string, hooks: ExportHooks = {}) =>
   runExport(ctx, { workspaceId: WORKSPACE, id }, hooks);
 /** An attempt that something ends after a part; the next one may begin at once. */
-async function fails(id: string, hooks: Hooks = { afterPart: away }): Promise<void> {
+async function fails(id: string, hooks: ExportHooks = { afterPart: away }): Promise<void> {
   expect(await work(id, hooks)).toMatchObject({ status: "again" });
   expect(await jobOf(id)).toMatchObject({ status: "queued", error: null });
   expect(await work(id)).toEqual({ status: "lost" });
@@ -334,8 +338,8 @@ describe("an attempt that dies after a part", () => {
     const whole = await done({});
     const { id } = await queued();
     await fails(id);
-    const { uploadId = "" } = (await getProgress(ctx, WORKSPACE, id)) ?? {};
-    await ctx.files.resumeMultipartUpload(fileKey(WORKSPACE, id, 0), uploadId).abort();
+    const { uploadId = "" } = (await getExportProgress(ctx, WORKSPACE, id)) ?? {};
+    await ctx.files.resumeMultipartUpload(exportFileKey(WORKSPACE, id, 0), uploadId).abort();
     expect(await work(id)).toMatchObject({ status: "again", error: { code: "upload_lost" } });
     await run(sql`update exports set lease_until = now() where id = ${id}`);
     await work(id);
@@ -386,7 +390,7 @@ it("sees the change of a run that was closed because it fell silent", async () =
 describe("a limit", () => {
   it("of the format refuses a request at once, with the path; of two sources only the raw ones can reach it", async () => {
     const requestFor = (more: object) =>
-      requestOf(
+      exportRequestOf(
         WORKSPACE,
         {
           ...exportInput.parse({
@@ -401,7 +405,7 @@ describe("a limit", () => {
         Date.now() * 1000,
       );
     const check = (more: object, most: number) =>
-      checkRows(ctx.db, WORKSPACE, requestFor(more), most);
+      checkRowCount(ctx.db, WORKSPACE, requestFor(more), most);
     await check({ filters: AGENT }, 4_286);
     await expect(check({ filters: AGENT }, 4_285)).rejects.toMatchObject({
       kind: "unprocessable",
@@ -410,7 +414,7 @@ describe("a limit", () => {
     await expect(check({ source: "events" }, 0)).resolves.toBeUndefined();
     await expect(check({ source: "agents" }, 0)).resolves.toBeUndefined();
     await expect(
-      checkRows(ctx.db, WORKSPACE, requestFor({ format: "csv" })),
+      checkRowCount(ctx.db, WORKSPACE, requestFor({ format: "csv" })),
     ).resolves.toBeUndefined();
   });
 

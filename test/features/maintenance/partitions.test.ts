@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import { sql } from "drizzle-orm";
 import { beforeAll, expect, it } from "vitest";
 import { z } from "zod";
-import { executions } from "../../../src/features/exports/sources/raw-sources.ts";
-import type { Question } from "../../../src/features/exports/sources/source.ts";
+import { executionSource } from "../../../src/features/exports/sources/raw-sources.ts";
+import type { ExportQuestion } from "../../../src/features/exports/sources/source.ts";
 import worker from "../../../src/index.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { patientDb } from "../../support/context.ts";
@@ -129,14 +129,18 @@ it("a run is found by its id in its own month", async () => {
 it("an export reads the months of its range", async () => {
   const range = { from: (NOW - 7 * 24 * HOUR_MS) * 1000, to: NOW * 1000 };
   const watched = await measured(patientDb());
-  const question: Question = {
+  const question: ExportQuestion = {
     workspaceId: W,
     range,
     filters: [],
     timezone: "UTC",
     now: NOW * 1000,
   };
-  const opened = await executions.open(watched.db, question, executions.columns(question));
+  const opened = await executionSource.open(
+    watched.db,
+    question,
+    executionSource.columns(question),
+  );
   const rows = [];
   for await (const page of opened.pages(null, 40)) rows.push(...page.rows);
   expect(rows).toHaveLength(opened.rows);

@@ -5,11 +5,16 @@ import { afterEach, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { withSnapshot } from "../../../src/db/snapshot.ts";
 import { definitionOf } from "../../../src/features/reports/definition/define.ts";
-import { claimRun, createReport, getRun, jobs } from "../../../src/features/reports/queries.ts";
+import { createReport } from "../../../src/features/reports/definition/queries.ts";
+import { reportInput } from "../../../src/features/reports/definition/schema.ts";
+import {
+  claimReportRun,
+  getReportRun,
+  reportRunQueue,
+} from "../../../src/features/reports/runs/queries.ts";
 import { runReport } from "../../../src/features/reports/runs/run.ts";
 import { startReport } from "../../../src/features/reports/runs/start.ts";
-import { reportInput } from "../../../src/features/reports/schema.ts";
-import { settleJob } from "../../../src/jobs/lease.ts";
+import { settleJob } from "../../../src/jobs/endings.ts";
 import { handleQueue } from "../../../src/queue.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { queuesTo, testContext } from "../../support/context.ts";
@@ -70,10 +75,13 @@ it("a report whose database is away for a moment is made by the next attempt, wh
   const away = { ...ctx, config: { ...ctx.config, NEON_ENDPOINT: nowhere } };
   expect(await runReport(away, job)).toMatchObject({ status: "again" });
   expect(await runReport(ctx, job)).toEqual({ status: "lost" });
-  expect(await getRun(ctx, WORKSPACE, job.id)).toMatchObject({ status: "queued", attempts: 1 });
+  expect(await getReportRun(ctx, WORKSPACE, job.id)).toMatchObject({
+    status: "queued",
+    attempts: 1,
+  });
   await ctx.db.run(sql`update report_runs set lease_until = now() where id = ${job.id}`);
   expect(await runReport(ctx, job)).toEqual({ status: "done" });
-  expect(await getRun(ctx, WORKSPACE, job.id)).toMatchObject({ status: "done", attempts: 2 });
+  expect(await getReportRun(ctx, WORKSPACE, job.id)).toMatchObject({ status: "done", attempts: 2 });
 });
 
 it("a report whose questions always take too long is given up after three attempts", async () => {
@@ -86,13 +94,13 @@ it("a report whose questions always take too long is given up after three attemp
       50,
     ).catch((error: unknown) => error);
   for (let attempts = 1; attempts <= 3; attempts++) {
-    const claim = await claimRun(ctx, job);
+    const claim = await claimReportRun(ctx, job);
     if (!claim) throw new Error("nothing to claim");
-    const outcome = await settleJob(jobs(ctx), claim, await late());
+    const outcome = await settleJob(reportRunQueue(ctx), claim, await late());
     expect(outcome.status).toBe(attempts < 3 ? "again" : "failed");
     await ctx.db.run(
       sql`update report_runs set lease_until = now() where id = ${job.id} and status = 'queued'`,
     );
   }
-  expect((await getRun(ctx, WORKSPACE, job.id)).error?.code).toBe("given_up");
+  expect((await getReportRun(ctx, WORKSPACE, job.id)).error?.code).toBe("given_up");
 });

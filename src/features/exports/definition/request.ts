@@ -7,8 +7,8 @@ import { FILE_FORMATS } from "../../../formats/table.ts";
 import { AppError, unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant, parseInstant } from "../../../lib/time.ts";
 import type { ExportInput, ExportRequest } from "../schema.ts";
-import { SOURCES } from "../sources/catalog.ts";
-import type { Question, Source } from "../sources/source.ts";
+import { EXPORT_SOURCES } from "../sources/catalog.ts";
+import type { ExportQuestion, ExportSource } from "../sources/source.ts";
 
 function rangeOfInput(
   { timeframe, range, from, to }: ExportInput,
@@ -29,9 +29,9 @@ function rangeOfInput(
 type ZonedInput = Omit<ExportInput, "timezone"> & { timezone: string };
 
 /** The columns of a request. @throws AppError unprocessable for one that the source does not have */
-export function columnsOf(
-  source: Source,
-  question: Question,
+export function exportColumns(
+  source: ExportSource,
+  question: ExportQuestion,
   names: readonly string[] | undefined,
 ): FileColumn[] {
   const all = source.columns(question);
@@ -55,11 +55,11 @@ export function columnsOf(
 }
 
 /** What a stored request asks at a moment. */
-export function questionOf(
+export function exportQuestion(
   workspaceId: string,
   { from, to, timezone, filters, query }: ExportRequest,
   now: EpochUs,
-): Question {
+): ExportQuestion {
   return {
     workspaceId,
     now,
@@ -75,7 +75,7 @@ export function questionOf(
  * @param under where the request stands in the body, for the paths of errors
  * @throws AppError unprocessable, with the path, for what cannot be exported
  */
-export function requestOf(
+export function exportRequestOf(
   workspaceId: string,
   input: ZonedInput,
   now: EpochUs,
@@ -94,15 +94,15 @@ export function requestOf(
  * Looks whether the format holds the rows that there are now.
  * @throws AppError unprocessable, with the path of the format
  */
-export async function checkRows(
+export async function checkRowCount(
   db: Db,
   workspaceId: string,
   request: ExportRequest,
   most = FILE_FORMATS[request.format].maxRows,
 ): Promise<void> {
-  const source: Source = SOURCES[request.source];
+  const source: ExportSource = EXPORT_SOURCES[request.source];
   if (most === Number.POSITIVE_INFINITY || !source.count) return;
-  const question = questionOf(workspaceId, request, Number.POSITIVE_INFINITY);
+  const question = exportQuestion(workspaceId, request, Number.POSITIVE_INFINITY);
   if ((await source.count(db, question, most + 1)) > most)
     throw unprocessable(
       "format",
@@ -123,10 +123,10 @@ function checked(workspaceId: string, input: ZonedInput, now: EpochUs): ExportRe
     throw unprocessable("query", "query_missing", "The source metrics needs a query.");
   if (name !== "metrics" && query)
     throw unprocessable("query", "not_applicable", "Only the source metrics takes a query.");
-  const source: Source = SOURCES[name];
-  const question: Question = { workspaceId, range, timezone, filters, query, now };
+  const source: ExportSource = EXPORT_SOURCES[name];
+  const question: ExportQuestion = { workspaceId, range, timezone, filters, query, now };
   source.check(question);
-  const columns = columnsOf(source, question, input.columns).map((column) => column.name);
+  const columns = exportColumns(source, question, input.columns).map((column) => column.name);
   return {
     source: name,
     format,

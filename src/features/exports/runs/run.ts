@@ -1,20 +1,23 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "../../../context.ts";
 import { withSnapshot } from "../../../db/snapshot.ts";
-import { ClaimLost, isGone, type JobId, type JobOutcome, settleJob } from "../../../jobs/lease.ts";
-import { type Claim, claimExport, jobs } from "../queries.ts";
-import { removeFiles } from "./files.ts";
+import { type JobOutcome, settleJob } from "../../../jobs/endings.ts";
+import { ClaimLost, isGone, type JobId } from "../../../jobs/lease.ts";
+import { exportQueue } from "../queries.ts";
+import { removeExportFiles } from "./files.ts";
+import { claimExport, type ExportClaim } from "./queries.ts";
 import { UploadLost } from "./upload.ts";
-import { type Hooks, walk } from "./walk.ts";
+import type { ExportHooks } from "./upload-parts.ts";
+import { writeExport } from "./write.ts";
 
-async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<JobOutcome> {
+async function attempt(ctx: Context, claim: ExportClaim, hooks: ExportHooks): Promise<JobOutcome> {
   const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;
   try {
-    await withSnapshot(DATABASE_URL, NEON_ENDPOINT, (db) => walk(ctx, db, claim, hooks));
+    await withSnapshot(DATABASE_URL, NEON_ENDPOINT, (db) => writeExport(ctx, db, claim, hooks));
     return { status: "done" };
   } catch (error) {
     const anew = error instanceof UploadLost ? sql`progress = null` : undefined;
-    return settleJob(jobs(ctx), claim, error, anew);
+    return settleJob(exportQueue(ctx), claim, error, anew);
   }
 }
 
@@ -23,7 +26,11 @@ async function attempt(ctx: Context, claim: Claim, hooks: Hooks): Promise<JobOut
  * and for a job that is over.
  * @param job with the token of a claim that was made already, if it was
  */
-export async function runExport(ctx: Context, job: JobId & { token?: string }, hooks: Hooks = {}) {
+export async function runExport(
+  ctx: Context,
+  job: JobId & { token?: string },
+  hooks: ExportHooks = {},
+) {
   const claim = await claimExport(ctx, job);
   if (!claim) return { status: "lost" } satisfies JobOutcome;
   try {
@@ -31,7 +38,7 @@ export async function runExport(ctx: Context, job: JobId & { token?: string }, h
   } catch (error) {
     if (!(error instanceof ClaimLost)) throw error;
     // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
-    if (await isGone(jobs(ctx), job)) await removeFiles(ctx, job.workspaceId, job.id);
+    if (await isGone(exportQueue(ctx), job)) await removeExportFiles(ctx, job.workspaceId, job.id);
     return { status: "lost" } satisfies JobOutcome;
   }
 }

@@ -1,10 +1,10 @@
 import type { Context } from "../../../context.ts";
-import { startDue } from "../../../jobs/schedules.ts";
+import { startDue } from "../../../jobs/due-schedules.ts";
 import { enqueue } from "../../../messages.ts";
 import { zoneIn } from "../../../store/workspaces.ts";
-import { checkRows, requestOf } from "../definition/request.ts";
-import { getTemplate } from "../definition/templates.ts";
-import { createExport, exists, type Origin } from "../queries.ts";
+import { checkRowCount, exportRequestOf } from "../definition/request.ts";
+import { getExportTemplate } from "../definition/template-queries.ts";
+import { createExport, type ExportOrigin, isStarted } from "../queries.ts";
 import type { ExportInput, ExportJob } from "../schema.ts";
 
 /**
@@ -17,13 +17,13 @@ export async function startExport(
   workspaceId: string,
   id: string,
   input: ExportInput,
-  origin: Origin,
+  origin: ExportOrigin,
 ): Promise<ExportJob> {
   const timezone = input.timezone ?? (await zoneIn(ctx, workspaceId, undefined));
-  const request = requestOf(workspaceId, { ...input, timezone }, ctx.now() * 1000);
+  const request = exportRequestOf(workspaceId, { ...input, timezone }, ctx.now() * 1000);
   // Nobody hears what a schedule is told here: its job says it. What was started already is answered as it is.
-  if (origin.scheduleId === undefined && !(await exists(ctx, workspaceId, id)))
-    await checkRows(ctx.db, workspaceId, request);
+  if (origin.scheduleId === undefined && !(await isStarted(ctx, workspaceId, id)))
+    await checkRowCount(ctx.db, workspaceId, request);
   const job = await createExport(ctx, workspaceId, id, request, origin);
   if (job.status === "queued") await enqueue(ctx, { type: "export.run", workspaceId, id });
   return job;
@@ -38,7 +38,7 @@ export function startScheduledExports(ctx: Context): Promise<number> {
       { workspace_id, id: scheduleId, target_id: templateId, created_by: author, due },
       id,
     ) => {
-      const { request } = await getTemplate(ctx, workspace_id, templateId);
+      const { request } = await getExportTemplate(ctx, workspace_id, templateId);
       return startExport({ ...ctx, now: () => due / 1000 }, workspace_id, id, request, {
         author,
         templateId,

@@ -1,15 +1,15 @@
 import type { Context } from "../../../context.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { storedObject } from "../../../storage/stored.ts";
-import type { Progress } from "../queries.ts";
+import type { ExportProgress } from "./queries.ts";
 
 /** Parts of a multipart upload are of one size, the last one aside, and at least this large (R2). */
 export const PART_BYTES = 5 * 1024 * 1024;
 
-export type Uploaded = Progress["uploaded"][number];
+export type UploadedPart = ExportProgress["uploaded"][number];
 
 /** The bytes of one part, gathered in one buffer that serves for all parts: megabytes of garbage a part would fill the isolate. */
-export class Part {
+export class PartBuffer {
   readonly #buffer = new Uint8Array(PART_BYTES);
   #size = 0;
 
@@ -51,11 +51,11 @@ const asLost = (error: unknown): never => {
 };
 
 /** An object that grows part by part, and can be gone on with by another attempt. */
-export class Upload {
+export class MultipartUpload {
   readonly #upload: R2MultipartUpload;
-  readonly done: Uploaded[];
+  readonly done: UploadedPart[];
 
-  private constructor(upload: R2MultipartUpload, done: Uploaded[]) {
+  private constructor(upload: R2MultipartUpload, done: UploadedPart[]) {
     this.#upload = upload;
     this.done = done;
   }
@@ -66,13 +66,20 @@ export class Upload {
     key: string,
     contentType: string,
     asOf: string,
-  ): Promise<Upload> {
+  ): Promise<MultipartUpload> {
     const options = { httpMetadata: { contentType }, customMetadata: { as_of: asOf } };
-    return new Upload(await storedObject(ctx.files.createMultipartUpload(key, options)), []);
+    return new MultipartUpload(
+      await storedObject(ctx.files.createMultipartUpload(key, options)),
+      [],
+    );
   }
 
-  static resume(ctx: Context, key: string, { uploadId, uploaded }: Progress): Upload {
-    return new Upload(ctx.files.resumeMultipartUpload(key, uploadId), [...uploaded]);
+  static resume(
+    ctx: Context,
+    key: string,
+    { uploadId, uploaded }: ExportProgress,
+  ): MultipartUpload {
+    return new MultipartUpload(ctx.files.resumeMultipartUpload(key, uploadId), [...uploaded]);
   }
 
   get id(): string {

@@ -17,7 +17,7 @@ import type { Db } from "../../../db/client.ts";
 import { inWorkspace } from "../../../db/scope.ts";
 import type { FileColumn, FileRow } from "../../../formats/columns.ts";
 import { unprocessable } from "../../../lib/errors.ts";
-import { openRows, type Question, type Source } from "./source.ts";
+import { type ExportQuestion, type ExportSource, openRows } from "./source.ts";
 
 /** Groups that are asked of the kernel at once, and how many an export of them may have: they are held in memory. */
 const GROUPS_AT_ONCE = 5_000;
@@ -34,7 +34,7 @@ const tooMany = (rows: number) =>
     `There are more than ${rows} rows; narrow the range or the filters.`,
   );
 
-const base = ({ range, timezone, filters }: Question): Omit<Query, "measures"> => ({
+const base = ({ range, timezone, filters }: ExportQuestion): Omit<Query, "measures"> => ({
   ...range,
   timezone,
   filters,
@@ -43,7 +43,7 @@ const base = ({ range, timezone, filters }: Question): Omit<Query, "measures"> =
 /** Every group of a dimension with its measures, the most executions first. */
 async function groups(
   db: Db,
-  question: Question,
+  question: ExportQuestion,
   dimension: "agent" | "user",
   measures: MeasureName[],
 ): Promise<FileRow[]> {
@@ -93,7 +93,7 @@ async function withNames(db: Db, workspaceId: string, rows: FileRow[]): Promise<
   }));
 }
 
-function groupSource(dimension: "agent" | "user"): Source {
+function groupSource(dimension: "agent" | "user"): ExportSource {
   // An agent has no number of its agents.
   const measures = MEASURE_NAMES.filter(
     (name) => name !== (dimension === "agent" ? "active_agents" : "active_users"),
@@ -149,7 +149,7 @@ const ERROR_COLUMNS: FileColumn[] = [
   { name: "share", kind: "float" },
 ];
 
-function errorFilter({ filters }: Question) {
+function errorFilter({ filters }: ExportQuestion) {
   const of = { agentId: undefined as string | undefined, userId: undefined as string | undefined };
   for (const [index, { field, op, value }] of filters.entries()) {
     const name = field === "agent" ? "agentId" : field === "user" ? "userId" : undefined;
@@ -164,7 +164,7 @@ function errorFilter({ filters }: Question) {
   return of;
 }
 
-export const errors: Source = {
+export const errorSource: ExportSource = {
   columns: () => ERROR_COLUMNS,
   totals: () => ["executions", "credits_lost"],
   check: (question) => void errorFilter(question),
@@ -185,14 +185,14 @@ export const errors: Source = {
   },
 };
 
-function metricsQuery(question: Question): Query {
+function metricsQuery(question: ExportQuestion): Query {
   if (!question.query)
     throw unprocessable("query", "query_missing", "The source metrics needs a query.");
   return { ...base(question), ...question.query };
 }
 
 /** The rows of POST /metrics/query, column by column; groups past the limit are one row with `other`. */
-export const metrics: Source = {
+export const metricsSource: ExportSource = {
   columns: (question) => columnsOfQuery(metricsQuery(question)),
   totals: (question) => additive(metricsQuery(question).measures),
   check: (question) => void planQuery(question.workspaceId, metricsQuery(question), question.now),
@@ -205,5 +205,5 @@ export const metrics: Source = {
   },
 };
 
-export const agents = groupSource("agent");
-export const users = groupSource("user");
+export const agentSource = groupSource("agent");
+export const userSource = groupSource("user");

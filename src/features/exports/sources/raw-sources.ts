@@ -9,7 +9,7 @@ import { inWorkspace } from "../../../db/scope.ts";
 import type { FileColumn, FileRow } from "../../../formats/columns.ts";
 import { unprocessable } from "../../../lib/errors.ts";
 import { keysOf } from "../../../lib/key-path.ts";
-import type { Opened, Question, Source } from "./source.ts";
+import type { ExportQuestion, ExportSource, OpenedRows } from "./source.ts";
 
 interface Table {
   name: string;
@@ -21,14 +21,14 @@ interface Table {
   columns: FileColumn[];
   /** The column with a free document, whose values may be columns of a file too. */
   document: "metadata" | "properties";
-  filters(question: Question): SQL[];
+  filters(question: ExportQuestion): SQL[];
 }
 
 const surveyed = z.object({ rows: z.number(), fingerprint: z.string() });
 /** The columns are ours, and each has one kind: checking a million rows value by value would only make copies of them. */
 const row = z.custom<FileRow>((value) => typeof value === "object" && value !== null);
 
-function conditions(table: Table, question: Question): SQL {
+function conditions(table: Table, question: ExportQuestion): SQL {
   const at = sql`${sql.identifier(table.alias)}.${sql.identifier(table.time)}`;
   const list = [
     inWorkspace(question.workspaceId, table.alias),
@@ -41,7 +41,7 @@ function conditions(table: Table, question: Question): SQL {
 async function countTable(
   db: Db,
   table: Table,
-  question: Question,
+  question: ExportQuestion,
   limit: number,
 ): Promise<number> {
   const found = await db.maybe({
@@ -54,9 +54,9 @@ async function countTable(
 async function openTable(
   db: Db,
   table: Table,
-  question: Question,
+  question: ExportQuestion,
   columns: readonly FileColumn[],
-): Promise<Opened> {
+): Promise<OpenedRows> {
   const [name, alias, time] = [
     sql.identifier(table.name),
     sql.identifier(table.alias),
@@ -117,7 +117,7 @@ async function openTable(
 
 const isNested = ({ document }: Table, name: string) => name.startsWith(`${document}.`);
 
-const sourceOf = (table: Table, totals: string[]): Source => ({
+const sourceOf = (table: Table, totals: string[]): ExportSource => ({
   columns: () => table.columns,
   named: (name) => (isNested(table, name) ? { name, kind: "text" } : undefined),
   totals: () => totals,
@@ -129,7 +129,7 @@ const sourceOf = (table: Table, totals: string[]): Source => ({
 const column = (kind: FileColumn["kind"], ...names: string[]) =>
   names.map((name): FileColumn => ({ name, kind }));
 
-export const executions = sourceOf(
+export const executionSource = sourceOf(
   {
     name: "executions",
     alias: "e",
@@ -172,7 +172,7 @@ export const executions = sourceOf(
   ["duration_ms", "credits", "tokens_in", "tokens_out"],
 );
 
-export const events = sourceOf(
+export const eventSource = sourceOf(
   {
     name: "events",
     alias: "v",

@@ -8,7 +8,7 @@ import type { RowPage } from "../../../formats/format.ts";
 import type { EpochUs } from "../../../lib/time.ts";
 
 /** What is exported: a fixed range and what narrows it. */
-export interface Question {
+export interface ExportQuestion {
   workspaceId: string;
   range: TimeRange;
   timezone: string;
@@ -28,7 +28,7 @@ export interface MetricsQuestion {
 }
 
 /** The rows of a question in one snapshot. */
-export interface Opened {
+export interface OpenedRows {
   rows: number;
   /** Changes when a row of the question is added, taken away or changed. */
   fingerprint: string;
@@ -36,23 +36,23 @@ export interface Opened {
   pages(after: string[] | null, size: number): AsyncIterable<RowPage>;
 }
 
-export interface Source {
+export interface ExportSource {
   /** What a row may have, in the order of the file. */
-  columns(question: Question): FileColumn[];
+  columns(question: ExportQuestion): FileColumn[];
   /** A further column that may be asked for by its name. */
   named?(name: string): FileColumn | undefined;
   /** Columns whose sum a manifest states. */
-  totals(question: Question): string[];
+  totals(question: ExportQuestion): string[];
   /** @throws AppError unprocessable for what cannot be asked; nothing is read yet */
-  check(question: Question): void;
+  check(question: ExportQuestion): void;
   /** Rows, counted up to a limit; without it there are never more than any format holds. */
-  count?(db: Db, question: Question, limit: number): Promise<number>;
+  count?(db: Db, question: ExportQuestion, limit: number): Promise<number>;
   /** @param columns those that are wanted */
-  open(db: Db, question: Question, columns: readonly FileColumn[]): Promise<Opened>;
+  open(db: Db, question: ExportQuestion, columns: readonly FileColumn[]): Promise<OpenedRows>;
 }
 
 /** Rows that were computed at once, cut into pages. A position is the number of rows before it. */
-export async function openRows(rows: readonly FileRow[]): Promise<Opened> {
+export async function openRows(rows: readonly FileRow[]): Promise<OpenedRows> {
   const digest = await crypto.subtle.digest(
     "SHA-256",
     new TextEncoder().encode(JSON.stringify(rows)),

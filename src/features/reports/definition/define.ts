@@ -9,24 +9,26 @@ import { AppError, unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../../lib/time.ts";
 import { findFunnel } from "../../../store/funnels.ts";
 import { zoneIn } from "../../../store/workspaces.ts";
-import type { Stored } from "../queries.ts";
-import type { Definition, ReportInput, Section, StoredRequest } from "../schema.ts";
-import { checkPoints } from "./points.ts";
+import type { StoredRunRequest } from "../runs/schema.ts";
+import { checkReportSize } from "./points.ts";
+import type { StoredReport } from "./queries.ts";
 import { recipientsOf } from "./recipients.ts";
+import type { ReportDefinition, ReportInput } from "./schema.ts";
 import { checkSections, RETENTION_OFFSETS } from "./section-query.ts";
-import { getTemplate } from "./workspace-templates.ts";
+import type { ReportSection } from "./section-schema.ts";
+import { getReportTemplate } from "./template-queries.ts";
 
 async function sectionsOf(
   ctx: Context,
   workspaceId: string,
   { sections, template_id }: ReportInput,
-): Promise<Section[]> {
+): Promise<ReportSection[]> {
   if (sections && template_id !== undefined)
     throw unprocessable("template_id", "sections_twice", "Give sections or a template, not both.");
   if (sections) return sections;
   if (template_id === undefined)
     throw unprocessable("sections", "sections_missing", "Give sections or a template.");
-  return (await getTemplate(ctx, workspaceId, template_id)).sections;
+  return (await getReportTemplate(ctx, workspaceId, template_id)).sections;
 }
 
 /** The range that a definition means at a moment. @throws AppError unprocessable for one that is none */
@@ -37,7 +39,7 @@ export function rangeAt(
     from,
     to,
     timezone,
-  }: Omit<Definition, "sections" | "format" | "filters" | "recipients">,
+  }: Omit<ReportDefinition, "sections" | "format" | "filters" | "recipients">,
   now: EpochUs,
 ): TimeRange {
   if (range === undefined) return rangeOfQuery({ timeframe, from, to }, now);
@@ -59,8 +61,8 @@ export async function definitionOf(
   ctx: Context,
   workspaceId: string,
   input: ReportInput,
-  stored?: Definition,
-): Promise<Definition> {
+  stored?: ReportDefinition,
+): Promise<ReportDefinition> {
   const now = ctx.now() * 1000;
   const {
     name: _,
@@ -72,15 +74,15 @@ export async function definitionOf(
     recipients = [],
     ...rest
   } = input;
-  const of: Definition = {
+  const of: ReportDefinition = {
     ...rest,
     timezone: await zoneIn(ctx, workspaceId, asked),
     filters,
     recipients: recipientsOf(ctx.config, recipients, stored?.recipients ?? []),
     sections: await sectionsOf(ctx, workspaceId, input),
   };
-  checkPoints(of, rangeAt(of, now));
-  checkAll(workspaceId, of, rangeAt(of, now));
+  checkReportSize(of, rangeAt(of, now));
+  checkSectionQueries(workspaceId, of, rangeAt(of, now));
   for (const [place, section] of of.sections.entries()) {
     if (section.type !== "funnel") continue;
     if (!(await findFunnel(ctx.db, workspaceId, section.funnel_id)))
@@ -94,9 +96,9 @@ export async function definitionOf(
 }
 
 /** @throws AppError unprocessable, with the path, for a section that cannot be asked */
-export function checkAll(
+export function checkSectionQueries(
   workspaceId: string,
-  { sections, timezone, filters }: Pick<Definition, "sections" | "timezone" | "filters">,
+  { sections, timezone, filters }: Pick<ReportDefinition, "sections" | "timezone" | "filters">,
   range: TimeRange,
 ): void {
   const check = (query: Omit<Query, "timezone">) =>
@@ -126,7 +128,10 @@ export function checkAll(
 }
 
 /** What a run of a report at a moment is made of. */
-export function requestAt({ name, description, definition }: Stored, now: EpochUs): StoredRequest {
+export function runRequestAt(
+  { name, description, definition }: StoredReport,
+  now: EpochUs,
+): StoredRunRequest {
   const { sections, format, timezone, filters, recipients } = definition;
   const range = rangeAt(definition, now);
   return {

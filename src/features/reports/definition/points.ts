@@ -2,16 +2,17 @@ import { DEFAULT_GROUPS } from "../../../analytics/plan/plan.ts";
 import { countBuckets } from "../../../analytics/time/range.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
 import { checkWork } from "../../../lib/budget.ts";
-import type { RunRequest, Section } from "../schema.ts";
-import { askOf, RETENTION_OFFSETS } from "./section-query.ts";
+import type { RunRequest } from "../runs/schema.ts";
+import { RETENTION_OFFSETS, sectionQuery } from "./section-query.ts";
+import type { ReportSection } from "./section-schema.ts";
 
 /** Values that a section may show: one for each bucket, group and measure. */
-function pointsOf(section: Section, range: TimeRange): number {
+function pointsOf(section: ReportSection, range: TimeRange): number {
   if (section.type === "retention") {
     const buckets = countBuckets(range, section.granularity ?? "week");
     return buckets * Math.min(buckets, RETENTION_OFFSETS + 1);
   }
-  const ask = section.type === "text" ? undefined : askOf(section);
+  const ask = section.type === "text" ? undefined : sectionQuery(section);
   if (!ask) return 1;
   const buckets = ask.granularity ? countBuckets(range, ask.granularity) : 1;
   const groups = ask.group_by ? (ask.limit ?? DEFAULT_GROUPS) + 1 : 1;
@@ -22,7 +23,7 @@ function pointsOf(section: Section, range: TimeRange): number {
  * Whether a report can be made: all of it is in memory, and a page of a PDF is ten times as much there as the values on it.
  * @throws AppError unprocessable with the number of values, at the largest section
  */
-export function checkPoints(
+export function checkReportSize(
   { sections, format }: Pick<RunRequest, "sections" | "format">,
   range: TimeRange,
 ): void {

@@ -4,7 +4,7 @@ import { canMail } from "../../../delivery/mail.ts";
 import { outgoingUrl } from "../../../delivery/outgoing.ts";
 import { unprocessable } from "../../../lib/errors.ts";
 import { randomToken } from "../../../lib/ids.ts";
-import type { Recipient, StoredRecipient } from "../schema.ts";
+import type { ReportRecipient, StoredRecipient } from "./recipient-schema.ts";
 
 const KEY_BYTES = 6;
 /** The host, and what tells two recipients of one host apart. */
@@ -19,7 +19,7 @@ const maskedUrl = ({ url, key = "" }: { url: string; key?: string | undefined })
  * A recipient as every answer shows it. The path and the query of a webhook's URL are its password (Slack's tokens, signatures,
  * keys), so that nobody reads them again: what is left is the host, and a key of the recipient's own.
  */
-export function maskedRecipient(to: StoredRecipient): Recipient {
+export function maskedRecipient(to: StoredRecipient): ReportRecipient {
   return to.method === "email" ? to : { method: to.method, url: maskedUrl(to) };
 }
 
@@ -34,7 +34,7 @@ export function withoutSecrets(text: string, to: StoredRecipient, ...secrets: st
 }
 
 /** @throws AppError unprocessable for an address that does not fit its method */
-function checkRecipient(config: Config, to: Recipient, path: string): void {
+function checkRecipient(config: Config, to: ReportRecipient, path: string): void {
   if (!config.PUBLIC_URL)
     throw unprocessable(
       path,
@@ -66,7 +66,11 @@ function checkRecipient(config: Config, to: Recipient, path: string): void {
 }
 
 /** The stored recipient that a given one means: by its masked URL, or by the same whole one. */
-function meant(to: Recipient, stored: readonly StoredRecipient[], path: string): StoredRecipient {
+function meant(
+  to: ReportRecipient,
+  stored: readonly StoredRecipient[],
+  path: string,
+): StoredRecipient {
   if (to.method === "email") return to;
   const hooks = stored.flatMap((each) => (each.method === to.method ? [each] : []));
   if (!MASKED.test(to.url))
@@ -88,7 +92,7 @@ function meant(to: Recipient, stored: readonly StoredRecipient[], path: string):
  */
 export function recipientsOf(
   config: Config,
-  given: readonly Recipient[],
+  given: readonly ReportRecipient[],
   stored: readonly StoredRecipient[],
 ): StoredRecipient[] {
   return given.map((each, place) => {

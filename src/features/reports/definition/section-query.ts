@@ -4,7 +4,7 @@ import type { Query } from "../../../analytics/query.ts";
 import { BY_HOUR_OF_WEEK } from "../../../analytics/shapes/heatmap.ts";
 import { isMeasure } from "../../../analytics/shapes/table.ts";
 import { unprocessable } from "../../../lib/errors.ts";
-import type { Section } from "../schema.ts";
+import type { ReportSection } from "./section-schema.ts";
 
 const LINES = 5;
 const BARS = 20;
@@ -12,12 +12,12 @@ const TABLE_ROWS = 50;
 /** The last offset of a matrix of retention. */
 export const RETENTION_OFFSETS = 12;
 
-export const PLACEHOLDER = /\{\{\s*([a-z0-9_]+)\s*\}\}/g;
+export const PLACEHOLDER_PATTERN = /\{\{\s*([a-z0-9_]+)\s*\}\}/g;
 const WORDS = ["from", "to", "workspace", "report"];
 
 /** The measures that a text names. @throws AppError unprocessable for a placeholder that is none */
 export function placeholdersOf(text: string, path: string): MeasureName[] {
-  const names = [...text.matchAll(PLACEHOLDER)].map((match) => match[1] ?? "");
+  const names = [...text.matchAll(PLACEHOLDER_PATTERN)].map((match) => match[1] ?? "");
   const unknown = names.find((name) => !isMeasure(name) && !WORDS.includes(name));
   if (unknown !== undefined)
     throw unprocessable(
@@ -35,7 +35,7 @@ const narrowed = (...group_by: readonly string[]): { filters?: Filter[] } =>
     : {};
 
 /** What a section asks, its range aside; undefined for a text without figures. */
-export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
+export function sectionQuery(section: ReportSection): Omit<Query, "timezone"> | undefined {
   switch (section.type) {
     case "text": {
       const measures = placeholdersOf(section.text, "text");
@@ -79,7 +79,7 @@ export function askOf(section: Section): Omit<Query, "timezone"> | undefined {
 
 /** @throws AppError unprocessable, with the path, for a section that cannot be asked */
 export function checkSections(
-  sections: readonly Section[],
+  sections: readonly ReportSection[],
   filtered: boolean,
   check: (query: Omit<Query, "timezone">) => void,
 ): void {
@@ -107,7 +107,7 @@ export function checkSections(
         "not_applicable",
         "A heatmap is grouped by hour and day of the week.",
       );
-    const ask = askOf(section);
+    const ask = sectionQuery(section);
     if (ask) check(ask);
   }
 }

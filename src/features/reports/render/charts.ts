@@ -2,7 +2,7 @@ import { lettersOf } from "../../../lib/text.ts";
 import type { FilledData } from "../runs/section-data.ts";
 
 /** A drawing in points, from the top left: what every format of a report draws from. */
-export type Shape =
+export type DrawingShape =
   | { kind: "line"; x1: number; y1: number; x2: number; y2: number; color: string; width: number }
   | {
       kind: "path";
@@ -22,14 +22,14 @@ export type Shape =
       anchor: "start" | "middle" | "end";
     };
 
-export interface Scene {
+export interface ChartDrawing {
   width: number;
   height: number;
-  shapes: Shape[];
+  shapes: DrawingShape[];
 }
 
 /** Colours that people with colour blindness tell apart (Okabe and Ito, 2008). */
-export const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
+export const SERIES_COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
 const [INK, GRID, QUIET] = ["#222222", "#dddddd", "#666666"];
 const [WIDTH, HEIGHT] = [640, 240];
 const FRAME = { left: 70, right: 30, top: 12, bottom: 34 };
@@ -39,7 +39,7 @@ const CHARACTER = 0.55;
 const DAYS = ["", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /** Round steps that cover [0, most] in at most `count` parts (Heckbert, "Nice numbers for graph labels", Graphics Gems, 1990). */
-export function ticks(most: number, count = 5): number[] {
+export function axisTicks(most: number, count = 5): number[] {
   if (!(most > 0)) return [0, 1];
   const rough = most / count;
   const unit = 10 ** Math.floor(Math.log10(rough));
@@ -61,7 +61,7 @@ function short(value: number): string {
 }
 
 /** A text cut to a width, so that nothing is drawn over its neighbour. */
-export function fitted(text: string, width: number, size = SIZE): string {
+export function fittedText(text: string, width: number, size = SIZE): string {
   const most = Math.max(1, Math.floor(width / (size * CHARACTER)));
   const letters = lettersOf(text);
   return letters.length <= most ? text : `${letters.slice(0, Math.max(1, most - 1)).join("")}…`;
@@ -73,7 +73,7 @@ const label = (
   text: string,
   anchor: "start" | "middle" | "end",
   color = QUIET,
-): Shape => ({
+): DrawingShape => ({
   kind: "text",
   x,
   y,
@@ -84,7 +84,7 @@ const label = (
 });
 
 /** A value of a bucket that is cut or not over: a mark of its own, which no line leads to. */
-const partMark = (x: number, y: number): Shape => ({
+const partMark = (x: number, y: number): DrawingShape => ({
   ...{ kind: "rect", x: x - 1.5, y: y - 1.5, width: 3, height: 3, color: QUIET },
 });
 
@@ -93,9 +93,9 @@ function seriesScene({
   complete = [],
   series,
   chart,
-}: Extract<FilledData, { kind: "series" }>): Scene {
+}: Extract<FilledData, { kind: "series" }>): ChartDrawing {
   const most = Math.max(0, ...series.flatMap((each) => each.values.map((value) => value ?? 0)));
-  const steps = ticks(most);
+  const steps = axisTicks(most);
   const top = steps.at(-1) ?? 1;
   const legend = series.length > 1 ? 18 : 0;
   const [right, bottom] = [WIDTH - FRAME.right, HEIGHT - FRAME.bottom];
@@ -104,7 +104,7 @@ function seriesScene({
       ? (FRAME.left + right) / 2
       : FRAME.left + ((right - FRAME.left) * place) / (buckets.length - 1);
   const y = (value: number) => bottom - ((bottom - FRAME.top) * value) / top;
-  const shapes: Shape[] = steps.flatMap((step): Shape[] => [
+  const shapes: DrawingShape[] = steps.flatMap((step): DrawingShape[] => [
     { kind: "line", x1: FRAME.left, y1: y(step), x2: right, y2: y(step), color: GRID, width: 0.5 },
     label(FRAME.left - 6, y(step) + 3, short(step), "end"),
   ]);
@@ -116,7 +116,7 @@ function seriesScene({
       shapes.push(label(x(place), bottom + 16, bucket.slice(0, 10), "middle"));
   });
   series.forEach(({ values }, index) => {
-    const color = COLORS[index % COLORS.length] ?? INK;
+    const color = SERIES_COLORS[index % SERIES_COLORS.length] ?? INK;
     // A gap is no zero: the line ends, and begins again behind it.
     let points: [number, number][] = [];
     const draw = () => {
@@ -159,9 +159,11 @@ function seriesScene({
         y: HEIGHT + 2,
         width: 8,
         height: 8,
-        color: COLORS[index % COLORS.length] ?? INK,
+        color: SERIES_COLORS[index % SERIES_COLORS.length] ?? INK,
       });
-      shapes.push(label(left + 12, HEIGHT + 10, fitted(name ?? "none", room - 16), "start", INK));
+      shapes.push(
+        label(left + 12, HEIGHT + 10, fittedText(name ?? "none", room - 16), "start", INK),
+      );
     });
   }
   return { width: WIDTH, height: HEIGHT + legend, shapes };
@@ -169,14 +171,14 @@ function seriesScene({
 
 function barsScene(
   bars: readonly { name: string | null; other: boolean; value: unknown }[],
-): Scene {
+): ChartDrawing {
   const [row, names] = [18, 150];
   const numbers = bars.map((bar) => Number(bar.value ?? 0));
-  const steps = ticks(Math.max(0, ...numbers));
+  const steps = axisTicks(Math.max(0, ...numbers));
   const top = steps.at(-1) ?? 1;
   const bottom = FRAME.top + row * bars.length;
   const x = (value: number) => names + ((WIDTH - FRAME.right - names) * value) / top;
-  const shapes: Shape[] = steps.flatMap((step): Shape[] => [
+  const shapes: DrawingShape[] = steps.flatMap((step): DrawingShape[] => [
     { kind: "line", x1: x(step), y1: FRAME.top, x2: x(step), y2: bottom, color: GRID, width: 0.5 },
     label(x(step), bottom + 14, short(step), step === top ? "end" : "middle"),
   ]);
@@ -186,7 +188,7 @@ function barsScene(
       label(
         names - 6,
         y + 12,
-        fitted(other ? "all others" : (name ?? "none"), names - 16),
+        fittedText(other ? "all others" : (name ?? "none"), names - 16),
         "end",
         INK,
       ),
@@ -198,7 +200,7 @@ function barsScene(
         y: y + 3,
         width: Math.max(0, x(numbers[index] ?? 0) - names),
         height: row - 6,
-        color: other ? QUIET : (COLORS[0] ?? INK),
+        color: other ? QUIET : (SERIES_COLORS[0] ?? INK),
       });
   });
   return { width: WIDTH, height: bottom + 22, shapes };
@@ -213,10 +215,10 @@ function shade(share: number): string {
   return `#${mix(0xf4, 0x00)}${mix(0xf7, 0x72)}${mix(0xfa, 0xb2)}`;
 }
 
-function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): Scene {
+function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): ChartDrawing {
   const [left, cell] = [40, 24.5];
   const most = Math.max(0, ...cells.map(({ value }) => Number(value ?? 0)));
-  const shapes: Shape[] = [];
+  const shapes: DrawingShape[] = [];
   for (let day = 1; day <= 7; day++)
     shapes.push(label(left - 6, FRAME.top + (day - 0.5) * 20 + 3, DAYS[day] ?? "", "end"));
   for (let hour = 0; hour < 24; hour += 3)
@@ -241,7 +243,7 @@ function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): Scen
 }
 
 /** The drawing of a section, or undefined for one that is none. */
-export function sceneOf(data: FilledData): Scene | undefined {
+export function drawingOf(data: FilledData): ChartDrawing | undefined {
   if (data.kind === "series") return seriesScene(data);
   if (data.kind === "bars") return barsScene(data.bars);
   if (data.kind === "funnel")

@@ -1,10 +1,17 @@
 import { isMeasure } from "../../../analytics/shapes/table.ts";
 import { writableText } from "../../../lib/markup.ts";
-import type { Filled } from "../runs/section-data.ts";
-import { type Scene, type Shape, sceneOf } from "./charts.ts";
-import type { Document } from "./document.ts";
-import { aboutOf } from "./document.ts";
-import { beforeOf, changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "./labels.ts";
+import type { FilledSection } from "../runs/section-data.ts";
+import { type ChartDrawing, type DrawingShape, drawingOf } from "./charts.ts";
+import type { ReportDocument } from "./document.ts";
+import { documentSummary } from "./document.ts";
+import {
+  comparisonPrefix,
+  FUNNEL_COLUMNS,
+  fieldLabel,
+  formattedChange,
+  formattedValue,
+  funnelRows,
+} from "./labels.ts";
 
 const ESCAPES: Record<string, string> = {
   "&": "&amp;",
@@ -13,7 +20,7 @@ const ESCAPES: Record<string, string> = {
   '"': "&quot;",
   "'": "&#39;",
 };
-export const escaped = (text: unknown) =>
+export const escapedHtml = (text: unknown) =>
   writableText(String(text)).replace(/[&<>"']/g, (char) => ESCAPES[char] ?? char);
 
 const STYLE = `
@@ -30,7 +37,7 @@ svg { width: 100%; height: auto; }
 
 const rounded = (value: number) => Number(value.toFixed(2));
 
-function shapeOf(shape: Shape): string {
+function shapeOf(shape: DrawingShape): string {
   switch (shape.kind) {
     case "line":
       return `<line x1="${rounded(shape.x1)}" y1="${rounded(shape.y1)}" x2="${rounded(shape.x2)}" y2="${rounded(shape.y2)}" stroke="${shape.color}" stroke-width="${shape.width}"/>`;
@@ -43,40 +50,47 @@ function shapeOf(shape: Shape): string {
     case "rect":
       return `<rect x="${rounded(shape.x)}" y="${rounded(shape.y)}" width="${rounded(shape.width)}" height="${rounded(shape.height)}" fill="${shape.color}"/>`;
     case "text":
-      return `<text x="${rounded(shape.x)}" y="${rounded(shape.y)}" font-size="${shape.size}" fill="${shape.color}" text-anchor="${shape.anchor}">${escaped(shape.text)}</text>`;
+      return `<text x="${rounded(shape.x)}" y="${rounded(shape.y)}" font-size="${shape.size}" fill="${shape.color}" text-anchor="${shape.anchor}">${escapedHtml(shape.text)}</text>`;
   }
 }
 
-const svgOf = ({ width, height, shapes }: Scene, title: string) =>
-  `<svg viewBox="0 0 ${rounded(width)} ${rounded(height)}" role="img" aria-label="${escaped(title)}" font-family="system-ui, sans-serif">${shapes.map(shapeOf).join("")}</svg>`;
+const svgOf = ({ width, height, shapes }: ChartDrawing, title: string) =>
+  `<svg viewBox="0 0 ${rounded(width)} ${rounded(height)}" role="img" aria-label="${escapedHtml(title)}" font-family="system-ui, sans-serif">${shapes.map(shapeOf).join("")}</svg>`;
 
 const cellOf = (column: string, row: Record<string, unknown>) => {
-  if (isMeasure(column)) return written(column, row[column]);
+  if (isMeasure(column)) return formattedValue(column, row[column]);
   return row.other && column !== "rank" ? "all others" : (row[column] ?? "none");
 };
 
-function tableOf({ columns, rows, totals }: Extract<Filled["data"], { kind: "table" }>): string {
+function tableOf({
+  columns,
+  rows,
+  totals,
+}: Extract<FilledSection["data"], { kind: "table" }>): string {
   const kind = (column: string) => (isMeasure(column) || column === "rank" ? ' class="n"' : "");
   const head = columns
-    .map((column) => `<th scope="col"${kind(column)}>${escaped(labelOf(column))}</th>`)
+    .map((column) => `<th scope="col"${kind(column)}>${escapedHtml(fieldLabel(column))}</th>`)
     .join("");
   const body = rows
     .map(
       (row) =>
-        `<tr>${columns.map((column) => `<td${kind(column)}>${escaped(cellOf(column, row))}</td>`).join("")}</tr>`,
+        `<tr>${columns.map((column) => `<td${kind(column)}>${escapedHtml(cellOf(column, row))}</td>`).join("")}</tr>`,
     )
     .join("");
   const foot = columns
     .map(
       (column, index) =>
-        `<td${kind(column)}>${isMeasure(column) ? escaped(written(column, totals[column])) : index === 0 ? "Total" : ""}</td>`,
+        `<td${kind(column)}>${isMeasure(column) ? escapedHtml(formattedValue(column, totals[column])) : index === 0 ? "Total" : ""}</td>`,
     )
     .join("");
   return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody><tfoot><tr>${foot}</tr></tfoot></table>`;
 }
 
 /** A cell that may still grow is a dash, not a low number. */
-function matrixOf({ cohorts, granularity }: Extract<Filled["data"], { kind: "matrix" }>): string {
+function matrixOf({
+  cohorts,
+  granularity,
+}: Extract<FilledSection["data"], { kind: "matrix" }>): string {
   const offsets = Math.max(0, ...cohorts.map(({ cells }) => cells.length));
   const head = Array.from(
     { length: offsets },
@@ -87,25 +101,27 @@ function matrixOf({ cohorts, granularity }: Extract<Filled["data"], { kind: "mat
     const rates = Array.from(
       { length: offsets },
       (_, offset) =>
-        `<td class="n">${cells[offset] ? escaped(rate(cells[offset]?.rate ?? null)) : ""}</td>`,
+        `<td class="n">${cells[offset] ? escapedHtml(rate(cells[offset]?.rate ?? null)) : ""}</td>`,
     ).join("");
-    return `<tr><th scope="row">${escaped(cohort.slice(0, 10))}</th><td class="n">${size}</td>${rates}</tr>`;
+    return `<tr><th scope="row">${escapedHtml(cohort.slice(0, 10))}</th><td class="n">${size}</td>${rates}</tr>`;
   });
-  return `<table><thead><tr><th scope="col">${escaped(labelOf(granularity))}</th><th scope="col" class="n">Users</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
+  return `<table><thead><tr><th scope="col">${escapedHtml(fieldLabel(granularity))}</th><th scope="col" class="n">Users</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
 }
 
-function funnelOf({ steps }: Extract<Filled["data"], { kind: "funnel" }>): string {
+function funnelOf({ steps }: Extract<FilledSection["data"], { kind: "funnel" }>): string {
   const cells = (row: readonly string[], tag: string) =>
     row
-      .map((cell, index) => `<${tag}${index === 0 ? "" : ' class="n"'}>${escaped(cell)}</${tag}>`)
+      .map(
+        (cell, index) => `<${tag}${index === 0 ? "" : ' class="n"'}>${escapedHtml(cell)}</${tag}>`,
+      )
       .join("");
   const body = funnelRows(steps).map((row) => `<tr>${cells(row, "td")}</tr>`);
   return `<table><thead><tr>${cells(FUNNEL_COLUMNS, "th")}</tr></thead><tbody>${body.join("")}</tbody></table>`;
 }
 
-function dataOf({ data, title }: Filled): string {
+function dataOf({ data, title }: FilledSection): string {
   if (data.kind === "text")
-    return data.paragraphs.map((paragraph) => `<p>${escaped(paragraph)}</p>`).join("");
+    return data.paragraphs.map((paragraph) => `<p>${escapedHtml(paragraph)}</p>`).join("");
   if (data.kind === "table") return tableOf(data);
   if (data.kind === "matrix") return matrixOf(data);
   if (data.kind === "tiles") {
@@ -115,22 +131,22 @@ function dataOf({ data, title }: Filled): string {
           ? ` class="${comparison.direction}"`
           : "";
       const change = comparison
-        ? `<span>${beforeOf(data.elapsed)}${escaped(written(measure, comparison.previous))} <i${direction}>${escaped(changed(comparison.change_ratio))}</i></span>`
+        ? `<span>${comparisonPrefix(data.elapsed)}${escapedHtml(formattedValue(measure, comparison.previous))} <i${direction}>${escapedHtml(formattedChange(comparison.change_ratio))}</i></span>`
         : "";
-      return `<div class="tile">${escaped(labelOf(measure))}<b>${escaped(written(measure, value))}</b>${change}</div>`;
+      return `<div class="tile">${escapedHtml(fieldLabel(measure))}<b>${escapedHtml(formattedValue(measure, value))}</b>${change}</div>`;
     });
     return `<div class="tiles">${tiles.join("")}</div>`;
   }
-  const scene = sceneOf(data);
+  const scene = drawingOf(data);
   if (data.kind === "funnel")
     return `${scene ? `<figure>${svgOf(scene, title ?? "Funnel")}</figure>` : ""}${funnelOf(data)}`;
-  const about = `${title ?? ""}: ${labelOf(data.measure)}`;
+  const about = `${title ?? ""}: ${fieldLabel(data.measure)}`;
   return scene
-    ? `<figure>${svgOf(scene, about)}<figcaption class="about">${escaped(labelOf(data.measure))}</figcaption></figure>`
+    ? `<figure>${svgOf(scene, about)}<figcaption class="about">${escapedHtml(fieldLabel(data.measure))}</figcaption></figure>`
     : "";
 }
 
-function checkOf({ query, meta }: Filled): string {
+function checkOf({ query, meta }: FilledSection): string {
   if (!query || !meta) return "";
   const asked =
     typeof query.path === "string"
@@ -139,21 +155,21 @@ function checkOf({ query, meta }: Filled): string {
         : `GET ${query.path}`
       : `POST /api/v1/metrics/query\n${JSON.stringify(query)}`;
   const text = `${asked}\n\n${JSON.stringify(meta)}`;
-  return `<details class="check"><summary>How to check this</summary><pre>${escaped(text)}</pre></details>`;
+  return `<details class="check"><summary>How to check this</summary><pre>${escapedHtml(text)}</pre></details>`;
 }
 
 /** A page that needs nothing else: styles and drawings are in it, and no script. */
-export function htmlOf(document: Document): string {
+export function renderHtml(document: ReportDocument): string {
   const { report, sections } = document;
-  const about = escaped(aboutOf(document));
+  const about = escapedHtml(documentSummary(document));
   const body = sections.map(
     (section) =>
-      `<section>${section.title ? `<h2>${escaped(section.title)}</h2>` : ""}${dataOf(section)}${checkOf(section)}</section>`,
+      `<section>${section.title ? `<h2>${escapedHtml(section.title)}</h2>` : ""}${dataOf(section)}${checkOf(section)}</section>`,
   );
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(report.name)}</title>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapedHtml(report.name)}</title>
 <meta http-equiv="content-security-policy" content="default-src 'none'; style-src 'unsafe-inline'"><style>${STYLE}</style></head>
-<body><header><h1>${escaped(report.name)}</h1>${report.description ? `<p>${escaped(report.description)}</p>` : ""}<p class="about">${about}</p></header>
+<body><header><h1>${escapedHtml(report.name)}</h1>${report.description ? `<p>${escapedHtml(report.description)}</p>` : ""}<p class="about">${about}</p></header>
 <main>${body.join("\n")}</main></body></html>
 `;
 }

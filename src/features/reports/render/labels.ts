@@ -2,7 +2,7 @@ import { type MeasureName, measureOf } from "../../../analytics/catalog/measures
 import type { StepResult } from "../../../analytics/funnels/summarize.ts";
 
 /** Names of measures and dimensions as a reader sees them. */
-export function labelOf(name: string): string {
+export function fieldLabel(name: string): string {
   const special: Record<string, string> = {
     duration_avg: "Mean duration",
     duration_p50: "Median duration",
@@ -20,7 +20,7 @@ export function labelOf(name: string): string {
 const grouped = (digits: string) => digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 
 /** A value as a reader sees it. Credits keep every digit that the API gives; an absent value is a dash, not a zero. */
-export function written(measure: MeasureName, value: unknown): string {
+export function formattedValue(measure: MeasureName, value: unknown): string {
   if (value === null || value === undefined) return "–";
   const { unit } = measureOf(measure);
   if (unit === "fraction") return `${(Number(value) * 100).toFixed(2)} %`;
@@ -30,7 +30,7 @@ export function written(measure: MeasureName, value: unknown): string {
 }
 
 /** A share: `12.50 %`. */
-export const shared = (ratio: number | null) =>
+export const formattedRatio = (ratio: number | null) =>
   ratio === null ? "–" : `${(ratio * 100).toFixed(2)} %`;
 
 export const FUNNEL_COLUMNS = [
@@ -48,8 +48,8 @@ export function funnelRows(steps: readonly StepResult[]): string[][] {
   return steps.map((each) => [
     `${each.step}. ${each.name}`,
     grouped(String(each.users)),
-    shared(each.conversion_rate),
-    shared(each.step_conversion_rate),
+    formattedRatio(each.conversion_rate),
+    formattedRatio(each.step_conversion_rate),
     grouped(String(each.dropped_users)),
     grouped(String(each.in_progress_users)),
     each.time_to_convert_ms?.median === null || each.time_to_convert_ms === null
@@ -59,10 +59,11 @@ export function funnelRows(steps: readonly StepResult[]): string[][] {
 }
 
 /** What stands before a compared value: of a range that is not over it is of as much of the period before. */
-export const beforeOf = (elapsed: boolean) => (elapsed ? "before, same part: " : "before: ");
+export const comparisonPrefix = (elapsed: boolean) =>
+  elapsed ? "before, same part: " : "before: ";
 
 /** A change against the period before: `+12.5 %`. */
-export function changed(ratio: number | null): string {
+export function formattedChange(ratio: number | null): string {
   if (ratio === null) return "–";
   return `${ratio >= 0 ? "+" : "−"}${Math.abs(ratio * 100).toFixed(1)} %`;
 }

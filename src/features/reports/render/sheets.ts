@@ -2,10 +2,10 @@ import { strToU8, zipSync } from "fflate";
 import { isMeasure, measureColumn } from "../../../analytics/shapes/table.ts";
 import type { FileColumn } from "../../../formats/columns.ts";
 import { sheetNames } from "../../../formats/sheet-names.ts";
-import { csvOf } from "../../../formats/text.ts";
+import { csvText } from "../../../formats/text.ts";
 import type { XlsxSheet } from "../../../formats/xlsx.ts";
-import type { Filled, FilledData } from "../runs/section-data.ts";
-import type { Document } from "./document.ts";
+import type { FilledData, FilledSection } from "../runs/section-data.ts";
+import type { ReportDocument } from "./document.ts";
 
 const text = (...names: string[]) => names.map((name): FileColumn => ({ name, kind: "text" }));
 /** Names of columns, each once and none that of the time. */
@@ -130,7 +130,7 @@ function columnOf(name: string): FileColumn {
 }
 
 /** One sheet a section, with names that a spreadsheet takes: short, and each once. */
-export function sheetsOf(sections: readonly Filled[]): XlsxSheet[] {
+export function sectionSheets(sections: readonly FilledSection[]): XlsxSheet[] {
   const names = sheetNames(
     sections.map(({ title, type }, index) => `${index + 1} ${title ?? type}`),
   );
@@ -138,11 +138,11 @@ export function sheetsOf(sections: readonly Filled[]): XlsxSheet[] {
 }
 
 /** A zip with a CSV for each section. Its times are fixed: the same report is the same file. */
-export function csvZip({ sections }: Document): Uint8Array {
-  const files = sheetsOf(sections).map(
+export function renderCsvZip({ sections }: ReportDocument): Uint8Array {
+  const files = sectionSheets(sections).map(
     // What some file systems refuse beside what spreadsheets do.
     ({ name, columns, rows }) =>
-      [`${name.replace(/[<>|"]/g, " ")}.csv`, strToU8(csvOf(columns, rows))] as const,
+      [`${name.replace(/[<>|"]/g, " ")}.csv`, strToU8(csvText(columns, rows))] as const,
   );
   return zipSync(Object.fromEntries(files), { mtime: new Date("2000-01-01T00:00:00Z") });
 }

@@ -11,12 +11,13 @@ import type { Db } from "../../../db/client.ts";
 import { unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../../lib/time.ts";
 import { findFunnel } from "../../../store/funnels.ts";
-import { askOf, RETENTION_OFFSETS } from "../definition/section-query.ts";
+import { RETENTION_OFFSETS, sectionQuery } from "../definition/section-query.ts";
+import type { ReportSection } from "../definition/section-schema.ts";
 import { localMoment } from "../render/document.ts";
-import type { RunRequest, Section } from "../schema.ts";
-import { dataOf, type Filled, type FilledData } from "./section-data.ts";
+import type { RunRequest } from "./schema.ts";
+import { type FilledData, type FilledSection, sectionData } from "./section-data.ts";
 
-type Retention = Extract<Section, { type: "retention" }>;
+type Retention = Extract<ReportSection, { type: "retention" }>;
 
 /** Users by their first activity, and when they came back: filters do not apply, for a user's first activity knows none. */
 async function retentionOf(
@@ -26,7 +27,7 @@ async function retentionOf(
   { timezone }: RunRequest,
   range: TimeRange,
   nowUs: EpochUs,
-): Promise<Filled> {
+): Promise<FilledSection> {
   const { granularity = "week", mode = "classic", title, type } = section;
   const buckets = wholeBuckets(range, granularity, timezone);
   checkCells(buckets.length, RETENTION_OFFSETS);
@@ -59,7 +60,7 @@ async function retentionOf(
   };
 }
 
-type Funnel = Extract<Section, { type: "funnel" }>;
+type Funnel = Extract<ReportSection, { type: "funnel" }>;
 
 /** A saved funnel as it is in the snapshot. @throws AppError unprocessable when it is not there any more */
 async function funnelOf(
@@ -69,7 +70,7 @@ async function funnelOf(
   { timezone }: RunRequest,
   range: TimeRange,
   nowUs: EpochUs,
-): Promise<Filled> {
+): Promise<FilledSection> {
   const found = await findFunnel(db, workspaceId, funnel_id);
   if (!found)
     throw unprocessable("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
@@ -99,8 +100,8 @@ export async function fillSections(
   request: RunRequest,
   range: TimeRange,
   nowUs: EpochUs,
-  onSection: (place: number, section: Section) => Promise<void>,
-): Promise<Filled[]> {
+  onSection: (place: number, section: ReportSection) => Promise<void>,
+): Promise<FilledSection[]> {
   const { timezone, filters } = request;
   const words = {
     from: localMoment(request.from, timezone),
@@ -108,7 +109,7 @@ export async function fillSections(
     workspace: workspaceId,
     report: request.name,
   };
-  const filled: Filled[] = [];
+  const filled: FilledSection[] = [];
   for (const [place, section] of request.sections.entries()) {
     await onSection(place, section);
     if (section.type === "retention") {
@@ -119,7 +120,7 @@ export async function fillSections(
       filled.push(await funnelOf(db, workspaceId, section, request, range, nowUs));
       continue;
     }
-    const asked = askOf(section);
+    const asked = sectionQuery(section);
     const ask = asked && { ...asked, filters: [...(asked.filters ?? []), ...filters] };
     const [answer] = ask
       ? await runInOneSnapshot(db, [
@@ -140,7 +141,7 @@ export async function fillSections(
       title: section.title ?? null,
       query,
       meta: answer?.meta ?? null,
-      data: dataOf(section, answer, words),
+      data: sectionData(section, answer, words),
     });
   }
   return filled;

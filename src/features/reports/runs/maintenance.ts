@@ -1,9 +1,9 @@
 import type { Context } from "../../../context.ts";
-import { expiredJobs, markExpired } from "../../../jobs/lease.ts";
+import { expiredJobs, markExpired } from "../../../jobs/expiry.ts";
 import { enqueue } from "../../../messages.ts";
-import { jobs } from "../queries.ts";
-import { overdueDeliveries } from "../sharing/deliveries.ts";
-import { fileKey } from "./file.ts";
+import { overdueDeliveries } from "../sharing/delivery-queries.ts";
+import { runFileKey } from "./file.ts";
+import { reportRunQueue } from "./queries.ts";
 
 const MAX_MESSAGES = 100;
 
@@ -19,10 +19,10 @@ export async function continueDeliveries(ctx: Context): Promise<number> {
 export async function expireReports(ctx: Context): Promise<number> {
   let done = 0;
   for (;;) {
-    const expired = await expiredJobs(jobs(ctx));
+    const expired = await expiredJobs(reportRunQueue(ctx));
     for (const { workspace_id, id } of expired) {
-      await ctx.files.delete(fileKey(workspace_id, id));
-      await markExpired(jobs(ctx), { workspaceId: workspace_id, id });
+      await ctx.files.delete(runFileKey(workspace_id, id));
+      await markExpired(reportRunQueue(ctx), { workspaceId: workspace_id, id });
     }
     done += expired.length;
     if (expired.length === 0) return done;

@@ -5,27 +5,34 @@ import type { Context } from "../../../context.ts";
 import type { Db } from "../../../db/client.ts";
 import { withSnapshot } from "../../../db/snapshot.ts";
 import { workbookOf } from "../../../formats/xlsx.ts";
-import { ClaimLost, isGone, type JobId, type JobOutcome, settleJob } from "../../../jobs/lease.ts";
+import { type JobOutcome, settleJob } from "../../../jobs/endings.ts";
+import { ClaimLost, isGone, type JobId } from "../../../jobs/lease.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { fileName } from "../../../lib/text.ts";
 import { parseInstant } from "../../../lib/time.ts";
 import { enqueue } from "../../../messages.ts";
 import { storedObject } from "../../../storage/stored.ts";
-import { checkPoints } from "../definition/points.ts";
-import { type Claim, claimRun, jobs, saveRun, saveSection } from "../queries.ts";
-import type { Document } from "../render/document.ts";
-import { htmlOf } from "../render/html.ts";
-import { pdfOf } from "../render/pdf/render.ts";
-import { csvZip, sheetsOf } from "../render/sheets.ts";
-import type { RunRequest } from "../schema.ts";
-import { planDeliveries } from "../sharing/deliveries.ts";
-import { fileKey } from "./file.ts";
+import { checkReportSize } from "../definition/points.ts";
+import type { ReportDocument } from "../render/document.ts";
+import { renderHtml } from "../render/html.ts";
+import { renderPdf } from "../render/pdf/render.ts";
+import { renderCsvZip, sectionSheets } from "../render/sheets.ts";
+import { planDeliveries } from "../sharing/delivery-queries.ts";
+import { runFileKey } from "./file.ts";
 import { fillSections } from "./fill.ts";
+import {
+  claimReportRun,
+  type RunClaim,
+  reportRunQueue,
+  saveReportRun,
+  saveRunProgress,
+} from "./queries.ts";
+import type { RunRequest } from "./schema.ts";
 
 interface Renderer {
   extension: string;
   contentType: string;
-  render(document: Document): Promise<Uint8Array> | Uint8Array;
+  render(document: ReportDocument): Promise<Uint8Array> | Uint8Array;
 }
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -35,30 +42,30 @@ const RENDERERS: Record<RunRequest["format"], Renderer> = {
   pdf: {
     extension: "pdf",
     contentType: "application/pdf",
-    render: pdfOf,
+    render: renderPdf,
   },
   html: {
     extension: "html",
     contentType: "text/html; charset=utf-8",
-    render: (document) => utf8(htmlOf(document)),
+    render: (document) => utf8(renderHtml(document)),
   },
   json: {
     extension: "json",
     contentType: "application/json",
     render: (document) => utf8(`${JSON.stringify(document, null, 2)}\n`),
   },
-  csv: { extension: "zip", contentType: "application/zip", render: csvZip },
+  csv: { extension: "zip", contentType: "application/zip", render: renderCsvZip },
   xlsx: {
     extension: "xlsx",
     contentType: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    render: ({ sections }) => workbookOf(sheetsOf(sections)),
+    render: ({ sections }) => workbookOf(sectionSheets(sections)),
   },
 };
 
-async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
+async function make(ctx: Context, db: Db, claim: RunClaim): Promise<void> {
   const { workspaceId, id, request, report_id } = claim;
   const range = { from: parseInstant(request.from) ?? 0, to: parseInstant(request.to) ?? 0 };
-  checkPoints(request, range);
+  checkReportSize(request, range);
   const now = await db.maybe({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
   const as_of = now?.at ?? "";
   const count = request.sections.length;
@@ -69,10 +76,10 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
     range,
     parseInstant(as_of) ?? 0,
     (place, section) =>
-      saveSection(ctx, claim, Math.floor((95 * place) / count), section.title ?? section.type),
+      saveRunProgress(ctx, claim, Math.floor((95 * place) / count), section.title ?? section.type),
   );
   const { name, description, from, to, timezone } = request;
-  const document: Document = {
+  const document: ReportDocument = {
     report: { id: report_id, name, description },
     run_id: id,
     workspace_id: workspaceId,
@@ -85,8 +92,8 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
   const { extension, contentType } = RENDERERS[request.format];
   const bytes = await rendered(claim, document);
   // The lease is renewed, or found lost, before anything is written over.
-  await saveSection(ctx, claim, 96, "file");
-  const put = ctx.files.put(fileKey(workspaceId, id), bytes, { httpMetadata: { contentType } });
+  await saveRunProgress(ctx, claim, 96, "file");
+  const put = ctx.files.put(runFileKey(workspaceId, id), bytes, { httpMetadata: { contentType } });
   await storedObject(put);
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   const file = {
@@ -96,12 +103,12 @@ async function make(ctx: Context, db: Db, claim: Claim): Promise<void> {
     sha256,
   };
   const planned = await planDeliveries(ctx, workspaceId, id, request.recipients);
-  await saveRun(ctx, claim, as_of, file, ctx.config.EXPORT_RETENTION_DAYS);
+  await saveReportRun(ctx, claim, as_of, file, ctx.config.EXPORT_RETENTION_DAYS);
   for (const each of planned) await enqueue(ctx, { type: "report.deliver", workspaceId, id: each });
 }
 
 /** @throws AppError unprocessable: what cannot be rendered now cannot be rendered later */
-async function rendered(claim: Claim, document: Document): Promise<Uint8Array> {
+async function rendered(claim: RunClaim, document: ReportDocument): Promise<Uint8Array> {
   const { format } = claim.request;
   try {
     return await RENDERERS[format].render(document);
@@ -120,7 +127,7 @@ export async function runReport(
   ctx: Context,
   job: JobId & { token?: string },
 ): Promise<JobOutcome> {
-  const claim = await claimRun(ctx, job);
+  const claim = await claimReportRun(ctx, job);
   if (!claim) return { status: "lost" };
   const { DATABASE_URL, NEON_ENDPOINT } = ctx.config;
   try {
@@ -128,13 +135,13 @@ export async function runReport(
       await withSnapshot(DATABASE_URL, NEON_ENDPOINT, (db) => make(ctx, db, claim));
       return { status: "done" };
     } catch (error) {
-      return await settleJob(jobs(ctx), claim, error);
+      return await settleJob(reportRunQueue(ctx), claim, error);
     }
   } catch (error) {
     if (!(error instanceof ClaimLost)) throw error;
     // Another attempt that has taken over needs what is there; after a cancel or a delete nobody does.
-    if (await isGone(jobs(ctx), job))
-      await storedObject(ctx.files.delete(fileKey(job.workspaceId, job.id)));
+    if (await isGone(reportRunQueue(ctx), job))
+      await storedObject(ctx.files.delete(runFileKey(job.workspaceId, job.id)));
     return { status: "lost" };
   }
 }

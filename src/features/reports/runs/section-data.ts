@@ -8,13 +8,13 @@ import { cellsOf } from "../../../analytics/shapes/heatmap.ts";
 import { isMeasure } from "../../../analytics/shapes/table.ts";
 import type { RetentionCohort, RetentionMode } from "../../../analytics/users/retention.ts";
 import { parseInstant } from "../../../lib/time.ts";
-import { PLACEHOLDER } from "../definition/section-query.ts";
-import { written } from "../render/labels.ts";
-import type { Section } from "../schema.ts";
+import { PLACEHOLDER_PATTERN } from "../definition/section-query.ts";
+import type { ReportSection } from "../definition/section-schema.ts";
+import { formattedValue } from "../render/labels.ts";
 
 /** A section with its figures, and what they can be checked by. */
-export interface Filled {
-  type: Section["type"];
+export interface FilledSection {
+  type: ReportSection["type"];
   title: string | null;
   /** What gives these figures: the body of POST /metrics/query, or the `path` of a GET. */
   query: Record<string, unknown> | null;
@@ -57,7 +57,7 @@ const numberOf = (value: unknown) => (value === null || value === undefined ? nu
 
 /** A bucket that has not begun has no value: its 0 would be a claim. */
 function seriesOf(
-  section: Extract<Section, { type: "chart" }>,
+  section: Extract<ReportSection, { type: "chart" }>,
   rows: readonly AnswerRow[],
   asOf: string,
 ): FilledData {
@@ -86,19 +86,19 @@ function seriesOf(
 }
 
 /** A section that one question of the kernel fills. */
-export type Asked = Exclude<Section, { type: "retention" | "funnel" }>;
+export type QueriedSection = Exclude<ReportSection, { type: "retention" | "funnel" }>;
 
 /** What the answer to a section's question says. @param words what stands for the names in a text that are no measures */
-export function dataOf(
-  section: Asked,
+export function sectionData(
+  section: QueriedSection,
   answer: Answer | undefined,
   words: Record<string, string>,
 ): FilledData {
   const { rows = [], totals = {}, totalsComparison = {} } = answer ?? {};
   switch (section.type) {
     case "text": {
-      const text = section.text.replace(PLACEHOLDER, (_, name: string) =>
-        isMeasure(name) ? written(name, totals[name] ?? null) : (words[name] ?? ""),
+      const text = section.text.replace(PLACEHOLDER_PATTERN, (_, name: string) =>
+        isMeasure(name) ? formattedValue(name, totals[name] ?? null) : (words[name] ?? ""),
       );
       return { kind: "text", paragraphs: text.split(/\n{2,}/) };
     }

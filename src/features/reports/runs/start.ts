@@ -1,9 +1,10 @@
 import type { Context } from "../../../context.ts";
-import { startDue } from "../../../jobs/schedules.ts";
+import { startDue } from "../../../jobs/due-schedules.ts";
 import { enqueue } from "../../../messages.ts";
-import { requestAt } from "../definition/define.ts";
-import { createRun, getReport, type Origin, type Stored } from "../queries.ts";
-import type { ReportRun } from "../schema.ts";
+import { runRequestAt } from "../definition/define.ts";
+import { getReport, type StoredReport } from "../definition/queries.ts";
+import { createReportRun, type RunOrigin } from "./queries.ts";
+import type { ReportRun } from "./schema.ts";
 
 /**
  * Stores a run of a report and sends it to a consumer. A message that is lost is sent again by the maintenance task.
@@ -14,11 +15,11 @@ export async function startReport(
   ctx: Context,
   workspaceId: string,
   id: string,
-  report: Stored,
-  origin: Origin,
+  report: StoredReport,
+  origin: RunOrigin,
 ): Promise<ReportRun> {
-  const request = requestAt(report, ctx.now() * 1000);
-  const run = await createRun(ctx, workspaceId, id, report.id, request, origin);
+  const request = runRequestAt(report, ctx.now() * 1000);
+  const run = await createReportRun(ctx, workspaceId, id, report.id, request, origin);
   if (run.status === "queued") await enqueue(ctx, { type: "report.run", workspaceId, id });
   return run;
 }

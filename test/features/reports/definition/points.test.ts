@@ -1,9 +1,10 @@
 import { expect, it } from "vitest";
 import { definitionOf } from "../../../../src/features/reports/definition/define.ts";
-import { createReport, getRun } from "../../../../src/features/reports/queries.ts";
+import { createReport } from "../../../../src/features/reports/definition/queries.ts";
+import { reportInput } from "../../../../src/features/reports/definition/schema.ts";
+import { getReportRun } from "../../../../src/features/reports/runs/queries.ts";
 import { runReport } from "../../../../src/features/reports/runs/run.ts";
 import { startReport } from "../../../../src/features/reports/runs/start.ts";
-import { reportInput } from "../../../../src/features/reports/schema.ts";
 import { clientOf, tokenFor } from "../../../support/client.ts";
 import { queuesTo, testContext } from "../../../support/context.ts";
 import { useOwnDatabase } from "../../../support/database.ts";
@@ -52,7 +53,7 @@ it("a report that has grown too large since it was saved fails at its first atte
   const id = crypto.randomUUID();
   await startReport(ctx, WORKSPACE, id, stored, { author: "tester" });
   await runReport(ctx, { workspaceId: WORKSPACE, id });
-  const run = await getRun(ctx, WORKSPACE, id);
+  const run = await getReportRun(ctx, WORKSPACE, id);
   expect(run).toMatchObject({ status: "failed", attempts: 1, error: { code: "too_many_points" } });
   expect(run.error?.message).toContain("90000");
 });

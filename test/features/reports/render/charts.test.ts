@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { sceneOf, ticks } from "../../../../src/features/reports/render/charts.ts";
+import { axisTicks, drawingOf } from "../../../../src/features/reports/render/charts.ts";
 
 describe("drawings", () => {
-  it("have round ticks that cover the values", () => {
+  it("have round axisTicks that cover the values", () => {
     for (const most of [0.003, 0.97, 1, 7, 10, 99, 1234, 5_000_001]) {
-      const steps = ticks(most);
+      const steps = axisTicks(most);
       expect(steps[0]).toBe(0);
       expect(steps.at(-1)).toBeGreaterThanOrEqual(most * (1 - 1e-9));
       expect(steps.length).toBeLessThanOrEqual(7);
@@ -18,22 +18,22 @@ describe("drawings", () => {
     );
     const long = "a very long name of an agent that nobody would want to read in a legend";
     const scenes = [
-      sceneOf({
+      drawingOf({
         kind: "series",
         chart: "line",
         measure: "executions",
         buckets,
         series: [{ name: null, values: buckets.map((_, i) => (i % 9 ? i * i : null)) }],
       }),
-      sceneOf({
+      drawingOf({
         kind: "series",
         chart: "area",
         measure: "credits",
         buckets: buckets.slice(0, 1),
         series: Array.from({ length: 5 }, () => ({ name: long, values: [3] })),
       }),
-      sceneOf({ kind: "series", chart: "line", measure: "credits", buckets: [], series: [] }),
-      sceneOf({
+      drawingOf({ kind: "series", chart: "line", measure: "credits", buckets: [], series: [] }),
+      drawingOf({
         kind: "bars",
         measure: "executions",
         bars: Array.from({ length: 20 }, (_, i) => ({
@@ -42,7 +42,7 @@ describe("drawings", () => {
           value: 10 ** (i / 3),
         })),
       }),
-      sceneOf({
+      drawingOf({
         kind: "heatmap",
         measure: "errors",
         cells: [{ day_of_week: 7, hour_of_day: 23, value: 5 }],

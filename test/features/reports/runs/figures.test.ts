@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { SYSTEM_TEMPLATES } from "../../../../src/features/reports/definition/templates.ts";
+import { SYSTEM_TEMPLATES } from "../../../../src/features/reports/definition/system-templates.ts";
 import { clientOf, tokenFor } from "../../../support/client.ts";
 import {
   bytesOf,

@@ -5,17 +5,20 @@ import { z } from "zod";
 import { QUOTAS } from "../../../../src/db/quotas.ts";
 import { outgoingUrl } from "../../../../src/delivery/outgoing.ts";
 import { definitionOf } from "../../../../src/features/reports/definition/define.ts";
-import { createReport } from "../../../../src/features/reports/queries.ts";
+import { createReport } from "../../../../src/features/reports/definition/queries.ts";
+import { reportInput } from "../../../../src/features/reports/definition/schema.ts";
 import { continueDeliveries } from "../../../../src/features/reports/runs/maintenance.ts";
 import { runReport } from "../../../../src/features/reports/runs/run.ts";
 import { startReport } from "../../../../src/features/reports/runs/start.ts";
-import { reportInput } from "../../../../src/features/reports/schema.ts";
-import { deliver, deliverNext } from "../../../../src/features/reports/sharing/deliver.ts";
+import {
+  sendDelivery,
+  sendNextDelivery,
+} from "../../../../src/features/reports/sharing/deliver.ts";
 import {
   planDeliveries,
   reopenDelivery,
   takeDelivery,
-} from "../../../../src/features/reports/sharing/deliveries.ts";
+} from "../../../../src/features/reports/sharing/delivery-queries.ts";
 import { clientOf, tokenFor } from "../../../support/client.ts";
 import { queuesTo, testContext } from "../../../support/context.ts";
 import { useOwnDatabase } from "../../../support/database.ts";
@@ -81,7 +84,7 @@ async function run(recipients: unknown[]): Promise<string> {
   expect(await runReport(ctx, { workspaceId: WORKSPACE, id })).toEqual({ status: "done" });
   return id;
 }
-const attempt = (id: string) => deliver(ctx, { workspaceId: WORKSPACE, id });
+const attempt = (id: string) => sendDelivery(ctx, { workspaceId: WORKSPACE, id });
 /** The wait before the next attempt is over. */
 const waited = (id: string) =>
   ctx.db.all({
@@ -250,7 +253,11 @@ describe("a delivery", () => {
     const id = await run([{ method: "webhook", url: HOOK }]);
     await ctx.db.run(sql`insert into report_deliveries (workspace_id, id, run_id, recipient, status, created_at)
         select 'flood', 'f' || i, 'none', '{"method":"webhook","url":"https://hooks.example.com/x"}'::jsonb, 'waiting', now() - interval '1 hour' from generate_series(1, 30) i`);
-    const order = [await deliverNext(ctx), await deliverNext(ctx), await deliverNext(ctx)];
+    const order = [
+      await sendNextDelivery(ctx),
+      await sendNextDelivery(ctx),
+      await sendNextDelivery(ctx),
+    ];
     const names = order.map((each) => each?.job.workspaceId);
     expect(names.slice(0, 2).sort()).toEqual([WORKSPACE, "flood"].sort());
     expect((await log(id))[0].status).toBe("delivered");
@@ -344,7 +351,7 @@ describe("a delivery", () => {
     ]);
     await attempt(`${id}-0`);
     await ctx.db.run(sql`update report_deliveries set status = 'waiting' where id = ${`${id}-0`}`);
-    await deliver(
+    await sendDelivery(
       { ...ctx, config: { ...ctx.config, MAIL_PROVIDER: "postmark" } },
       { workspaceId: WORKSPACE, id: `${id}-0` },
     );

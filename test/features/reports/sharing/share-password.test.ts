@@ -2,12 +2,10 @@ import { exports } from "cloudflare:workers";
 import { sql } from "drizzle-orm";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { createRun } from "../../../../src/features/reports/queries.ts";
-import {
-  forgetVisitors,
-  networkOf,
-} from "../../../../src/features/reports/sharing/share-password.ts";
+import { createReportRun } from "../../../../src/features/reports/runs/queries.ts";
+import { networkOf } from "../../../../src/features/reports/sharing/share-password.ts";
 import { createShare } from "../../../../src/features/reports/sharing/shares.ts";
+import { forgetVisitors } from "../../../../src/features/reports/sharing/visitor-queries.ts";
 import { testContext } from "../../../support/context.ts";
 import { useOwnDatabase } from "../../../support/database.ts";
 
@@ -33,7 +31,7 @@ async function link() {
     filters: [],
     recipients: [],
   };
-  await createRun(ctx, WORKSPACE, id, "r", request, { author: "tester" });
+  await createReportRun(ctx, WORKSPACE, id, "r", request, { author: "tester" });
   await change(
     sql`update report_runs set status = 'done', file = ${JSON.stringify(file)}::jsonb where id = ${id}`,
   );

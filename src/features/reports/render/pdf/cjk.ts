@@ -1,5 +1,5 @@
 import type { Color, PDFDocument, PDFPage } from "@cantoo/pdf-lib";
-import type { Pdf } from "./library.ts";
+import type { PdfLibrary } from "./library.ts";
 
 export interface NamedFont {
   write(
@@ -36,7 +36,7 @@ export function namedFontOf(char: string): NamedFontKey | undefined {
  * A font for CJK that is named and not embedded: one has tens of thousands of glyphs, and every reader brings one for this name
  * and its predefined encoding (ISO 32000-1, 9.7.5.2). Nothing of it is in a document that does not use it.
  */
-export function nameCjkFont(pdf: Pdf, document: PDFDocument, of: NamedFontKey): NamedFont {
+export function nameCjkFont(pdf: PdfLibrary, document: PDFDocument, of: NamedFontKey): NamedFont {
   const { name, ordering, supplement, encoding } = FONTS[of];
   const { PDFHexString, PDFName, PDFString } = pdf;
   const { context } = document;

@@ -1,2 +1,2 @@
 /** The library, loaded when the first PDF is made: it takes longer to begin than all the rest of the Worker. */
-export type Pdf = typeof import("@cantoo/pdf-lib");
+export type PdfLibrary = typeof import("@cantoo/pdf-lib");

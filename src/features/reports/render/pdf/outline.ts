@@ -1,7 +1,7 @@
 import type { PDFDocument, PDFPage } from "@cantoo/pdf-lib";
-import type { Pdf } from "./library.ts";
+import type { PdfLibrary } from "./library.ts";
 
-export interface Entry {
+export interface OutlineEntry {
   title: string;
   page: PDFPage;
   /** From the bottom of the page, in points. */
@@ -10,9 +10,9 @@ export interface Entry {
 
 /** The outline of a document: one flat list that leads to its sections (ISO 32000-1, 12.3.3). */
 export function addOutline(
-  { PDFHexString, PDFName, PDFNull, PDFNumber }: Pdf,
+  { PDFHexString, PDFName, PDFNull, PDFNumber }: PdfLibrary,
   document: PDFDocument,
-  entries: readonly Entry[],
+  entries: readonly OutlineEntry[],
 ): void {
   if (entries.length === 0) return;
   const { context, catalog } = document;

@@ -1,21 +1,28 @@
 import { isMeasure } from "../../../../analytics/shapes/table.ts";
-import type { Filled, FilledData } from "../../runs/section-data.ts";
-import { type Scene, sceneOf } from "../charts.ts";
-import { aboutOf, type Document } from "../document.ts";
-import { beforeOf, changed, FUNNEL_COLUMNS, funnelRows, labelOf, written } from "../labels.ts";
-import { addOutline, type Entry } from "./outline.ts";
-import { CONTENT, MARGIN, Sheet } from "./sheet.ts";
+import type { FilledData, FilledSection } from "../../runs/section-data.ts";
+import { type ChartDrawing, drawingOf } from "../charts.ts";
+import { documentSummary, type ReportDocument } from "../document.ts";
+import {
+  comparisonPrefix,
+  FUNNEL_COLUMNS,
+  fieldLabel,
+  formattedChange,
+  formattedValue,
+  funnelRows,
+} from "../labels.ts";
+import { addOutline, type OutlineEntry } from "./outline.ts";
+import { CONTENT_WIDTH, PAGE_MARGIN, PdfSheet } from "./sheet.ts";
 
 const [INK, QUIET, RULE] = ["#222222", "#666666", "#dddddd"];
 const SIZE = 9;
 const ROW = 15;
 const GAP = 6;
 
-function drawScene(sheet: Sheet, { width, height, shapes }: Scene): void {
-  const scale = Math.min(1, CONTENT / width);
+function drawScene(sheet: PdfSheet, { width, height, shapes }: ChartDrawing): void {
+  const scale = Math.min(1, CONTENT_WIDTH / width);
   sheet.need(height * scale + 8);
   const [x, y] = [
-    (value: number) => MARGIN + value * scale,
+    (value: number) => PAGE_MARGIN + value * scale,
     (value: number) => sheet.y + value * scale,
   ];
   for (const shape of shapes) {
@@ -47,7 +54,11 @@ interface Column {
 }
 
 /** Widths by what the cells need, within the page; the widest columns give way first. */
-function widthsOf(sheet: Sheet, columns: readonly Column[], rows: readonly string[][]): number[] {
+function widthsOf(
+  sheet: PdfSheet,
+  columns: readonly Column[],
+  rows: readonly string[][],
+): number[] {
   const wanted = columns.map(
     ({ title }, index) =>
       Math.max(
@@ -55,28 +66,28 @@ function widthsOf(sheet: Sheet, columns: readonly Column[], rows: readonly strin
       ) + GAP,
   );
   const total = wanted.reduce((sum, width) => sum + width, 0);
-  if (total <= CONTENT) {
+  if (total <= CONTENT_WIDTH) {
     const [first = 0] = wanted;
-    return wanted.map((width, index) => (index === 0 ? first + CONTENT - total : width));
+    return wanted.map((width, index) => (index === 0 ? first + CONTENT_WIDTH - total : width));
   }
-  let limit = CONTENT;
+  let limit = CONTENT_WIDTH;
   for (let step = 0; step < 40; step++) {
     const sum = wanted.reduce((all, width) => all + Math.min(width, limit), 0);
-    if (sum <= CONTENT) break;
+    if (sum <= CONTENT_WIDTH) break;
     limit *= 0.92;
   }
   return wanted.map((width) => Math.min(width, limit));
 }
 
 function drawTable(
-  sheet: Sheet,
+  sheet: PdfSheet,
   columns: readonly Column[],
   rows: readonly string[][],
   totals: readonly string[] | undefined,
 ): void {
   const widths = widthsOf(sheet, columns, totals ? [...rows, [...totals]] : rows);
   const draw = (cells: readonly string[], color: string) => {
-    let x = MARGIN;
+    let x = PAGE_MARGIN;
     cells.forEach((cell, index) => {
       const width = widths[index] ?? 0;
       const text = sheet.fitted(cell, width - GAP, SIZE);
@@ -90,7 +101,7 @@ function drawTable(
       x += width;
     });
     sheet.y += ROW;
-    sheet.line(MARGIN, sheet.y - 1, MARGIN + CONTENT, sheet.y - 1, RULE, 0.5);
+    sheet.line(PAGE_MARGIN, sheet.y - 1, PAGE_MARGIN + CONTENT_WIDTH, sheet.y - 1, RULE, 0.5);
   };
   const head = () =>
     draw(
@@ -111,34 +122,34 @@ function drawTable(
 }
 
 function tableOf(
-  sheet: Sheet,
+  sheet: PdfSheet,
   { columns, rows, totals }: Extract<FilledData, { kind: "table" }>,
 ): void {
   const cell = (column: string, row: Record<string, unknown>) => {
-    if (isMeasure(column)) return written(column, row[column]);
+    if (isMeasure(column)) return formattedValue(column, row[column]);
     return row.other && column !== "rank" ? "all others" : String(row[column] ?? "none");
   };
   drawTable(
     sheet,
     columns.map((column) => ({
-      title: labelOf(column),
+      title: fieldLabel(column),
       right: isMeasure(column) || column === "rank",
     })),
     rows.map((row) => columns.map((column) => cell(column, row))),
     columns.map((column, index) =>
-      isMeasure(column) ? written(column, totals[column]) : index === 0 ? "Total" : "",
+      isMeasure(column) ? formattedValue(column, totals[column]) : index === 0 ? "Total" : "",
     ),
   );
 }
 
 /** A cell that may still grow is a dash, not a low number. */
 function matrixOf(
-  sheet: Sheet,
+  sheet: PdfSheet,
   { cohorts, granularity }: Extract<FilledData, { kind: "matrix" }>,
 ): void {
   const offsets = Math.max(0, ...cohorts.map(({ cells }) => cells.length));
   const columns = [
-    { title: labelOf(granularity), right: false },
+    { title: fieldLabel(granularity), right: false },
     { title: "Users", right: true },
     ...Array.from({ length: offsets }, (_, offset) => ({ title: String(offset), right: true })),
   ];
@@ -153,30 +164,33 @@ function matrixOf(
   drawTable(sheet, columns, rows, undefined);
 }
 
-function drawTiles(sheet: Sheet, { tiles, elapsed }: Extract<FilledData, { kind: "tiles" }>): void {
+function drawTiles(
+  sheet: PdfSheet,
+  { tiles, elapsed }: Extract<FilledData, { kind: "tiles" }>,
+): void {
   const [across, height] = [3, 54];
-  const width = (CONTENT - (across - 1) * GAP) / across;
+  const width = (CONTENT_WIDTH - (across - 1) * GAP) / across;
   tiles.forEach(({ measure, value, comparison }, index) => {
     if (index % across === 0) sheet.need(height + GAP);
-    const x = MARGIN + (index % across) * (width + GAP);
+    const x = PAGE_MARGIN + (index % across) * (width + GAP);
     sheet.rect(x, sheet.y, width, height, null, RULE);
-    sheet.write(sheet.fitted(labelOf(measure), width - 16, 8), x + 8, sheet.y + 14, 8, QUIET);
+    sheet.write(sheet.fitted(fieldLabel(measure), width - 16, 8), x + 8, sheet.y + 14, 8, QUIET);
     sheet.write(
-      sheet.fitted(written(measure, value), width - 16, 13),
+      sheet.fitted(formattedValue(measure, value), width - 16, 13),
       x + 8,
       sheet.y + 31,
       13,
       INK,
     );
     if (comparison) {
-      const text = `${beforeOf(elapsed)}${written(measure, comparison.previous)} (${changed(comparison.change_ratio)})`;
+      const text = `${comparisonPrefix(elapsed)}${formattedValue(measure, comparison.previous)} (${formattedChange(comparison.change_ratio)})`;
       sheet.write(sheet.fitted(text, width - 16, 8), x + 8, sheet.y + 46, 8, QUIET);
     }
     if (index % across === across - 1 || index === tiles.length - 1) sheet.y += height + GAP;
   });
 }
 
-function drawSection(sheet: Sheet, { data }: Filled): void {
+function drawSection(sheet: PdfSheet, { data }: FilledSection): void {
   if (data.kind === "text") {
     for (const paragraph of data.paragraphs) {
       sheet.paragraph(paragraph, 10, INK);
@@ -186,7 +200,7 @@ function drawSection(sheet: Sheet, { data }: Filled): void {
   else if (data.kind === "table") tableOf(sheet, data);
   else if (data.kind === "matrix") matrixOf(sheet, data);
   else if (data.kind === "funnel") {
-    const scene = sceneOf(data);
+    const scene = drawingOf(data);
     if (scene) drawScene(sheet, scene);
     drawTable(
       sheet,
@@ -195,8 +209,8 @@ function drawSection(sheet: Sheet, { data }: Filled): void {
       undefined,
     );
   } else {
-    const scene = sceneOf(data);
-    sheet.write(labelOf(data.measure), MARGIN, sheet.y + 8, 8, QUIET);
+    const scene = drawingOf(data);
+    sheet.write(fieldLabel(data.measure), PAGE_MARGIN, sheet.y + 8, 8, QUIET);
     sheet.y += 12;
     if (scene) drawScene(sheet, scene);
   }
@@ -204,16 +218,16 @@ function drawSection(sheet: Sheet, { data }: Filled): void {
 }
 
 /** Room that a section's heading needs together with the begin of what follows. */
-function firstNeed({ data }: Filled): number {
+function firstNeed({ data }: FilledSection): number {
   if (data.kind === "series" || data.kind === "bars" || data.kind === "heatmap")
-    return 26 + (sceneOf(data)?.height ?? 0);
+    return 26 + (drawingOf(data)?.height ?? 0);
   return 90;
 }
 
 /** A4 pages with vector drawings, an outline, page numbers, a title and a language. The same document is the same file. */
-export async function pdfOf(document: Document): Promise<Uint8Array> {
+export async function renderPdf(document: ReportDocument): Promise<Uint8Array> {
   const { default: font } = await import("dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf");
-  const sheet = await Sheet.begin(font);
+  const sheet = await PdfSheet.begin(font);
   const { report, as_of, sections } = document;
   const made = new Date(as_of);
   sheet.document.setTitle(report.name, { showInWindowTitleBar: true });
@@ -223,9 +237,9 @@ export async function pdfOf(document: Document): Promise<Uint8Array> {
   sheet.document.setModificationDate(made);
   sheet.paragraph(report.name, 20, INK);
   if (report.description) sheet.paragraph(report.description, 10, INK);
-  sheet.paragraph(aboutOf(document), 8, QUIET);
+  sheet.paragraph(documentSummary(document), 8, QUIET);
   sheet.y += 10;
-  const entries: Entry[] = [];
+  const entries: OutlineEntry[] = [];
   for (const section of sections) {
     sheet.need(firstNeed(section));
     if (section.title) {

@@ -1,16 +1,16 @@
 import type { Color, PDFDocument, PDFFont, PDFPage } from "@cantoo/pdf-lib";
 import { lettersOf } from "../../../../lib/text.ts";
 import { type NamedFont, type NamedFontKey, nameCjkFont, namedFontOf } from "./cjk.ts";
-import type { Pdf } from "./library.ts";
+import type { PdfLibrary } from "./library.ts";
 
 /** A4 in points, from the top left. */
 const [WIDTH, HEIGHT] = [595.28, 841.89];
-export const MARGIN = 48;
-export const CONTENT = WIDTH - 2 * MARGIN;
+export const PAGE_MARGIN = 48;
+export const CONTENT_WIDTH = WIDTH - 2 * PAGE_MARGIN;
 const FOOTER = 24;
 /** What stands for a character that no font has. */
 const UNKNOWN = "\u25a1";
-const colorOf = ({ rgb }: Pdf, hex: string): Color => {
+const colorOf = ({ rgb }: PdfLibrary, hex: string): Color => {
   const part = (from: number) => Number.parseInt(hex.slice(from, from + 2), 16) / 255;
   return rgb(part(1), part(3), part(5));
 };
@@ -22,17 +22,17 @@ interface Run {
 }
 
 /** Pages that are written from top to bottom. */
-export class Sheet {
-  readonly pdf: Pdf;
+export class PdfSheet {
+  readonly pdf: PdfLibrary;
   readonly document: PDFDocument;
   readonly #font: PDFFont;
   readonly #known: ReadonlySet<number>;
   readonly #named: Record<NamedFontKey, NamedFont>;
   page: PDFPage;
   /** Where the next thing begins, from the top of the page. */
-  y = MARGIN;
+  y = PAGE_MARGIN;
 
-  private constructor(pdf: Pdf, document: PDFDocument, font: PDFFont) {
+  private constructor(pdf: PdfLibrary, document: PDFDocument, font: PDFFont) {
     this.pdf = pdf;
     this.document = document;
     this.#font = font;
@@ -45,21 +45,21 @@ export class Sheet {
   }
 
   /** @param font a TrueType font; only the glyphs that are used are embedded */
-  static async begin(font: ArrayBuffer): Promise<Sheet> {
+  static async begin(font: ArrayBuffer): Promise<PdfSheet> {
     const [pdf, { default: fontkit }] = await Promise.all([
       import("@cantoo/pdf-lib"),
       import("@cantoo/fontkit"),
     ]);
     const document = await pdf.PDFDocument.create();
     document.registerFontkit(fontkit);
-    return new Sheet(pdf, document, await document.embedFont(font, { subset: true }));
+    return new PdfSheet(pdf, document, await document.embedFont(font, { subset: true }));
   }
 
   /** Room for a thing that must not be cut; a new page when this one has none. @returns whether one was begun */
   need(height: number): boolean {
-    if (this.y + height <= HEIGHT - MARGIN - FOOTER) return false;
+    if (this.y + height <= HEIGHT - PAGE_MARGIN - FOOTER) return false;
     this.page = this.document.addPage([WIDTH, HEIGHT]);
-    this.y = MARGIN;
+    this.y = PAGE_MARGIN;
     return true;
   }
 
@@ -137,9 +137,9 @@ export class Sheet {
 
   /** Wrapped text at the current place. */
   paragraph(text: string, size: number, color: string): void {
-    for (const line of this.linesOf(text, CONTENT, size)) {
+    for (const line of this.linesOf(text, CONTENT_WIDTH, size)) {
       this.need(size * 1.4);
-      this.write(line, MARGIN, this.y + size, size, color);
+      this.write(line, PAGE_MARGIN, this.y + size, size, color);
       this.y += size * 1.4;
     }
   }
@@ -189,8 +189,20 @@ export class Sheet {
     for (const [index, page] of pages.entries()) {
       this.page = page;
       const text = `${index + 1} / ${pages.length}`;
-      this.write(this.fitted(title, CONTENT - 80, 8), MARGIN, HEIGHT - MARGIN + 8, 8, "#666666");
-      this.write(text, WIDTH - MARGIN - this.widthOf(text, 8), HEIGHT - MARGIN + 8, 8, "#666666");
+      this.write(
+        this.fitted(title, CONTENT_WIDTH - 80, 8),
+        PAGE_MARGIN,
+        HEIGHT - PAGE_MARGIN + 8,
+        8,
+        "#666666",
+      );
+      this.write(
+        text,
+        WIDTH - PAGE_MARGIN - this.widthOf(text, 8),
+        HEIGHT - PAGE_MARGIN + 8,
+        8,
+        "#666666",
+      );
     }
   }
 }

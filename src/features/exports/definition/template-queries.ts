@@ -5,18 +5,18 @@ import { listByTime, type PageQuery } from "../../../db/keyset.ts";
 import { insertWithin } from "../../../db/quotas.ts";
 import { inWorkspace } from "../../../db/scope.ts";
 import { notFound } from "../../../lib/errors.ts";
-import { template, type templateInput } from "../schema.ts";
+import { exportTemplate, type exportTemplateInput } from "../schema.ts";
 
-export type Template = z.output<typeof template>;
-type Input = z.output<typeof templateInput>;
+export type ExportTemplate = z.output<typeof exportTemplate>;
+type Input = z.output<typeof exportTemplateInput>;
 const COLUMNS = sql.raw("e.id, e.name, e.description, e.request, e.created_at, e.created_by");
 
 /** Newest first, ties by id. */
-export function listTemplates(ctx: Context, workspaceId: string, query: PageQuery) {
+export function listExportTemplates(ctx: Context, workspaceId: string, query: PageQuery) {
   const list = {
     from: sql`export_templates e`,
     columns: COLUMNS,
-    row: template,
+    row: exportTemplate,
     where: [inWorkspace(workspaceId, "e")],
     time: "created_at",
   };
@@ -24,27 +24,27 @@ export function listTemplates(ctx: Context, workspaceId: string, query: PageQuer
 }
 
 /** @throws AppError not_found, also for a template of another workspace */
-export async function getTemplate(
+export async function getExportTemplate(
   ctx: Context,
   workspaceId: string,
   id: string,
-): Promise<Template> {
+): Promise<ExportTemplate> {
   const found = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from export_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
-    row: template,
+    row: exportTemplate,
   });
   if (!found) throw notFound("template");
   return found;
 }
 
 /** The same id again (a request that was repeated) gives what is stored. @throws AppError unprocessable, `quota_exceeded` */
-export async function createTemplate(
+export async function createExportTemplate(
   ctx: Context,
   workspaceId: string,
   id: string,
   author: string,
   input: Input,
-): Promise<Template> {
+): Promise<ExportTemplate> {
   const { name, description = null, request } = input;
   const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
   return insertWithin(ctx.db, owner, {
@@ -55,12 +55,16 @@ export async function createTemplate(
       select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(request)}::jsonb, now(),
         ${author} where ${allowed}
       on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
-    row: template,
+    row: exportTemplate,
   });
 }
 
 /** Also takes away its schedules. @throws AppError not_found */
-export async function deleteTemplate(ctx: Context, workspaceId: string, id: string): Promise<void> {
+export async function deleteExportTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<void> {
   const [rows] = await ctx.db.transaction(
     [
       {

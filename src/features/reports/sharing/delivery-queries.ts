@@ -3,21 +3,24 @@ import { z } from "zod";
 import type { Context } from "../../../context.ts";
 import { countUse } from "../../../db/quotas.ts";
 import { inWorkspace } from "../../../db/scope.ts";
-import { type JobId, type JobOutcome, MAX_ATTEMPTS } from "../../../jobs/lease.ts";
+import type { JobOutcome } from "../../../jobs/endings.ts";
+import { type JobId, MAX_ATTEMPTS } from "../../../jobs/lease.ts";
 import { takeTurn } from "../../../jobs/turns.ts";
 import { backoff } from "../../../lib/backoff.ts";
 import { cutText } from "../../../lib/text.ts";
+import { type StoredRecipient, storedRecipient } from "../definition/recipient-schema.ts";
 import { maskedRecipient } from "../definition/recipients.ts";
-import { delivery, type StoredRecipient, storedRecipient } from "../schema.ts";
+import { deliveryShape } from "./schema.ts";
 
 const COLUMNS = sql.raw(
   "e.id, e.run_id, e.recipient, e.status, e.attempts, e.answer, e.created_at, e.attempted_at, e.delivered_at",
 );
-const row = delivery.extend({ recipient: storedRecipient });
-export type Delivery = z.output<typeof row> & { workspaceId: string };
+const row = deliveryShape.extend({ recipient: storedRecipient });
+export type ReportDelivery = z.output<typeof row> & { workspaceId: string };
 
 const MAX_ANSWER = 500;
-const [WAIT_SECONDS, MAX_WAIT_SECONDS] = [5, 900];
+const WAIT_SECONDS = 5;
+const MAX_WAIT_SECONDS = 900;
 const OVER_QUOTA = "The workspace has sent as many as it may today.";
 
 /** An attempt takes less; one that is older, or from the time to come, has lost its worker or its clock. */
@@ -74,7 +77,7 @@ export async function listDeliveries(ctx: Context, workspaceId: string, runId: s
 }
 
 /** Begins an attempt of one delivery, unless it is over, put off, or somebody is at it. */
-export async function claimDelivery(ctx: Context, job: JobId): Promise<Delivery | undefined> {
+export async function claimDelivery(ctx: Context, job: JobId): Promise<ReportDelivery | undefined> {
   const found = await ctx.db.maybe({
     sql: sql`update report_deliveries e set ${begun} where ${one(job)} and ${isOpen} returning ${COLUMNS}`,
     row,
@@ -83,7 +86,7 @@ export async function claimDelivery(ctx: Context, job: JobId): Promise<Delivery 
 }
 
 /** Begins an attempt of the delivery whose workspace has its turn. */
-export async function takeDelivery(ctx: Context): Promise<Delivery | undefined> {
+export async function takeDelivery(ctx: Context): Promise<ReportDelivery | undefined> {
   const found = await takeTurn(ctx.db, "deliveries", {
     work: sql`select 'delivery' as kind, e.workspace_id, e.id, ${isOpen} as open, ${isSending} as busy,
       coalesce(e.not_before, e.created_at) as since from report_deliveries e where e.status in ('waiting', 'sending')`,
@@ -110,7 +113,7 @@ export function overdueDeliveries(ctx: Context, limit: number) {
   });
 }
 
-const change = (ctx: Context, found: Delivery, changes: SQL) =>
+const change = (ctx: Context, found: ReportDelivery, changes: SQL) =>
   ctx.db.all({
     sql: sql`update report_deliveries e set ${changes}
       where ${one(found)} and e.status = 'sending' and e.attempts = ${found.attempts}`,
@@ -120,7 +123,7 @@ const change = (ctx: Context, found: Delivery, changes: SQL) =>
 /** Writes how this attempt ended; one that another has overtaken writes nothing. */
 export const noteDelivery = (
   ctx: Context,
-  found: Delivery,
+  found: ReportDelivery,
   status: "delivered" | "failed",
   answer: string,
 ) =>
@@ -134,7 +137,7 @@ export const noteDelivery = (
 /** Puts the next attempt off, or gives up after the last one: the one place that decides when. */
 export async function retryDelivery(
   ctx: Context,
-  found: Delivery,
+  found: ReportDelivery,
   error: Error,
 ): Promise<JobOutcome> {
   if (found.attempts >= MAX_ATTEMPTS) {

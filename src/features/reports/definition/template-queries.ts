@@ -4,20 +4,24 @@ import type { Context } from "../../../context.ts";
 import { insertWithin } from "../../../db/quotas.ts";
 import { inWorkspace } from "../../../db/scope.ts";
 import { notFound } from "../../../lib/errors.ts";
-import { section, type Template, type templateInput } from "../schema.ts";
-import { SYSTEM_TEMPLATES } from "./templates.ts";
+import type { ReportTemplate, reportTemplateInput } from "./schema.ts";
+import { sectionShape } from "./section-schema.ts";
+import { SYSTEM_TEMPLATES } from "./system-templates.ts";
 
 const COLUMNS = sql.raw("e.id, e.name, e.description, e.sections");
 const row = z.object({
   id: z.string(),
   name: z.string(),
   description: z.string(),
-  sections: z.array(section),
+  sections: z.array(sectionShape),
 });
-const own = (found: z.output<typeof row>): Template => ({ ...found, system: false });
+const own = (found: z.output<typeof row>): ReportTemplate => ({ ...found, system: false });
 
 /** Those of every workspace, then the workspace's own, the newest first. */
-export async function listTemplates(ctx: Context, workspaceId: string): Promise<Template[]> {
+export async function listReportTemplates(
+  ctx: Context,
+  workspaceId: string,
+): Promise<ReportTemplate[]> {
   const rows = await ctx.db.all({
     sql: sql`select ${COLUMNS} from report_templates e where ${inWorkspace(workspaceId, "e")} order by e.created_at desc, e.id limit 1000`,
     row,
@@ -26,11 +30,11 @@ export async function listTemplates(ctx: Context, workspaceId: string): Promise<
 }
 
 /** @throws AppError not_found, also for a template of another workspace */
-export async function getTemplate(
+export async function getReportTemplate(
   ctx: Context,
   workspaceId: string,
   id: string,
-): Promise<Template> {
+): Promise<ReportTemplate> {
   const system = SYSTEM_TEMPLATES.find((each) => each.id === id);
   if (system) return system;
   const found = await ctx.db.maybe({
@@ -42,13 +46,13 @@ export async function getTemplate(
 }
 
 /** The same id again (a request that was repeated) gives what is stored. @throws AppError unprocessable, `quota_exceeded` */
-export async function createTemplate(
+export async function createReportTemplate(
   ctx: Context,
   workspaceId: string,
   id: string,
   author: string,
-  input: z.output<typeof templateInput>,
-): Promise<Template> {
+  input: z.output<typeof reportTemplateInput>,
+): Promise<ReportTemplate> {
   const { name, description = "", sections } = input;
   const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
   const found = await insertWithin(ctx.db, owner, {
@@ -65,7 +69,11 @@ export async function createTemplate(
 }
 
 /** Reports that began with it keep their sections. @throws AppError not_found, also for one of every workspace */
-export async function deleteTemplate(ctx: Context, workspaceId: string, id: string): Promise<void> {
+export async function deleteReportTemplate(
+  ctx: Context,
+  workspaceId: string,
+  id: string,
+): Promise<void> {
   const rows = await ctx.db.all({
     sql: sql`delete from report_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
     row: z.unknown(),

@@ -1,14 +1,18 @@
-import type { Section, Template } from "../schema.ts";
+import type { ReportTemplate } from "./schema.ts";
+import type { ReportSection } from "./section-schema.ts";
 
 const metrics = (
   title: string,
-  ...measures: Extract<Section, { type: "metrics" }>["measures"]
-): Section => ({
+  ...measures: Extract<ReportSection, { type: "metrics" }>["measures"]
+): ReportSection => ({
   type: "metrics",
   title,
   measures,
 });
-const line = (title: string, measure: Extract<Section, { type: "chart" }>["measure"]): Section => ({
+const line = (
+  title: string,
+  measure: Extract<ReportSection, { type: "chart" }>["measure"],
+): ReportSection => ({
   type: "chart",
   title,
   chart: "line",
@@ -16,7 +20,7 @@ const line = (title: string, measure: Extract<Section, { type: "chart" }>["measu
 });
 
 /** Templates that every workspace has. */
-const SYSTEM: Record<string, Omit<Template, "id" | "system">> = {
+const SYSTEM: Record<string, Omit<ReportTemplate, "id" | "system">> = {
   "executive-summary": {
     name: "Executive summary",
     description: "What ran, what failed, what it cost, who was served.",
@@ -157,8 +161,10 @@ const SYSTEM: Record<string, Omit<Template, "id" | "system">> = {
   },
 };
 
-export const SYSTEM_TEMPLATES: readonly Template[] = Object.entries(SYSTEM).map(([id, each]) => ({
-  id,
-  system: true,
-  ...each,
-}));
+export const SYSTEM_TEMPLATES: readonly ReportTemplate[] = Object.entries(SYSTEM).map(
+  ([id, each]) => ({
+    id,
+    system: true,
+    ...each,
+  }),
+);
