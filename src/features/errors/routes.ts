@@ -9,6 +9,7 @@ import {
 import { errorOwners, errorTimeline } from "../../analytics/errors/error-timeline.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { rangeOfQuery } from "../../analytics/query.ts";
+import type { AnswerMeta } from "../../analytics/result/meta.ts";
 import { rawMeta } from "../../analytics/result/raw-meta.ts";
 import { bucketsOf, completeOf } from "../../analytics/time/range.ts";
 import { checkWholePage, decodeCursor, oneWay, paginate } from "../../db/keyset.ts";
@@ -27,20 +28,43 @@ import { createRouter } from "../../http/router.ts";
 import { notFound, unprocessable } from "../../lib/errors.ts";
 import { DAY_US } from "../../lib/time.ts";
 import { decideError, decisionOf } from "./decide.ts";
+import * as descriptions from "./descriptions.ts";
 import * as schema from "./schema.ts";
 
 const tag = "Errors";
 const router = createRouter();
-/** Intake takes nothing from before. */
-const FIRST = Date.UTC(2000, 0, 1) * 1000;
-const OWNERS = 10;
+/** Intake refuses what started earlier. */
+const EARLIEST = Date.UTC(2000, 0, 1) * 1000;
+const MAX_OWNERS = 10;
+const EXECUTION_COUNT = /^\d{1,15}$/;
+
+/**
+ * The position of a cursor of the list.
+ * @throws AppError unprocessable for a cursor of another list
+ */
+function positionOfCursor(cursor: string | undefined) {
+  if (cursor === undefined) return undefined;
+  const [executions = "", id = ""] = decodeCursor(cursor, 2);
+  if (!EXECUTION_COUNT.test(executions))
+    throw unprocessable(
+      "query.cursor",
+      "invalid_cursor",
+      "This cursor was not given by this list.",
+    );
+  return { executions: Number(executions), id };
+}
+
+/** `meta` of an answer that was read from so many raw rows. */
+const withRawRows = (meta: AnswerMeta, rows: number): AnswerMeta => ({
+  ...meta,
+  sources: { ...meta.sources, raw: { rows } },
+});
 
 metricsRoute(router, {
   path: "/errors",
   tag,
   summary: "Errors of a range, grouped",
-  description:
-    "A group is one fingerprint: the type, whatever its case, and the message without quoted text, ids, numbers and line numbers; q looks at its type and latest message. The most frequent first (default 7d). status: a resolved group is open again, and `reopened`, as soon as a run that carries it ends (by its end or its duration, or starts when neither is known) later than the decision. share: of all errors of the range, and of the agent or user if one is named. credits_lost: credits of the failed runs.",
+  description: descriptions.ERRORS,
   query: schema.errorListParams,
   response: pagedMetricsAnswer(schema.errorListShape),
   load: async (
@@ -51,14 +75,7 @@ metricsRoute(router, {
     const { timezone } = query;
     const range = rangeOfQuery(rangeOrDefault(query, "7d"), ctx.nowUs());
     oneWay({ cursor, skip });
-    const [executions, id = ""] = cursor === undefined ? [] : decodeCursor(cursor, 2);
-    if (executions !== undefined && !/^\d{1,15}$/.test(executions))
-      throw unprocessable(
-        "query.cursor",
-        "invalid_cursor",
-        "This cursor was not given by this list.",
-      );
-    const after = executions === undefined ? undefined : { executions: Number(executions), id };
+    const after = positionOfCursor(cursor);
     const filter = {
       agentId: query.agent_id,
       userId: query.user_id,
@@ -74,17 +91,8 @@ metricsRoute(router, {
     const positionOf = (group: ErrorGroup) => [String(group.executions), group.id];
     const counts = { total: totals[0], found };
     const { shown: data, page } = paginate(groups, limit, positionOf, counts);
-    return {
-      data,
-      page,
-      meta: {
-        ...meta,
-        sources: {
-          ...meta.sources,
-          raw: { rows: data.reduce((sum, group) => sum + group.executions, 0) },
-        },
-      },
-    };
+    const executions = data.reduce((sum, group) => sum + group.executions, 0);
+    return { data, page, meta: withRawRows(meta, executions) };
   },
 });
 
@@ -92,7 +100,7 @@ metricsRoute(router, {
   path: "/errors/timeline",
   tag,
   summary: "Errors over time",
-  description: "errors: runs that carry an error; error_rate = errors / executions (default 7d).",
+  description: descriptions.TIMELINE,
   query: schema.errorTimelineParams,
   response: metricsAnswer(schema.errorTimelineShape),
   load: async (ctx, workspaceId, query) => {
@@ -103,14 +111,10 @@ metricsRoute(router, {
     };
     const { rows, meta } = await ask(ctx, workspaceId, asked, query.explain);
     const data = rows.map(({ bucket = "", complete = false, values }) => {
-      const [errors, executions] = [Number(values.errors), Number(values.executions)];
-      return {
-        bucket,
-        complete,
-        errors,
-        executions,
-        error_rate: executions === 0 ? null : errors / executions,
-      };
+      const errors = Number(values.errors);
+      const executions = Number(values.executions);
+      const rate = executions === 0 ? null : errors / executions;
+      return { bucket, complete, errors, executions, error_rate: rate };
     });
     return { data, meta };
   },
@@ -120,7 +124,7 @@ metricsRoute(router, {
   path: "/errors/{id}",
   tag,
   summary: "One group of errors",
-  description: "Its numbers are of all time; the timeline is of the range (default 30d).",
+  description: descriptions.GROUP,
   query: schema.errorDetailParams,
   params: schema.errorParam,
   response: metricsAnswer(schema.errorGroupShape),
@@ -128,34 +132,37 @@ metricsRoute(router, {
     const { timezone } = query;
     const now = ctx.nowUs();
     const range = rangeOfQuery(rangeOrDefault(query, "30d"), now);
-    const ever = { from: FIRST, to: now + DAY_US };
+    const ever = { from: EARLIEST, to: now + DAY_US };
     const granularity = query.granularity ?? "day";
     const buckets = bucketsOf(range, granularity, timezone);
     const complete = completeOf(buckets, granularity, timezone, now);
     const [{ groups }, agents, users, timeline, meta] = await runInOneSnapshot(ctx.db, [
       errorGroups(workspaceId, ever, { fingerprint: id, limit: 1 }),
-      errorOwners(workspaceId, ever, id, "agent", OWNERS),
-      errorOwners(workspaceId, ever, id, "user", OWNERS),
+      errorOwners(workspaceId, ever, id, "agent", MAX_OWNERS),
+      errorOwners(workspaceId, ever, id, "user", MAX_OWNERS),
       errorTimeline(workspaceId, buckets, complete, { fingerprint: id }),
       rawMeta(workspaceId, range, timezone),
     ]);
     const [group] = groups;
     if (!group) throw notFound("error");
     const decision = await decisionOf(ctx, workspaceId, id);
-    const raw = { rows: group.executions };
     return {
       data: { ...group, decision, top_agents: agents, top_users: users, timeline },
-      meta: { ...meta, sources: { ...meta.sources, raw } },
+      meta: withRawRows(meta, group.executions),
     };
   },
 });
 
-const DECISIONS: [verb: string, status: ErrorStatus, summary: string][] = [
-  ["resolve", "resolved", "Resolve a group of errors; it opens again by itself when it comes back"],
-  ["ignore", "ignored", "Ignore a group of errors"],
-  ["reopen", "open", "Open a group of errors again"],
+const DECISIONS: { verb: string; status: ErrorStatus; summary: string }[] = [
+  {
+    verb: "resolve",
+    status: "resolved",
+    summary: "Resolve a group of errors; it opens again when the error comes back",
+  },
+  { verb: "ignore", status: "ignored", summary: "Ignore a group of errors" },
+  { verb: "reopen", status: "open", summary: "Open a group of errors again" },
 ];
-for (const [verb, status, summary] of DECISIONS) {
+for (const { verb, status, summary } of DECISIONS) {
   router.openapi(
     createRoute({
       method: "post",
@@ -178,18 +185,9 @@ for (const [verb, status, summary] of DECISIONS) {
     }),
     async (c) => {
       const { note = null } = c.req.valid("json") ?? {};
-      return c.json(
-        {
-          data: await decideError(
-            c.get("ctx"),
-            c.get("workspaceId"),
-            c.req.valid("param").id,
-            status,
-            note,
-          ),
-        },
-        200,
-      );
+      const { id } = c.req.valid("param");
+      const data = await decideError(c.get("ctx"), c.get("workspaceId"), id, status, note);
+      return c.json({ data }, 200);
     },
   );
 }

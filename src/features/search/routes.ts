@@ -25,7 +25,9 @@ metricsRoute(router, {
   tag: "Search",
   summary: "Find agents, users, executions, errors, funnels and reports",
   description:
-    "Ids by their beginning; names, labels, errors, funnels and reports by the beginnings of their words too. score: 3 it is the text, 2 it begins with it, 1 its words do. Of each kind the best `limit`.",
+    "Ids by their beginning; names, labels, errors, funnels and reports also by the beginnings of " +
+    "their words. score: 3 the name or id is the text, 2 it begins with it, 1 its words do. The " +
+    "best `limit` of each kind.",
   query: z.strictObject({
     ...workspaceParam,
     q: textInput(256).trim().min(1),
