@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-const root = path.resolve(import.meta.dirname, "../src");
+const project = path.resolve(import.meta.dirname, "..");
+const root = path.join(project, "src");
 const MAX_WIDTH = 100;
 const MAX_WIDE_SHARE = 0.01;
 const MAX_LINES = 250;
@@ -72,6 +73,18 @@ function widthP90(files: readonly SourceFile[]): number {
   return written[Math.floor(written.length * 0.9)] ?? 0;
 }
 
+/** Paths that a document names and the project does not have. */
+function stalePaths(): string[] {
+  const documents = globSync(["*.md", "docs/*.md", "bench/*.md"], { cwd: project });
+  return documents.flatMap((document) => {
+    const text = readFileSync(path.join(project, document), "utf8");
+    const named = text.matchAll(/`((?:src|test|dev|bench|docs|migrations)\/[\w./-]+)`/g);
+    return [...named].flatMap(([, name = ""]) =>
+      existsSync(path.join(project, name)) ? [] : [`${document}: ${name}`],
+    );
+  });
+}
+
 /** Rules of names, sizes and English for `src/` (CONTRIBUTING.md), and a summary of the widths. */
 export function nameRules(): { rules: NameRule[]; summary: string } {
   const files = sourceFiles();
@@ -88,6 +101,7 @@ export function nameRules(): { rules: NameRule[]; summary: string } {
         found: share >= MAX_WIDE_SHARE ? wide : [],
         isRefused: false,
       },
+      { name: "paths in documents that do not exist", found: stalePaths(), isRefused: true },
       { name: "phrases that are not plain English", found: banned, isRefused: false },
     ],
     summary: `${files.length} files, ${lines} lines, width p90 ${widthP90(files)}, ${wide.length} lines over ${MAX_WIDTH} columns (${(100 * share).toFixed(1)} %)`,
