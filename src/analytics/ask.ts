@@ -19,7 +19,8 @@ export interface Answer extends AnswerTotals {
 }
 
 /**
- * @param now the moment of asking (microseconds): a timeframe ends at it, and what ends later is not over
+ * @param now the moment of asking (microseconds): a timeframe ends at it, and what ends later is
+ * not over
  * @throws AppError unprocessable for what cannot be asked
  */
 export function prepareQuery(
@@ -34,7 +35,10 @@ export function prepareQuery(
   );
 }
 
-/** Answers a question from one snapshot of the workspace; parameters and errors as for `prepareQuery`. */
+/**
+ * Answers a question from one snapshot of the workspace; parameters and errors as for
+ * `prepareQuery`.
+ */
 export async function runQuery(
   db: Db,
   workspaceId: string,
@@ -55,7 +59,9 @@ export function ask(
   return runQuery(ctx.db, workspaceId, query, ctx.nowUs(), explain);
 }
 
-/** How exact the numbers are: `relative_errors` where some measures are exact and others are not. */
+/**
+ * How exact the numbers are: `relative_errors` where some measures are exact and others are not.
+ */
 function exactness(measures: readonly MeasureName[], inexact: readonly MeasureName[]) {
   if (inexact.length === 0) return { exact: true, relative_error: 0 };
   const errors = { exact: false, relative_error: RELATIVE_ERROR };

@@ -18,7 +18,10 @@ type Results<P extends readonly PreparedQuery<unknown>[]> = {
   [K in keyof P]: P[K] extends PreparedQuery<infer T> ? T : never;
 };
 
-/** Answers several questions from one snapshot, in one round trip: their numbers agree with each other. */
+/**
+ * Answers several questions from one snapshot, in one round trip: their numbers agree with each
+ * other.
+ */
 export async function runInOneSnapshot<const P extends readonly PreparedQuery<unknown>[]>(
   db: Db,
   parts: P,

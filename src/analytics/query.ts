@@ -21,11 +21,17 @@ export interface Query {
   compare?: ComparedPeriod | undefined;
   order_by?: { measure: MeasureName; direction: "asc" | "desc" }[] | undefined;
   limit?: number | undefined;
-  /** Of our own questions: the page of groups after this one, how many groups there are, and whole sketches of durations. */
+  /**
+   * Of our own questions: the page of groups after this one, how many groups there are, and whole
+   * sketches of durations.
+   */
   after?: GroupPosition | undefined;
   count?: boolean | undefined;
   sketches?: boolean | undefined;
-  /** The rows alone, without what costs as much as all of them: their total, and the row of all other groups. */
+  /**
+   * The rows alone, without what costs as much as all of them: their total, and the row of all
+   * other groups.
+   */
   rowsOnly?: boolean | undefined;
 }
 

@@ -30,7 +30,10 @@ export interface Db {
   one<T>(statement: Statement<T>): Promise<T>;
   /** For what it does, whatever rows it gives. */
   run(sql: SQL): Promise<void>;
-  /** All statements in one transaction and one round trip; the rows of each. A lost race (40001, 40P01) is tried again. */
+  /**
+   * All statements in one transaction and one round trip; the rows of each. A lost race (40001,
+   * 40P01) is tried again.
+   */
   transaction(statements: Statement<unknown>[], options: TransactionOptions): Promise<unknown[][]>;
 }
 
@@ -68,7 +71,10 @@ interface Result {
   rows: unknown[][];
 }
 
-/** Rows as objects: the driver's own way to them, pairs of each row made entries, takes four times as long. */
+/**
+ * Rows as objects: the driver's own way to them, pairs of each row made entries, takes four times
+ * as long.
+ */
 export function objectsOf({ fields, rows }: Result): Record<string, unknown>[] {
   const names = fields.map(({ name }) => name);
   return rows.map((values) => {
@@ -83,13 +89,19 @@ function rowsOf<T>({ row }: Statement<T>, result: Result): T[] {
   return objectsOf(result).map((each) => row.parse(each));
 }
 
-/** Neon's endpoint reads no text with half a surrogate pair, and nothing else may: no database can store one. */
+/**
+ * Neon's endpoint reads no text with half a surrogate pair, and nothing else may: no database can
+ * store one.
+ */
 const isIllFormed = (param: unknown): boolean =>
   typeof param === "string"
     ? !param.isWellFormed()
     : Array.isArray(param) && param.some(isIllFormed);
 
-/** A statement as the driver takes it. @throws AppError unprocessable for a text that is no well-formed one */
+/**
+ * A statement as the driver takes it.
+ * @throws AppError unprocessable for a text that is no well-formed one
+ */
 export function toText(sql: SQL): { text: string; params: unknown[] } {
   const { sql: text, params } = dialect.sqlToQuery(sql);
   if (params.some(isIllFormed))
@@ -114,7 +126,8 @@ export function withVerbs(base: Pick<Db, "all" | "transaction">): Db {
 const known = new Map<string, Db>();
 
 /**
- * PostgreSQL over Neon's HTTP endpoint: one round trip a call, no session, so that all requests of the isolate may share it.
+ * PostgreSQL over Neon's HTTP endpoint: one round trip a call, no session, so that all requests of
+ * the isolate may share it.
  * @param endpoint origin of the local endpoint that stands in for Neon's, if any
  * @param limitMs how long a statement may take, in milliseconds (db/deadlines.ts)
  */
@@ -130,10 +143,12 @@ export function connect(
 }
 
 function open(databaseUrl: string, endpoint: string | undefined, limitMs: number): Db {
-  // The driver keeps this setting for the whole isolate; an isolate has one configuration, so that is the same thing.
+  // The driver keeps this setting for the whole isolate; an isolate has one configuration, so that
+  // is the same thing.
   if (endpoint) neonConfig.fetchEndpoint = () => `${endpoint}/sql`;
   const run = neon(databaseUrl, { arrayMode: true, fullResults: true });
-  // Neon's endpoint ignores settings of the connection string, and forgets a session's: each transaction brings its own.
+  // Neon's endpoint ignores settings of the connection string, and forgets a session's: each
+  // transaction brings its own.
   const limited = `select set_config('statement_timeout', '${limitMs}', true),
     set_config('lock_timeout', '${lockLimitMs(limitMs)}', true)`;
   const send = async (

@@ -1,6 +1,7 @@
 /**
- * How long one statement may take, in milliseconds, by who waits for it. The database ends it then (`statement_timeout`);
- * `GRACE_MS` later we stop waiting for a database that does not even say that.
+ * How long one statement may take, in milliseconds, by who waits for it. The database ends it then
+ * (`statement_timeout`); `GRACE_MS` later we stop waiting for a database that does not even say
+ * that.
  */
 export const DEADLINES = {
   /** `/ready` answers within two seconds, whatever happens. */
@@ -19,9 +20,9 @@ export const GRACE_MS = 500;
 const LOCK_MS = 3_000;
 
 /**
- * How long a statement waits for a lock, in milliseconds (`lock_timeout`): less than a request waits
- * for a connection, so that statements behind one lock do not use up all connections. A `drop table`
- * that waits for a long reader holds up all that come after it no longer than this.
+ * How long a statement waits for a lock, in milliseconds (`lock_timeout`): less than a request
+ * waits for a connection, so that statements behind one lock do not use up all connections. A `drop
+ * table` that waits for a long reader holds up all that come after it no longer than this.
  */
 export const lockLimitMs = (limitMs: number) => Math.min(LOCK_MS, Math.ceil(limitMs / 2));
 

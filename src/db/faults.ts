@@ -128,7 +128,8 @@ export const busyDatabase = (cause: unknown) => saying(BUSY, cause);
 export const lostSession = (cause: unknown) => saying(AWAY, cause);
 
 /**
- * What a caller is told of a failure of the database: the one place that knows. Undefined for what is a fault of the statement.
+ * What a caller is told of a failure of the database: the one place that knows. Undefined for what
+ * is a fault of the statement.
  * @param error what the driver threw
  */
 export function faultOf(error: unknown): AppError | undefined {

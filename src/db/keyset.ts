@@ -31,7 +31,10 @@ export function encodeCursor(position: readonly string[]): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** The moment of a keyset position. @throws AppError unprocessable for one that no list has given */
+/**
+ * The moment of a keyset position.
+ * @throws AppError unprocessable for one that no list has given
+ */
 function cursorInstant(text: string): string {
   const at = parseInstant(text);
   if (at === undefined || !isAskable(at)) throw notOfThisList();
@@ -80,20 +83,28 @@ export function oneWay({ cursor, skip }: Partial<PageQuery>): void {
 
 const counted = z.object({ total: z.number() });
 const measured = z.looseObject({ rows_found: z.number() });
-/** Of a page's rows as text: what an isolate can hold several times over, for several callers. */
+/** Limit of a page's rows as text: an isolate can hold it several times, for several callers. */
 const PAGE_BYTES = 2 * 1024 * 1024;
 
 /**
- * As many rows of a page, which is asked with one row more than it shows, as are PAGE_BYTES together; the rest never leaves the
- * database. At least one.
+ * Limits a page to PAGE_BYTES, but not to less than one row; the rest never leaves the database.
+ * @param page statement with one row more than the page shows
  * @param order of the page, by the alias `p`
  */
 export function boundedPage(page: SQL, order: SQL): SQL {
-  return sql`select * from (
-      select p.*, count(*) over () as rows_found,
-        coalesce(sum(octet_length(p::text)) over (order by ${order} rows between unbounded preceding and 1 preceding), 0) as bytes_before
+  const before = sql`(
+          order by ${order} rows between unbounded preceding and 1 preceding
+        )`;
+  return sql`
+    select *
+    from (
+      select p.*,
+        count(*) over () as rows_found,
+        coalesce(sum(octet_length(p::text)) over ${before}, 0) as bytes_before
       from (${page}) p
-    ) p where p.bytes_before < ${PAGE_BYTES}::bigint order by ${order}`;
+    ) p
+    where p.bytes_before < ${PAGE_BYTES}::bigint
+    order by ${order}`;
 }
 
 /**
@@ -112,7 +123,8 @@ export function checkWholePage(
     throw unprocessable(
       "query.limit",
       "page_too_large",
-      `Only ${shown} of these rows fit into a page of ${PAGE_BYTES} bytes; ask for so many, or page by cursor.`,
+      `Only ${shown} of these rows fit into a page of ${PAGE_BYTES} bytes; ` +
+        "set limit to this number, or page by cursor.",
     );
 }
 
@@ -146,9 +158,11 @@ export function paginate<T>(
 }
 
 /**
- * One page of a list by time: by keyset, so that rows that arrive meanwhile shift nothing, or by offset when `skip` is given. It has
- * fewer rows than the limit where more would be too many bytes; the cursor goes on behind them.
- * @throws AppError unprocessable for a cursor of another list, or with `skip`; for a page by offset that is too many bytes
+ * One page of a list by time: by keyset, so that rows that arrive meanwhile shift nothing, or by
+ * offset when `skip` is given. It has fewer rows than the limit where more would be too many bytes;
+ * the cursor goes on behind them.
+ * @throws AppError unprocessable for a cursor of another list, or with `skip`; for a page by offset
+ * that is too many bytes
  */
 export async function listByTime<T extends { id: string }>(
   db: Db,

@@ -4,7 +4,7 @@ import { AppError } from "../lib/errors.ts";
 import type { Db } from "./client.ts";
 import { inWorkspace } from "./scope.ts";
 
-/** What a workspace may have at most (docs/limits.md); `QUOTAS` changes it. */
+/** Limits of a workspace (docs/limits.md); the variable `QUOTAS` changes them. */
 export const QUOTAS = {
   /** Agents with a name or labels. */
   named_agents: 10_000,
@@ -14,7 +14,7 @@ export const QUOTAS = {
   export_templates: 200,
   report_schedules: 100,
   export_schedules: 100,
-  /** Links of one run that are neither revoked nor over. */
+  /** Links of one run that are neither revoked nor expired. */
   shares_per_run: 100,
   /** Queued or at work. */
   exports_under_way: 50,
@@ -22,7 +22,7 @@ export const QUOTAS = {
   exports_per_day: 500,
   report_runs_per_day: 500,
   deliveries_per_day: 2_000,
-  /** At work at once, exports and reports together; the others wait for their turn. */
+  /** Running at once, exports and reports together; the others wait. */
   jobs_at_work: 2,
   deliveries_at_work: 4,
 };
@@ -31,7 +31,7 @@ export type Quotas = Record<QuotaName, number>;
 
 export const isQuota = (name: string): name is QuotaName => Object.hasOwn(QUOTAS, name);
 
-/** 422 for what somebody has to delete first. */
+/** 422: a row must be deleted first. */
 const tooMany = (name: QuotaName, limit: number) =>
   new AppError(
     "unprocessable",
@@ -39,7 +39,7 @@ const tooMany = (name: QuotaName, limit: number) =>
     `A workspace has at most ${limit} ${name.replaceAll("_", " ")}; delete one first.`,
   );
 
-/** 429 for what ends by itself. */
+/** 429: the rows end by themselves. */
 const tooManyNow = (name: QuotaName, limit: number) =>
   new AppError(
     "rate_limited",
@@ -60,17 +60,17 @@ const tooManyToday = (name: QuotaName, limit: number) =>
 interface Owner {
   quotas: Quotas;
   workspaceId: string;
-  /** Of the row: one that is there already is given back, whatever the limit. */
+  /** Of the row: an existing one is returned whatever the limit. */
   id: string;
 }
 
 interface Kept<T> {
   /** Table of the rows, as `e`. */
   table: string;
-  /** Which rows of the workspace count; all without. */
+  /** The rows of the workspace that count; all by default. */
   which?: SQL;
   name: QuotaName;
-  /** What is limited by the day as well. */
+  /** A quota of uses a day that applies too. */
   perDay?: QuotaName;
   /** Ends by itself: 429 and not 422. */
   passes?: boolean;
@@ -79,17 +79,22 @@ interface Kept<T> {
   row: z.ZodType<T>;
 }
 
-/** A use of today, if the limit allows one more: `used` then has a row. */
+/** CTE: `used` has a row if the limit allows one more use today, which it counts. */
 const usedToday = (name: QuotaName, limit: number, workspaceId: string, where: SQL) =>
-  sql`used as (insert into daily_uses as u (workspace_id, name, day, uses)
-    select ${workspaceId}, ${name}, (now() at time zone 'UTC')::date, 1 where ${where} and ${limit}::int > 0
-    on conflict (workspace_id, name) do update set day = excluded.day,
+  sql`used as (
+    insert into daily_uses as u (workspace_id, name, day, uses)
+    select ${workspaceId}, ${name}, (now() at time zone 'UTC')::date, 1
+    where ${where} and ${limit}::int > 0
+    on conflict (workspace_id, name) do update
+    set day = excluded.day,
       uses = case when u.day = excluded.day then u.uses + 1 else 1 end
-      where u.day <> excluded.day or u.uses < ${limit}::int returning 1)`;
+    where u.day <> excluded.day or u.uses < ${limit}::int
+    returning 1
+  )`;
 
 /**
- * Inserts a row if the workspace has room for it, exactly, however many ask at once: those of one workspace and quota take
- * turns. The same id again gives what is stored.
+ * Inserts a row if the workspace has room for it. Exact under concurrency: inserts of one workspace
+ * and quota take turns. An id that exists already gives the stored row.
  * @throws AppError unprocessable or rate_limited, `quota_exceeded`
  */
 export async function insertWithin<T>(
@@ -101,9 +106,11 @@ export async function insertWithin<T>(
   const mine = sql`from ${sql.identifier(table)} e where ${inWorkspace(workspaceId, "e")}`;
   const isThere = sql`exists (select 1 ${mine} and e.id = ${id})`;
   const hasRoom = sql`(select count(*) ${mine} and ${which}) < ${limit}::int`;
+  const used = (of: QuotaName) =>
+    usedToday(of, quotas[of], workspaceId, sql`not ${isThere} and ${hasRoom}`);
   const statement = perDay
-    ? sql`with ${usedToday(perDay, quotas[perDay], workspaceId, sql`not ${isThere} and ${hasRoom}`)}
-        ${insert(sql`(${isThere} or exists (select 1 from used))`)}`
+    ? sql`with ${used(perDay)}
+  ${insert(sql`(${isThere} or exists (select 1 from used))`)}`
     : insert(sql`(${isThere} or ${hasRoom})`);
   const [, rows, room] = await db.transaction(
     [
@@ -123,14 +130,18 @@ export async function insertWithin<T>(
   throw passes ? tooManyNow(name, limit) : tooMany(name, limit);
 }
 
-/** Counts a use of today. @returns whether the limit allowed it */
+/**
+ * Counts a use of today.
+ * @returns whether the limit allowed it
+ */
 export async function countUse(
   db: Db,
   { quotas, workspaceId }: Omit<Owner, "id">,
   name: QuotaName,
 ): Promise<boolean> {
+  const used = usedToday(name, quotas[name], workspaceId, sql`true`);
   const rows = await db.all({
-    sql: sql`with ${usedToday(name, quotas[name], workspaceId, sql`true`)} select 1 as one from used`,
+    sql: sql`with ${used} select 1 as one from used`,
     row: z.unknown(),
   });
   return rows.length > 0;

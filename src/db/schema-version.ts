@@ -33,8 +33,14 @@ export function schemaFault(applied: number | undefined): SchemaFault | undefine
 }
 
 export const SCHEMA_FAULTS: Record<SchemaFault, string> = {
-  schema_older: `The database is older than this code, which needs the migration ${BUILT_FOR.tag}: run npm run db:migrate.`,
-  schema_newer: `The database has had migrations after ${BUILT_FOR.tag}, the last that this code knows: use code that is as new as the database.`,
+  schema_older: [
+    `The database is older than this code, which needs the migration ${BUILT_FOR.tag}:`,
+    "run npm run db:migrate.",
+  ].join(" "),
+  schema_newer: [
+    `The database has had migrations after ${BUILT_FOR.tag}, the last that this code knows:`,
+    "use code that is as new as the database.",
+  ].join(" "),
 };
 
 export const lastMigration: Statement<{ applied: number }> = {

@@ -14,8 +14,9 @@ async function heard<T>(limitMs: number, work: Promise<T>): Promise<T> {
 }
 
 /**
- * Runs a piece of work on one snapshot of the database: a read-only REPEATABLE READ transaction over a WebSocket, for what
- * is too long for one round trip. Nothing of it outlives the call; a lost connection throws.
+ * Runs a piece of work on one snapshot of the database: a read-only REPEATABLE READ transaction
+ * over a WebSocket, for what is too long for one round trip. Nothing of it outlives the call; a
+ * lost connection throws.
  * @param endpoint origin of the local endpoint that stands in for Neon's, if any
  * @param limitMs how long a statement may take, in milliseconds (db/deadlines.ts)
  */
@@ -46,8 +47,8 @@ export async function withSnapshot<T>(
       set local idle_in_transaction_session_timeout = ${2 * limitMs};
       set local plan_cache_mode = force_custom_plan`;
     await heard(CONNECT_MS, client.query(begin));
-    // A statement that comes again, such as that of the next page, is not parsed again. It is planned again: a plan for any
-    // values would lock every partition.
+    // A statement that comes again, such as that of the next page, is not parsed again. It is
+    // planned again: a plan for any values would lock every partition.
     const names = new Map<string, string>();
     const all = async <R>(statement: Statement<R>): Promise<R[]> => {
       const { text, params } = toText(statement.sql);

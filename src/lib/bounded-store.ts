@@ -12,8 +12,8 @@ const SWEEP_INTERVAL_MS = 60_000;
 export const bytesOf = (text: string) => 2 * text.length;
 
 /**
- * A part of the isolate's memory that never grows past its bytes: the oldest entries make room, and those that have ended leave
- * by themselves.
+ * A part of the isolate's memory that never grows past its bytes: the oldest entries make room, and
+ * those that have ended leave by themselves.
  */
 export class BoundedStore<T> {
   readonly #held = new Map<string, Held<T>>();
@@ -35,7 +35,9 @@ export class BoundedStore<T> {
     return held && held.untilMs > nowMs ? held.value : undefined;
   }
 
-  /** @param bytes of the value; a value that would take more than an eighth of the store is not kept */
+  /**
+   * @param bytes of the value; a value that would take more than an eighth of the store is not kept
+   */
   set(key: string, value: T, { bytes, untilMs }: { bytes: number; untilMs: number }): void {
     this.delete(key);
     const size = bytes + bytesOf(key) + ENTRY_BYTES;

@@ -23,7 +23,10 @@ export const BUDGETS = {
   filters: { limit: 20, code: "too_many_filters", of: "filters" },
   queryChars: { limit: 16_384, code: "query_too_long", of: "characters of a query string" },
   parameters: { limit: 100, code: "too_many_parameters", of: "query parameters" },
-  /** 80,000 of an area by the minute, and 55,000 cells of tables, were the most that an isolate was seen to make. */
+  /**
+   * 80,000 of an area by the minute, and 55,000 cells of tables, were the most that an isolate was
+   * seen to make.
+   */
   pdfPoints: { limit: 50_000, code: "too_many_points", of: "values of a report as PDF" },
   reportPoints: { limit: 100_000, code: "too_many_points", of: "values of a report" },
 } as const satisfies Record<string, Budget>;

@@ -1,8 +1,8 @@
 import { AppError } from "./errors.ts";
 
 /**
- * The outcome of `work`, or `late()` as a failure when it takes longer. The work itself is left alone: what comes of it then,
- * nobody hears.
+ * The outcome of `work`, or `late()` as a failure when it takes longer. The work itself is left
+ * alone: what comes of it then, nobody hears.
  * @param limitMs milliseconds
  */
 export async function within<T>(
@@ -26,11 +26,17 @@ const noAnswer = (what: string) => () =>
     retryAfterSeconds: 5,
   });
 
-/** One call to a part of the platform. @throws AppError unavailable after the deadline (milliseconds) */
+/**
+ * One call to a part of the platform.
+ * @throws AppError unavailable after the deadline (milliseconds)
+ */
 export const answerWithin = <T>(what: string, limitMs: number, work: PromiseLike<T>): Promise<T> =>
   within(limitMs, work, noAnswer(what));
 
-/** A binding whose every call has a deadline (milliseconds); what a call gives, such as a stream, has none of it. */
+/**
+ * A binding whose every call has a deadline (milliseconds); what a call gives, such as a stream,
+ * has none of it.
+ */
 export function deadlined<T extends object>(binding: T, what: string, limitMs: number): T {
   return new Proxy(binding, {
     get(target, name) {

@@ -1,4 +1,7 @@
-/** Decimals with 6 places, as credits are: text in, text out, whole millionths between. No floating point on the way. */
+/**
+ * Decimals with 6 places, as credits are: text in, text out, whole millionths between. No floating
+ * point on the way.
+ */
 export function toMicros(text: string): bigint {
   const [, sign = "", whole = "0", fraction = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
   return BigInt(`${sign}${whole}${fraction.slice(0, 6).padEnd(6, "0")}`);
@@ -19,7 +22,9 @@ export function divideRounded(a: bigint, b: bigint): bigint {
 
 const PRICE_PLACES = 10;
 
-/** An amount of money: credits (6 places) times the price of one (10 places), rounded to 6 places. */
+/**
+ * An amount of money: credits (6 places) times the price of one (10 places), rounded to 6 places.
+ */
 export function costOf(credits: string, price: string): string {
   const [whole = "0", fraction = ""] = price.split(".");
   const units = BigInt(whole + fraction.slice(0, PRICE_PLACES).padEnd(PRICE_PLACES, "0"));

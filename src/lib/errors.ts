@@ -25,7 +25,10 @@ export interface FieldError {
   limit?: number;
 }
 
-/** A failure that its caller may be told about. Anything else that is thrown is answered as an unknown failure. */
+/**
+ * A failure that its caller may be told about. Anything else that is thrown is answered as an
+ * unknown failure.
+ */
 export class AppError extends Error {
   readonly kind: ErrorKind;
   /** Stable, snake_case: callers branch on it. */

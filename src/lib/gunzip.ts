@@ -1,8 +1,9 @@
 import { Inflate } from "fflate";
 
 /**
- * Gzip of any number of members (RFC 1952, section 2.2), piece by piece. The platform's DecompressionStream takes a second member for
- * rubbish. fflate unpacks, but checks no sums, and its own reader of members fails where a piece ends inside of a header.
+ * Gzip of any number of members (RFC 1952, section 2.2), piece by piece. The platform's
+ * DecompressionStream takes a second member for rubbish. fflate unpacks, but checks no sums, and
+ * its own reader of members fails where a piece ends inside of a header.
  */
 export class Gunzip {
   #rest: Uint8Array = new Uint8Array();
@@ -14,7 +15,10 @@ export class Gunzip {
     return this.#members;
   }
 
-  /** @returns what the piece unpacks to. @throws Error for what is no gzip, and for a sum or a length that does not fit */
+  /**
+   * @returns what the piece unpacks to.
+   * @throws Error for what is no gzip, and for a sum or a length that does not fit
+   */
   push(piece: Uint8Array): Uint8Array[] {
     const unpacked: Uint8Array[] = [];
     let bytes = joined(this.#rest, piece);
@@ -74,7 +78,10 @@ function headerSize(bytes: Uint8Array): number | undefined {
   return bytes.length >= size ? size : undefined;
 }
 
-/** What fflate keeps of a stream: `f` and no `l` once it has ended, and the bits of `p` that were used. Its version is fixed. */
+/**
+ * What fflate keeps of a stream: `f` and no `l` once it has ended, and the bits of `p` that were
+ * used. Its version is fixed.
+ */
 interface InflateState {
   s: { f?: number; l?: unknown; p?: number };
   p: Uint8Array;

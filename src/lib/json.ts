@@ -1,10 +1,14 @@
 /**
- * JSON without loss. JSON.parse rounds numbers to doubles (1546130668394913822 becomes …800, 1e400 Infinity, which is then written as
- * null) and keeps the last of two equal keys. Here a number that a double would alter stays its own digits, as an ExactNumber that
- * JSON.stringify writes out again, and equal keys are refused.
+ * JSON without loss. JSON.parse rounds numbers to doubles (1546130668394913822 becomes …800, 1e400
+ * Infinity, which is then written as null) and keeps the last of two equal keys. Here a number that
+ * a double would alter stays its own digits, as an ExactNumber that JSON.stringify writes out
+ * again, and equal keys are refused.
  */
 
-/** A number by its decimal digits, without an exponent (the proposal "JSON.parse source text access"). */
+/**
+ * A number by its decimal digits, without an exponent (the proposal "JSON.parse source text
+ * access").
+ */
 export interface ExactNumber {
   readonly rawJSON: string;
 }
@@ -26,14 +30,20 @@ export interface JsonFault {
     | "too_many_faults";
   message: string;
 }
-/** One is enough for each item of a batch, which has a thousand at the most; with more the whole text is refused. */
+/**
+ * One is enough for each item of a batch, which has a thousand at the most; with more the whole
+ * text is refused.
+ */
 const MAX_FAULTS = 1_001;
 /** Digits of numbers with an exponent, written out: six characters may become three hundred. */
 const MAX_WRITTEN_CHARS = 1024 * 1024;
 
 const NUMBER = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
 
-/** The digits of a number's text and the power of ten of the last one; the same for all texts of one value. */
+/**
+ * The digits of a number's text and the power of ten of the last one; the same for all texts of one
+ * value.
+ */
 function digitsOf(text: string): { sign: string; digits: string; power: number } {
   const [, sign = "", whole = "", fraction = "", exponent = "0"] = NUMBER.exec(text) ?? [];
   const all = `${whole}${fraction}`.replace(/^0+/, "");
@@ -42,7 +52,10 @@ function digitsOf(text: string): { sign: string; digits: string; power: number }
   return { sign, digits, power: Number(exponent) - fraction.length + all.length - digits.length };
 }
 
-/** A number's text written out: no exponent, no zeros that say nothing. Only for numbers that a double can be near. */
+/**
+ * A number's text written out: no exponent, no zeros that say nothing. Only for numbers that a
+ * double can be near.
+ */
 function writtenOut({ sign, digits, power }: ReturnType<typeof digitsOf>): string {
   if (power >= 0) return `${sign}${digits}${"0".repeat(power)}`;
   const padded = digits.padStart(1 - power, "0");
@@ -54,8 +67,9 @@ export const decimalText = (value: number | ExactNumber): string =>
   typeof value === "number" ? writtenOut(digitsOf(String(value))) : value.rawJSON;
 
 /**
- * The number that a JSON text means: a double when that is the same value and is written without an exponent, else its digits.
- * Undefined beyond a double's range: written out it could be hundreds of thousands of digits.
+ * The number that a JSON text means: a double when that is the same value and is written without an
+ * exponent, else its digits. Undefined beyond a double's range: written out it could be hundreds of
+ * thousands of digits.
  */
 function numberOf(source: string): number | ExactNumber | undefined {
   const double = Number(source);
@@ -72,7 +86,10 @@ const MAX_DEPTH = 256;
 interface Shape {
   /** Members of all objects. */
   members: number;
-  /** Whether some number is not written as the double that JSON.parse makes of it, or has an exponent. */
+  /**
+   * Whether some number is not written as the double that JSON.parse makes of it, or has an
+   * exponent.
+   */
   odd: boolean;
   depth: number;
 }
@@ -131,7 +148,10 @@ function membersOf(value: unknown): number {
   return members;
 }
 
-/** Reads a valid JSON text value by value; what it makes is what JSON.parse makes, but for numbers and equal keys. */
+/**
+ * Reads a valid JSON text value by value; what it makes is what JSON.parse makes, but for numbers
+ * and equal keys.
+ */
 class Reader {
   readonly #text: string;
   readonly #faults: JsonFault[];
@@ -228,7 +248,8 @@ const joined = (path: string, key: string) => (path === "" ? key : `${path}.${ke
 
 /**
  * What a JSON text of a caller says, all of it.
- * @param faults gets the keys that come twice and the numbers beyond a double's range: what has one must be refused
+ * @param faults gets the keys that come twice and the numbers beyond a double's range: what has one
+ * must be refused
  * @throws SyntaxError for what is no JSON
  */
 export function parseJson(text: string, faults: JsonFault[]): unknown {
@@ -242,6 +263,7 @@ export function parseJson(text: string, faults: JsonFault[]): unknown {
 
 /** What our own database says: its JSON has no equal keys, and numbers without exponents. */
 export function parseStored(text: string): unknown {
-  // Sixteen digits in a row, with or without a point, are the fewest that a double may alter; a small fraction has as many.
+  // Sixteen digits in a row, with or without a point, are the fewest that a double may alter; a
+  // small fraction has as many.
   return /\d[\d.]{15}|0\.0{6}/.test(text) ? new Reader(text, []).value("") : JSON.parse(text);
 }

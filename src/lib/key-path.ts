@@ -1,6 +1,7 @@
 /**
- * Names of nested keys: `metadata.a.b` is the key `b` of the object under the key `a`. A backslash takes the character behind it
- * for part of a key: `a\.b` is the one key `a.b`, `\\` a backslash, `\,` a comma in a list of names.
+ * Names of nested keys: `metadata.a.b` is the key `b` of the object under the key `a`. A backslash
+ * takes the character behind it for part of a key: `a\.b` is the one key `a.b`, `\\` a backslash,
+ * `\,` a comma in a list of names.
  */
 const PART = /((?:[^\\.]|\\[\s\S]|\\$)*)(?:\.|$)/gy;
 const ITEM = /((?:[^\\,]|\\[\s\S]|\\$)*)(?:,|$)/gy;

@@ -3,7 +3,10 @@ export interface Log {
   error(event: string, cause: unknown, fields?: Record<string, unknown>): void;
 }
 
-/** One JSON object a line. `base` (request id, task name …) is on every line. Never pass a token or a secret. */
+/**
+ * One JSON object a line. `base` (request id, task name …) is on every line. Never pass a token or
+ * a secret.
+ */
 export function createLog(base: Record<string, unknown> = {}): Log {
   const write = (level: string, event: string, fields: Record<string, unknown>) =>
     JSON.stringify({ level, event, ...base, ...fields });

@@ -5,7 +5,8 @@ export const lettersOf = (text: string): string[] =>
   Array.from(graphemes.segment(text), ({ segment }) => segment);
 
 /**
- * The begin of a text, cut between characters as a reader sees them: no half of a surrogate pair, no letter without its accent.
+ * The begin of a text, cut between characters as a reader sees them: no half of a surrogate pair,
+ * no letter without its accent.
  * @param most UTF-16 code units
  */
 export function cutText(text: string, most: number): string {
@@ -19,6 +20,9 @@ export function cutText(text: string, most: number): string {
   return text.slice(0, isLow && most > 0 ? most - 1 : most);
 }
 
-/** A name for a file: letters, marks and digits of any script, everything else as one dash. @param most UTF-16 code units */
+/**
+ * A name for a file: letters, marks and digits of any script, everything else as one dash.
+ * @param most UTF-16 code units
+ */
 export const fileName = (text: string, most = 80): string =>
   cutText(text.toWellFormed().replace(/[^\p{L}\p{M}\p{N}]+/gu, "-"), most);

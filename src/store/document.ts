@@ -4,7 +4,7 @@ import { isExactNumber } from "../lib/json.ts";
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !isExactNumber(value);
 
-/** A free JSON object as it is: a record of Zod's would drop a member that is called __proto__. */
+/** A free JSON object, unchanged: Zod's record would drop a member called __proto__. */
 export const documentOutput = z.custom<Record<string, unknown>>(isObject).openapi({
   type: "object",
   additionalProperties: true,

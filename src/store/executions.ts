@@ -96,7 +96,10 @@ export async function getStoredExecution(
   id: string,
 ): Promise<StoredExecution> {
   const found = await db.maybe({
-    sql: sql`select ${COLUMNS}, e.duration_given_ms, e.heard_at from execution_keys k cross join lateral execution_at(${workspaceId}, k.started_at, k.id) e
+    sql: sql`
+      select ${COLUMNS}, e.duration_given_ms, e.heard_at
+      from execution_keys k
+      cross join lateral execution_at(${workspaceId}, k.started_at, k.id) e
       where ${inWorkspace(workspaceId, "k")} and k.id = ${id}`,
     row: internals,
   });
@@ -113,8 +116,15 @@ export async function getExecution(db: Db, workspaceId: string, id: string): Pro
 /** Whether an agent has run in the workspace, or was named there. */
 export async function isKnownAgent(db: Db, workspaceId: string, id: string): Promise<boolean> {
   const row = await db.maybe({
-    sql: sql`select exists (select from executions e where ${inWorkspace(workspaceId, "e")} and e.agent_id = ${id})
-      or exists (select from agents a where ${inWorkspace(workspaceId, "a")} and a.id = ${id}) as known`,
+    sql: sql`
+      select exists (
+          select from executions e
+          where ${inWorkspace(workspaceId, "e")} and e.agent_id = ${id}
+        )
+        or exists (
+          select from agents a
+          where ${inWorkspace(workspaceId, "a")} and a.id = ${id}
+        ) as known`,
     row: z.object({ known: z.boolean() }),
   });
   return row?.known ?? false;

@@ -8,7 +8,7 @@ import { insertWithin } from "../db/quotas.ts";
 import { inWorkspace } from "../db/scope.ts";
 import { notFound } from "../lib/errors.ts";
 
-/** Its definition was checked when it was saved. */
+/** The definition is not parsed again: it was checked when it was saved. */
 const funnel = z.object({
   id: z.string(),
   name: z.string(),
@@ -63,7 +63,7 @@ export async function getFunnel(ctx: Context, workspaceId: string, id: string): 
 }
 
 /**
- * Saves a funnel under an id. The same id again (a request that was repeated) gives what is stored.
+ * Saves a funnel under an id. A repeated request with the same id returns the stored funnel.
  * @throws AppError unprocessable, `quota_exceeded`
  */
 export async function createFunnel(
@@ -78,36 +78,50 @@ export async function createFunnel(
   return insertWithin(ctx.db, owner, {
     table: "funnels",
     name: "funnels",
-    insert: (allowed) => sql`insert into funnels as e
-        (workspace_id, id, name, description, definition, created_by)
+    insert: (allowed) => sql`
+      insert into funnels as e (workspace_id, id, name, description, definition, created_by)
       select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(definition)}::jsonb,
-        ${author} where ${allowed}
-      on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
+        ${author}
+      where ${allowed}
+      on conflict (workspace_id, id) do update set id = excluded.id
+      returning ${COLUMNS}`,
     row: funnel,
   });
 }
 
-/** Puts another definition in the place of a saved one. @throws AppError not_found */
+/**
+ * Replaces a saved funnel.
+ * @throws AppError not_found
+ */
 export async function replaceFunnel(
   ctx: Context,
   workspaceId: string,
   id: string,
-  input: FunnelInput,
+  { name, description = null, definition }: FunnelInput,
 ): Promise<Funnel> {
-  const row = await ctx.db.maybe({
-    sql: sql`update funnels e set name = ${input.name}, description = ${input.description ?? null}, definition = ${JSON.stringify(input.definition)}::jsonb, updated_at = now()
-      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${COLUMNS}`,
+  const replaced = await ctx.db.maybe({
+    sql: sql`
+      update funnels e
+      set name = ${name},
+        description = ${description},
+        definition = ${JSON.stringify(definition)}::jsonb,
+        updated_at = now()
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id}
+      returning ${COLUMNS}`,
     row: funnel,
   });
-  if (!row) throw notFound("funnel");
+  if (!replaced) throw notFound("funnel");
   ctx.cache.invalidate(workspaceId);
-  return row;
+  return replaced;
 }
 
 /** @throws AppError not_found */
 export async function deleteFunnel(ctx: Context, workspaceId: string, id: string): Promise<void> {
   const rows = await ctx.db.all({
-    sql: sql`delete from funnels e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+    sql: sql`
+      delete from funnels e
+      where ${inWorkspace(workspaceId, "e")} and e.id = ${id}
+      returning e.id`,
     row: z.object({ id: z.string() }),
   });
   if (rows.length === 0) throw notFound("funnel");

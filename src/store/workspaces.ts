@@ -3,7 +3,7 @@ import { z } from "zod";
 import { checkedTimezone } from "../analytics/query.ts";
 import type { Context } from "../context.ts";
 
-const row = z.object({
+const settingsRow = z.object({
   name: z.string().nullable(),
   timezone: z.string().nullable(),
   credit_price: z.string().nullable(),
@@ -11,8 +11,8 @@ const row = z.object({
   retention_days: z.number().nullable(),
   stale_after_minutes: z.number().nullable(),
 });
-export type WorkspaceSettings = z.output<typeof row>;
-const NONE: WorkspaceSettings = {
+export type WorkspaceSettings = z.output<typeof settingsRow>;
+const NO_SETTINGS: WorkspaceSettings = {
   name: null,
   timezone: null,
   credit_price: null,
@@ -24,18 +24,18 @@ const COLUMNS = sql.raw(
   "name, timezone, credit_price::text, currency, retention_days, stale_after_minutes",
 );
 
-/** Settings of a workspace; what was never set is null. */
+/** Settings of a workspace; null where nothing is set. */
 export async function settingsOf(ctx: Context, workspaceId: string): Promise<WorkspaceSettings> {
   const found = await ctx.db.maybe({
     sql: sql`select ${COLUMNS} from workspaces where id = ${workspaceId}`,
-    row,
+    row: settingsRow,
   });
-  return found ?? NONE;
+  return found ?? NO_SETTINGS;
 }
 
 /**
- * The zone of a question: the one that is asked, else the workspace's, else UTC.
- * @throws AppError unprocessable for a name that is no time zone's
+ * The zone of a question: the requested one, else the workspace's, else UTC.
+ * @throws AppError unprocessable if the name is not an IANA time zone
  */
 export async function zoneIn(
   { db }: Pick<Context, "db">,
@@ -45,34 +45,37 @@ export async function zoneIn(
   if (asked !== undefined) return checkedTimezone(asked);
   const found = await db.maybe({
     sql: sql`select timezone from workspaces where id = ${workspaceId}`,
-    row: row.pick({ timezone: true }),
+    row: settingsRow.pick({ timezone: true }),
   });
   return found?.timezone ?? "UTC";
 }
 
-/** Sets what is given (null takes a setting away) and leaves the rest. Safe to run twice. */
+/** Sets the given fields (null removes a setting) and leaves the others. Safe to run twice. */
 export async function changeSettings(
   ctx: Context,
   workspaceId: string,
   change: { [K in keyof WorkspaceSettings]?: WorkspaceSettings[K] | undefined },
 ): Promise<WorkspaceSettings> {
-  const names = Object.keys(NONE) as (keyof WorkspaceSettings)[];
+  const names = Object.keys(NO_SETTINGS) as (keyof WorkspaceSettings)[];
   const given = names.filter((name) => change[name] !== undefined);
   const columns = given.map((name) => sql`, ${sql.identifier(name)}`);
   const values = given.map((name) => sql`, ${change[name]}`);
   const sets = given.map((name) => sql`${sql.identifier(name)} = excluded.${sql.identifier(name)}`);
   const update = sets.length === 0 ? sql`id = excluded.id` : sql.join(sets, sql`, `);
-  const found = await ctx.db.one({
-    sql: sql`insert into workspaces (id${sql.join(columns)}) values (${workspaceId}${sql.join(values)}) on conflict (id) do update set ${update} returning ${COLUMNS}`,
-    row,
+  return ctx.db.one({
+    sql: sql`
+      insert into workspaces (id${sql.join(columns)})
+      values (${workspaceId}${sql.join(values)})
+      on conflict (id) do update set ${update}
+      returning ${COLUMNS}`,
+    row: settingsRow,
   });
-  return found;
 }
 
 export interface MoneyAmount {
   amount: string | null;
   currency: string | null;
-  /** Why there is no amount. */
+  /** Reason for an amount of null. */
   reason: string | null;
 }
 

@@ -83,11 +83,13 @@ export function fieldOf(name: string, path: string): Field {
 const MAX_NAME_BYTES = 256;
 
 /**
- * A value of free text as the name of a group, which stands in an answer once for each bucket: a long one is shown by its
- * beginning and a digest, so that different values stay different groups.
+ * A value of free text as the name of a group, which stands in an answer once for each bucket: a
+ * long one is shown by its beginning and a digest, so that different values stay different groups.
  */
 export function nameText(value: SQL): SQL {
-  return sql`case when octet_length(${value}) > ${sql.raw(String(MAX_NAME_BYTES))} then left(${value}, 48) || '…' || md5(${value}) else ${value} end`;
+  const shortened = sql`left(${value}, 48) || '…' || md5(${value})`;
+  const isLong = sql`octet_length(${value}) > ${sql.raw(String(MAX_NAME_BYTES))}`;
+  return sql`case when ${isLong} then ${shortened} else ${value} end`;
 }
 
 /** Text of a dimension; null where there is none. `alias` is a rollup row or a raw row. */
@@ -98,7 +100,10 @@ export function valueText(field: Field, alias: string): SQL {
   return sql`nullif(${sql.identifier(alias)}.${sql.identifier(DIMENSIONS[field.name])}, '')`;
 }
 
-/** Stands before a value of metadata, which may be the empty string: a group without a value is that string alone. */
+/**
+ * Stands before a value of metadata, which may be the empty string: a group without a value is that
+ * string alone.
+ */
 const PRESENT = "=";
 
 /** The key of a group, never null. A column is never the empty string: intake refuses it. */
@@ -141,8 +146,10 @@ export const documentText = (document: SQL, keys: readonly string[]): SQL =>
   sql`${document} #>> ${keyPath(keys)}`;
 
 /** The same as a number; null for a value of another type. */
-export const documentNumber = (document: SQL, keys: readonly string[]): SQL =>
-  sql`case when jsonb_typeof(${document} #> ${keyPath(keys)}) = 'number' then (${documentText(document, keys)})::numeric end`;
+export function documentNumber(document: SQL, keys: readonly string[]): SQL {
+  const isNumber = sql`jsonb_typeof(${document} #> ${keyPath(keys)}) = 'number'`;
+  return sql`case when ${isNumber} then (${documentText(document, keys)})::numeric end`;
+}
 
 /** Whether a filter's values are numbers: the first one says it for all. */
 export function isNumeric(value: Filter["value"]): boolean {
@@ -171,7 +178,8 @@ export function comparison(value: SQL, { op, value: operand }: Filter, numeric: 
       return operand === false ? sql`${value} is null` : sql`${value} is not null`;
     case "search": {
       const [part = "", ...others] = texts;
-      return sql`(position(lower(${part}) in lower(${value})) > 0 or ${value} = any(${sql.param(others)}::text[]))`;
+      const contains = sql`position(lower(${part}) in lower(${value})) > 0`;
+      return sql`(${contains} or ${value} = any(${sql.param(others)}::text[]))`;
     }
     case "contains":
       return sql`position(lower(${one}) in lower(${value})) > 0`;

@@ -11,7 +11,9 @@ export interface MeasureSums {
   errors: number;
   duration_count: number;
   duration_sum_ms: string;
-  /** Sample standard deviation, computed in exact decimal from the sums; null below two durations. */
+  /**
+   * Sample standard deviation, computed in exact decimal from the sums; null below two durations.
+   */
   duration_stddev_ms: number | null;
   duration_min_ms: number | null;
   duration_max_ms: number | null;
@@ -21,7 +23,10 @@ export interface MeasureSums {
   tokens_out: string;
   active_users: number;
   active_agents: number;
-  /** Quantiles, parallel to the asked list: exact milliseconds when no rollup took part, sketch keys when one did. */
+  /**
+   * Quantiles, parallel to the asked list: exact milliseconds when no rollup took part, sketch keys
+   * when one did.
+   */
   quantile_exact_ms: number[] | null;
   quantile_keys: number[] | null;
 }
@@ -86,7 +91,9 @@ function counted(name: CountName, good: Measure["good"], description: string): M
 }
 
 function quantile(q: number): Measure {
-  const description = `Duration that ${q * 100} % of the runs do not exceed (the smallest duration whose rank is at least ${q} of their number).`;
+  const description =
+    `Duration that ${q * 100} % of the runs do not exceed ` +
+    `(the smallest duration whose rank is at least ${q} of their number).`;
   const finish: Measure["finish"] = (sums, quantiles) => {
     const index = quantiles.indexOf(q);
     const exact = sums.quantile_exact_ms?.[index];

@@ -82,8 +82,8 @@ function edgeOf(workspaceId: string, direction: "asc" | "desc"): SQL {
 }
 
 /**
- * Whether a group has an error that ended after its status was set and was reported after it: a late
- * report of an earlier failure does not reopen a group.
+ * Whether a group has an error that ended after its status was set and was reported after it: a
+ * late report of an earlier failure does not reopen a group.
  */
 function occurredAgain(workspaceId: string): SQL {
   const endedAt = sql`coalesce(x.ended_at,

@@ -20,8 +20,8 @@ export interface RunningNow {
 }
 
 /**
- * Executions that have not ended: their number, and the 50 that started last. Read from the index of
- * running executions.
+ * Executions that have not ended: their number, and the 50 that started last. Read from the index
+ * of running executions.
  */
 export function runningNow(workspaceId: string): PreparedQuery<RunningNow> {
   const elapsed = sql`extract(epoch from now() - e.started_at) * 1000`;

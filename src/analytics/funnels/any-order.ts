@@ -54,8 +54,8 @@ interface Attempt {
 }
 
 /**
- * The earliest units that take the most steps, each by its own. Sets of units that can be matched are
- * a matroid, so taking each unit that has room, in the order of time, is best at every step
+ * The earliest units that take the most steps, each by its own. Sets of units that can be matched
+ * are a matroid, so taking each unit that has room, in the order of time, is best at every step
  * (Edmonds 1971).
  */
 function bestUnits(

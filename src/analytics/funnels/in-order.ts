@@ -61,8 +61,8 @@ function furthestStart(
 }
 
 /**
- * For each instant a bit n for each number of steps n that, taken at it and before it, still lead to
- * the level in time.
+ * For each instant a bit n for each number of steps n that, taken at it and before it, still lead
+ * to the level in time.
  */
 function stepsThatSuffice(
   user: UserOccurrences,

@@ -52,7 +52,8 @@ export function choicesOf(
 }
 
 /**
- * How many steps from `level` on can be given occurrences of their own: augmenting paths (Kuhn 1955).
+ * How many steps from `level` on can be given occurrences of their own: augmenting paths (Kuhn
+ * 1955).
  */
 export function stepsWithin(choices: readonly number[], level: number, steps: number): number {
   const [only] = choices;

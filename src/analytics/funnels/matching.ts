@@ -1,6 +1,6 @@
 /**
- * Steps with an occurrence each. A further occurrence is added where the others can make room for it
- * (augmenting paths, Kuhn 1955).
+ * Steps with an occurrence each. A further occurrence is added where the others can make room for
+ * it (augmenting paths, Kuhn 1955).
  */
 export class StepMatching {
   private readonly masks: readonly number[];

@@ -100,10 +100,10 @@ function addInstant(
 }
 
 /**
- * Visits the instants from the last to the first, with the goals that can still be reached from each.
- * What follows a level depends on the later instants only: an exclusion closes the level, and in
- * `strict` so does an instant with occurrences of steps (in `contiguous`: any instant), unless it
- * brings the next step. So one backward pass is enough: dynamic programming over (level, goal).
+ * Visits the instants from the last to the first, with the goals that can still be reached from
+ * each. What follows a level depends on the later instants only: an exclusion closes the level, and
+ * in `strict` so does an instant with occurrences of steps (in `contiguous`: any instant), unless
+ * it brings the next step. So one backward pass is enough: dynamic programming over (level, goal).
  */
 export function sweepBackwards(
   { masks }: UserOccurrences,

@@ -67,8 +67,8 @@ export function stepsOf(names: readonly string[], users: readonly FunnelUser[]):
 }
 
 /**
- * Users by the local bucket in which their journey begins: entered and, of those, converted or still
- * in progress.
+ * Users by the local bucket in which their journey begins: entered and, of those, converted or
+ * still in progress.
  */
 export function trendOf(users: readonly FunnelUser[], buckets: readonly Bucket[], steps: number) {
   const counts = buckets.map(() => ({ entered: 0, converted: 0, in_progress: 0 }));

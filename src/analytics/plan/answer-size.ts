@@ -9,7 +9,10 @@ export interface GroupedField {
   field: Field;
 }
 
-/** How many groups can exist: statuses and hours are few, and a filter may leave a list of values or a single one. */
+/**
+ * How many groups can exist: statuses and hours are few, and a filter may leave a list of values or
+ * a single one.
+ */
 export function possibleGroups(
   fields: readonly GroupedField[],
   filters: readonly Filter[],
@@ -38,8 +41,10 @@ export function possibleGroups(
 /**
  * @param buckets of the asked and of the compared range
  * @param groups how many groups can exist
- * @param limit how many keep a row of their own; the rest of them has one together. Infinity for a question without groups
- * @throws AppError unprocessable for an answer that is too large, with what it would have had and the limit that fits
+ * @param limit how many keep a row of their own; the rest of them has one together. Infinity for a
+ * question without groups
+ * @throws AppError unprocessable for an answer that is too large, with what it would have had and
+ * the limit that fits
  */
 export function checkSize(buckets: number, groups: number, limit: number, measures: number): void {
   const rowsOf = (own: number) => buckets * (groups > own ? own + 1 : groups);

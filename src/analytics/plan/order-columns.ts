@@ -35,8 +35,12 @@ export function orderColumns(query: Query, quantiles: readonly number[]): GroupO
       duration_max: sql`duration_max_ms`,
       duration_stddev: sql`duration_stddev_ms`,
     };
-    const exact = sql`case when rolled_durations = 0 then quantile_exact_ms[${index}]::float8 else ${sketchValueSql(sql`quantile_keys[${index}]`)} end`;
-    const column = quantile === undefined ? (special[measure] ?? sql.identifier(measure)) : exact;
+    const exact = sql`quantile_exact_ms[${index}]::float8`;
+    const sketched = sketchValueSql(sql`quantile_keys[${index}]`);
+    const column =
+      quantile === undefined
+        ? (special[measure] ?? sql.identifier(measure))
+        : sql`case when rolled_durations = 0 then ${exact} else ${sketched} end`;
     const type = quantile !== undefined || FLOATS.includes(measure) ? "float8" : "numeric";
     return { column: sql`${column}`, type, descending: direction === "desc" };
   });

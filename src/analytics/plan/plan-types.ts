@@ -19,7 +19,10 @@ export interface TimeSlot extends TimeRange {
 export interface GroupColumn {
   name: string;
   kind: Field["kind"];
-  /** Text over a raw row or a rollup row that `alias` names, never null; or what the clock says in the row's slot. */
+  /**
+   * Text over a raw row or a rollup row that `alias` names, never null; or what the clock says in
+   * the row's slot.
+   */
   of: ((alias: string) => SQL) | "hours" | "days";
 }
 

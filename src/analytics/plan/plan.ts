@@ -36,8 +36,8 @@ interface AskedRange {
   /** The moment of asking. */
   now: EpochUs;
   /**
-   * So many buckets, from the first on, have one of the compared range each; 0 where only totals can
-   * be compared.
+   * So many buckets, from the first on, have one of the compared range each; 0 where only totals
+   * can be compared.
    */
   paired: number;
 }

@@ -15,7 +15,8 @@ export interface RollupChoice {
 
 /**
  * The rollups that can answer for these dimensions.
- * @param needed rollup dimensions of filters and groups; undefined when one of them only exists in raw rows
+ * @param needed rollup dimensions of filters and groups; undefined when one of them only exists in
+ * raw rows
  * @param countsOnly whether all measures are made of numbers of executions by status
  */
 export function chooseRollups(

@@ -2,7 +2,10 @@ import { DAY_US, type EpochUs, HOUR_US, QUARTER_US } from "../../lib/time.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import type { RollupChoice } from "./rollup-choice.ts";
 
-/** Disjoint pieces, in time order: whole UTC days, whole UTC hours, quarters of an hour, and what only raw rows can cut. */
+/**
+ * Disjoint pieces, in time order: whole UTC days, whole UTC hours, quarters of an hour, and what
+ * only raw rows can cut.
+ */
 export interface SourcePieces {
   day: TimeRange[];
   hour: TimeRange[];
@@ -10,7 +13,9 @@ export interface SourcePieces {
   raw: TimeRange[];
 }
 
-/** How a range is cut, and how its quarters are cut on a day with a mark: into hours, and the rest. */
+/**
+ * How a range is cut, and how its quarters are cut on a day with a mark: into hours, and the rest.
+ */
 export interface SplitRange extends SourcePieces {
   fallback: Pick<SourcePieces, "hour" | "raw">;
 }
@@ -26,7 +31,9 @@ export function push(list: TimeRange[], from: EpochUs, to: EpochUs): void {
   else list.push({ from, to });
 }
 
-/** Adds the whole units inside [from, to) to `whole`, and gives what is left at both ends to `rest`. */
+/**
+ * Adds the whole units inside [from, to) to `whole`, and gives what is left at both ends to `rest`.
+ */
 function split(
   range: TimeRange,
   unit: number,
@@ -106,8 +113,8 @@ export interface MarkedUnits {
 }
 
 /**
- * Which source answered each piece: a marked day falls to the hours (or, without hourly rows for these dimensions, to raw rows),
- * and so do quarters on it; a marked hour falls to raw rows.
+ * Which source answered each piece: a marked day falls to the hours (or, without hourly rows for
+ * these dimensions, to raw rows), and so do quarters on it; a marked hour falls to raw rows.
  */
 export function explainPieces(
   pieces: SplitRange,

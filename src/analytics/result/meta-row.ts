@@ -1,6 +1,9 @@
 import { z } from "zod";
 
-/** The `meta` column of every kernel statement: its snapshot, and the buckets or rows of each source. */
+/**
+ * The `meta` column of every kernel statement: its snapshot, and the buckets or rows of each
+ * source.
+ */
 export const metaRow = z.object({
   as_of: z.string(),
   complete_until: z.string(),

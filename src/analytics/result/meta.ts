@@ -52,7 +52,10 @@ export function explainSources(
 
 const instant = (value: string) => formatInstant(parseInstant(value) ?? 0);
 
-/** What a range was compared with. `elapsed`: it is not over, and this is the same part of the period before. */
+/**
+ * What a range was compared with. `elapsed`: it is not over, and this is the same part of the
+ * period before.
+ */
 export interface ComparedSpan {
   from: string;
   to: string;
@@ -69,7 +72,8 @@ export const comparedSpan = (
 });
 
 /**
- * `meta` of a statement that says of itself what `metaRow` has; exact unless somebody knows otherwise.
+ * `meta` of a statement that says of itself what `metaRow` has; exact unless somebody knows
+ * otherwise.
  * @param now the moment of asking; default: that of the snapshot
  */
 export function metaOf(
@@ -109,7 +113,10 @@ export function withTables(
   };
 }
 
-/** One `meta` for an answer of several parts of one snapshot: sources add up, the plan has a part each. The range is the first's. */
+/**
+ * One `meta` for an answer of several parts of one snapshot: sources add up, the plan has a part
+ * each. The range is the first's.
+ */
 export function combineMeta(parts: Record<string, AnswerMeta>): AnswerMeta {
   const metas = Object.values(parts);
   const [first] = metas;

@@ -19,7 +19,10 @@ export interface AnswerRow {
   bucket?: string;
   /** Of a row with a bucket: it is over, and the range does not cut it. */
   complete?: boolean;
-  /** Values of the grouped dimensions; null where the execution has none. The row of all other groups has `other: true`. */
+  /**
+   * Values of the grouped dimensions; null where the execution has none. The row of all other
+   * groups has `other: true`.
+   */
   group: Record<string, string | number | null>;
   other: boolean;
   values: MeasureValues;

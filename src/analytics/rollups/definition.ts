@@ -6,8 +6,8 @@ export type RollupUnit = "hour" | "day" | "session";
 
 /**
  * A set of rollup rows: which table, which of its grains, and the dimensions that the grain keeps
- * apart. A row whose status is '' holds the sketch and the ids of all statuses together, and no sums:
- * a question that does not ask for the status has a fraction of them to merge.
+ * apart. A row whose status is '' holds the sketch and the ids of all statuses together, and no
+ * sums: a question that does not ask for the status has a fraction of them to merge.
  */
 export interface RollupGrain {
   table:
@@ -36,8 +36,8 @@ export const DAILY_GRAINS: readonly RollupGrain[] = [
   },
 ];
 /**
- * Numbers of executions by the quarter of an hour in which they started: they cut what hours cannot,
- * in zones such as India's.
+ * Numbers of executions by the quarter of an hour in which they started: they cut what hours
+ * cannot, in zones such as India's.
  */
 export const QUARTERLY_GRAINS: readonly RollupGrain[] = [
   { table: "execution_quarters_daily", grain: "total", dimensions: ["status"] },

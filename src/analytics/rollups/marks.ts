@@ -4,7 +4,9 @@ import { inWorkspace } from "../../db/scope.ts";
 import { DAY_US, type EpochUs } from "../../lib/time.ts";
 import type { TimeRange } from "../time/time-range.ts";
 
-/** The bucket that a change of a raw row marks: an execution its hour, an event its day's sessions. */
+/**
+ * The bucket that a change of a raw row marks: an execution its hour, an event its day's sessions.
+ */
 const MARKED_BUCKETS = { hour: "hour", session: "day" } as const;
 
 /**
@@ -106,8 +108,8 @@ export function dirtyHours(
 
 /**
  * Two pairs of a JSON object: the instant of the snapshot, and until when nothing was open or
- * waiting. An hour with an open run is marked, or its rollup says so: runs are not looked for in all
- * partitions.
+ * waiting. An hour with an open run is marked, or its rollup says so: runs are not looked for in
+ * all partitions.
  */
 export function freshnessPairs(workspaceId: string): SQL {
   const firstMark = sql`

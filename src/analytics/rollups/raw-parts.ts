@@ -9,8 +9,8 @@ import { QUARTER_COLUMN } from "./quarters.ts";
 import { sessionParts } from "./session-rows.ts";
 
 /**
- * One hour or day (UTC) of one workspace; the sessions of a day are a unit of their own. `bucket` is
- * RFC 3339.
+ * One hour or day (UTC) of one workspace; the sessions of a day are a unit of their own. `bucket`
+ * is RFC 3339.
  */
 export interface RollupBucket {
   workspaceId: string;
@@ -54,8 +54,8 @@ export const NO_SUMS = sql.raw(
 );
 
 /**
- * The asked buckets as rows (workspace_id, bucket, place): inside a statement a bucket is its place,
- * a shorter key to hash.
+ * The asked buckets as rows (workspace_id, bucket, place): inside a statement a bucket is its
+ * place, a shorter key to hash.
  */
 export function bucketRows(buckets: readonly RollupBucket[]): SQL {
   const workspaces = sql.param(buckets.map((bucket) => bucket.workspaceId));

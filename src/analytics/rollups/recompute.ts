@@ -75,8 +75,8 @@ const marksOfDays = (buckets: readonly RollupBucket[]) => sql`
 
 /**
  * Statements that replace the rollup rows of these buckets. They belong in one REPEATABLE READ
- * transaction: marks and raw rows are then of one snapshot, and a second run that took the same marks
- * fails and is tried again.
+ * transaction: marks and raw rows are then of one snapshot, and a second run that took the same
+ * marks fails and is tried again.
  */
 export function replaceRollups(unit: RollupUnit, buckets: readonly RollupBucket[]): SQL[] {
   const using = sql`using ${bucketRows(buckets)}`;

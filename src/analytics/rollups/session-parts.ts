@@ -14,8 +14,8 @@ const CLASS_ENDS_US = [30, 120, 300, 900, 1_800].map((seconds) => seconds * 1_00
 export const LENGTH_CLASSES = ["0-30s", "30s-2m", "2m-5m", "5m-15m", "15m-30m", "30m+"];
 
 /**
- * Activities of users between two instants (SQL), for a lateral join: executions by their start, and
- * events.
+ * Activities of users between two instants (SQL), for a lateral join: executions by their start,
+ * and events.
  * @param ranges enclose all such instants
  */
 export function activitiesBetween(
@@ -43,8 +43,8 @@ export function activitiesBetween(
 }
 
 /**
- * Sessions of pieces (keys, user_id, began, ended, activities) that do not overlap: pieces less than
- * the gap apart become one, with the same columns. A single activity is a piece too.
+ * Sessions of pieces (keys, user_id, began, ended, activities) that do not overlap: pieces less
+ * than the gap apart become one, with the same columns. A single activity is a piece too.
  */
 export function joinedSessions(keys: readonly string[], pieces: SQL): SQL {
   const by = nameList([...keys, "user_id"]);
@@ -79,7 +79,9 @@ const CLASS_COUNTS = LENGTH_CLASSES.map(
   (_, index) => sql`count(*) filter (where ${CLASS_OF_LENGTH} = ${sql.raw(String(index))})`,
 );
 
-/** Sums of sessions (length_us, activities): columns `sessions` to `classes` of `sessions_daily`. */
+/**
+ * Sums of sessions (length_us, activities): columns `sessions` to `classes` of `sessions_daily`.
+ */
 export const SESSION_SUMS = sql`count(*) as sessions,
       count(*) filter (where activities = 1) as singles,
       coalesce(sum(activities), 0)::bigint as activities,

@@ -6,7 +6,10 @@ import type { Query } from "../query.ts";
 import type { AnswerMeta } from "../result/meta.ts";
 import type { AnswerRow } from "../result/rows.ts";
 
-/** Groups of a question, page by page: by keyset over the order's value and the group itself, or by offset when `skip` is given. */
+/**
+ * Groups of a question, page by page: by keyset over the order's value and the group itself, or by
+ * offset when `skip` is given.
+ */
 export interface GroupPage {
   rows: AnswerRow[];
   page: ListPage;
@@ -15,7 +18,8 @@ export interface GroupPage {
 
 /**
  * @param query with `group_by` and one order
- * @throws AppError unprocessable for what cannot be asked, a cursor of another list, or a cursor with `skip`
+ * @throws AppError unprocessable for what cannot be asked, a cursor of another list, or a cursor
+ * with `skip`
  */
 export async function groupPage(
   ctx: Context,

@@ -9,7 +9,10 @@ interface Cell {
   hour_of_day: number;
 }
 
-/** Rows of such a question as cells, Monday's first hour first, each with what `of` makes of its values. Hours without a row have no cell. */
+/**
+ * Rows of such a question as cells, Monday's first hour first, each with what `of` makes of its
+ * values. Hours without a row have no cell.
+ */
 export function cellsOf<T extends object>(
   rows: readonly { group?: Record<string, unknown>; values: MeasureValues }[],
   of: (values: MeasureValues) => T,

@@ -39,7 +39,10 @@ export function latencyClasses(cells: SketchCells): LatencyClass[] {
   });
 }
 
-/** The whole distribution: every bucket of the sketch with its bounds, (above_ms, up_to_ms], and how many runs it has. */
+/**
+ * The whole distribution: every bucket of the sketch with its bounds, (above_ms, up_to_ms], and how
+ * many runs it has.
+ */
 export function distributionOf(
   cells: SketchCells,
 ): { above_ms: number | null; up_to_ms: number; executions: number }[] {

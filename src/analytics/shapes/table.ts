@@ -18,7 +18,10 @@ export const measureColumn = (name: MeasureName) => ({ name, kind: KINDS[measure
 export const isMeasure = (name: string): name is MeasureName =>
   (MEASURE_NAMES as readonly string[]).includes(name);
 
-/** The columns of a question's answer: bucket and whether it is complete, groups, `other` for the groups past the limit, measures. */
+/**
+ * The columns of a question's answer: bucket and whether it is complete, groups, `other` for the
+ * groups past the limit, measures.
+ */
 export function columnsOfQuery({ measures, group_by = [], granularity }: Query) {
   return [
     ...(granularity

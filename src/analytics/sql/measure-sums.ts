@@ -44,9 +44,9 @@ function extraColumns(
 }
 
 /**
- * All sums for every combination of the keys (at least one), from `cells`, and what sums do not hold
- * from the bases and `raws`. The parts are stacked and grouped, not joined: their sizes are unknown
- * to the planner, and it could run one of them again for each row of another.
+ * All sums for every combination of the keys (at least one), from `cells`, and what sums do not
+ * hold from the bases and `raws`. The parts are stacked and grouped, not joined: their sizes are
+ * unknown to the planner, and it could run one of them again for each row of another.
  * @param isMerged whether the bases are by these keys already
  */
 export function measureSums(keys: readonly string[], parts: QueryParts, isMerged = false): SQL {

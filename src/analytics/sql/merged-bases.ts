@@ -30,8 +30,8 @@ function sketchesBy(keys: SQL, where: SQL, readOnce: boolean): SQL {
 }
 
 /**
- * A base by the keys, from `rollup_rows` and `raw_rows`. Grouped and not by UNION: the planner takes
- * all rows of a UNION for different, and lays out a hash table for that many.
+ * A base by the keys, from `rollup_rows` and `raw_rows`. Grouped and not by UNION: the planner
+ * takes all rows of a UNION for different, and lays out a hash table for that many.
  */
 export function baseBy(
   base: MergedBase,

@@ -7,7 +7,10 @@ export interface GroupOrder {
   descending: boolean;
 }
 
-/** The place of a group in its order: the value it is ordered by (as text, null for none) and the group itself. */
+/**
+ * The place of a group in its order: the value it is ordered by (as text, null for none) and the
+ * group itself.
+ */
 export interface GroupPosition {
   value: string | null;
   group: string[];
@@ -22,5 +25,8 @@ export function standsAfter(
   const later = sql`(${keys}) > (${commaList(group.map((each) => sql`${each}::text`))})`;
   if (value === null) return sql`${column} is null and ${later}`;
   const at = sql`${value}::${sql.raw(type)}`;
-  return sql`${column} ${sql.raw(descending ? "<" : ">")} ${at} or (${column} = ${at} and ${later}) or ${column} is null`;
+  const worse = sql.raw(descending ? "<" : ">");
+  return sql`${column} ${worse} ${at}
+      or (${column} = ${at} and ${later})
+      or ${column} is null`;
 }

@@ -10,7 +10,10 @@ export interface QueryParts {
   sketches: boolean;
 }
 
-/** What is merged once for all that is asked of it: the buckets of the sketches, and the distinct ids. */
+/**
+ * What is merged once for all that is asked of it: the buckets of the sketches, and the distinct
+ * ids.
+ */
 export const MERGED_BASES = ["sketches", "users", "agents"] as const;
 
 export type MergedBase = (typeof MERGED_BASES)[number];

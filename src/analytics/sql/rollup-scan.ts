@@ -55,7 +55,8 @@ function rollupRows(
     ...plan.sums.map((name) => sql`${row}.${sql.identifier(name)}`),
     ...mergedColumns(plan, grain),
   ];
-  // One index range a piece: `offset 0` keeps the planner from reading all of the workspace instead.
+  // One index range a piece: `offset 0` keeps the planner from reading all of the workspace
+  // instead.
   return sql`
     select ${commaList(columns)}
     from ${over}
@@ -70,8 +71,8 @@ function rollupRows(
 }
 
 /**
- * Numbers of executions of the quarters of an hour that lie in the pieces, by slot. Their rows are of
- * days: one is read as soon as a piece touches it.
+ * Numbers of executions of the quarters of an hour that lie in the pieces, by slot. Their rows are
+ * of days: one is read as soon as a piece touches it.
  */
 function quarterRows(plan: QueryPlan, { table, grain }: RollupGrain): SQL {
   const row = sql.identifier(table);

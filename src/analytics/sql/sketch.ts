@@ -1,18 +1,25 @@
 import { type SQL, sql } from "drizzle-orm";
 
 /**
- * A DDSketch with a logarithmic mapping (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with
- * relative-error guarantees", VLDB 2019): a duration of d ms > 0 counts in bucket ceil(log_gamma(d)), a zero in ZERO_KEY.
- * Counts of buckets add up, so sketches merge in any order to the same sketch.
+ * A DDSketch with a logarithmic mapping (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable
+ * quantile sketch with relative-error guarantees", VLDB 2019): a duration of d ms > 0 counts in
+ * bucket ceil(log_gamma(d)), a zero in ZERO_KEY. Counts of buckets add up, so sketches merge in any
+ * order to the same sketch.
  */
 export const RELATIVE_ERROR = 0.01;
 export const GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR);
 /** Below every bucket of a positive duration (the smallest is 1 ms, bucket 0). */
 export const ZERO_KEY = -1;
+const ZERO = sql.raw(String(ZERO_KEY));
+const LOG_GAMMA = sql.raw(String(Math.log(GAMMA)));
 
-/** Bucket of a duration column in SQL: the only place where durations become buckets, so that all rows agree at the borders. */
+/**
+ * Bucket of a duration column in SQL: the only place where durations become buckets, so that all
+ * rows agree at the borders.
+ */
 export function sketchKey(durationMs: SQL): SQL {
-  return sql`case when ${durationMs} > 0 then ceil(ln(${durationMs}::float8) / ${sql.raw(String(Math.log(GAMMA)))})::int else ${sql.raw(String(ZERO_KEY))} end`;
+  const key = sql`ceil(ln(${durationMs}::float8) / ${LOG_GAMMA})::int`;
+  return sql`case when ${durationMs} > 0 then ${key} else ${ZERO} end`;
 }
 
 /**
@@ -26,7 +33,9 @@ export function sketchValue(key: number, minMs: number, maxMs: number): number {
 
 /** `sketchValue` in SQL, to order groups by; not kept inside [min, max]. */
 export function sketchValueSql(key: SQL): SQL {
-  return sql`case when ${key} = ${sql.raw(String(ZERO_KEY))} then 0 else 2 * power(${sql.raw(String(GAMMA))}::float8, ${key}) / ${sql.raw(String(GAMMA + 1))} end`;
+  const base = sql.raw(`${GAMMA}::float8`);
+  const value = sql`2 * power(${base}, ${key}) / ${sql.raw(String(GAMMA + 1))}`;
+  return sql`case when ${key} = ${ZERO} then 0 else ${value} end`;
 }
 
 /** Buckets of a sketch with their counts, in the order of buckets. */

@@ -12,8 +12,8 @@ export const intervalsOf = (ranges: readonly TimeRange[]) =>
   ) as s(lo, hi)`;
 
 /**
- * Index of the slot that a moment falls into. What is read lies in slots, so that a single one needs
- * no search.
+ * Index of the slot that a moment falls into. What is read lies in slots, so that a single one
+ * needs no search.
  */
 export const slotIndex = ({ slots }: QueryPlan, column: SQL) =>
   slots.length === 1 ? sql`1` : sql`width_bucket(${column}, (select starts from slot))`;
@@ -33,8 +33,8 @@ export const groupNames = (plan: QueryPlan) =>
   );
 
 /**
- * Rows with the period and the bucket of their slot, and with its clock. Where all slots agree these
- * are literals, which need no grouping.
+ * Rows with the period and the bucket of their slot, and with its clock. Where all slots agree
+ * these are literals, which need no grouping.
  */
 export function rowsInSlots({ slots, groups }: QueryPlan, rows: SQL): SQL {
   const of = (name: "period" | "bucket") => {

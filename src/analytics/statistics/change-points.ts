@@ -7,13 +7,19 @@ export interface ChangePoint {
   after: number;
 }
 
-/** Variance of the noise: half the mean square of the steps (von Neumann 1941); a change of level is one step among many. */
+/**
+ * Variance of the noise: half the mean square of the steps (von Neumann 1941); a change of level is
+ * one step among many.
+ */
 function noise(y: readonly number[]): number {
   const steps = y.slice(1).map((value, index) => (value - (y[index] ?? 0)) ** 2);
   return steps.length === 0 ? 0 : mean(steps) / 2;
 }
 
-/** Each value as the median of itself and its neighbours: an outlier that stands alone is no level, and a step stays where it is. */
+/**
+ * Each value as the median of itself and its neighbours: an outlier that stands alone is no level,
+ * and a step stays where it is.
+ */
 function withoutSpikes(y: readonly number[]): number[] {
   return y.map((value, index) => median([y[index - 1] ?? value, value, y[index + 1] ?? value]));
 }
@@ -22,8 +28,9 @@ function withoutSpikes(y: readonly number[]): number[] {
 export const MIN_SEGMENT = 3;
 
 /**
- * Changes of the mean level: PELT (Killick, Fearnhead, Eckley, JASA 107, 2012) with the squared error as cost and the penalty
- * 4 * sigma^2 * log(n), sigma from the steps between neighbours, so that the changes themselves hardly count as noise.
+ * Changes of the mean level: PELT (Killick, Fearnhead, Eckley, JASA 107, 2012) with the squared
+ * error as cost and the penalty 4 * sigma^2 * log(n), sigma from the steps between neighbours, so
+ * that the changes themselves hardly count as noise.
  */
 export function changePoints(series: readonly number[]): ChangePoint[] {
   const y = withoutSpikes(series);

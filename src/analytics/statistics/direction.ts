@@ -25,7 +25,10 @@ export interface Direction {
 export const MIN_POINTS = 3;
 const MAX_EXACT = 10;
 
-/** Number of permutations of n with each number of inversions (Kendall, "Rank Correlation Methods", 1948), as shares. */
+/**
+ * Number of permutations of n with each number of inversions (Kendall, "Rank Correlation Methods",
+ * 1948), as shares.
+ */
 function inversions(n: number): number[] {
   let counts = [1];
   for (let size = 2; size <= n; size++) {
@@ -76,8 +79,9 @@ function medianOf(values: number[]): number {
 }
 
 /**
- * Direction of a series: the Mann-Kendall test with its correction for ties (Mann 1945; Kendall 1975) and the Theil-Sen slope
- * (Sen, JASA 63, 1968). Both ask only for the order of pairs, so outliers and gaps do little.
+ * Direction of a series: the Mann-Kendall test with its correction for ties (Mann 1945; Kendall
+ * 1975) and the Theil-Sen slope (Sen, JASA 63, 1968). Both ask only for the order of pairs, so
+ * outliers and gaps do little.
  * @throws AppError unprocessable for more points than each may be compared with each
  */
 export function directionOf(points: readonly Point[]): Direction {

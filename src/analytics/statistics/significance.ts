@@ -1,7 +1,9 @@
 import { errorFunction } from "simple-statistics";
 import type { SketchCells } from "../sql/sketch.ts";
 
-/** What was tested and what came out; `p_value` null with the reason where nothing could be tested. */
+/**
+ * What was tested and what came out; `p_value` null with the reason where nothing could be tested.
+ */
 export interface Significance {
   test: "two_proportion_z" | "mann_whitney";
   tested: boolean;
@@ -10,7 +12,10 @@ export interface Significance {
   /** Two-sided. The error function is known to 1e-7: a smaller p is given as 1e-7. */
   p_value: number | null;
   significant: boolean | null;
-  /** Mann-Whitney: probability that a run of the first takes longer than one of the second (ties count half). */
+  /**
+   * Mann-Whitney: probability that a run of the first takes longer than one of the second (ties
+   * count half).
+   */
   superiority?: number | null;
 }
 
@@ -29,9 +34,10 @@ function untested(test: Significance["test"], reason: string): Significance {
 }
 
 /**
- * Whether two shares differ by more than chance: the pooled two-proportion z-test (Fleiss, "Statistical Methods for Rates and
- * Proportions", 2003, ch. 3). It needs 5 expected successes and failures on both sides. Where all runs of both sides have the property,
- * or none, the shares are the same, and Fisher's exact p is 1.
+ * Whether two shares differ by more than chance: the pooled two-proportion z-test (Fleiss,
+ * "Statistical Methods for Rates and Proportions", 2003, ch. 3). It needs 5 expected successes and
+ * failures on both sides. Where all runs of both sides have the property, or none, the shares are
+ * the same, and Fisher's exact p is 1.
  */
 export function twoProportions(
   a: { hits: number; of: number },
@@ -53,8 +59,9 @@ export function twoProportions(
 const total = (cells: SketchCells) => cells.reduce((sum, cell) => sum + cell.count, 0);
 
 /**
- * Whether the durations of one side tend to be longer: Mann and Whitney (Ann. Math. Statist. 18, 1947), by the normal
- * approximation with the correction for ties. Runs of one sketch bucket (within 2 % of each other) are ties.
+ * Whether the durations of one side tend to be longer: Mann and Whitney (Ann. Math. Statist. 18,
+ * 1947), by the normal approximation with the correction for ties. Runs of one sketch bucket
+ * (within 2 % of each other) are ties.
  */
 export function mannWhitney(a: SketchCells, b: SketchCells): Significance {
   const test = "mann_whitney";

@@ -1,4 +1,7 @@
-/** Locally weighted regression of degree 1 at `x` over the `width` nearest places, with tricube weights (Cleveland 1979). */
+/**
+ * Locally weighted regression of degree 1 at `x` over the `width` nearest places, with tricube
+ * weights (Cleveland 1979).
+ */
 function loessAt(
   y: readonly number[],
   weights: readonly number[],
@@ -46,7 +49,10 @@ const odd = (value: number) => {
   return up % 2 === 1 ? up : up + 1;
 };
 
-/** Smooths each season's own series and extends it by one season at both ends: n + 2 * period values. */
+/**
+ * Smooths each season's own series and extends it by one season at both ends: n + 2 * period
+ * values.
+ */
 function cycleSubseries(
   y: readonly number[],
   weights: readonly number[],
@@ -84,8 +90,9 @@ export interface Decomposition {
 const SEASONAL_WIDTH = 7;
 
 /**
- * STL: seasonal-trend decomposition by loess (Cleveland, Cleveland, McRae, Terpenning, "STL: A Seasonal-Trend Decomposition
- * Procedure Based on Loess", J. Official Statistics 6, 1990), with robustness weights. trend + seasonal + remainder = y.
+ * STL: seasonal-trend decomposition by loess (Cleveland, Cleveland, McRae, Terpenning, "STL: A
+ * Seasonal-Trend Decomposition Procedure Based on Loess", J. Official Statistics 6, 1990), with
+ * robustness weights. trend + seasonal + remainder = y.
  * @param y at least two periods, without gaps
  */
 export function decomposeStl(
@@ -129,7 +136,10 @@ function variance(list: readonly number[]): number {
   return list.reduce((sum, value) => sum + (value - mean) ** 2, 0) / list.length;
 }
 
-/** Strength of seasonality, 0 to 1: 1 - var(remainder) / var(seasonal + remainder) (Wang, Smith, Hyndman, 2006). */
+/**
+ * Strength of seasonality, 0 to 1: 1 - var(remainder) / var(seasonal + remainder) (Wang, Smith,
+ * Hyndman, 2006).
+ */
 export function seasonalStrength({ seasonal, remainder }: Decomposition): number {
   const whole = variance(remainder.map((value, i) => value + (seasonal[i] ?? 0)));
   return whole === 0 ? 0 : Math.max(0, 1 - variance(remainder) / whole);

@@ -24,7 +24,10 @@ function startOf(unit: keyof typeof LENGTHS, date: Temporal.PlainDate): Temporal
   return date.with({ month: date.month - ((date.month - 1) % 3), day: 1 });
 }
 
-/** The range that a name means at a moment: `last_full_…` has ended, `this_…` ends with the unit it lies in. */
+/**
+ * The range that a name means at a moment: `last_full_…` has ended, `this_…` ends with the unit it
+ * lies in.
+ */
 export function namedRange(name: NamedRange, now: EpochUs, timezone: string): TimeRange {
   const [, whole, unit] = /^(last_full|this)_(day|week|month|quarter)$/.exec(name) as unknown as [
     string,

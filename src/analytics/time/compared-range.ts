@@ -76,7 +76,10 @@ function periodBefore(range: TimeRange, timezone: string): Period {
   return { from: daysBefore(range, timezone), to: range.from, calendar: true };
 }
 
-/** The moment that is as many local days (or years and days) and the same time of day behind a start as `now` behind another. */
+/**
+ * The moment that is as many local days (or years and days) and the same time of day behind a start
+ * as `now` behind another.
+ */
 function sameTime(
   start: EpochUs,
   of: EpochUs,
@@ -90,9 +93,10 @@ function sameTime(
 }
 
 /**
- * Of a period, the part that has passed of the asked range: all of it when the range is over. Of whole local days it is the part
- * up to the same time of day of the same day, counted from the start; a period that was shorter (a month) is taken whole. Of any
- * other range it is the part of the same duration.
+ * Of a period, the part that has passed of the asked range: all of it when the range is over. Of
+ * whole local days it is the part up to the same time of day of the same day, counted from the
+ * start; a period that was shorter (a month) is taken whole. Of any other range it is the part of
+ * the same duration.
  */
 export function elapsedPart(
   { from, to, calendar }: Period,
@@ -109,7 +113,10 @@ export function elapsedPart(
   return { from, to: Math.max(from, Math.min(end, to)), elapsed: true };
 }
 
-/** Two periods that a caller names: one that is not over is compared with the same part of the other. */
+/**
+ * Two periods that a caller names: one that is not over is compared with the same part of the
+ * other.
+ */
 export function comparablePeriods(
   a: TimeRange,
   b: TimeRange,
@@ -125,9 +132,10 @@ export function comparablePeriods(
 }
 
 /**
- * The range to compare with: the one just before, or the same one a calendar year earlier in the zone. A range of whole local
- * months (or days) is preceded by as many months (or days), whatever a clock change makes of their length. A range that is not
- * over at `now` is compared with the same part of that period (`elapsedPart`); a year earlier, up to the same date.
+ * The range to compare with: the one just before, or the same one a calendar year earlier in the
+ * zone. A range of whole local months (or days) is preceded by as many months (or days), whatever a
+ * clock change makes of their length. A range that is not over at `now` is compared with the same
+ * part of that period (`elapsedPart`); a year earlier, up to the same date.
  * @throws AppError unprocessable for a range that overlaps the one a year earlier
  */
 export function comparedRange(

@@ -21,8 +21,8 @@ export type Granularity = (typeof GRANULARITIES)[number];
 /** A piece of the range that one local hour (or day …) covers. */
 export interface Bucket extends TimeRange {
   /**
-   * Local start of the whole bucket with its offset, e.g. `2026-03-01T00:00:00+05:30`: a moment that existed. It may lie
-   * before `from`.
+   * Local start of the whole bucket with its offset, e.g. `2026-03-01T00:00:00+05:30`: a moment
+   * that existed. It may lie before `from`.
    */
   label: string;
 }
@@ -42,8 +42,8 @@ function firstDate(us: EpochUs, granularity: Calendar, timezone: string): Tempor
 }
 
 /**
- * Starts of local days, each as long as the zone makes it (23, 24 or 25 hours): where clocks first show a later date. One that
- * the zone skipped altogether (Samoa, 2011-12-30) is never shown.
+ * Starts of local days, each as long as the zone makes it (23, 24 or 25 hours): where clocks first
+ * show a later date. One that the zone skipped altogether (Samoa, 2011-12-30) is never shown.
  */
 function dayEdges(range: TimeRange, timezone: string): Edge[] {
   const edges: Edge[] = [];
@@ -79,14 +79,15 @@ const SPANS = {
 } as const;
 
 /**
- * How many buckets a range has, by arithmetic alone: what it costs does not grow with the range. Off by one or two where the zone
- * cuts buckets at its clock changes.
+ * How many buckets a range has, by arithmetic alone: what it costs does not grow with the range.
+ * Off by one or two where the zone cuts buckets at its clock changes.
  */
 export const countBuckets = ({ from, to }: TimeRange, granularity: Granularity): number =>
   Math.ceil((to - from) / SPANS[granularity]);
 
 /**
- * Cuts a range into the local buckets of a zone: they touch, cover the range exactly, and none is empty in time.
+ * Cuts a range into the local buckets of a zone: they touch, cover the range exactly, and none is
+ * empty in time.
  * @throws AppError unprocessable for more buckets than the budget has, before any is made
  */
 export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: string): Bucket[] {
@@ -108,7 +109,8 @@ export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: 
 }
 
 /**
- * The local days, weeks or months that a range touches, each of them whole, and `lead` more before them.
+ * The local days, weeks or months that a range touches, each of them whole, and `lead` more before
+ * them.
  * @throws AppError unprocessable for more buckets than the budget has
  */
 export function wholeBuckets(
@@ -144,8 +146,8 @@ function isWhole({ from, to, label }: Bucket, granularity: Granularity, timezone
 }
 
 /**
- * Which buckets of a range are complete: over at a moment, and not cut by the range. The others have less in them than they
- * could, and are no basis for a comparison, a test or a rate.
+ * Which buckets of a range are complete: over at a moment, and not cut by the range. The others
+ * have less in them than they could, and are no basis for a comparison, a test or a rate.
  */
 export function completeOf(
   buckets: readonly Bucket[],

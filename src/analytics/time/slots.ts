@@ -37,7 +37,9 @@ function matches(filter: Filter, value: number): boolean {
 const UNITS = { hour_of_day: "hour", day_of_week: "day" } as const;
 const STEPS = { hour: HOUR_US, day: DAY_US };
 
-/** What the clock has to say of a question: its dimension, if there is one, and the filters of it. */
+/**
+ * What the clock has to say of a question: its dimension, if there is one, and the filters of it.
+ */
 interface Clock {
   name: ClockDimension | undefined;
   filters: readonly Filter[];
@@ -75,9 +77,9 @@ function slotsOf(
 }
 
 /**
- * One slot for each bucket, the compared ones first. Where a dimension of time is asked for, the local hours (or days) inside of
- * it that fit the filters; each has one local hour and one weekday of the clock, also where the clock goes back over midnight and
- * a day's bucket has two dates.
+ * One slot for each bucket, the compared ones first. Where a dimension of time is asked for, the
+ * local hours (or days) inside of it that fit the filters; each has one local hour and one weekday
+ * of the clock, also where the clock goes back over midnight and a day's bucket has two dates.
  * @throws AppError unprocessable for more hours or days than the budget has, before any is made
  */
 export function slotsOfPeriods(

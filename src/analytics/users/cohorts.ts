@@ -70,7 +70,8 @@ function usersByOffset(rows: readonly CohortRow[], kind: string, cohorts: number
 }
 
 /**
- * Users by the bucket of their first activity ever, and the later buckets in which they were present.
+ * Users by the bucket of their first activity ever, and the later buckets in which they were
+ * present.
  * @param maxOffset the last offset that is asked for
  */
 export function cohortCounts(
@@ -111,8 +112,8 @@ export function cohortCounts(
 }
 
 /**
- * Each cohort with its members who came back at all, and those present in one bucket: a row a cohort,
- * however many there are.
+ * Each cohort with its members who came back at all, and those present in one bucket: a row a
+ * cohort, however many there are.
  * @param at place of that bucket; only earlier cohorts have returning members in it
  */
 export function cohortTotals(

@@ -40,8 +40,9 @@ const NULL_COUNT = sql.raw("null::bigint");
 
 /**
  * CTEs: for each user and active day, `before` and `after` are the neighbouring active days: a day
- * counts for the month until 30 days have passed or the user is active again, so no window is scanned
- * twice. `moves` counts those days by whether their user comes from the month before, and by `after`.
+ * counts for the month until 30 days have passed or the user is active again, so no window is
+ * scanned twice. `moves` counts those days by whether their user comes from the month before, and
+ * by `after`.
  */
 function moveTables(): SQL {
   return sql`neighbours as (

@@ -8,7 +8,10 @@ export type RetentionMode = (typeof RETENTION_MODES)[number];
 
 export interface RetentionCell {
   offset: number;
-  /** Users of the cohort who count at this offset; what is known of them so far when the cell is not complete. */
+  /**
+   * Users of the cohort who count at this offset; what is known of them so far when the cell is not
+   * complete.
+   */
   users: number;
   /** users / size; null while the cell is not complete, because it may still grow. */
   rate: number | null;
@@ -34,8 +37,9 @@ export function checkCells(buckets: number, maxOffset: number, path = "query.max
 }
 
 /**
- * Users that count at each offset from 0 to `last`: there then (classic), then or later (rolling), or at least once from offset 1
- * up to then (bounded). One pass each: sums from the end, or from the begin.
+ * Users that count at each offset from 0 to `last`: there then (classic), then or later (rolling),
+ * or at least once from offset 1 up to then (bounded). One pass each: sums from the end, or from
+ * the begin.
  */
 function usersBy(
   counts: CohortCounts,
@@ -86,7 +90,10 @@ export function matrixOf(
 export interface CurvePoint {
   offset: number;
   users: number;
-  /** Users of the cohorts whose cell at this offset is complete; the others say nothing about it yet. */
+  /**
+   * Users of the cohorts whose cell at this offset is complete; the others say nothing about it
+   * yet.
+   */
   size: number;
   rate: number | null;
   cohorts: number;

@@ -202,10 +202,10 @@ function figuresOf(found: z.output<typeof sessionRow>): SessionFigures {
 }
 
 /**
- * Sessions that begin in the range, by the 30-minute rule over executions (their start) and events. A
- * session that is still open at the end of the range counts up to there. Days that are rolled up and
- * have no mark come from `sessions_daily`; those of their sessions that may cross midnight, and all
- * raw activities, are joined here.
+ * Sessions that begin in the range, by the 30-minute rule over executions (their start) and events.
+ * A session that is still open at the end of the range counts up to there. Days that are rolled up
+ * and have no mark come from `sessions_daily`; those of their sessions that may cross midnight, and
+ * all raw activities, are joined here.
  */
 export function sessionFigures(
   workspaceId: string,

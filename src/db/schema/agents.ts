@@ -2,7 +2,9 @@ import { sql } from "drizzle-orm";
 import { pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
-/** What somebody said about an agent. An agent exists by its executions; a row here is not needed. */
+/**
+ * What somebody said about an agent. An agent exists by its executions; a row here is not needed.
+ */
 export const agents = pgTable(
   "agents",
   {

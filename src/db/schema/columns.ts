@@ -1,6 +1,9 @@
 import { customType, integer, text, timestamp } from "drizzle-orm/pg-core";
 
-/** Microsecond timestamps travel as RFC 3339 text: a JavaScript Date would lose three digits and break keyset cursors. */
+/**
+ * Microsecond timestamps travel as RFC 3339 text: a JavaScript Date would lose three digits and
+ * break keyset cursors.
+ */
 export const instant = (name: string) =>
   timestamp(name, { withTimezone: true, precision: 6, mode: "string" });
 
@@ -27,7 +30,10 @@ export const job = () => ({
   cutOff: integer("cut_off").notNull().default(0),
   /** Who works on it. */
   claim: text("claim"),
-  /** Until when nobody else may work on it; of a queued one: before when its next attempt does not begin. */
+  /**
+   * Until when nobody else may work on it; of a queued one: before when its next attempt does not
+   * begin.
+   */
   leaseUntil: instant("lease_until"),
   scheduleId: text("schedule_id"),
   createdAt: instant("created_at").notNull(),

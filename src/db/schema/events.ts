@@ -2,7 +2,10 @@ import { sql } from "drizzle-orm";
 import { index, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
-/** Something a user did. Immutable: the same id again is a duplicate or, with other content, a conflict. */
+/**
+ * Something a user did. Immutable: the same id again is a duplicate or, with other content, a
+ * conflict.
+ */
 export const events = pgTable(
   "events",
   {

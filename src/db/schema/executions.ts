@@ -13,9 +13,10 @@ import {
 import { credits, instant } from "./columns.ts";
 
 /**
- * One run of one agent for one user, or for none. Partitioned by month of `started_at` (see the first migration), so its primary key
- * cannot make `id` unique alone: `execution_keys` does.
- * `settled` has one bit for each field that a final message has stated (see features/executions/merge.ts).
+ * One run of one agent for one user, or for none. Partitioned by month of `started_at` (see the
+ * first migration), so its primary key cannot make `id` unique alone: `execution_keys` does.
+ * `settled` has one bit for each field that a final message has stated (see
+ * features/executions/merge.ts).
  */
 export const executions = pgTable(
   "executions",

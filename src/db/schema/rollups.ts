@@ -20,7 +20,10 @@ const mergeable = () => ({
   agentIds: text("agent_ids").array().notNull(),
 });
 
-/** Keys of a row; a dimension that the row's grain does not keep, or that was absent, is the empty string. */
+/**
+ * Keys of a row; a dimension that the row's grain does not keep, or that was absent, is the empty
+ * string.
+ */
 const keys = () => ({
   workspaceId: text("workspace_id").notNull(),
   grain: text("grain").notNull(),
@@ -45,7 +48,10 @@ export const executionMetricsHourly = pgTable(
   ],
 );
 
-/** Days (UTC). Grains: `total`, `agent`, and `cube` by agent, model, environment, version, error type and status. */
+/**
+ * Days (UTC). Grains: `total`, `agent`, and `cube` by agent, model, environment, version, error
+ * type and status.
+ */
 export const executionMetricsDaily = pgTable(
   "execution_metrics_daily",
   {
@@ -75,8 +81,9 @@ export const executionMetricsDaily = pgTable(
 );
 
 /**
- * Numbers of executions of a day (UTC) by the quarter of an hour in which they started: parallel lists of quarters (0 to 95) and
- * numbers, by the grains `total` and `agent` and by status. Every zone's hours are made of whole quarters (since 1972).
+ * Numbers of executions of a day (UTC) by the quarter of an hour in which they started: parallel
+ * lists of quarters (0 to 95) and numbers, by the grains `total` and `agent` and by status. Every
+ * zone's hours are made of whole quarters (since 1972).
  */
 export const executionQuartersDaily = pgTable(
   "execution_quarters_daily",
@@ -107,8 +114,9 @@ export const userActivityDaily = pgTable(
 );
 
 /**
- * When a user was there: the quarters of an hour of a day (UTC) in which an execution of theirs started, and a successful one.
- * Every zone's days are made of whole quarters, so one row answers for all of them.
+ * When a user was there: the quarters of an hour of a day (UTC) in which an execution of theirs
+ * started, and a successful one. Every zone's days are made of whole quarters, so one row answers
+ * for all of them.
  */
 export const userPresenceDaily = pgTable(
   "user_presence_daily",
@@ -126,8 +134,9 @@ export const userPresenceDaily = pgTable(
 );
 
 /**
- * Sessions of a day (UTC) that lie so far inside it that nothing of another day can belong to them: their sums, a sketch of their
- * lengths, and the users. A day without a row was never rolled up: there is one for a day without sessions too.
+ * Sessions of a day (UTC) that lie so far inside it that nothing of another day can belong to them:
+ * their sums, a sketch of their lengths, and the users. A day without a row was never rolled up:
+ * there is one for a day without sessions too.
  */
 export const sessionsDaily = pgTable(
   "sessions_daily",
@@ -165,8 +174,9 @@ export const sessionEdgesDaily = pgTable(
 );
 
 /**
- * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert marks (of hours; for events, of the sessions of a day), never read or wait;
- * a rollup run deletes the marks that its snapshot shows.
+ * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert marks (of
+ * hours; for events, of the sessions of a day), never read or wait; a rollup run deletes the marks
+ * that its snapshot shows.
  */
 export const rollupMarks = pgTable(
   "rollup_marks",
@@ -179,7 +189,10 @@ export const rollupMarks = pgTable(
   (t) => [primaryKey({ columns: [t.unit, t.workspaceId, t.bucket, t.id] })],
 );
 
-/** What the nightly reconcile found: buckets whose rollup differs from the raw rows. Must stay empty. */
+/**
+ * What the nightly reconcile found: buckets whose rollup differs from the raw rows. Must stay
+ * empty.
+ */
 export const rollupDifferences = pgTable("rollup_differences", {
   id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity().primaryKey(),
   foundAt: instant("found_at").notNull(),

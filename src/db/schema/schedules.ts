@@ -1,7 +1,9 @@
 import { boolean, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
-/** What runs again and again at a local time. `next_run_at` moves on only after its run was started. */
+/**
+ * What runs again and again at a local time. `next_run_at` moves on only after its run was started.
+ */
 export const schedules = pgTable(
   "schedules",
   {

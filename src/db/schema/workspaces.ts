@@ -2,7 +2,10 @@ import { sql } from "drizzle-orm";
 import { integer, numeric, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { credits, instant } from "./columns.ts";
 
-/** Settings of a workspace. A workspace exists without a row here: each setting then has its default. */
+/**
+ * Settings of a workspace. A workspace exists without a row here: each setting then has its
+ * default.
+ */
 export const workspaces = pgTable("workspaces", {
   id: text("id").primaryKey(),
   name: text("name"),
