@@ -70,6 +70,24 @@ it("ten batches of ten megabytes at once are stored one after the other, or told
   await isAlive();
 });
 
+it("a thousand messages that add to the metadata of one run fill it, and the rest are told", async () => {
+  const message = (n: number) =>
+    `{"id":"grown",${FIELDS},"metadata":{"k${n}":"${"x".repeat(9_000)}"}}`;
+  const batch = Array.from({ length: 1_000 }, (_, n) => message(n)).join(",");
+  const { status, body } = await post(`{"executions":[${batch}]}`, JSON_TYPE);
+  expect([status, body.data.counts]).toMatchObject([207, { created: 1, updated: 2, invalid: 997 }]);
+  expect(body.data.results[3]).toMatchObject({ code: "too_large", path: "metadata" });
+});
+
+it("a stream of ten thousand lines about one execution is folded chunk by chunk", async () => {
+  const lines = Array.from(
+    { length: 10_000 },
+    (_, n) => `{"id":"long",${FIELDS},"tokens_in":${n}}\n`,
+  );
+  const { status, body } = await post(lines.join(""), NDJSON_TYPE);
+  expect([status, body.data.counts]).toMatchObject([207, { created: 1, updated: 9_999 }]);
+});
+
 it("a key that comes twice is refused behind any number of other faults", async () => {
   const faults = Array.from({ length: 1_200 }, (_, n) => `"${n % 2}":1e400`).join(",");
   const lossy = `{"id":"lossy",${FIELDS},"metadata":{"big":1e400}}`;

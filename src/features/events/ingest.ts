@@ -81,11 +81,18 @@ async function storeEvents(
   messages: readonly Message[],
 ): Promise<ItemVerdict[]> {
   if (messages.length === 0) return [];
-  // An id of this workspace is taken once; in the order of ids, so that two writers cannot deadlock.
+  // Of several messages about one event the first is stored: rows of a statement have no order.
+  const firsts = new Map<string, Message>();
+  for (const message of messages) if (!firsts.has(message.id)) firsts.set(message.id, message);
+  // An id is taken once; in the order of ids, so that two writers cannot deadlock.
   const rows = await ctx.db.all({
     sql: sql`with created as (
-        insert into events (workspace_id, ${COLUMNS}) select ${workspaceId}, ${COLUMNS} from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as ${FIELDS}
-          order by id on conflict (workspace_id, id) do nothing returning id, occurred_at
+        insert into events (workspace_id, ${COLUMNS})
+        select ${workspaceId}, ${COLUMNS}
+        from jsonb_to_recordset(${JSON.stringify([...firsts.values()])}::jsonb) as ${FIELDS}
+        order by id
+        on conflict (workspace_id, id) do nothing
+        returning id, occurred_at
       ), marks as (${insertMarks("session", "occurred_at", sql`created`, sql`${workspaceId}`)}
       ) select id from created`,
     row: z.object({ id: z.string() }),

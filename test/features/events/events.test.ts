@@ -50,6 +50,23 @@ it("stores an event once, whatever is sent again, and never changes it", async (
   ]);
 });
 
+it("stores the first of many messages about one event, as if they came one by one", async () => {
+  const event = (n: number) => ({ ...base, id: `first${n % 2}`, properties: { n } });
+  const events = Array.from({ length: 200 }, (_, n) => event(n % 190));
+  const { body } = await api.post("/api/v1/events", { events });
+  expect(body.data.results.map(({ result }: { result: string }) => result)).toEqual(
+    events.map((_, n) => {
+      if (n < 2) return "created";
+      return n === 190 || n === 191 ? "duplicate" : "conflict";
+    }),
+  );
+  const { body: stored } = await api.get("/api/v1/events?event_type=page_view&limit=1000");
+  expect(stored.data.filter(({ id }: { id: string }) => id.startsWith("first"))).toMatchObject([
+    { properties: { n: 1 } },
+    { properties: { n: 0 } },
+  ]);
+});
+
 it("takes a stream, lists it by pages, and keeps workspaces apart", async () => {
   const lines = Array.from({ length: 1200 }, (_, n) =>
     JSON.stringify({
