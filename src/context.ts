@@ -3,7 +3,7 @@ import { type AnswerCache, createCache } from "./cache/read-through.ts";
 import { type Config, readConfig } from "./config.ts";
 import { connect, type Db } from "./db/client.ts";
 import { DEADLINES, type DeadlineName } from "./db/deadlines.ts";
-import { deadlined } from "./lib/deadline.ts";
+import { withDeadlines } from "./lib/deadline.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import type { EpochUs } from "./lib/time.ts";
 
@@ -47,17 +47,17 @@ export function createContext(
     door.waitUntil(work.catch((error: unknown) => log.error("background", error)));
   const limitMs =
     deadline === "request" ? config.STATEMENT_TIMEOUT_SECONDS * 1000 : DEADLINES[deadline];
-  const kv = deadlined(env.CACHE, "The key-value store", CALLS.kv);
+  const kv = withDeadlines(env.CACHE, "The key-value store", CALLS.kv);
   return {
     config,
     db: connect(config.DATABASE_URL, config.NEON_ENDPOINT, limitMs),
     cache: createCache(kv, waitUntil, log),
     kv,
-    files: deadlined(env.FILES, "The file store", CALLS.files),
+    files: withDeadlines(env.FILES, "The file store", CALLS.files),
     queues: {
-      jobs: deadlined(env.JOBS, "The queue", CALLS.queue),
-      deliveries: deadlined(env.DELIVERIES, "The queue", CALLS.queue),
-      rollups: deadlined(env.ROLLUPS, "The queue", CALLS.queue),
+      jobs: withDeadlines(env.JOBS, "The queue", CALLS.queue),
+      deliveries: withDeadlines(env.DELIVERIES, "The queue", CALLS.queue),
+      rollups: withDeadlines(env.ROLLUPS, "The queue", CALLS.queue),
     },
     feed: env.FEED,
     log,

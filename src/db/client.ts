@@ -3,7 +3,7 @@ import type { SQL } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
 import { z } from "zod";
 import { backoff, sleep } from "../lib/backoff.ts";
-import { within } from "../lib/deadline.ts";
+import { settleWithin } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import { parseStored } from "../lib/json.ts";
 import { fromPostgres } from "../lib/time.ts";
@@ -28,7 +28,7 @@ export interface Db {
   maybe<T>(statement: Statement<T>): Promise<T | undefined>;
   /** The first row. @throws Error without one */
   one<T>(statement: Statement<T>): Promise<T>;
-  /** For what it does, whatever rows it gives. */
+  /** Runs a statement and ignores its rows. */
   run(sql: SQL): Promise<void>;
   /**
    * All statements in one transaction and one round trip; the rows of each. A lost race (40001,
@@ -165,7 +165,7 @@ function open(databaseUrl: string, endpoint: string | undefined, limitMs: number
       { ...options, fetchOptions: { signal: stop.signal } },
     );
     try {
-      return (await within(limitMs + GRACE_MS, work, noAnswer)).slice(1) as Result[];
+      return (await settleWithin(limitMs + GRACE_MS, work, noAnswer)).slice(1) as Result[];
     } finally {
       // Neon, and the local endpoint, cancel the statement of a caller that has gone.
       stop.abort();

@@ -1,5 +1,5 @@
 /**
- * How long one statement may take, in milliseconds, by who waits for it. The database ends it then
+ * Limits of one statement in milliseconds, by its caller. The database ends it then
  * (`statement_timeout`); `GRACE_MS` later we stop waiting for a database that does not even say
  * that.
  */

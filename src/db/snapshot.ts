@@ -1,5 +1,5 @@
 import { Client, DatabaseError, neonConfig } from "@neondatabase/serverless";
-import { within } from "../lib/deadline.ts";
+import { settleWithin } from "../lib/deadline.ts";
 import { type Db, objectsOf, type Statement, toText, valueParsers, withVerbs } from "./client.ts";
 import { CONNECT_MS, DEADLINES, END_MS, GRACE_MS, lockLimitMs } from "./deadlines.ts";
 import { faultOf, lostSession, noAnswer } from "./faults.ts";
@@ -10,7 +10,7 @@ async function heard<T>(limitMs: number, work: Promise<T>): Promise<T> {
     // What the server did not say with a SQLSTATE is a fault of the way to it.
     throw error instanceof DatabaseError ? (faultOf(error) ?? error) : lostSession(error);
   });
-  return within(limitMs, told, noAnswer);
+  return settleWithin(limitMs, told, noAnswer);
 }
 
 /**
@@ -65,6 +65,6 @@ export async function withSnapshot<T>(
     };
     return await work(withVerbs({ all, transaction }));
   } finally {
-    if (!isOver) await within(END_MS, client.end(), noAnswer).catch(() => undefined);
+    if (!isOver) await settleWithin(END_MS, client.end(), noAnswer).catch(() => undefined);
   }
 }

@@ -8,7 +8,7 @@ interface Budget {
 }
 
 /** What one request may ask for. docs/limits.md has them all, with the reason of each. */
-export const BUDGETS = {
+export const WORK_BUDGETS = {
   buckets: { limit: 10_000, code: "too_many_buckets", of: "buckets of this granularity" },
   /** Local hours of five years. */
   slots: { limit: 43_920, code: "range_too_long", of: "local hours or days to tell apart" },
@@ -30,7 +30,7 @@ export const BUDGETS = {
   pdfPoints: { limit: 50_000, code: "too_many_points", of: "values of a report as PDF" },
   reportPoints: { limit: 100_000, code: "too_many_points", of: "values of a report" },
 } as const satisfies Record<string, Budget>;
-export type BudgetName = keyof typeof BUDGETS;
+export type BudgetName = keyof typeof WORK_BUDGETS;
 
 /**
  * Refuses work by its amount, which is counted from what was asked before anything is built.
@@ -43,7 +43,7 @@ export function checkWork(
   path: string,
   advice = "Ask for less at once.",
 ): void {
-  const { limit, code, of } = BUDGETS[name];
+  const { limit, code, of } = WORK_BUDGETS[name];
   if (amount <= limit) return;
   const message = `This would be ${amount} ${of}; at most ${limit} are possible. ${advice}`;
   throw new AppError("unprocessable", code, message, {

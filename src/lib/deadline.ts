@@ -5,7 +5,7 @@ import { AppError } from "./errors.ts";
  * alone: what comes of it then, nobody hears.
  * @param limitMs milliseconds
  */
-export async function within<T>(
+export async function settleWithin<T>(
   limitMs: number,
   work: PromiseLike<T>,
   late: () => Error,
@@ -31,13 +31,13 @@ const noAnswer = (what: string) => () =>
  * @throws AppError unavailable after the deadline (milliseconds)
  */
 export const answerWithin = <T>(what: string, limitMs: number, work: PromiseLike<T>): Promise<T> =>
-  within(limitMs, work, noAnswer(what));
+  settleWithin(limitMs, work, noAnswer(what));
 
 /**
  * A binding whose every call has a deadline (milliseconds); what a call gives, such as a stream,
  * has none of it.
  */
-export function deadlined<T extends object>(binding: T, what: string, limitMs: number): T {
+export function withDeadlines<T extends object>(binding: T, what: string, limitMs: number): T {
   return new Proxy(binding, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);

@@ -15,7 +15,8 @@ export function fromMicros(micros: bigint): string {
 /** a / b, half away from zero, of whole numbers. */
 export function divideRounded(a: bigint, b: bigint): bigint {
   const negative = a < 0n !== b < 0n;
-  const [x, y] = [a < 0n ? -a : a, b < 0n ? -b : b];
+  const x = a < 0n ? -a : a;
+  const y = b < 0n ? -b : b;
   const quotient = (2n * x + y) / (2n * y);
   return negative ? -quotient : quotient;
 }

@@ -43,7 +43,7 @@ export class Gunzip {
   /** @throws Error if the last member is not whole, or there is none */
   end(): void {
     if (this.#member || this.#rest.length > 0 || this.#members === 0)
-      throw new Error("The gzip breaks off");
+      throw new Error("The gzip is truncated");
   }
 }
 
@@ -63,14 +63,14 @@ function headerSize(bytes: Uint8Array): number | undefined {
   const [magic1, magic2, method, flags = 0] = bytes;
   const isGzip =
     (magic1 ?? 0x1f) === 0x1f && (magic2 ?? 0x8b) === 0x8b && (method ?? 8) === 8 && flags < 0x20;
-  if (!isGzip) throw new Error("This is no gzip");
+  if (!isGzip) throw new Error("The data is not gzip");
   let size = 10;
   if (flags & 4) size += 2 + ((bytes[10] ?? 0) | ((bytes[11] ?? 0) << 8));
   for (const flag of [8, 16]) {
     if (!(flags & flag)) continue;
     const zero = bytes.indexOf(0, size);
     if (zero < 0 && bytes.length > MAX_HEADER_BYTES)
-      throw new Error("The gzip has no end of a name");
+      throw new Error("A name in the gzip header does not end");
     if (zero < 0) return undefined;
     size = zero + 1;
   }

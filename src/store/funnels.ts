@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import type { FunnelDefinition } from "../analytics/funnels/run-funnel.ts";
+import type { FunnelSpec } from "../analytics/funnels/run-funnel.ts";
 import type { Context } from "../context.ts";
 import type { Db } from "../db/client.ts";
 import { listByTime, type PageQuery } from "../db/keyset.ts";
@@ -13,7 +13,7 @@ const funnel = z.object({
   id: z.string(),
   name: z.string(),
   description: z.string().nullable(),
-  definition: z.custom<FunnelDefinition>(),
+  definition: z.custom<FunnelSpec>(),
   created_at: z.string(),
   updated_at: z.string(),
   created_by: z.string(),
@@ -22,7 +22,7 @@ export type Funnel = z.output<typeof funnel>;
 export interface FunnelInput {
   name: string;
   description?: string | null | undefined;
-  definition: FunnelDefinition;
+  definition: FunnelSpec;
 }
 
 const COLUMNS = sql.raw(

@@ -13,7 +13,7 @@ import type { FunnelUser } from "./summarize.ts";
 
 export const DEFAULT_WINDOW_SECONDS = 7 * 86_400;
 
-export interface FunnelDefinition {
+export interface FunnelSpec {
   steps: (StepFilter & { name: string })[];
   /** Between two steps, from 1: by default the first and the last. */
   exclusions?:
@@ -25,7 +25,7 @@ export interface FunnelDefinition {
 }
 
 /** The filters of the steps and of the exclusions, with their paths. */
-function filtersOf({ steps, exclusions = [] }: FunnelDefinition): {
+function filtersOf({ steps, exclusions = [] }: FunnelSpec): {
   filters: StepFilter[];
   paths: string[];
 } {
@@ -37,7 +37,7 @@ function filtersOf({ steps, exclusions = [] }: FunnelDefinition): {
 }
 
 /** @throws AppError unprocessable for a definition whose fields or values cannot be asked */
-export function checkDefinition(definition: FunnelDefinition): void {
+export function checkDefinition(definition: FunnelSpec): void {
   const { filters, paths } = filtersOf(definition);
   funnelOccurrences("", { from: 0, to: 1 }, filters, paths);
   const { steps, exclusions = [], order } = definition;
@@ -64,7 +64,7 @@ export function checkDefinition(definition: FunnelDefinition): void {
   });
 }
 
-function rulesOf(definition: FunnelDefinition, range: TimeRange, now: EpochUs): FunnelRules {
+function rulesOf(definition: FunnelSpec, range: TimeRange, now: EpochUs): FunnelRules {
   const { steps, exclusions = [], order = "ordered", same_instant = "counts" } = definition;
   return {
     steps: steps.length,
@@ -101,7 +101,7 @@ export interface FunnelRun {
 export async function runFunnel(
   db: Db,
   workspaceId: string,
-  definition: FunnelDefinition,
+  definition: FunnelSpec,
   range: TimeRange,
   timezone: string,
   now: EpochUs,

@@ -1,4 +1,4 @@
-import { BUDGETS, checkWork } from "../../lib/budget.ts";
+import { checkWork, WORK_BUDGETS } from "../../lib/budget.ts";
 import type { Field, Filter } from "../catalog/dimensions.ts";
 import type { TimeSlot } from "./plan-types.ts";
 
@@ -49,7 +49,7 @@ export function possibleGroups(
 export function checkSize(buckets: number, groups: number, limit: number, measures: number): void {
   const rowsOf = (own: number) => buckets * (groups > own ? own + 1 : groups);
   const rows = rowsOf(limit);
-  const most = Math.min(BUDGETS.rows.limit, Math.floor(BUDGETS.values.limit / measures));
+  const most = Math.min(WORK_BUDGETS.rows.limit, Math.floor(WORK_BUDGETS.values.limit / measures));
   const fitting = Math.floor(most / buckets) - 1;
   const advice =
     fitting < 1 || limit === Number.POSITIVE_INFINITY

@@ -37,10 +37,7 @@ export function checkOperand(filter: Filter, field: Field, path: string): void {
     throw unprocessable(path, "wrong_operand", `${filter.field} is a number.`);
   if (numeric && filter.op === "contains")
     throw unprocessable(path, "wrong_operand", "contains takes a text field.");
-  if (
-    field.kind === "metadata" &&
-    new Set(operands.map((operand) => isNumeric(operand))).size > 1
-  ) {
+  const types = new Set(operands.map((operand) => isNumeric(operand)));
+  if (field.kind === "metadata" && types.size > 1)
     throw unprocessable(path, "wrong_operand", "All values of the list must be numbers, or none.");
-  }
 }

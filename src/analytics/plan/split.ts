@@ -20,11 +20,8 @@ export interface SplitRange extends SourcePieces {
   fallback: Pick<SourcePieces, "hour" | "raw">;
 }
 
-const up = (us: EpochUs, unit: number) => Math.ceil(us / unit) * unit;
-
-const down = (us: EpochUs, unit: number) => Math.floor(us / unit) * unit;
-
-export function push(list: TimeRange[], from: EpochUs, to: EpochUs): void {
+/** Appends a range that is not empty; one that touches the last range extends it. */
+export function addRange(list: TimeRange[], from: EpochUs, to: EpochUs): void {
   if (to <= from) return;
   const last = list.at(-1);
   if (last?.to === from) last.to = to;
@@ -40,11 +37,11 @@ function split(
   whole: TimeRange[],
   rest: (piece: TimeRange) => void,
 ): void {
-  const first = up(range.from, unit);
-  const last = down(range.to, unit);
+  const first = Math.ceil(range.from / unit) * unit;
+  const last = Math.floor(range.to / unit) * unit;
   if (first < last) {
     rest({ from: range.from, to: first });
-    push(whole, first, last);
+    addRange(whole, first, last);
     rest({ from: last, to: range.to });
   } else rest(range);
 }
@@ -61,23 +58,24 @@ export function splitByGrain(buckets: readonly TimeRange[], source: RollupChoice
     raw: [],
     fallback: { hour: [], raw: [] },
   };
-  const raw = (piece: TimeRange) => push(pieces.raw, piece.from, piece.to);
+  const raw = (piece: TimeRange) => addRange(pieces.raw, piece.from, piece.to);
   const hours = (piece: TimeRange) =>
     source.hourly ? split(piece, HOUR_US, pieces.hour, raw) : raw(piece);
   const quarters = (piece: TimeRange) => {
     const whole: TimeRange[] = [];
     split(piece, QUARTER_US, whole, raw);
     for (const { from, to } of whole) {
-      push(pieces.quarter, from, to);
+      addRange(pieces.quarter, from, to);
       split({ from, to }, HOUR_US, pieces.fallback.hour, (rest) =>
-        push(pieces.fallback.raw, rest.from, rest.to),
+        addRange(pieces.fallback.raw, rest.from, rest.to),
       );
     }
   };
-  const rest = (piece: TimeRange) =>
-    source.quarterly && (piece.from % HOUR_US !== 0 || piece.to % HOUR_US !== 0)
-      ? quarters(piece)
-      : hours(piece);
+  const rest = (piece: TimeRange) => {
+    const isOfHours = piece.from % HOUR_US === 0 && piece.to % HOUR_US === 0;
+    if (source.quarterly && !isOfHours) quarters(piece);
+    else hours(piece);
+  };
   for (const bucket of buckets) {
     if (source.daily) split(bucket, DAY_US, pieces.day, rest);
     else rest(bucket);
@@ -96,10 +94,10 @@ function without(
     let start = from;
     for (const mark of marked) {
       if (mark + unit <= from || mark >= to) continue;
-      push(left, start, mark);
+      addRange(left, start, mark);
       start = mark + unit;
     }
-    push(left, start, to);
+    addRange(left, start, to);
   }
   return left;
 }
@@ -142,13 +140,13 @@ export function explainPieces(
 function within(list: readonly TimeRange[], marked: readonly EpochUs[], unit: number): TimeRange[] {
   const taken: TimeRange[] = [];
   for (const { from, to } of list)
-    for (const mark of marked) push(taken, Math.max(from, mark), Math.min(to, mark + unit));
+    for (const mark of marked) addRange(taken, Math.max(from, mark), Math.min(to, mark + unit));
   return taken;
 }
 
 /** Ranges in time order, those that touch as one. */
 function joined(list: readonly TimeRange[]): TimeRange[] {
   const result: TimeRange[] = [];
-  for (const { from, to } of [...list].sort((a, b) => a.from - b.from)) push(result, from, to);
+  for (const { from, to } of [...list].sort((a, b) => a.from - b.from)) addRange(result, from, to);
   return result;
 }

@@ -10,11 +10,17 @@ export interface ComparedValue {
   direction: "up" | "down" | "flat" | null;
 }
 
+function directionFrom(change: number): "up" | "down" | "flat" {
+  if (change === 0) return "flat";
+  return change > 0 ? "up" : "down";
+}
+
 /** Change from `previous` to `current`; from 0 or from nothing there is no ratio. */
 export function compareValues(current: MeasureValue, previous: MeasureValue): ComparedValue {
   if (current === null || previous === null)
     return { previous, change: null, change_ratio: null, direction: null };
-  const [now, before] = [Number(current), Number(previous)];
+  const now = Number(current);
+  const before = Number(previous);
   const change =
     typeof current === "string" && typeof previous === "string"
       ? fromMicros(toMicros(current) - toMicros(previous))
@@ -23,6 +29,6 @@ export function compareValues(current: MeasureValue, previous: MeasureValue): Co
     previous,
     change,
     change_ratio: before === 0 ? null : (now - before) / Math.abs(before),
-    direction: now > before ? "up" : now < before ? "down" : "flat",
+    direction: directionFrom(now - before),
   };
 }

@@ -1,4 +1,3 @@
-import type { z } from "zod";
 import { type EpochUs, formatInstant, parseInstant } from "../../lib/time.ts";
 import type { MeasureName } from "../catalog/measures.ts";
 import type { PlannedQuery } from "../plan/plan.ts";
@@ -7,7 +6,7 @@ import type { RollupGrain } from "../rollups/definition.ts";
 import type { ComparedRange } from "../time/compared-range.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { formatLocal } from "../time/zones.ts";
-import type { metaRow } from "./meta-row.ts";
+import type { MetaRow } from "./meta-row.ts";
 
 export interface AnswerMeta {
   from: string;
@@ -19,23 +18,20 @@ export interface AnswerMeta {
   exact: boolean;
   relative_error: number;
   relative_errors?: Partial<Record<MeasureName, number>>;
-  /** There while the range is not over: its numbers may still grow. */
+  /** Present until the range has ended: its numbers may still grow. */
   complete?: false;
   compared?: ComparedSpan;
   plan?: Record<string, unknown>;
 }
 
-/** The pieces of the range as they were answered, marks and all. */
-export function explainSources(
-  { plan }: PlannedQuery,
-  about: z.output<typeof metaRow>,
-): Record<string, unknown> {
-  const moments = (list: string[]) => list.map((text) => parseInstant(text) ?? Number.NaN);
+/** The pieces of the range by the source that answered them, with marks taken into account. */
+export function explainSources({ plan }: PlannedQuery, about: MetaRow): Record<string, unknown> {
+  const instants = (list: string[]) => list.map((text) => parseInstant(text) ?? Number.NaN);
   const { daily, hourly, quarterly } = plan.source;
   const marked = {
-    days: moments(about.marked_days),
-    hours: moments(about.marked_hours),
-    withoutQuarters: moments(about.days_without_quarters),
+    days: instants(about.marked_days),
+    hours: instants(about.marked_hours),
+    withoutQuarters: instants(about.days_without_quarters),
   };
   const pieces = explainPieces(plan.pieces, plan.source, marked);
   const readable = (list: { from: EpochUs; to: EpochUs }[]) =>
@@ -79,7 +75,7 @@ export const comparedSpan = (
 export function metaOf(
   range: TimeRange,
   timezone: string,
-  about: z.output<typeof metaRow>,
+  about: MetaRow,
   now: EpochUs = parseInstant(about.as_of) ?? 0,
 ): AnswerMeta {
   return {
@@ -124,7 +120,7 @@ export function combineMeta(parts: Record<string, AnswerMeta>): AnswerMeta {
   const sum = (of: (meta: AnswerMeta) => number) =>
     metas.reduce((total, meta) => total + of(meta), 0);
   const plans = Object.entries(parts).filter(([, meta]) => meta.plan);
-  const { compared: _, relative_errors: __, ...rest } = first;
+  const { compared, relative_errors: _, ...rest } = first;
   return {
     ...rest,
     complete_until: metas.map((meta) => meta.complete_until).sort()[0] ?? first.complete_until,
@@ -135,7 +131,7 @@ export function combineMeta(parts: Record<string, AnswerMeta>): AnswerMeta {
     },
     exact: metas.every((meta) => meta.exact),
     relative_error: Math.max(...metas.map((meta) => meta.relative_error)),
-    ...(first.compared ? { compared: first.compared } : {}),
+    ...(compared ? { compared } : {}),
     ...(plans.length > 0
       ? { plan: Object.fromEntries(plans.map(([name, meta]) => [name, meta.plan])) }
       : {}),

@@ -131,7 +131,7 @@ function differingRows({ name, table, columns, rows, only, isOptional }: Written
  * leaving out buckets with a mark. One statement, so one snapshot. Columns: workspace_id, bucket,
  * detail.
  */
-export function rollupDifferences(unit: RollupUnit, buckets: readonly RollupBucket[]): SQL {
+export function differingRollups(unit: RollupUnit, buckets: readonly RollupBucket[]): SQL {
   const parts = writtenBy(unit).map(differingRows);
   return sql`with ${sourceTables(unit, buckets)}
   select * from (${sql.join(parts, sql`\n    union all`)}) r

@@ -7,8 +7,8 @@ import type { AnswerMeta } from "../result/meta.ts";
 import type { AnswerRow } from "../result/rows.ts";
 
 /**
- * Groups of a question, page by page: by keyset over the order's value and the group itself, or by
- * offset when `skip` is given.
+ * A page of groups: by keyset over the order's value and the group itself, or by offset if `skip` is
+ * given.
  */
 export interface GroupPage {
   rows: AnswerRow[];
@@ -30,7 +30,7 @@ export async function groupPage(
 ): Promise<GroupPage> {
   const { limit, cursor, skip = 0, include_total = false } = paging;
   oneWay(paging);
-  // A cursor names its list, so that one of another order is refused and not misread.
+  // A cursor names its list, so that a cursor of another order is refused.
   const name = [
     ...(query.group_by ?? []),
     ...(query.order_by ?? []).flatMap(({ measure, direction }) => [measure, direction]),

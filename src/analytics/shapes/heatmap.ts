@@ -1,6 +1,6 @@
 import type { MeasureValues } from "../result/rows.ts";
 
-/** The part of a question that makes it one of the local hours of the week. */
+/** The part of a question that groups it by the local hours of the week. */
 export const BY_HOUR_OF_WEEK = { group_by: ["day_of_week", "hour_of_day"], limit: 7 * 24 };
 
 interface Cell {

@@ -17,14 +17,14 @@ function noise(y: readonly number[]): number {
 }
 
 /**
- * Each value as the median of itself and its neighbours: an outlier that stands alone is no level,
- * and a step stays where it is.
+ * Each value as the median of itself and its neighbours: a single outlier does not become a level,
+ * and a step keeps its place.
  */
 function withoutSpikes(y: readonly number[]): number[] {
   return y.map((value, index) => median([y[index - 1] ?? value, value, y[index + 1] ?? value]));
 }
 
-/** Values at the least on each side of a change. */
+/** Minimum number of values on each side of a change. */
 export const MIN_SEGMENT = 3;
 
 /**

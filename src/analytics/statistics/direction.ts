@@ -2,13 +2,13 @@ import { quickselect } from "simple-statistics";
 import { checkWork } from "../../lib/budget.ts";
 import { SIGNIFICANCE_LEVEL, twoSidedP } from "./significance.ts";
 
-/** A value at its place in a series; places without a value are left out. */
-export interface Point {
+/** A value at its index in a series; an index without a value is left out. */
+export interface SeriesPoint {
   place: number;
   value: number;
 }
 
-export interface Direction {
+export interface SeriesDirection {
   trend: "up" | "down" | "none";
   /** Kendall's tau-b of the values against time. */
   tau: number | null;
@@ -45,7 +45,7 @@ function inversions(n: number): number[] {
 function exactP(n: number, s: number): number {
   const pairs = (n * (n - 1)) / 2;
   const shares = inversions(n);
-  // S = pairs - 2 * inversions: as far out as S, on both sides.
+  // S = pairs - 2 * inversions; both tails count.
   const p = shares.reduce(
     (sum, share, k) => (Math.abs(pairs - 2 * k) >= Math.abs(s) ? sum + share : sum),
     0,
@@ -53,8 +53,22 @@ function exactP(n: number, s: number): number {
   return Math.min(1, p);
 }
 
+/** The normal approximation, with its correction for continuity. */
+const normalP = (s: number, variance: number): number =>
+  s === 0 ? 1 : twoSidedP((s - Math.sign(s)) / Math.sqrt(variance));
+
+function trendFrom(p: number, s: number): SeriesDirection["trend"] {
+  if (p >= SIGNIFICANCE_LEVEL) return "none";
+  return s > 0 ? "up" : "down";
+}
+
+/** The answer if nothing could be tested. */
+function untestedDirection(points: number, slope: number | null, reason: string): SeriesDirection {
+  return { trend: "none", tau: null, p_value: null, slope, points, method: null, reason };
+}
+
 /** Kendall's S, and the median of the slopes of all pairs: n (n - 1) / 2 of them. */
-function pairsOf(points: readonly Point[]): { s: number; slope: number } {
+function pairsOf(points: readonly SeriesPoint[]): { s: number; slope: number } {
   const slopes: number[] = [];
   let s = 0;
   points.forEach((a, index) => {
@@ -81,22 +95,14 @@ function medianOf(values: number[]): number {
 /**
  * Direction of a series: the Mann-Kendall test with its correction for ties (Mann 1945; Kendall
  * 1975) and the Theil-Sen slope (Sen, JASA 63, 1968). Both ask only for the order of pairs, so
- * outliers and gaps do little.
- * @throws AppError unprocessable for more points than each may be compared with each
+ * outliers and gaps have little effect.
+ * @throws AppError unprocessable for too many points: each is compared with each
  */
-export function directionOf(points: readonly Point[]): Direction {
+export function directionOf(points: readonly SeriesPoint[]): SeriesDirection {
   const n = points.length;
   if (n < MIN_POINTS) {
     const reason = `At least ${MIN_POINTS} buckets with a value are needed.`;
-    return {
-      trend: "none",
-      tau: null,
-      p_value: null,
-      slope: null,
-      points: n,
-      method: null,
-      reason,
-    };
+    return untestedDirection(n, null, reason);
   }
   checkWork("series", n, "from");
   const { s, slope } = pairsOf(points);
@@ -105,26 +111,18 @@ export function directionOf(points: readonly Point[]): Direction {
   const tied = [...counts.values()].filter((count) => count > 1);
   const pairs = (n * (n - 1)) / 2;
   const tiedPairs = tied.reduce((sum, t) => sum + (t * (t - 1)) / 2, 0);
-  if (tiedPairs === pairs) {
-    return {
-      trend: "none",
-      tau: null,
-      p_value: null,
-      slope,
-      points: n,
-      method: null,
-      reason: "All values are equal.",
-    };
-  }
+  if (tiedPairs === pairs) return untestedDirection(n, slope, "All values are equal.");
   const tau = s / Math.sqrt(pairs * (pairs - tiedPairs));
   const exact = n <= MAX_EXACT && tied.length === 0;
   const variance =
     (n * (n - 1) * (2 * n + 5) - tied.reduce((sum, t) => sum + t * (t - 1) * (2 * t + 5), 0)) / 18;
-  const p = exact
-    ? exactP(n, s)
-    : s === 0
-      ? 1
-      : twoSidedP((s - Math.sign(s)) / Math.sqrt(variance));
-  const trend = p < SIGNIFICANCE_LEVEL ? (s > 0 ? "up" : "down") : "none";
-  return { trend, tau, p_value: p, slope, points: n, method: exact ? "exact" : "normal" };
+  const p = exact ? exactP(n, s) : normalP(s, variance);
+  return {
+    trend: trendFrom(p, s),
+    tau,
+    p_value: p,
+    slope,
+    points: n,
+    method: exact ? "exact" : "normal",
+  };
 }

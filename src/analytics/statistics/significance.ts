@@ -1,10 +1,8 @@
 import { errorFunction } from "simple-statistics";
 import type { SketchCells } from "../sql/sketch.ts";
 
-/**
- * What was tested and what came out; `p_value` null with the reason where nothing could be tested.
- */
-export interface Significance {
+/** A test and its result; `p_value` is null, with a reason, if nothing could be tested. */
+export interface SignificanceTest {
   test: "two_proportion_z" | "mann_whitney";
   tested: boolean;
   reason?: string;
@@ -29,7 +27,7 @@ export function twoSidedP(z: number): number {
   return Math.min(1, Math.max(SMALLEST_P, 1 - errorFunction(Math.abs(z) / Math.SQRT2)));
 }
 
-function untested(test: Significance["test"], reason: string): Significance {
+function untested(test: SignificanceTest["test"], reason: string): SignificanceTest {
   return { test, tested: false, reason, z: null, p_value: null, significant: null };
 }
 
@@ -42,7 +40,7 @@ function untested(test: Significance["test"], reason: string): Significance {
 export function twoProportions(
   a: { hits: number; of: number },
   b: { hits: number; of: number },
-): Significance {
+): SignificanceTest {
   const test = "two_proportion_z";
   if (a.of === 0 || b.of === 0) return untested(test, "One side has no ended runs.");
   const pooled = (a.hits + b.hits) / (a.of + b.of);
@@ -63,9 +61,10 @@ const total = (cells: SketchCells) => cells.reduce((sum, cell) => sum + cell.cou
  * 1947), by the normal approximation with the correction for ties. Runs of one sketch bucket
  * (within 2 % of each other) are ties.
  */
-export function mannWhitney(a: SketchCells, b: SketchCells): Significance {
+export function mannWhitney(a: SketchCells, b: SketchCells): SignificanceTest {
   const test = "mann_whitney";
-  const [m, n] = [total(a), total(b)];
+  const m = total(a);
+  const n = total(b);
   if (Math.min(m, n) < SMALLEST_SAMPLE)
     return untested(
       test,
@@ -74,7 +73,9 @@ export function mannWhitney(a: SketchCells, b: SketchCells): Significance {
   const counts = new Map<number, [number, number]>();
   for (const { key, count } of a) counts.set(key, [count, 0]);
   for (const { key, count } of b) counts.set(key, [counts.get(key)?.[0] ?? 0, count]);
-  let [below, rankSum, ties] = [0, 0, 0];
+  let below = 0;
+  let rankSum = 0;
+  let ties = 0;
   for (const [, [ofA, ofB]] of [...counts].sort(([x], [y]) => x - y)) {
     const tied = ofA + ofB;
     rankSum += ofA * (below + (tied + 1) / 2);

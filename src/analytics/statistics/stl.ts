@@ -13,9 +13,13 @@ function loessAt(
   const start = Math.max(0, Math.min(n - reach, Math.round(x) - Math.floor(reach / 2)));
   const end = start + reach - 1;
   let h = Math.max(x - start, end - x, 1);
-  // A window wider than the series has a wider kernel, as the original has it.
+  // As in the original, a window wider than the series has a wider kernel.
   if (width > n) h += Math.floor((width - n) / 2);
-  let [sw, swx, swy, swxx, swxy] = [0, 0, 0, 0, 0];
+  let sw = 0;
+  let swx = 0;
+  let swy = 0;
+  let swxx = 0;
+  let swxy = 0;
   for (let i = start; i <= end; i++) {
     const distance = Math.abs(i - x) / (h * 1.001);
     const w = distance < 1 ? (1 - distance ** 3) ** 3 * (weights[i] ?? 1) : 0;
@@ -37,8 +41,7 @@ function movingAverage(y: readonly number[], length: number): number[] {
   const result: number[] = [];
   let sum = 0;
   y.forEach((value, index) => {
-    sum +=
-      value - (y[index - length] !== undefined && index >= length ? (y[index - length] ?? 0) : 0);
+    sum += value - (y[index - length] ?? 0);
     if (index >= length - 1) result.push(sum / length);
   });
   return result;
@@ -77,10 +80,13 @@ function bisquare(remainder: readonly number[]): number[] {
   const sizes = remainder.map(Math.abs);
   const sorted = [...sizes].sort((a, b) => a - b);
   const h = 6 * (sorted[Math.floor(sorted.length / 2)] ?? 0);
-  return sizes.map((size) => (h === 0 ? 1 : size >= h ? 0 : (1 - (size / h) ** 2) ** 2));
+  return sizes.map((size) => {
+    if (h === 0) return 1;
+    return size >= h ? 0 : (1 - (size / h) ** 2) ** 2;
+  });
 }
 
-export interface Decomposition {
+export interface StlDecomposition {
   trend: number[];
   seasonal: number[];
   remainder: number[];
@@ -99,7 +105,7 @@ export function decomposeStl(
   y: readonly number[],
   period: number,
   { inner = 2, outer = 5 } = {},
-): Decomposition {
+): StlDecomposition {
   const n = y.length;
   if (n < 2 * period || period < 2) throw new Error("STL needs two whole periods of at least 2");
   const trendWidth = odd((1.5 * period) / (1 - 1.5 / SEASONAL_WIDTH));
@@ -140,7 +146,7 @@ function variance(list: readonly number[]): number {
  * Strength of seasonality, 0 to 1: 1 - var(remainder) / var(seasonal + remainder) (Wang, Smith,
  * Hyndman, 2006).
  */
-export function seasonalStrength({ seasonal, remainder }: Decomposition): number {
+export function seasonalStrength({ seasonal, remainder }: StlDecomposition): number {
   const whole = variance(remainder.map((value, i) => value + (seasonal[i] ?? 0)));
   return whole === 0 ? 0 : Math.max(0, 1 - variance(remainder) / whole);
 }

@@ -6,9 +6,9 @@ import { dateOf, skippedDates, startOfDate } from "./zones.ts";
 
 export type ComparedPeriod = "previous_period" | "previous_year";
 
-/** What a range is compared with. */
+/** The range that another one is compared with. */
 export interface ComparedRange extends TimeRange {
-  /** The asked range is not over: this is the same part of the period before, and not all of it. */
+  /** The asked range has not ended: this is the same part of the period before, not all of it. */
   elapsed: boolean;
 }
 
@@ -23,7 +23,8 @@ const isOfDays = ({ from, to }: TimeRange, timezone: string) =>
 
 /** From a moment to a later one: years and days of the calendar, and then the time that is left. */
 function passedBetween(from: EpochUs, to: EpochUs, timezone: string) {
-  const [start, end] = [localTimeOf(from, timezone), localTimeOf(to, timezone)];
+  const start = localTimeOf(from, timezone);
+  const end = localTimeOf(to, timezone);
   const none = start.date.until(start.date);
   if (end.date.equals(start.date)) return { days: none, restUs: to - from };
   let date = end.timeUs < start.timeUs ? end.date.subtract({ days: 1 }) : end.date;
@@ -39,7 +40,7 @@ function yearBefore(range: TimeRange, timezone: string): Period {
   const first = localTimeOf(range.from, timezone);
   const from = momentOf({ ...first, date: first.date.subtract({ years: 1 }) }, timezone);
   const { days, restUs } = passedBetween(range.from, range.to, timezone);
-  // A time that the zone leaves out has moved.
+  // A local time that the zone skips has been shifted.
   const start = localTimeOf(from, timezone);
   const last = days.blank ? from : momentOf({ ...start, date: start.date.add(days) }, timezone);
   if (last + restUs > range.from)
@@ -53,10 +54,11 @@ function yearBefore(range: TimeRange, timezone: string): Period {
 
 /** As many existing days before a local midnight. */
 function daysBefore(range: TimeRange, timezone: string): EpochUs {
-  const [first, end] = [dateOf(range.from, timezone), dateOf(range.to, timezone)];
+  const first = dateOf(range.from, timezone);
+  const end = dateOf(range.to, timezone);
   const days = first.until(end).days - skippedDates(range, timezone);
   const start = (back: number) => startOfDate(first.subtract({ days: back }), timezone);
-  // Days that the zone skipped are no days to go back by.
+  // Days that the zone skipped do not count.
   for (let back = days; ; ) {
     const skipped = skippedDates({ from: start(back) - 1, to: range.from }, timezone);
     if (back - skipped >= days) return start(back);
@@ -67,7 +69,8 @@ function daysBefore(range: TimeRange, timezone: string): EpochUs {
 function periodBefore(range: TimeRange, timezone: string): Period {
   if (!isOfDays(range, timezone))
     return { from: range.from - (range.to - range.from), to: range.from, calendar: false };
-  const [first, end] = [dateOf(range.from, timezone), dateOf(range.to, timezone)];
+  const first = dateOf(range.from, timezone);
+  const end = dateOf(range.to, timezone);
   if (first.day === 1 && end.day === 1) {
     const { years, months } = first.until(end, { largestUnit: "months" });
     const before = first.subtract({ months: months + 12 * years });
@@ -93,7 +96,7 @@ function sameTime(
 }
 
 /**
- * Of a period, the part that has passed of the asked range: all of it when the range is over. Of
+ * The part of a period that has passed of the asked range: all of it if the range has ended. Of
  * whole local days it is the part up to the same time of day of the same day, counted from the
  * start; a period that was shorter (a month) is taken whole. Of any other range it is the part of
  * the same duration.
@@ -113,10 +116,7 @@ export function elapsedPart(
   return { from, to: Math.max(from, Math.min(end, to)), elapsed: true };
 }
 
-/**
- * Two periods that a caller names: one that is not over is compared with the same part of the
- * other.
- */
+/** Two given periods: one that has not ended is compared with the same part of the other. */
 export function comparablePeriods(
   a: TimeRange,
   b: TimeRange,

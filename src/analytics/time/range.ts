@@ -93,9 +93,9 @@ export const countBuckets = ({ from, to }: TimeRange, granularity: Granularity):
 export function bucketsOf(range: TimeRange, granularity: Granularity, timezone: string): Bucket[] {
   checkWork("buckets", countBuckets(range, granularity), "granularity");
   if (granularity === "minute" || granularity === "hour")
-    return Array.from(clockPieces(range, SPANS[granularity], timezone), (piece) => ({
-      ...{ from: piece.from, to: piece.to, label: pieceLabel(piece) },
-    }));
+    return Array.from(clockPieces(range, SPANS[granularity], timezone), (piece): Bucket => {
+      return { from: piece.from, to: piece.to, label: pieceLabel(piece) };
+    });
   const edges =
     granularity === "day" ? dayEdges(range, timezone) : calendarEdges(range, granularity, timezone);
   return edges.flatMap(({ at, label }, index) => {
@@ -122,7 +122,8 @@ export function wholeBuckets(
   const unit = `${granularity}s`;
   const first = firstDate(range.from, granularity, timezone);
   const last = firstDate(range.to - 1, granularity, timezone).add({ [unit]: 1 });
-  const [start, to] = [startOfDate(first, timezone), startOfDate(last, timezone)];
+  const start = startOfDate(first, timezone);
+  const to = startOfDate(last, timezone);
   for (let back = lead; ; ) {
     const from = startOfDate(first.subtract({ [unit]: back }), timezone);
     const buckets = bucketsOf({ from, to }, granularity, timezone);
@@ -146,8 +147,8 @@ function isWhole({ from, to, label }: Bucket, granularity: Granularity, timezone
 }
 
 /**
- * Which buckets of a range are complete: over at a moment, and not cut by the range. The others
- * have less in them than they could, and are no basis for a comparison, a test or a rate.
+ * Which buckets of a range are complete: ended at an instant, and not cut by the range. The others
+ * hold less than they could, so that comparisons, tests and rates leave them out.
  */
 export function completeOf(
   buckets: readonly Bucket[],

@@ -37,9 +37,7 @@ function matches(filter: Filter, value: number): boolean {
 const UNITS = { hour_of_day: "hour", day_of_week: "day" } as const;
 const STEPS = { hour: HOUR_US, day: DAY_US };
 
-/**
- * What the clock has to say of a question: its dimension, if there is one, and the filters of it.
- */
+/** The clock dimension of a question, if it has one, and its filters. */
 interface Clock {
   name: ClockDimension | undefined;
   filters: readonly Filter[];
@@ -52,12 +50,13 @@ function slotsOf(
   { name, filters }: Clock,
   timezone: string,
 ): TimeSlot[] {
-  const [first, last] = [buckets[0], buckets.at(-1)];
+  const first = buckets[0];
+  const last = buckets.at(-1);
   if (!first || !last) return [];
   if (!name)
-    return buckets.map(({ from, to }, bucket) => ({
-      ...{ from, to, bucket, period, hourOfDay: 0, dayOfWeek: 0 },
-    }));
+    return buckets.map(({ from, to }, bucket): TimeSlot => {
+      return { from, to, bucket, period, hourOfDay: 0, dayOfWeek: 0 };
+    });
   const slots: TimeSlot[] = [];
   let bucket = 0;
   const range = { from: first.from, to: last.to };

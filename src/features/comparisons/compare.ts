@@ -8,7 +8,7 @@ import type { MeasureValues } from "../../analytics/result/rows.ts";
 import type { SketchCells } from "../../analytics/sql/sketch.ts";
 import {
   mannWhitney,
-  type Significance,
+  type SignificanceTest,
   twoProportions,
 } from "../../analytics/statistics/significance.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
@@ -99,7 +99,7 @@ export interface PairTest {
   a: string;
   b: string;
   measure: string;
-  significance: Significance;
+  significance: SignificanceTest;
 }
 
 const rates = (name: "success_rate" | "failure_rate", { values }: ComparedEntity) => ({
@@ -108,7 +108,7 @@ const rates = (name: "success_rate" | "failure_rate", { values }: ComparedEntity
 });
 
 function pairOf(a: ComparedEntity, b: ComparedEntity): PairTest[] {
-  const pair = (measure: string, significance: Significance) => ({
+  const pair = (measure: string, significance: SignificanceTest) => ({
     a: a.id,
     b: b.id,
     measure,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ROLLUP_TABLES, type RollupUnit } from "../../analytics/rollups/definition.ts";
 import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { RollupBucket } from "../../analytics/rollups/raw-parts.ts";
-import { replaceRollups, rollupDifferences } from "../../analytics/rollups/recompute.ts";
+import { replaceRollups, differingRollups } from "../../analytics/rollups/recompute.ts";
 import type { Db, Statement } from "../../db/client.ts";
 
 /** Pages that are read for a sampled bucket: several, since neighbouring buckets share a page. */
@@ -145,7 +145,7 @@ export async function storeDifferences(
     sql: sql`
       insert into rollup_differences (found_at, unit, workspace_id, bucket, detail)
       select now(), ${unit}, workspace_id, bucket, detail
-      from (${rollupDifferences(unit, buckets)}) d
+      from (${differingRollups(unit, buckets)}) d
       returning id`,
     row: z.object({ id: z.number() }),
   });

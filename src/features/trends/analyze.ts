@@ -1,9 +1,9 @@
 import { changePoints, MIN_SEGMENT } from "../../analytics/statistics/change-points.ts";
-import { type Direction, directionOf, MIN_POINTS } from "../../analytics/statistics/direction.ts";
+import { type SeriesDirection, directionOf, MIN_POINTS } from "../../analytics/statistics/direction.ts";
 import { type MovingKind, movingAverages } from "../../analytics/statistics/moving.ts";
 import {
   autocorrelation,
-  type Decomposition,
+  type StlDecomposition,
   decomposeStl,
   seasonalStrength,
 } from "../../analytics/statistics/stl.ts";
@@ -33,7 +33,7 @@ export interface Seasonality {
 }
 
 export interface TrendAnalysis {
-  direction: Direction;
+  direction: SeriesDirection;
   change_points: { bucket: string; before: number; after: number }[];
   seasonality: Seasonality | null;
   decomposition: { bucket: string; trend: number; seasonal: number; remainder: number }[] | null;
@@ -107,7 +107,7 @@ const rounded = (value: number) => Number(value.toPrecision(4));
 function insightsOf(
   measure: string,
   granularity: string,
-  direction: Direction,
+  direction: SeriesDirection,
   changes: TrendAnalysis["change_points"],
   season: Seasonality | undefined,
 ): TrendInsight[] {
@@ -161,7 +161,7 @@ function insightsOf(
   ];
 }
 
-const zip = (buckets: readonly string[], parts: Decomposition) =>
+const zip = (buckets: readonly string[], parts: StlDecomposition) =>
   buckets.map((bucket, i) => ({
     bucket,
     trend: parts.trend[i] ?? 0,

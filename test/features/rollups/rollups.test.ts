@@ -7,7 +7,7 @@ import { MEASURE_NAMES } from "../../../src/analytics/catalog/measures.ts";
 import { planQuery } from "../../../src/analytics/plan/plan.ts";
 import type { Query } from "../../../src/analytics/query.ts";
 import { ROLLUP_TABLES } from "../../../src/analytics/rollups/definition.ts";
-import { rollupDifferences } from "../../../src/analytics/rollups/recompute.ts";
+import { differingRollups } from "../../../src/analytics/rollups/recompute.ts";
 import { queryStatement } from "../../../src/analytics/sql/statement.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
 import {
@@ -278,7 +278,7 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
   expect(await reconcileRollups(ctx, 1000)).toBeGreaterThan(0);
   const bucket = { workspaceId: victim?.workspace_id ?? "", bucket: victim?.bucket ?? "" };
   await recomputeRollups(ctx, "hour", [bucket]);
-  expect(await ctx.db.all({ sql: rollupDifferences("hour", [bucket]), row: nothing })).toEqual([]);
+  expect(await ctx.db.all({ sql: differingRollups("hour", [bucket]), row: nothing })).toEqual([]);
 });
 
 it("stays exact when the cron stops for good", async () => {
