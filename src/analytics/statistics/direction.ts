@@ -3,7 +3,7 @@ import { checkWork } from "../../lib/budget.ts";
 import { SIGNIFICANCE_LEVEL, twoSidedP } from "./significance.ts";
 
 /** A value at its index in a series; an index without a value is left out. */
-export interface SeriesPoint {
+export interface PlacedValue {
   place: number;
   value: number;
 }
@@ -68,7 +68,7 @@ function untestedDirection(points: number, slope: number | null, reason: string)
 }
 
 /** Kendall's S, and the median of the slopes of all pairs: n (n - 1) / 2 of them. */
-function pairsOf(points: readonly SeriesPoint[]): { s: number; slope: number } {
+function pairsOf(points: readonly PlacedValue[]): { s: number; slope: number } {
   const slopes: number[] = [];
   let s = 0;
   points.forEach((a, index) => {
@@ -98,7 +98,7 @@ function medianOf(values: number[]): number {
  * outliers and gaps have little effect.
  * @throws AppError unprocessable for too many points: each is compared with each
  */
-export function directionOf(points: readonly SeriesPoint[]): SeriesDirection {
+export function directionOf(points: readonly PlacedValue[]): SeriesDirection {
   const n = points.length;
   if (n < MIN_POINTS) {
     const reason = `At least ${MIN_POINTS} buckets with a value are needed.`;

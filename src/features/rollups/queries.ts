@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ROLLUP_TABLES, type RollupUnit } from "../../analytics/rollups/definition.ts";
 import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { RollupBucket } from "../../analytics/rollups/raw-parts.ts";
-import { replaceRollups, differingRollups } from "../../analytics/rollups/recompute.ts";
+import { differingRollups, replaceRollups } from "../../analytics/rollups/recompute.ts";
 import type { Db, Statement } from "../../db/client.ts";
 
 /** Pages that are read for a sampled bucket: several, since neighbouring buckets share a page. */

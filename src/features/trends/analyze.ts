@@ -1,10 +1,14 @@
 import { changePoints, MIN_SEGMENT } from "../../analytics/statistics/change-points.ts";
-import { type SeriesDirection, directionOf, MIN_POINTS } from "../../analytics/statistics/direction.ts";
+import {
+  directionOf,
+  MIN_POINTS,
+  type SeriesDirection,
+} from "../../analytics/statistics/direction.ts";
 import { type MovingKind, movingAverages } from "../../analytics/statistics/moving.ts";
 import {
   autocorrelation,
-  type StlDecomposition,
   decomposeStl,
+  type StlDecomposition,
   seasonalStrength,
 } from "../../analytics/statistics/stl.ts";
 import type { Granularity } from "../../analytics/time/range.ts";
