@@ -15,7 +15,7 @@ const optional = z
   .default("")
   .transform((value) => value || undefined);
 
-/** A path may follow the host, where a proxy puts this Worker under one; nothing else. */
+/** Whether it is an http(s) URL without query and fragment; a proxy may add a path. */
 function isOrigin(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && `${url.search}${url.hash}` === "";
@@ -34,13 +34,13 @@ const schema = z
   .object({
     ENVIRONMENT: z.enum(["local", "test", "production"]).default("production"),
     DATABASE_URL: z.string().min(1),
-    /** Where the Neon driver sends its queries instead of Neon: the local endpoint, e.g. http://127.0.0.1:5490. */
+    /** The local endpoint that replaces Neon's, e.g. http://127.0.0.1:5490. */
     NEON_ENDPOINT: optional,
     JWT_SECRET_KEY: optional,
     JWT_JWKS_URL: optional,
     JWT_ISSUER: optional,
     JWT_AUDIENCE: optional,
-    /** How far a token's clock may be from ours, for its `exp`, `nbf` and `iat`. */
+    /** Tolerance for the `exp`, `nbf` and `iat` of a token. */
     JWT_LEEWAY_SECONDS: count
       .default(60)
       .refine((seconds) => seconds <= 300, "must be at most 300"),
@@ -48,19 +48,19 @@ const schema = z
     DAILY_ROLLUP_ENABLED: flag.default(true),
     RETENTION_MONTHS: count.default(0),
     STALE_AFTER_MINUTES: count.default(1440),
-    /** How long the database may take for a statement that a caller waits for. */
+    /** The time limit of a statement that a caller waits for. */
     STATEMENT_TIMEOUT_SECONDS: count
       .default(DEADLINES.request / 1000)
       .refine((seconds) => seconds >= 1 && seconds <= 60, "must be 1 to 60"),
     CORS_ORIGINS: list.default([]),
-    /** What a workspace may have at most, e.g. `funnels=500,exports_per_day=2000`. */
+    /** Limits of a workspace, e.g. `funnels=500,exports_per_day=2000`. */
     QUOTAS: quotas.default(QUOTAS),
     MAX_EXPORT_ROWS: count.default(1_000_000),
     EXPORT_RETENTION_DAYS: count.default(90),
-    /** Connections to the feed of a workspace, by one user and by all. */
+    /** Limits of connections to a workspace's feed, for one user and in total. */
     REALTIME_SOCKETS_PER_USER: count.default(100),
     REALTIME_SOCKETS_PER_WORKSPACE: count.default(1_000),
-    /** Where callers find this Worker, for links in messages, e.g. https://analytics.example.com. */
+    /** The public URL of this Worker, for links in messages, e.g. https://analytics.example.com. */
     PUBLIC_URL: optional
       .refine((url) => url === undefined || isOrigin(url), "must be an http or https URL")
       .transform((url) => url?.replace(/\/+$/, "")),
@@ -96,9 +96,8 @@ export function readConfig(env: object): Config {
   if (known) return known;
   const result = schema.safeParse(env);
   if (!result.success) {
-    throw new Error(
-      `Configuration: ${result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; ")}`,
-    );
+    const faults = result.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`);
+    throw new Error(`Configuration: ${faults.join("; ")}`);
   }
   parsed.set(env, result.data);
   return result.data;

@@ -9,7 +9,7 @@ import type { EpochUs } from "./lib/time.ts";
 
 export type QueueName = "jobs" | "deliveries" | "rollups";
 
-/** What every door (HTTP, cron, queue, Durable Object) gives to the code behind it. */
+/** The context that every entry point (HTTP, cron, queue, Durable Object) builds. */
 export interface Context {
   config: Config;
   db: Db;
@@ -31,38 +31,38 @@ export interface ExecutionCtx {
   waitUntil(work: Promise<unknown>): void;
 }
 
-/** How long a call to a part of the platform may take, in milliseconds; the database has its own (db/deadlines.ts). */
-const CALLS = { kv: 2_000, files: 30_000, queue: 5_000 };
+/** Time limits of calls to the platform, in milliseconds; db/deadlines.ts has the database's. */
+const CALL_LIMITS_MS = { kv: 2_000, files: 30_000, queue: 5_000 };
 
-/** @param deadline who waits for the statements */
+/** @param deadline the limit of the statements, by who waits for them */
 export function createContext(
   env: Env,
-  door: ExecutionCtx,
+  executionCtx: ExecutionCtx,
   actor: Actor,
   log: Log = createLog(),
   deadline: DeadlineName = "request",
 ): Context {
   const config = readConfig(env);
   const waitUntil = (work: Promise<unknown>) =>
-    door.waitUntil(work.catch((error: unknown) => log.error("background", error)));
+    executionCtx.waitUntil(work.catch((error: unknown) => log.error("background", error)));
   const limitMs =
     deadline === "request" ? config.STATEMENT_TIMEOUT_SECONDS * 1000 : DEADLINES[deadline];
-  const kv = withDeadlines(env.CACHE, "The key-value store", CALLS.kv);
+  const kv = withDeadlines(env.CACHE, "The key-value store", CALL_LIMITS_MS.kv);
   return {
     config,
     db: connect(config.DATABASE_URL, config.NEON_ENDPOINT, limitMs),
     cache: createCache(kv, waitUntil, log),
     kv,
-    files: withDeadlines(env.FILES, "The file store", CALLS.files),
+    files: withDeadlines(env.FILES, "The file store", CALL_LIMITS_MS.files),
     queues: {
-      jobs: withDeadlines(env.JOBS, "The queue", CALLS.queue),
-      deliveries: withDeadlines(env.DELIVERIES, "The queue", CALLS.queue),
-      rollups: withDeadlines(env.ROLLUPS, "The queue", CALLS.queue),
+      jobs: withDeadlines(env.JOBS, "The queue", CALL_LIMITS_MS.queue),
+      deliveries: withDeadlines(env.DELIVERIES, "The queue", CALL_LIMITS_MS.queue),
+      rollups: withDeadlines(env.ROLLUPS, "The queue", CALL_LIMITS_MS.queue),
     },
     feed: env.FEED,
     log,
     now: Date.now,
-    // By `this`: a context made from another one with a clock of its own has one time.
+    // Through `this`, so that a copy of the context with another clock has one time.
     nowUs() {
       return this.now() * 1000;
     },

@@ -26,7 +26,7 @@ import {
   WORKSPACE_HEADER,
 } from "./realtime/visitor.ts";
 
-/** Numbers follow what happened after this time, and each other after no less. */
+/** The delay of the numbers after a change, and the least time between them. */
 const METRICS_DELAY_MS = 1_000;
 const TICKET = "ticket:";
 const METRICS_DUE = "metrics-due";
@@ -45,7 +45,9 @@ const close = (
   { code, reason }: (typeof CLOSE_CODES)[keyof typeof CLOSE_CODES],
 ) => socket.close(code, reason);
 
-/** The live feed of one workspace. Sockets hibernate; all that must outlive a nap is in storage or in their attachments. */
+/**
+ * The live feed of one workspace. Sockets hibernate: state is in storage or in their attachments.
+ */
 export class Feed extends DurableObject<Env> {
   private metricsAt = 0;
 
@@ -54,7 +56,7 @@ export class Feed extends DurableObject<Env> {
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
 
-  /** Accepts a visitor, or answers with one of REFUSALS; then nothing is stored. */
+  /** Accepts a visitor, or answers with one of FEED_REFUSALS and stores nothing. */
   override async fetch(request: Request): Promise<Response> {
     const workspaceId = decodeURIComponent(request.headers.get(WORKSPACE_HEADER) ?? "");
     const { ticket, ...from } = visitorShape.parse(
@@ -78,7 +80,10 @@ export class Feed extends DurableObject<Env> {
     return new Response(null, { status: 101, webSocket: client, ...(headers ? { headers } : {}) });
   }
 
-  /** Sends what happened to every socket, and the numbers soon after, once for a burst. Without a socket nothing is sent or kept. */
+  /**
+   * Sends the changes to every socket, and soon after the numbers, once for a burst. Without a
+   * socket nothing is sent or stored.
+   */
   async publish(workspaceId: string, publications: FeedPublication[]): Promise<void> {
     const { kv } = this.ctx.storage;
     if (!this.ctx.getWebSockets().some(isOpen)) return;
@@ -88,7 +93,7 @@ export class Feed extends DurableObject<Env> {
       await this.schedule(Date.now() + METRICS_DELAY_MS);
   }
 
-  /** Closes what has expired, and sends the numbers when their time has come. */
+  /** Closes expired sockets, and sends the numbers when they are due. */
   override async alarm(): Promise<void> {
     const { kv } = this.ctx.storage;
     const now = Date.now();
@@ -102,7 +107,7 @@ export class Feed extends DurableObject<Env> {
     await this.schedule();
   }
 
-  /** Beside ping, which is answered without waking, clients say how far they have read. */
+  /** Reads acknowledgements; the runtime itself answers `ping`. */
   override webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): void {
     if (typeof text !== "string" || text.length > MAX_CLIENT_MESSAGE) return;
     const said = clientMessage.safeParse(jsonOf(text));
@@ -112,11 +117,11 @@ export class Feed extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
-    // 1005 and 1006 report that no code came; they cannot be sent.
+    // 1005 and 1006 stand for a missing code; they cannot be sent.
     socket.close(code === 1005 || code === 1006 ? 1000 : code);
   }
 
-  /** All sockets of this feed; one that is closing stays until its peer has gone. */
+  /** All sockets of this feed; a closing one stays until its peer has gone. */
   private connected(): Connected[] {
     return this.ctx.getWebSockets().map((socket) => {
       const held = holdingShape.parse(socket.deserializeAttachment());
@@ -133,7 +138,7 @@ export class Feed extends DurableObject<Env> {
     return undefined;
   }
 
-  /** Whether a ticket comes for the first time. What was used is remembered until the ticket ends by itself. */
+  /** Whether a ticket is used for the first time. Used tickets are stored until they expire. */
   private redeem({ id, endsMs }: NonNullable<FeedVisitor["ticket"]>): boolean {
     const { kv } = this.ctx.storage;
     for (const [key, until] of kv.list({ prefix: TICKET }))
@@ -151,12 +156,15 @@ export class Feed extends DurableObject<Env> {
       const ctx = createContext(this.env, this.ctx, { kind: "system", task: "feed" }, log);
       this.broadcast("metrics", await realtimeMetrics(ctx.db, workspaceId, ctx.now()));
     } catch (error) {
-      // The next publication sets the alarm again; a retry loop would only press on a database that is down.
+      // The next publication sets the alarm again; retries would only load a database that is down.
       log.error("feed.metrics", error);
     }
   }
 
-  /** The alarm rings for the numbers, and when the first token ends. @param metricsAt when the numbers are due, at the latest */
+  /**
+   * Sets the alarm for the numbers and for the first token that ends.
+   * @param metricsAt when the numbers are due, at the latest
+   */
   private async schedule(metricsAt = Number.POSITIVE_INFINITY): Promise<void> {
     const { kv } = this.ctx.storage;
     const known = kv.get<number>(METRICS_DUE) ?? Number.POSITIVE_INFINITY;

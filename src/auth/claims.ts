@@ -4,7 +4,7 @@ import { AppError } from "../lib/errors.ts";
 import { ID_PATTERN, isCallerId } from "../lib/ids.ts";
 import { ROLES, type Role, type User } from "./actor.ts";
 
-/** The year 9999: a later end is none that a clock or a text of a time could hold. */
+/** The year 9999: the text of a time cannot hold a later one. */
 const LAST_SECOND = 253_402_300_799;
 
 const claims = z.object({
@@ -17,16 +17,16 @@ const claims = z.object({
   exp: z.number(),
 });
 
-/** A role that is none of ours grants nothing; the token is good for the rest. */
+/** An unknown role grants nothing; the rest of the token stays valid. */
 const knownRole = (name: unknown) => ROLES.find((known) => known === name);
 
-/** A token without `role` is a viewer's. */
+/** A token without `role` has the role viewer. */
 const globalRole = (named: unknown) => ((named ?? null) === null ? "viewer" : knownRole(named));
 
 const textsOf = (list: unknown) =>
   Array.isArray(list) ? list.filter((each): each is string => typeof each === "string") : [];
 
-/** What is no id of a workspace here names none: the token is good for its others. */
+/** A malformed workspace id is ignored; the token's other workspaces stay valid. */
 const isWorkspaceId = (id: unknown): id is string => typeof id === "string" && ID_PATTERN.test(id);
 
 function rolesOf({ workspaces, workspaceId, role }: z.output<typeof claims>) {
@@ -42,9 +42,9 @@ function rolesOf({ workspaces, workspaceId, role }: z.output<typeof claims>) {
 }
 
 /**
- * The user that a token's claims speak of.
+ * The user of a token's claims.
  * @param leewaySeconds how long after its `exp` the token is accepted
- * @throws AppError unauthenticated, with the claim that cannot be
+ * @throws AppError unauthenticated, with the name of the malformed claim
  */
 export function userOf(payload: JWTPayload, leewaySeconds: number): User {
   const parsed = claims.safeParse(payload);

@@ -9,8 +9,9 @@ const secretOf = ({ LINK_SECRET_KEY, JWT_SECRET_KEY }: Config) => LINK_SECRET_KE
 export const canDerive = (config: Config) => secretOf(config) !== undefined;
 
 /**
- * A key for one purpose, 256 bits (HKDF with SHA-256, RFC 5869): what is signed with it opens nothing else.
- * @throws AppError unavailable when there is no secret to derive it from
+ * A key for one purpose, 256 bits (HKDF with SHA-256, RFC 5869): its signatures are valid for no
+ * other purpose.
+ * @throws AppError unavailable without a secret to derive it from
  */
 export async function derivedKey(config: Config, purpose: string): Promise<Uint8Array> {
   const secret = secretOf(config);

@@ -17,10 +17,12 @@ import { verifyByKeySet } from "./key-set.ts";
 const SYMMETRIC = ["HS256"];
 const ASYMMETRIC = ["RS256", "ES256", "EdDSA"];
 const MAX_REMEMBERED_BYTES = 4 * 1024 * 1024;
-/** A text's place in a map or a set, beside its characters. */
+/** Memory of a text in a map or a set, beside its characters. */
 const ENTRY_BYTES = 100;
 
-/** Verified tokens of this isolate: checking a signature again would cost half of a cached answer. */
+/**
+ * Verified tokens of this isolate: checking a signature again would cost half of a cached answer.
+ */
 const remembered = new BoundedStore<{ config: Config; user: User }>(MAX_REMEMBERED_BYTES);
 
 function refused(detail: string, cause?: unknown): AppError {
@@ -36,7 +38,7 @@ function algorithmOf(token: string): string {
   }
 }
 
-/** The algorithm is chosen by what this instance is configured for, from a fixed list, never by the token alone. */
+/** The configuration decides which algorithms are accepted, never the token alone. */
 async function verify(config: Config, token: string): Promise<JWTPayload> {
   const alg = algorithmOf(token);
   const options = (algorithms: string[]): JWTVerifyOptions => ({
@@ -55,7 +57,7 @@ async function verify(config: Config, token: string): Promise<JWTPayload> {
   throw refused(`The algorithm ${cutText(alg, 16) || "none"} is not accepted.`);
 }
 
-/** jose looks at `iat` only where an age is asked for. */
+/** jose checks `iat` only with a maximum age. */
 function checkIssued({ iat }: JWTPayload, leewaySeconds: number, nowMs: number): void {
   if (iat !== undefined && iat > nowMs / 1000 + leewaySeconds)
     throw refused("The token's iat is not accepted.");
@@ -69,7 +71,8 @@ function remember(key: string, config: Config, user: User): void {
 
 /**
  * The user of a token. A token is checked once and remembered until it expires.
- * @throws AppError unauthenticated (expired, forged, for someone else, malformed), unavailable when the key set cannot be had
+ * @throws AppError unauthenticated (expired, forged, for another audience, malformed); unavailable
+ *   without the key set
  */
 export async function authenticateToken(
   config: Config,

@@ -17,14 +17,14 @@ interface KeySet {
 
 const FETCH_MS = 5_000;
 const MAX_BYTES = 64 * 1024;
-/** A key set is fetched again after this time, and sooner for a key that it does not have. */
+/** A key set is fetched again after this time, and sooner for an unknown key. */
 const FRESH_MS = 600_000;
 const COOLDOWN_MS = 30_000;
-/** A set that cannot be fetched again is good for so long, and is not asked for again at once. */
+/** A set that cannot be fetched again stays valid for KEPT_MS; the next try waits PAUSE_MS. */
 const KEPT_MS = 3_600_000;
 const PAUSE_MS = 5_000;
 
-/** The key set of this isolate's configuration, as data: the request that fetched it is long answered. */
+/** Key sets by URL, as data: the request that fetched one has long been answered. */
 const keySets = new BoundedStore<KeySet>(32 * MAX_BYTES);
 /** The last fetch, if it failed. */
 let failure: { url: string; atMs: number; error: AppError } | undefined;
@@ -36,10 +36,11 @@ function unavailable(cause: unknown): AppError {
   });
 }
 
-/** @throws Error for a text of more than `MAX_BYTES` */
+/** @throws Error for more than `MAX_BYTES` */
 async function textOf(response: Response): Promise<string> {
   const decoder = new TextDecoder();
-  let [text, bytes] = ["", 0];
+  let text = "";
+  let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
     if (bytes > MAX_BYTES) throw new Error("The key set is too large");
@@ -48,7 +49,7 @@ async function textOf(response: Response): Promise<string> {
   return text;
 }
 
-/** @throws Error when there is no answer in time, or none that is a key set */
+/** @throws Error without an answer in time, or for one that is not a key set */
 async function fetchSet(url: string): Promise<KeySet> {
   const signal = AbortSignal.timeout(FETCH_MS);
   const headers = { accept: "application/json, application/jwk-set+json" };
@@ -59,7 +60,7 @@ async function fetchSet(url: string): Promise<KeySet> {
   }
   const text = await textOf(response);
   const set = JSON.parse(text) as JSONWebKeySet;
-  // Throws for what is no key set.
+  // Throws for a text that is not a key set.
   createLocalJWKSet(set);
   const made = { set, fetchedMs: Date.now() };
   keySets.set(url, made, { bytes: bytesOf(text), untilMs: made.fetchedMs + KEPT_MS });
@@ -68,8 +69,9 @@ async function fetchSet(url: string): Promise<KeySet> {
 }
 
 /**
- * The set, fetched if the known one is older than `maxAgeMs`. When it cannot be fetched, the known one stays good.
- * @throws AppError unavailable when none is known
+ * The set, fetched if the known one is older than `maxAgeMs`. If the fetch fails, the known one is
+ * used.
+ * @throws AppError unavailable without a known one
  */
 async function keySetOf(url: string, maxAgeMs: number): Promise<KeySet> {
   const nowMs = Date.now();
@@ -91,9 +93,9 @@ async function keySetOf(url: string, maxAgeMs: number): Promise<KeySet> {
   }
 }
 
-/** Checks a signature with each key that may have made it: a token need not name one. */
+/** Checks a signature with each key that may have made it: a token need not name its key. */
 async function verifyWith({ set }: KeySet, token: string, options: JWTVerifyOptions) {
-  // Made anew for each token: it keeps the promises of the keys that it imports, and those are of one request.
+  // Made for each token: it keeps promises of imported keys, which belong to one request.
   const keys = createLocalJWKSet(set);
   try {
     return (await jwtVerify(token, keys, options)).payload;
@@ -103,7 +105,7 @@ async function verifyWith({ set }: KeySet, token: string, options: JWTVerifyOpti
       try {
         return (await jwtVerify(token, key, options)).payload;
       } catch (error) {
-        // The claims are looked at after the signature: it was the right key.
+        // Claims are checked after the signature: it was the right key.
         if (isClaimFault(error)) throw error;
       }
     }
@@ -116,19 +118,19 @@ const isClaimFault = (error: unknown) =>
   error instanceof errors.JWTClaimValidationFailed ||
   error instanceof errors.JWTInvalid;
 
-/** The key is not in the set: by its name or, where the token names none, by its signature. */
+/** The token's key is not in the set. */
 const isOfAnotherKey = (error: unknown) =>
   error instanceof errors.JWKSNoMatchingKey ||
   error instanceof errors.JWSSignatureVerificationFailed;
 
-/** What jose does not know as a fault of the token is one of a key of the set. */
+/** An error that is not about the token: a key of the set is at fault. */
 function isKeyFault(error: unknown): boolean {
   return !(error instanceof errors.JOSEError) || error.code === "ERR_JOSE_GENERIC";
 }
 
 /**
  * The claims of a token that a key of the set at `url` has signed.
- * @throws AppError unavailable when the set cannot be had; jose's errors for what is wrong with the token
+ * @throws AppError unavailable without the set; jose's errors for a token that is not valid
  */
 export async function verifyByKeySet(
   url: string,

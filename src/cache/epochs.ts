@@ -3,15 +3,15 @@ import type { Log } from "../lib/log.ts";
 import { epochKey } from "./keys.ts";
 
 interface Epoch {
-  /** Milliseconds and a random part: the greater one is the later one. */
+  /** Milliseconds and a random part: the greater value is the later one. */
   value: string;
-  /** When this isolate last looked at KV, or made the value. */
+  /** The time of this isolate's last read from KV, or of the value. */
   heardMs: number;
-  /** When this isolate last wrote to KV. */
+  /** The time of this isolate's last write to KV. */
   writtenMs: number;
 }
 
-/** An isolate reads and writes a workspace's epoch in KV at most this often: each write is paid for, and KV takes one a second. */
+/** The least time between two reads or writes of a workspace's epoch: KV bills each write. */
 const INTERVAL_MS = 10_000;
 const MAX_BYTES = 1024 * 1024;
 const KEPT_MS = 3_600_000;
@@ -23,13 +23,13 @@ function keep(workspaceId: string, epoch: Epoch): void {
   epochs.set(workspaceId, epoch, bounds);
 }
 
-/** The epoch as this isolate knows it, without waiting, if it has heard of it lately. */
+/** The epoch that this isolate knows, if it is recent; never waits. */
 export function heardEpoch(workspaceId: string): string | undefined {
   const known = epochs.get(workspaceId, Date.now());
   return known && Date.now() - known.heardMs < INTERVAL_MS ? known.value : undefined;
 }
 
-/** The workspace's epoch: answers of an earlier one are not given again. KV that fails leaves the one that is known. */
+/** The workspace's epoch: answers of earlier epochs are not used. If KV fails, the known one. */
 export async function currentEpoch(kv: KVNamespace, workspaceId: string, log: Log) {
   const heard = heardEpoch(workspaceId);
   if (heard !== undefined) return heard;
@@ -38,15 +38,15 @@ export async function currentEpoch(kv: KVNamespace, workspaceId: string, log: Lo
     return null;
   });
   const known = epochs.get(workspaceId, Date.now());
-  // What this isolate has made and KV does not show yet is the later one.
+  // KV may not yet show the epoch that this isolate began.
   const value = [stored ?? "0", known?.value ?? "0"].sort().at(-1) ?? "0";
   keep(workspaceId, { value, heardMs: Date.now(), writtenMs: known?.writtenMs ?? 0 });
   return value;
 }
 
 /**
- * Begins a new epoch. This isolate knows it at once; it is written to KV unless one was a short while ago, so that others give an
- * older answer for as long as an answer may be old, and no longer.
+ * Begins a new epoch. This isolate knows it at once. It is written to KV unless the last write was
+ * a short while ago, so that other isolates use older answers only while these may be stale.
  * @returns the write, if there is one
  */
 export function beginEpoch(
@@ -56,7 +56,7 @@ export function beginEpoch(
 ): Promise<void> | undefined {
   const nowMs = Date.now();
   const known = epochs.get(workspaceId, nowMs);
-  // Later than what is known, also where another isolate's clock is ahead.
+  // Later than the known one, even if another isolate's clock is ahead.
   const laterMs = Math.max(nowMs, (Number.parseInt(known?.value ?? "0", 10) || 0) + 1);
   const value = `${laterMs}-${crypto.randomUUID().slice(0, 8)}`;
   const writtenMs = known?.writtenMs ?? 0;

@@ -14,8 +14,9 @@ export interface CachedAnswer<T> {
 
 export interface AnswerCache {
   /**
-   * The cached answer, or the loaded one. Fresh answers come from this isolate, then from KV; a stale one is answered at once
-   * and loaded anew behind it; several callers of one key share one load. KV failing only makes this slower.
+   * The cached answer, or the loaded one. Fresh answers come from this isolate, then from KV. A
+   * stale one is returned at once and refreshed behind it. Callers of one key share one load. A
+   * failure of KV only makes this slower.
    */
   read<N extends CacheName>(
     name: N,
@@ -23,24 +24,24 @@ export interface AnswerCache {
     query: string,
     load: () => Promise<CacheValue<N>>,
   ): Promise<CachedAnswer<CacheValue<N>>>;
-  /** The answer of this isolate's memory, without waiting, if it is fresh. */
+  /** The answer in this isolate's memory if it is fresh; never waits. */
   getFresh<N extends CacheName>(
     name: N,
     workspaceId: string,
     query: string,
   ): CachedAnswer<CacheValue<N>> | undefined;
-  /** The workspace's data changed: answers from before are not given again (elsewhere: while they are not too old). */
+  /** Discards the workspace's answers here; other isolates use theirs until they are stale. */
   invalidate(workspaceId: string): void;
 }
 
 type CacheValue<N extends CacheName> = z.output<(typeof CACHE_NAMES)[N]["value"]>;
 interface Entry {
-  /** When its load began. */
+  /** The time when its load began (milliseconds). */
   at: number;
   value: unknown;
   /** Length of the value as JSON. */
   chars: number;
-  /** KV holds it, or is about to. */
+  /** KV has it, or will have it. */
   isStored: boolean;
 }
 
@@ -50,14 +51,14 @@ interface Found {
 }
 
 const MAX_BYTES = 16 * 1024 * 1024;
-/** A longer key is kept by its digest. */
+/** A longer key is replaced by its digest. */
 const MAX_KEY_CHARS = 512;
-/** An answer that took so long to make is worth a write to KV at once. */
+/** An answer that took longer is written to KV at once. */
 const COSTLY_MS = 250;
-/** Writes of answers to KV by one isolate in a minute: each is paid for, and without it an answer is only made anew. */
+/** Writes of answers to KV by one isolate in a minute: KV bills each. */
 const MAX_WRITES_PER_MINUTE = 60;
 
-// The isolate's memory, shared by all its requests: that is what makes it a cache.
+// Shared by all requests of the isolate.
 const memory = new BoundedStore<Entry>(MAX_BYTES);
 let writes = { minute: 0, count: 0 };
 
@@ -83,7 +84,7 @@ export function createCache(
   const remember = (key: string, entry: Entry, keptSeconds: number) =>
     memory.set(key, entry, { bytes: 2 * entry.chars, untilMs: entry.at + keptSeconds * 1000 });
 
-  /** An answer that is asked for again is worth a write to KV; most questions are asked once. */
+  /** Writes an answer to KV when it is read again; most questions are asked once. */
   const share = (key: string, entry: Entry, keptSeconds: number) => {
     if (entry.isStored || !mayWrite()) return;
     entry.isStored = true;
@@ -95,9 +96,9 @@ export function createCache(
   const read: AnswerCache["read"] = async (name, workspaceId, query, load) => {
     const { freshSeconds, staleSeconds, value: schema } = CACHE_NAMES[name];
     const key = await memoryKey(name, workspaceId, await currentEpoch(kv, workspaceId, log), query);
-    const isOver = ({ at }: { at: number }) => Date.now() - at > staleSeconds * 1000;
+    const isExpired = ({ at }: { at: number }) => Date.now() - at > staleSeconds * 1000;
     const loadAnew = async (): Promise<Found> => {
-      // The answer is as old as its question: what changes while it is made is not in it.
+      // The answer is as old as its load: it may lack changes that happen meanwhile.
       const at = Date.now();
       const value = await load();
       const chars = JSON.stringify(value).length;
@@ -110,14 +111,14 @@ export function createCache(
       const text = await quietly("get", async () => kv.get(await kvKey(key)));
       const stored = text ? parsed(text) : undefined;
       const valid = schema.safeParse(stored?.value);
-      if (text === null || !stored || !valid.success || isOver(stored)) return undefined;
+      if (text === null || !stored || !valid.success || isExpired(stored)) return undefined;
       const entry: Entry = { ...stored, value: valid.data, chars: text.length, isStored: true };
       remember(key, entry, staleSeconds);
       return { entry, cached: true };
     };
-    const together = (work: () => Promise<Found>): Promise<Found> => {
+    const loadTogether = (work: () => Promise<Found>): Promise<Found> => {
       const found = loadOnce(key, work);
-      // Others wait for this too: it goes on even if the caller that began it has left.
+      // Others wait for this too: it continues even if the caller that began it has left.
       waitUntil(found.catch(() => undefined));
       return found;
     };
@@ -126,14 +127,14 @@ export function createCache(
     if (held) share(key, held, staleSeconds);
     const { entry, cached } = held
       ? { entry: held, cached: true }
-      : await together(async () => (await fromKv()) ?? (await loadAnew()));
+      : await loadTogether(async () => (await fromKv()) ?? (await loadAnew()));
     const ageMs = Date.now() - entry.at;
     if (cached && ageMs > freshSeconds * 1000 && !isLoading(key))
-      waitUntil(quietly("refresh", () => together(loadAnew)));
+      waitUntil(quietly("refresh", () => loadTogether(loadAnew)));
     return { value: entry.value as never, cached, ageMs: cached ? ageMs : 0 };
   };
 
-  const peek: AnswerCache["getFresh"] = (name, workspaceId, query) => {
+  const getFresh: AnswerCache["getFresh"] = (name, workspaceId, query) => {
     const epoch = heardEpoch(workspaceId);
     if (epoch === undefined) return undefined;
     const { freshSeconds, staleSeconds } = CACHE_NAMES[name];
@@ -146,12 +147,12 @@ export function createCache(
     return { value: entry.value as never, cached: true, ageMs };
   };
 
-  const advance: AnswerCache["invalidate"] = (workspaceId) => {
+  const invalidate: AnswerCache["invalidate"] = (workspaceId) => {
     const write = beginEpoch(kv, workspaceId, log);
     if (write) waitUntil(write);
   };
 
-  return { read, getFresh: peek, invalidate: advance };
+  return { read, getFresh, invalidate };
 }
 
 const plainKey = (name: string, workspaceId: string, epoch: string, query: string) =>
@@ -165,7 +166,7 @@ async function memoryKey(...parts: Parameters<typeof plainKey>): Promise<string>
 /** KV keys have at most 512 bytes: the key's digest. */
 const kvKey = sha256Hex;
 
-/** What KV holds under a key is read like any other input. */
+/** Values of KV are parsed like any other input. */
 function parsed(text: string): { at: number; value: unknown } | undefined {
   try {
     const held = JSON.parse(text) as { at?: unknown; value?: unknown } | null;

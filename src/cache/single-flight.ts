@@ -2,19 +2,19 @@ import { sleep } from "../lib/backoff.ts";
 import { AppError } from "../lib/errors.ts";
 
 /**
- * A piece of work that several requests want at once and one does. Only data is shared: on Workers a request may wait for its own
- * I/O only, timers included.
+ * A piece of work that several requests want and one does. Only data is shared: on Workers a
+ * request may wait only for its own I/O, timers included.
  */
 export interface SharedFlight<T> {
-  /** When the one that does it last showed that it lives; 0: nobody has begun. */
+  /** The last sign of life of the request that does it; 0 before one has begun. */
   beatMs: number;
   outcome?: { value: T } | { error: unknown };
 }
 
 const BEAT_MS = 200;
-/** One that has been silent for so long was killed with its request. */
+/** A request that has been silent for longer was killed. */
 const LOST_MS = 1_500;
-/** Nobody waits longer for somebody else. */
+/** The longest wait for another request. */
 const LONGEST_WAIT_MS = 30_000;
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 25;
@@ -40,9 +40,9 @@ async function fly<T>(flight: SharedFlight<T>, work: () => Promise<T>): Promise<
 }
 
 /**
- * What the work gives, done by this request or by another one, which is waited for by own timers. When the one that does it is
- * killed, one of those who wait takes over. A failure that callers may be told about is everybody's; after any other, which may be
- * of one request alone, each tries for itself.
+ * The result of the work, done by this request or by another one, for which this one polls. If that
+ * one is killed, a waiting one takes over. An AppError is thrown to all; after any other failure,
+ * which may concern one request alone, each tries for itself.
  */
 export async function joinFlight<T>(flight: SharedFlight<T>, work: () => Promise<T>): Promise<T> {
   const untilMs = Date.now() + LONGEST_WAIT_MS;
@@ -61,7 +61,7 @@ export async function joinFlight<T>(flight: SharedFlight<T>, work: () => Promise
 const flights = new Map<string, SharedFlight<unknown>>();
 let sweptMs = 0;
 
-/** Marks that all their requests have left with them, once in a while. */
+/** Removes the loads of requests that were killed, once in a while. */
 function dropLost(): void {
   const nowMs = Date.now();
   if (nowMs - sweptMs < LONGEST_WAIT_MS) return;
@@ -70,14 +70,14 @@ function dropLost(): void {
     if (nowMs - beatMs > LONGEST_WAIT_MS) flights.delete(key);
 }
 
-/** Whether somebody loads this now. */
+/** Whether a request loads this now. */
 export function isLoading(key: string): boolean {
   const flight = flights.get(key);
   return flight !== undefined && Date.now() - flight.beatMs <= LOST_MS;
 }
 
 /**
- * The value of `load`, or of the load of the same key that another request has under way.
+ * The value of `load`, or of another request's load of the same key.
  * @param value plain data: no stream, no binding, no promise
  */
 export async function loadOnce<T>(key: string, load: () => Promise<T>): Promise<T> {

@@ -11,7 +11,7 @@ import { authenticateToken } from "../auth/jwt.ts";
 import { AppError, malformed } from "../lib/errors.ts";
 import type { AppEnv } from "./router.ts";
 
-/** The token of `Authorization: Bearer …`, or undefined when there is no such header. */
+/** The token of `Authorization: Bearer …`; undefined without such a header. */
 export function bearerOf(header: string | undefined): string | undefined {
   return header && /^Bearer +\S+$/i.test(header) ? header.slice(7).trim() : undefined;
 }
@@ -28,14 +28,19 @@ export function authenticateRequest(): MiddlewareHandler<AppEnv> {
 }
 
 /**
- * The workspace that a user means: the named one, else the token's own, else the only one.
- * @throws AppError forbidden when it is not in the token or the role there does not allow this
+ * The workspace of a request: the named one, else the token's own, else the only one.
+ * @throws AppError malformed without any; forbidden if the token does not include it, or the user
+ *   lacks the permission there
  */
 export function workspaceOf(user: User, named: string | undefined, permission: Permission): string {
   const [first, ...others] = user.workspaces.keys();
   const workspaceId = named ?? user.workspaceId ?? (others.length === 0 ? first : undefined);
   if (workspaceId === undefined)
-    throw malformed("query.workspace_id", "workspace_missing", "Name the workspace: workspace_id.");
+    throw malformed(
+      "query.workspace_id",
+      "workspace_missing",
+      "Specify workspace_id: the token covers several workspaces.",
+    );
   if (!user.workspaces.has(workspaceId))
     throw new AppError(
       "forbidden",
@@ -46,12 +51,12 @@ export function workspaceOf(user: User, named: string | undefined, permission: P
     throw new AppError(
       "forbidden",
       "permission_missing",
-      `This needs the permission ${permission}.`,
+      `The permission ${permission} is required.`,
     );
   return workspaceId;
 }
 
-/** Requires a permission in the workspace of the request, and fixes that workspace for what follows. */
+/** Requires a permission in the workspace of the request, and sets `workspaceId`. */
 export function requirePermission(permission: Permission): MiddlewareHandler<AppEnv> {
   return async function requirePermission(c, next) {
     const user = requireUser(c.get("ctx"));
@@ -60,7 +65,10 @@ export function requirePermission(permission: Permission): MiddlewareHandler<App
   };
 }
 
-/** Requires a permission in some workspace of the token, for answers about several of them; the first stands for them in the cache. */
+/**
+ * Requires a permission in some workspace of the token, for answers about several of them. The
+ * first one becomes `workspaceId`, as a part of the cache's key.
+ */
 export function requirePermissionInAnyWorkspace(permission: Permission): MiddlewareHandler<AppEnv> {
   return async function requirePermissionInAnyWorkspace(c, next) {
     const user = requireUser(c.get("ctx"));
@@ -75,8 +83,8 @@ export function requirePermissionInAnyWorkspace(permission: Permission): Middlew
 }
 
 /**
- * Requires a permission in the workspace that the path names (`:id`), and fixes that workspace for what follows.
- * @throws AppError not_found for one that the token does not include: it is like one that does not exist
+ * Requires a permission in the workspace that the path names (`:id`), and sets `workspaceId`.
+ * @throws AppError not_found if the token does not include it, as if it did not exist
  */
 export function requirePermissionInPathWorkspace(
   permission: Permission,
@@ -85,7 +93,7 @@ export function requirePermissionInPathWorkspace(
     const user = requireUser(c.get("ctx"));
     const id = c.req.param("id") ?? "";
     if (!user.workspaces.has(id))
-      throw new AppError("not_found", "not_found", "There is no such workspace in the token.");
+      throw new AppError("not_found", "not_found", "The token does not include this workspace.");
     c.set("workspaceId", workspaceOf(user, id, permission));
     await next();
   };

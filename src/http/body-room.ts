@@ -1,13 +1,16 @@
 import { sleep } from "../lib/backoff.ts";
 import { AppError } from "../lib/errors.ts";
 
-/** Bytes of whole bodies that an isolate works on at once: parsed and made into a statement, a body takes several times as much. */
+/**
+ * Bytes of whole bodies that an isolate handles at once. Parsed and made into a statement, a body
+ * takes several times as much.
+ */
 const MAX_HELD_BYTES = 20 * 1024 * 1024;
 const MAX_WAIT_MS = 5_000;
 const POLL_MS = 20;
-/** What has been held for so long belongs to a request that was killed. */
+/** A body that was held for longer belongs to a request that was killed. */
 const MAX_HELD_MS = 60_000;
-/** Deflate packs no text by more (RFC 1951: 258 bytes in two bits). */
+/** The maximum ratio of deflate (RFC 1951: 258 bytes in two bits). */
 const MAX_DEFLATE_RATIO = 1_032;
 
 const held = new Map<symbol, { bytes: number; sinceMs: number }>();
@@ -21,7 +24,7 @@ function heldBytes(): number {
   return bytes;
 }
 
-/** The most that a body may be once it is unpacked. */
+/** The maximum size of a body once it is unpacked. */
 function mostBytes({ headers }: Request, maxBytes: number): number {
   const announced = Number(headers.get("content-length") ?? Number.NaN);
   if (Number.isNaN(announced)) return maxBytes;
@@ -29,9 +32,9 @@ function mostBytes({ headers }: Request, maxBytes: number): number {
 }
 
 /**
- * Does the work of a request that reads its body whole, when there is room for it beside the others of the isolate.
+ * Runs the work of a request that reads its body whole, once the isolate has room for the body.
  * @param maxBytes the limit of such a body
- * @throws AppError unavailable when there was none for five seconds; nothing has been read then
+ * @throws AppError unavailable without room for five seconds; nothing has been read then
  */
 export async function withRoom<T>(
   request: Request,

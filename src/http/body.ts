@@ -4,9 +4,9 @@ import { AppError, type FieldError, malformed } from "../lib/errors.ts";
 import { type JsonFault, parseJson } from "../lib/json.ts";
 import { unpackGzip } from "./gzip.ts";
 
-/** Of a batch; every other body has a limit of its route. */
+/** The limit of a batch; every other body has the limit of its route. */
 export const MAX_BATCH_BYTES = 10 * 1024 * 1024;
-/** Commas and opening brackets: what takes a megabyte as text may take twenty once parsed. */
+/** Commas and opening brackets: a megabyte of text may take twenty once parsed. */
 const MAX_BATCH_PARTS = 500_000;
 const MAX_PARTS = 50_000;
 
@@ -18,7 +18,7 @@ function tooLarge(maxBytes: number): AppError {
   );
 }
 
-/** How many values a JSON text has at the most, without reading it. */
+/** An upper bound of the number of values in a JSON text, without parsing it. */
 export function countParts(text: string): number {
   let parts = 0;
   for (let index = 0; index < text.length; index++) {
@@ -28,7 +28,7 @@ export function countParts(text: string): number {
   return parts;
 }
 
-/** @throws AppError too_large for JSON that would be too many values once it is parsed */
+/** @throws AppError too_large for JSON with too many values */
 function checkParts(text: string, most: number): void {
   const parts = countParts(text);
   if (parts > most)
@@ -41,7 +41,7 @@ function checkParts(text: string, most: number): void {
 
 const unreadable = (what: string) => malformed("json", "invalid_json", what);
 
-/** @throws AppError malformed for bytes that are no UTF-8 */
+/** @throws AppError malformed for bytes that are not UTF-8 */
 function textOf(bytes: ArrayBuffer | Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
@@ -70,7 +70,9 @@ export function decodedBody(request: Request): ReadableStream<Uint8Array> {
 async function bytesOf(request: Request, maxBytes: number): Promise<Uint8Array> {
   const announced = Number(request.headers.get("content-length") ?? Number.NaN);
   if (announced > maxBytes) throw tooLarge(maxBytes);
-  // A body of a known length and without a coding needs no watching; most are small, and a walk over chunks costs more than they do.
+  // A body of a known length and without a coding needs no count of its chunks, which would cost
+  // more
+  // than most bodies.
   if (announced <= maxBytes && !request.headers.has("content-encoding"))
     return new Uint8Array(await request.arrayBuffer());
   const chunks: Uint8Array[] = [];
@@ -85,7 +87,7 @@ async function bytesOf(request: Request, maxBytes: number): Promise<Uint8Array> 
 
 /**
  * A whole JSON body of a batch.
- * @param faults gets what of it cannot be kept; items that have one must be refused
+ * @param faults receives the values that cannot be stored; items that have one must be refused
  * @throws AppError too_large, malformed
  */
 export async function readJson(request: Request, faults: JsonFault[]): Promise<unknown> {
@@ -106,7 +108,10 @@ export function mediaType(request: Request): string {
   return (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
-/** Members called __proto__, which a schema would drop without a word: only free documents may have them. */
+/**
+ * The path of a `__proto__` member, which a schema would drop silently; free documents may have
+ * one.
+ */
 function protoPath(value: unknown, path: string): string | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, part] of Object.entries(value)) {
@@ -118,7 +123,10 @@ function protoPath(value: unknown, path: string): string | undefined {
   return undefined;
 }
 
-/** A body for the validator, with all that it says. @throws AppError malformed */
+/**
+ * The parsed body for the validator.
+ * @throws AppError malformed
+ */
 function checkedBody(text: string): unknown {
   const faults: JsonFault[] = [];
   let value: unknown;
@@ -133,12 +141,15 @@ function checkedBody(text: string): unknown {
     fault ??
     (proto === undefined
       ? undefined
-      : { path: proto, code: "unknown_field", message: 'There is no "__proto__" here.' });
+      : { path: proto, code: "unknown_field", message: 'Unknown field "__proto__".' });
   if (error) throw new AppError("malformed", "invalid_request", error.message, { errors: [error] });
   return value;
 }
 
-/** Refuses a body of more bytes or values before it is parsed, on routes whose body the validator reads. */
+/**
+ * Refuses a body of more bytes or values before it is parsed, on routes whose body the validator
+ * reads.
+ */
 export function limitBody(maxBytes: number): MiddlewareHandler {
   const limited = bodyLimit({
     maxSize: maxBytes,
@@ -151,7 +162,7 @@ export function limitBody(maxBytes: number): MiddlewareHandler {
       if (mediaType(c.req.raw) === "application/json") {
         const text = textOf(await c.req.arrayBuffer());
         checkParts(text, MAX_PARTS);
-        // The validator takes the value from here: its own way would round numbers.
+        // The validator's own parser would round numbers.
         if (text !== "") {
           const value = checkedBody(text);
           c.req.json = <T>() => Promise.resolve(value as T);

@@ -14,15 +14,16 @@ interface Answer {
 
 const HEADERS = { "content-type": "application/json", "cache-control": "private, no-store" };
 
-/** `meta.cached` and `meta.age_ms` close the stored text: `meta` is the last field of the body and an object. */
+/** Adds `meta.cached` and `meta.age_ms` to the text: `meta` is the last field and an object. */
 function respond(body: string, cached: boolean, ageMs: number) {
   const text = `${body.slice(0, -2)},"cached":${cached},"age_ms":${ageMs}}}`;
   return plainResponse(new Response(text, { headers: HEADERS }));
 }
 
 /**
- * Answers a question of numbers through the cache; `Cache-Control: no-cache` on the request asks anew.
- * @param question all that the answer depends on beside the workspace, as it was asked (a timeframe stays a timeframe)
+ * Answers through the cache; a request with `Cache-Control: no-cache` is computed again.
+ * @param question everything that the answer depends on beside the workspace, as it was asked (a
+ *   timeframe stays a timeframe)
  */
 export async function cachedAnswer(
   c: HonoContext<AppEnv>,
@@ -37,7 +38,7 @@ export async function cachedAnswer(
     return JSON.stringify({ data, ...(page ? { page } : {}), meta });
   };
   if (c.req.header("cache-control")?.includes("no-cache")) return respond(await body(), false, 0);
-  const { workspace_id: _, ...rest } = question as { workspace_id?: string };
+  const { workspace_id: _workspaceId, ...rest } = question as { workspace_id?: string };
   const key = `${name}?${JSON.stringify(rest)}`;
   const held = ctx.cache.getFresh("answer", workspaceId, key);
   if (held) return respond(held.value.body, true, held.ageMs);
@@ -47,13 +48,16 @@ export async function cachedAnswer(
   return respond(value.body, cached, ageMs);
 }
 
-/** Whether the caller would rather have a CSV than JSON. */
+/** Whether the caller prefers CSV to JSON. */
 export function wantsCsv(c: HonoContext<AppEnv>): boolean {
   const supports = ["application/json", "text/csv"];
   return accepts(c, { header: "Accept", supports, default: "application/json" }) === "text/csv";
 }
 
-/** Rows as a CSV that no spreadsheet takes for formulas. @param cursor of the next page, for the Link header (RFC 8288) */
+/**
+ * Rows as a CSV whose cells no spreadsheet runs as formulas.
+ * @param cursor of the next page, for the Link header (RFC 8288)
+ */
 export function csvAnswer(
   c: HonoContext<AppEnv>,
   names: readonly string[],

@@ -2,8 +2,9 @@ const MAX_DRAIN_BYTES = 16 * 1024 * 1024;
 const MAX_DRAIN_MS = 10_000;
 
 /**
- * Reads on what a refused request still sends, and forgets it: the runtime closes a connection with more than 64 KiB unread, and a
- * client that is still writing would then see a broken connection instead of the answer.
+ * Reads and discards the rest of a refused request. The runtime closes a connection with more than
+ * 64 KiB unread, and a client that is still writing would then see a broken connection instead of
+ * the answer.
  */
 export async function drainBody({ body, bodyUsed }: Request): Promise<void> {
   if (!body || bodyUsed || body.locked) return;
@@ -17,6 +18,6 @@ export async function drainBody({ body, bodyUsed }: Request): Promise<void> {
     }
     await reader.cancel();
   } catch {
-    // The client has left: there is nobody to answer.
+    // The client has left.
   }
 }

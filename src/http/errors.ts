@@ -36,7 +36,10 @@ export const problemShape = z
           path: z.string(),
           code: z.string(),
           message: z.string(),
-          amount: z.number().optional().openapi({ description: "Of work that is too much." }),
+          amount: z
+            .number()
+            .optional()
+            .openapi({ description: "The amount of work that exceeds the limit." }),
           limit: z.number().optional(),
         }),
       )
@@ -84,7 +87,7 @@ export function problemResponse(
   });
 }
 
-/** The one renderer of everything that is thrown. An unknown failure says nothing of its inside; the log has it. */
+/** Renders everything that is thrown. An unknown failure goes to the log and reveals nothing. */
 export function renderError(error: unknown, c: HonoContext<AppEnv>): Response {
   const requestId = c.get("requestId") ?? "";
   if (error instanceof AppError) {
@@ -111,7 +114,7 @@ export function renderError(error: unknown, c: HonoContext<AppEnv>): Response {
       status: error.status as ContentfulStatusCode,
       detail: error.message,
       code,
-      // What the framework finds malformed by itself is the body.
+      // The framework itself refuses only bodies.
       errors: kind === "malformed" ? [{ path: "json", code, message: error.message }] : [],
     });
   }

@@ -15,7 +15,7 @@ export const timeInput = z
   .openapi({ format: "date-time", example: "2026-03-01T12:00:00Z" });
 
 const UNSTORABLE = "must be well-formed text without NUL";
-/** PostgreSQL's text cannot hold NUL, and a lone surrogate is no character. */
+/** PostgreSQL's text cannot hold NUL, and a lone surrogate is not a character. */
 export const textInput = (max: number) =>
   z
     .string()
@@ -28,7 +28,7 @@ export const MAX_DOCUMENT_BYTES = 16 * 1024;
 const UNSTORABLE_ESCAPE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 const encoder = new TextEncoder();
 
-/** The moment of a fact: an RFC 3339 time from `firstYear` on, at most 24 hours ahead of the server's clock. */
+/** An RFC 3339 time from `firstYear` on, at most 24 hours ahead of the server's clock. */
 export function timeOf(
   path: string,
   text: string,
@@ -48,14 +48,14 @@ export function timeOf(
 export const MAX_KEY_CHARS = 256;
 export const isDocument = (value: unknown): value is Record<string, unknown> =>
   isObject(value) && Object.keys(value).every((key) => key.length <= MAX_KEY_CHARS);
-/** The same from a caller; `documentError` has its other limits. */
+/** A document from a caller; `documentError` checks its other limits. */
 export const documentInput = z
   .custom<Record<string, unknown>>(isDocument, {
     error: `must be an object with keys of at most ${MAX_KEY_CHARS} characters`,
   })
   .openapi({ type: "object", additionalProperties: true });
 
-/** Whether a value is nested deeper than MAX_DEPTH, level by level: recursion is what such a value would exhaust. */
+/** Whether a value is nested deeper than MAX_DEPTH; recursion would exhaust the stack. */
 function isTooDeep(value: unknown): boolean {
   let level = [value];
   for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
@@ -66,7 +66,9 @@ function isTooDeep(value: unknown): boolean {
   return level.length > 0;
 }
 
-/** What is wrong with a JSON object that shall be stored: nested too deep, larger than 16 KiB, or text that PostgreSQL cannot hold. */
+/**
+ * The fault of a JSON object: too deep, larger than 16 KiB, or text that PostgreSQL cannot hold.
+ */
 export function documentError(
   path: string,
   document: Record<string, unknown>,

@@ -1,13 +1,16 @@
 import { AppError } from "../lib/errors.ts";
 import { Gunzip } from "../lib/gunzip.ts";
 
-/** What a compressed body may unpack to: text that means something is rarely packed by more than 50. */
+/** Unpacked bytes that every body may have; real text rarely compresses by more than 50. */
 const FREE_BYTES = 16 * 1024 * 1024;
 const MAX_RATIO = 100;
-/** What a member costs, whatever is in it, as unpacked bytes. */
+/** The cost of a gzip member, whatever its content, in unpacked bytes. */
 const MEMBER_BYTES = 4 * 1024;
 const MAX_BYTES = 4 * 1024 * 1024 * 1024;
-/** Given to the decompressor at once: what it makes of a piece is in memory whole, up to a thousand times as much. */
+/**
+ * Bytes for the decompressor at once: its output of a piece is in memory whole, up to a thousand
+ * times as much.
+ */
 const PIECE_BYTES = 8 * 1024;
 
 function tooLarge(packed: number, unpacked: number): AppError {
@@ -15,15 +18,17 @@ function tooLarge(packed: number, unpacked: number): AppError {
   return new AppError(
     "too_large",
     "unpacked_too_large",
-    `The body unpacks to more than ${most} bytes: ${unpacked} so far, of ${packed} packed ones. At most ${FREE_BYTES} bytes and ${MAX_RATIO} times its own are possible.`,
+    `The body unpacks to more than ${most} bytes: ${unpacked} so far, of ${packed} packed ones. ` +
+      `The limit is ${FREE_BYTES} bytes plus ${MAX_RATIO} times its packed size.`,
   );
 }
 
-/** A body without its gzip; it ends with an AppError too_large when it becomes far larger than a body of data would. */
+/** The unpacked body; it fails with AppError too_large beyond the limits above. */
 export function unpackGzip(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  let [packed, unpacked] = [0, 0];
+  let packed = 0;
+  let unpacked = 0;
   const gunzip = new Gunzip();
-  // A stage of its own: what is behind asks for one piece after the other.
+  // A stage of its own, so that the next one asks for one piece after the other.
   const pieces = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
       for (let at = 0; at < chunk.byteLength; at += PIECE_BYTES)

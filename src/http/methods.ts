@@ -2,7 +2,7 @@ import type { Context, Hono } from "hono";
 import { problemResponse } from "./errors.ts";
 import type { AppEnv } from "./router.ts";
 
-/** For every path that exists, a method that it does not have is answered 405 with `Allow`. */
+/** Answers 405 with `Allow` for a method that an existing path does not have. */
 export function allowOnly(app: Hono<AppEnv>): void {
   const methods = new Map<string, Set<string>>();
   for (const { method, path } of app.routes) {
@@ -18,7 +18,7 @@ export function allowOnly(app: Hono<AppEnv>): void {
         {
           status: 405,
           title: "Method not allowed",
-          detail: `This path has: ${allow}.`,
+          detail: `This path allows: ${allow}.`,
           code: "method_not_allowed",
         },
         { allow },
@@ -31,7 +31,7 @@ export function notFoundAnswer(c: Context<AppEnv>): Response {
   return problemResponse(c.get("requestId"), {
     status: 404,
     title: "Not found",
-    detail: "There is no such route.",
+    detail: "This route does not exist.",
     code: "route_not_found",
   });
 }

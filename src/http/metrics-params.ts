@@ -25,7 +25,7 @@ export const measureList = z
   .transform((text) => text.split(","))
   .pipe(z.array(measureParam).min(1).max(MEASURE_NAMES.length))
   .openapi({ type: "string", example: "executions,success_rate" });
-/** A dimension, or the way to a value of metadata (src/lib/key-path.ts). */
+/** A dimension, or the path of a value of metadata (src/lib/key-path.ts). */
 export const fieldName = textInput(1024).min(1);
 export const fieldList = z
   .string()
@@ -54,7 +54,7 @@ export const filterParams = {
   version: textInput(128).optional(),
   error_type: textInput(256).optional(),
 };
-/** A range in a zone; what it takes to ask for numbers of a whole workspace. */
+/** A range in a zone: the parameters of every question about a whole workspace. */
 export const rangeParams = {
   ...workspaceParam,
   timeframe: timeframeParam
@@ -93,8 +93,8 @@ export const measureValue = z.union([z.number(), z.string(), z.null()]);
 type BucketValues = { bucket: string; complete: boolean } & MeasureValues;
 export const measureValues = z.record(z.string(), measureValue).openapi("MeasureValues");
 /**
- * Measures of a bucket; `complete`: it has ended, and the range contains all of it. A catch-all type
- * would apply to `complete` too, hence the cast.
+ * Measures of a bucket; `complete`: it has ended, and the range contains all of it. A catch-all
+ * type would apply to `complete` too, hence the cast.
  */
 export const bucketValues = z
   .object({ bucket: z.string(), complete: z.boolean() })
@@ -116,8 +116,10 @@ export const metaShape = z
     from: z.string(),
     to: z.string(),
     timezone: z.string(),
-    as_of: z.string().openapi({ description: "The moment the answer is true for." }),
-    complete_until: z.string().openapi({ description: "Before it nothing was open or waiting." }),
+    as_of: z.string().openapi({ description: "The moment for which the answer is true." }),
+    complete_until: z
+      .string()
+      .openapi({ description: "Before it no run was open and nothing waited." }),
     sources: z.object({
       daily: z.object({ buckets: z.int() }),
       hourly: z.object({ buckets: z.int() }),
@@ -127,16 +129,21 @@ export const metaShape = z
     relative_error: z.number(),
     relative_errors: z.record(z.string(), z.number()).optional(),
     complete: z.literal(false).optional().openapi({
-      description: "There while the range is not over: its numbers may still grow.",
+      description: "Present until the range has ended: its numbers may still grow.",
     }),
     compared: z
       .object({
         from: z.string(),
         to: z.string(),
-        elapsed: z.literal(true).optional().openapi({
-          description:
-            "The range is not over: it is compared with the same elapsed part of the period before, up to the same local day and time (of a range that begins or ends within a day: of the same duration).",
-        }),
+        elapsed: z
+          .literal(true)
+          .optional()
+          .openapi({
+            description:
+              "The range has not ended: it is compared with the same elapsed part of the period " +
+              "before, up to the same local day and time (a range that begins or ends within a day: " +
+              "of the same duration).",
+          }),
       })
       .optional(),
     plan: z.record(z.string(), z.unknown()).optional(),
@@ -147,7 +154,7 @@ export const metaShape = z
 
 export type RangeAndFilters = z.output<z.ZodObject<typeof rangeAndFilterParams>>;
 
-/** The range of a request, or a timeframe for one that names none. */
+/** The range of a request, or `otherwise` if it names none. */
 export function rangeOrDefault(
   { timeframe, from, to }: Pick<Partial<RangeAndFilters>, "timeframe" | "from" | "to">,
   otherwise: Timeframe,
@@ -156,14 +163,15 @@ export function rangeOrDefault(
   return none ? { timeframe: otherwise } : { timeframe, from, to };
 }
 
-/** What was asked, in its zone. */
+/** A question whose zone is known. */
 export type WithTimezone<T> = "timezone" extends keyof T
   ? Omit<T, "timezone"> & { timezone: string }
   : T;
 
 /**
- * Fills in the zone: the one that is asked, else the workspace's, else UTC. Behind the cache's key, which has what was asked: a
- * change of the setting advances the workspace's epoch, as a change of its data does.
+ * Fills in the zone: the given one, else the workspace's, else UTC. The cache's key has the
+ * question as it was asked: a change of the setting invalidates the workspace's answers, as data
+ * does.
  */
 export async function withTimezone<T extends { timezone?: string | undefined }>(
   ctx: Context,
@@ -173,7 +181,10 @@ export async function withTimezone<T extends { timezone?: string | undefined }>(
   return { ...asked, timezone: await zoneIn(ctx, workspaceId, asked.timezone) };
 }
 
-/** The part of a query that all questions read from parameters. @param otherwise the timeframe of a request that names no range */
+/**
+ * The part of a query that all questions read from parameters.
+ * @param otherwise the timeframe of a request that names no range
+ */
 export function queryOfParams(
   given: Partial<RangeAndFilters> & { timezone: string },
   otherwise?: Timeframe,

@@ -13,7 +13,10 @@ const SECURITY_HEADERS: [string, string][] = [
   ["strict-transport-security", "max-age=31536000; includeSubDomains"],
 ];
 
-/** Gives each request its id, its log and the context; the answer gets the id, the security headers, and no place in a cache. */
+/**
+ * Gives each request its id, log and context, and each answer the id, the security headers and
+ * `Cache-Control: no-store` unless it says otherwise.
+ */
 export function withContext(): MiddlewareHandler<AppEnv> {
   return async function withContext(c, next) {
     const given = c.req.header("x-request-id");
@@ -33,17 +36,17 @@ export function withContext(): MiddlewareHandler<AppEnv> {
     );
     await next();
     await drainBody(c.req.raw);
-    // The answer to an upgrade is sealed.
+    // The headers of an upgrade cannot be changed.
     if (c.res.status === 101) return;
     c.res.headers.set("x-request-id", requestId);
     for (const [name, value] of SECURITY_HEADERS) c.res.headers.set(name, value);
-    // Answers are of one workspace and some carry a secret: what does not say otherwise is kept nowhere.
+    // Answers belong to one workspace, and some carry a secret.
     if (!c.res.headers.has("cache-control"))
       c.res.headers.set("cache-control", "private, no-store");
   };
 }
 
-/** What a browser may send, beside what it may always send. */
+/** Request headers that a browser may send, beside the safelisted ones. */
 const ALLOWED_HEADERS = [
   "authorization",
   "cache-control",
@@ -56,7 +59,7 @@ const ALLOWED_HEADERS = [
   "traceparent",
   "x-request-id",
 ].join(", ");
-/** What a browser's code may read of an answer, beside what it may always read. */
+/** Response headers that a browser's code may read, beside the safelisted ones. */
 const EXPOSED_HEADERS = [
   "accept-ranges",
   "allow",
@@ -70,7 +73,7 @@ const EXPOSED_HEADERS = [
   "x-request-id",
 ].join(", ");
 
-/** CORS for the configured origins only; a preflight is answered here. Every answer varies by its origin, also one to none. */
+/** CORS for the configured origins; answers preflights. Every answer varies by its origin. */
 export function crossOrigin(): MiddlewareHandler<AppEnv> {
   return async function cors(c, next) {
     const origin = c.req.header("origin");

@@ -19,7 +19,7 @@ interface Operation {
   parameters?: { name: string; in: string; required?: boolean }[];
 }
 
-/** Adds `/openapi.json` and `/docs`, both built once and answered with an ETag. */
+/** Adds `/openapi.json` and `/docs`; both are built once and have an ETag. */
 export function describeApi(app: OpenAPIHono<AppEnv>): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
@@ -40,7 +40,7 @@ export function describeApi(app: OpenAPIHono<AppEnv>): void {
     pick: (of: { json: string; html: string }) => string,
   ) =>
     app.get(path, async (c) => {
-      // Kept when it is there: a request must not wait for another's promise.
+      // Only the result is shared: a request must not wait for another's promise.
       const document = built ?? (await build(c.get("ctx").config.PUBLIC_URL ?? "/"));
       built = document;
       const headers = {
@@ -61,7 +61,7 @@ export function describeApi(app: OpenAPIHono<AppEnv>): void {
 const escapeHtml = (text: string) =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
-/** A plain reference page of every route: no script, nothing from elsewhere. */
+/** A plain reference page of every route, without scripts and external resources. */
 function pageOf(paths: Record<string, Record<string, Operation>>): string {
   const sections = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { summary = "", description = "", parameters = [] }]) => {

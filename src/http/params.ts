@@ -5,7 +5,7 @@ import { idInput } from "./fields.ts";
 
 /** Query parameters that several routes share. */
 export const idParam = z.string().regex(ID_PATTERN);
-/** An agent, user, execution, event or session, by the id of the caller's system. */
+/** The id of an agent, user, execution, event or session in the caller's system. */
 export const callerIdParam = idInput;
 /** The same as `id` of a path. */
 export const callerIdPath = idInput.openapi({
@@ -13,7 +13,8 @@ export const callerIdPath = idInput.openapi({
     name: "id",
     in: "path",
     description:
-      "Percent-encoded. An id that cannot stand in a path (`.`, `..`, a word of a route, `/` behind a proxy that decodes it) is given as the query's `id`, with `_` here.",
+      "Percent-encoded. For an id that cannot stand in a path (`.`, `..`, a word of a route, `/` " +
+      "behind a proxy that decodes it) use `_` here and the query's `id`.",
   },
 });
 export const workspaceParam = {
@@ -23,16 +24,14 @@ export const workspaceParam = {
 export const instantParam = z
   .string()
   .transform((text, issue) => {
-    // A plus sign that was not escaped arrives as a space.
+    // An unescaped plus sign arrives as a space.
     const at = parseInstant(text.replace(/ (\d\d:\d\d)$/, "+$1"));
     if (at !== undefined && isAskable(at)) return at;
-    issue.addIssue({
-      code: "custom",
-      message:
-        at === undefined
-          ? "must be an RFC 3339 time with an offset"
-          : "must be between 1970 and 2200",
-    });
+    const isTime = at !== undefined;
+    const message = isTime
+      ? "must be between 1970 and 2200"
+      : "must be an RFC 3339 time with an offset";
+    issue.addIssue({ code: "custom", message });
     return z.NEVER;
   })
   .openapi({ type: "string", format: "date-time", example: "2026-03-01T00:00:00Z" });

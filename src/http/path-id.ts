@@ -4,19 +4,19 @@ import { malformed } from "../lib/errors.ts";
 import type { AppEnv } from "./router.ts";
 
 /**
- * Ids of callers in paths. Percent-encoded, almost every id can stand there; `.` and `..` cannot, for every parser of URLs takes
- * such segments away (also as `%2e`), a word of a route (`activity`) means the route, and some proxies decode `%2F`. Each id can
- * be given as the query's `id`, with `_` in its place: `/users/_/timeline?id=..`.
+ * The segment of a path whose id is the query's `id`: `/users/_/timeline?id=..`. Some ids cannot
+ * stand in a path: URL parsers remove `.` and `..` (also as `%2e`), a word of a route (`activity`)
+ * means the route, and some proxies decode `%2F`.
  */
 const PLACE = "_";
 
-/** Every byte escaped: no word of a route, and nothing that a path would lose. */
+/** The id with every byte escaped: never a word of a route, nor a segment that a parser removes. */
 const escaped = (id: string) =>
   [...new TextEncoder().encode(id)]
     .map((byte) => `%${byte.toString(16).padStart(2, "0")}`)
     .join("");
 
-/** The URL with an `id` in its query for the segment `_` of its path, or undefined. */
+/** The URL and the `id` of its query if its path has the segment `_`. */
 function placed(request: Request): { url: URL; id: string } | undefined {
   if (!request.url.includes(`/${PLACE}`) || !request.url.includes("id=")) return undefined;
   const url = new URL(request.url);
@@ -26,7 +26,7 @@ function placed(request: Request): { url: URL; id: string } | undefined {
     : { url, id };
 }
 
-/** The path that the router reads. */
+/** The path for the router. */
 export function routedPath(request: Request): string {
   const given = placed(request);
   if (!given) return getPath(request);
@@ -43,16 +43,15 @@ const isEncoded = (text: string) => {
   }
 };
 
-/** Takes the `id` out of the query once the router has put it into the path, and refuses what is no percent-encoded UTF-8. */
+/**
+ * Removes the `id` from the query once the router has put it into the path.
+ * @throws AppError malformed for a URL that is not percent-encoded UTF-8
+ */
 export function pathIds(): MiddlewareHandler<AppEnv> {
   return async function pathIds(c, next) {
     const { url } = c.req.raw;
     if (url.includes("%") && !isEncoded(url))
-      throw malformed(
-        "url",
-        "invalid_encoding",
-        "The URL has a percent sign that encodes no UTF-8.",
-      );
+      throw malformed("url", "invalid_encoding", "The URL is not percent-encoded UTF-8.");
     const given = placed(c.req.raw);
     if (given) {
       given.url.searchParams.delete("id");
@@ -62,7 +61,10 @@ export function pathIds(): MiddlewareHandler<AppEnv> {
   };
 }
 
-/** A path with an id of a caller, as links in answers have it. @param collection such as `/users` */
+/**
+ * A path with a caller's id, for links in answers.
+ * @param collection such as `/users`
+ */
 export function pathOf(collection: string, id: string, query: Record<string, string>): string {
   const words: readonly string[] = ROUTE_WORDS[collection] ?? [];
   const placedId = /^\.{1,2}$/.test(id) || words.includes(id) || id === PLACE;

@@ -10,12 +10,12 @@ export interface AppEnv {
 
 export type Router = OpenAPIHono<AppEnv>;
 
-/** What the route's schema made of a part of the request, where the route is not known to the types. */
+/** A validated part of the request, for handlers whose types do not know the route. */
 export function validated<T>(c: HonoContext<AppEnv>, target: "query" | "param"): T {
   return (c.req.valid as (target: string) => T)(target);
 }
 
-/** A response that was not made by `c.json`: the types of routes know no other. */
+/** A response that `c.json` did not make; the types of routes know no other. */
 export function plainResponse(response: Response) {
   return response as never;
 }
@@ -30,10 +30,11 @@ export function createRouter(options: { getPath?: (request: Request) => string }
         const path = [result.target, ...issue.path].join(".");
         if (issue.code !== "unrecognized_keys")
           return [{ path, code: issue.code, message: issue.message }];
+        const kind = result.target === "query" ? "parameter" : "field";
         return issue.keys.map((key) => ({
           path: `${path}.${key}`,
           code: "unknown_field",
-          message: `There is no "${key}" here.`,
+          message: `Unknown ${kind} "${key}".`,
         }));
       });
       throw new AppError(

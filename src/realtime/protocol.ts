@@ -9,7 +9,7 @@ export const frameExecution = z.object({
   change: z.enum(["created", "updated"]),
 });
 
-/** What the Worker tells the feed of a workspace. */
+/** A change that the Worker reports to the feed of a workspace. */
 export type FeedPublication =
   | {
       type: "executions";
@@ -19,7 +19,7 @@ export type FeedPublication =
     }
   | { type: "events"; created: number };
 
-/** Every frame: `seq` grows by one from frame to frame of a workspace, so that a client sees what it missed. */
+/** A frame: `seq` grows by one from frame to frame of a workspace, so that gaps can be seen. */
 export interface FeedFrame {
   seq: number;
   type: "hello" | "executions" | "events" | "metrics";
@@ -28,21 +28,21 @@ export interface FeedFrame {
   data: unknown;
 }
 
-/** What a client may send beside `ping`: the text of the `ack` that a frame carried, as a sign that it has read so far. */
+/** A client's message beside `ping`: the `ack` of a frame, to say that it has read that far. */
 export const clientMessage = z.object({ type: z.literal("ack"), ack: z.string() });
-/** The longest message of a client that is looked at. */
+/** Longer messages of a client are ignored. */
 export const MAX_CLIENT_MESSAGE = 256;
 
-/** Why the feed closes a connection; any other end is the network's, or a restart of the feed. */
+/** Why the feed closes a connection; any other code comes from the network or a restart. */
 export const CLOSE_CODES = {
   /** The token has ended. */
   expired: { code: 4002, reason: "token expired" },
-  /** Too much was sent that the client has not said to have read. */
+  /** Too much was sent without an acknowledgement. */
   unread: { code: 4008, reason: "too much unread: acknowledge frames, or connect again" },
 } as const;
 
 export const FEED_SUBPROTOCOL = "shadower.v1";
-/** A token travels as a second subprotocol with this prefix: browsers can set no header on a WebSocket. */
+/** The prefix of a token as a second subprotocol: browsers cannot set headers of a WebSocket. */
 export const BEARER_PREFIX = "bearer.";
 export const FRAME_EXECUTIONS = 100;
 export const TICKET_SECONDS = 60;

@@ -4,10 +4,10 @@ import { sleep } from "../lib/backoff.ts";
 import { answerWithin } from "../lib/deadline.ts";
 import { type FeedPublication, FRAME_EXECUTIONS } from "./protocol.ts";
 
-/** Publications of a burst go together: one call a workspace for all that happens in this time. */
+/** Publications of a workspace within this time are sent in one call. */
 const GATHER_MS = 25;
 
-/** How long a feed may take to hear of them. */
+/** The time limit of a call to the feed. */
 const LIMIT_MS = 5_000;
 
 interface Gathering {
@@ -15,20 +15,18 @@ interface Gathering {
   telling: SharedFlight<void>;
 }
 
-/** What waits to be told, as data: a request that is killed leaves its publication to the others. */
+/** Publications that wait, as data: if a request is killed, another one sends them. */
 const waiting = new Map<string, Gathering>();
 
-/** Joins publications of one type: counts add up, executions are the first ones. */
+/** Merges publications of one type: counts add up, the first executions are kept. */
 function joined(list: readonly FeedPublication[]): FeedPublication[] {
   const executions = list.filter((each) => each.type === "executions");
   const events = list.filter((each) => each.type === "events");
   const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0);
   const result: FeedPublication[] = [];
   if (executions.length > 0) {
-    const [created, updated] = [
-      sum(executions.map((each) => each.created)),
-      sum(executions.map((each) => each.updated)),
-    ];
+    const created = sum(executions.map((each) => each.created));
+    const updated = sum(executions.map((each) => each.updated));
     result.push({
       type: "executions",
       created,
@@ -42,8 +40,8 @@ function joined(list: readonly FeedPublication[]): FeedPublication[] {
 }
 
 /**
- * Tells a workspace's feed, behind the answer: a feed that is down is logged and nothing else. Each request of a burst waits by its
- * own timer; the first to wake tells for all, and when it is killed before it has, another one does.
+ * Reports to a workspace's feed after the answer; a failure is only logged. Each request of a burst
+ * waits with its own timer; the first to wake sends for all, and if it is killed another one does.
  */
 export function publishExecutions(
   ctx: Context,

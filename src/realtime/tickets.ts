@@ -19,13 +19,16 @@ export interface FeedTicket {
   id: string;
   workspaceId: string;
   userId: string;
-  /** When the token that it was given for ends. */
+  /** When the token of its user ends. */
   tokenEndsMs: number;
   /** When the ticket itself ends. */
   endsMs: number;
 }
 
-/** A ticket for one connection within a minute. @throws AppError unavailable when there is no secret to sign with */
+/**
+ * A ticket for one connection within a minute.
+ * @throws AppError unavailable without a secret to sign with
+ */
 export async function signTicket(
   config: Config,
   nowMs: number,
@@ -43,8 +46,9 @@ export async function signTicket(
 }
 
 /**
- * What a ticket says, by its signature alone; whether it was used knows the feed.
- * @throws AppError unauthenticated for one that is over, forged, or of another workspace than the named one
+ * The content of a ticket whose signature is valid; only the feed knows whether it was used.
+ * @throws AppError unauthenticated for a ticket that has expired, is forged, or is of another
+ *   workspace
  */
 export async function readTicket(
   config: Config,
@@ -58,8 +62,8 @@ export async function readTicket(
   const parsed = await jwtVerify(ticket, key, options).then(
     ({ payload }) => claims.safeParse(payload),
     (error: unknown) => {
-      const isOver = error instanceof errors.JWTExpired;
-      throw refused(isOver ? "The ticket has expired." : "This is no ticket of this server.");
+      const isExpired = error instanceof errors.JWTExpired;
+      throw refused(isExpired ? "The ticket has expired." : "This is no ticket of this server.");
     },
   );
   if (!parsed.success) throw refused("This is no ticket of this server.");

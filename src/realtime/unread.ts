@@ -2,26 +2,27 @@ import { z } from "zod";
 import { randomToken } from "../lib/ids.ts";
 
 /**
- * The runtime tells nobody what of a socket's frames is still in memory (no `bufferedAmount`, no protocol ping), and closing a socket
- * frees nothing while its peer does not read. So what was sent counts as held until the client sends back an `ack`, which it can
- * know only by having read the frame that carried it; and what a socket may hold is bounded before it is sent.
+ * The runtime does not report which frames of a socket are still in memory (no `bufferedAmount`),
+ * and closing a socket frees nothing while its peer does not read. So sent bytes count as held
+ * until the client returns the `ack` of a frame; and a socket's bytes are bounded before they are
+ * sent.
  */
 const MIB = 1024 * 1024;
 const SOCKET_BYTES = 8 * MIB;
 const USER_BYTES = 32 * MIB;
 const FEED_BYTES = 64 * MIB;
-/** What a socket may hold in any case. */
+/** The bytes that every socket may hold. */
 const LEAST_BYTES = 64 * 1024;
-/** A socket that holds more is asked for a sign with the next frame. */
+/** A socket that holds more is asked for an acknowledgement with the next frame. */
 const ASK_BYTES = 16 * 1024;
 
-/** What a socket remembers while the object sleeps. */
+/** The attachment of a socket, which survives hibernation. */
 export const holdingShape = z.object({
   userId: z.string(),
   expiresAtMs: z.number(),
-  /** Bytes that were sent and not acknowledged. */
+  /** Bytes sent and not acknowledged. */
   unread: z.number().default(0),
-  /** The sign that is waited for, and how many of these bytes it acknowledges. */
+  /** The expected `ack`, and how many of these bytes it acknowledges. */
   asked: z.object({ ack: z.string(), bytes: z.number() }).optional(),
 });
 export type SocketHolding = z.output<typeof holdingShape>;
@@ -29,12 +30,13 @@ export type SocketHolding = z.output<typeof holdingShape>;
 export interface HeldSocket {
   userId: string;
   unread: number;
-  /** Closing sockets hold what they hold until their peer has gone. */
+  /** A closing socket keeps its bytes until its peer has gone. */
   isOpen: boolean;
 }
 
 /**
- * How much each open socket of a user may hold: equal parts of what the closing ones leave of the user's and of the feed's memory.
+ * The bytes that each open socket of a user may hold: equal parts of the user's and of the feed's
+ * memory, without the bytes of closing sockets.
  * @returns the bytes by user
  */
 export function unreadAllowances(all: readonly HeldSocket[]): (userId: string) => number {
@@ -56,7 +58,7 @@ export function unreadAllowances(all: readonly HeldSocket[]): (userId: string) =
   };
 }
 
-/** A frame for a socket, which may ask for a sign, and what the socket holds once it was sent. */
+/** The frame, which may ask for an acknowledgement, and the socket's state after it is sent. */
 export function chargeFrame(
   of: SocketHolding,
   text: string,
@@ -70,7 +72,7 @@ export function chargeFrame(
   return { text: asking, held: { ...of, unread, asked: { ack, bytes: unread } } };
 }
 
-/** What a socket holds after it has sent a sign; one that it was not asked for changes nothing. */
+/** The socket's state after an `ack`; an unexpected one changes nothing. */
 export function acknowledgeFrame(of: SocketHolding, ack: string): SocketHolding {
   if (of.asked?.ack !== ack) return of;
   const { asked, ...rest } = of;

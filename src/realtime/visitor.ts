@@ -1,17 +1,17 @@
 import { z } from "zod";
 import { FEED_SUBPROTOCOL } from "./protocol.ts";
 
-/** Who connects. */
+/** The user of a connection. */
 export const visitorShape = z.object({
   userId: z.string(),
   expiresAtMs: z.number(),
-  /** The one-time ticket that it comes with, and when that ends. */
+  /** The one-time ticket of the connection, and when it ends. */
   ticket: z.object({ id: z.string(), endsMs: z.number() }).optional(),
 });
 
 export type FeedVisitor = z.output<typeof visitorShape>;
 
-/** Why the feed refuses a visitor, as the status of its answer. */
+/** The feed's refusals, as the status of its answer. */
 export const FEED_REFUSALS = { ticketUsed: 401, userFull: 429, workspaceFull: 503 } as const;
 
 export const VISITOR_HEADER = "x-feed-visitor";
@@ -25,7 +25,7 @@ export function feedRequest(request: Request, workspaceId: string, from: FeedVis
     [WORKSPACE_HEADER]: encodeURIComponent(workspaceId),
     [VISITOR_HEADER]: encodeURIComponent(JSON.stringify(from)),
   });
-  // Only what a client offered may be chosen: it closes the connection otherwise.
+  // A client closes the connection for a subprotocol that it did not offer.
   const offered = (request.headers.get("sec-websocket-protocol") ?? "")
     .split(",")
     .map((name) => name.trim());

@@ -66,7 +66,9 @@ export interface MeasureDifference {
   spread_ratio: number | null;
 }
 
-/** Greatest minus least of a measure, and whom it speaks for. Entities without a value take no part. */
+/**
+ * Greatest minus least of a measure, and whom it speaks for. Entities without a value take no part.
+ */
 export function differenceOf(
   name: MeasureName,
   entities: readonly ComparedEntity[],
@@ -121,7 +123,9 @@ function pairOf(a: ComparedEntity, b: ComparedEntity): PairTest[] {
   ];
 }
 
-/** Differences, tests of every pair, and the entity that is best in the most of the judged measures. */
+/**
+ * Differences, tests of every pair, and the entity that is best in the most of the judged measures.
+ */
 export function compareEntities(entities: readonly ComparedEntity[]) {
   const differences = COMPARED_MEASURES.map((name) => differenceOf(name, entities));
   const tests = entities.flatMap((a, index) =>
@@ -144,7 +148,10 @@ export function compareEntities(entities: readonly ComparedEntity[]) {
 /** How far from the mean, in standard deviations, makes an outlier. */
 const OUTLIER = 2;
 
-/** One measure over entities: where each stands, and whether the first and the last differ by more than chance. */
+/**
+ * One measure over entities: where each stands, and whether the first and the last differ by more
+ * than chance.
+ */
 export function compareMetric(
   name: MeasureName,
   entities: readonly (ComparedEntity & { label: string | null })[],

@@ -23,7 +23,10 @@ const ended = (values: MeasureValues) =>
   number(values.timeouts) +
   number(values.cancellations);
 
-/** Agents whose failed and timed out runs take a part of the credits. @param rows by agent and status */
+/**
+ * Agents whose failed and timed out runs take a part of the credits.
+ * @param rows by agent and status
+ */
 function failedRuns(
   rows: readonly AnswerRow[],
   cost: (credits: string) => MoneyAmount,
@@ -68,7 +71,10 @@ function failedRuns(
   });
 }
 
-/** Agents that use a model for which another one of theirs costs at most half a run, and does not fail more beyond chance. */
+/**
+ * Agents that use a model for which another one of theirs costs at most half a run, and does not
+ * fail more beyond chance.
+ */
 function cheaperModels(
   rows: readonly AnswerRow[],
   cost: (credits: string) => MoneyAmount,
@@ -123,7 +129,11 @@ function cheaperModels(
   });
 }
 
-/** What could be saved, the most first. @param byStatus rows by agent and status @param byModel rows by agent and model */
+/**
+ * What could be saved, the most first.
+ * @param byStatus rows by agent and status
+ * @param byModel rows by agent and model
+ */
 export function creditOptimizations(
   byStatus: readonly AnswerRow[],
   byModel: readonly AnswerRow[],

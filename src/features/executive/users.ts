@@ -43,8 +43,8 @@ function comparableDays(days: LifecycleDays, { base, now }: ExecutiveQuestion) {
 }
 
 /**
- * Figures of the last day against its counterpart in the period before, and sums of the days against
- * the sums of that period.
+ * Figures of the last day against its counterpart in the period before, and sums of the days
+ * against the sums of that period.
  */
 export function usersOf({ days }: { days: LifecycleDays }, question: ExecutiveQuestion) {
   const { current, before } = comparableDays(days, question);

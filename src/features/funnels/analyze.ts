@@ -79,7 +79,10 @@ export interface JourneyQuery extends FunnelQuestion {
   include_total?: boolean | undefined;
 }
 
-/** The users behind a number of the analysis, by id; their count is the number. @throws AppError unprocessable */
+/**
+ * The users behind a number of the analysis, by id; their count is the number.
+ * @throws AppError unprocessable
+ */
 export async function journeysOf(
   ctx: Context,
   workspaceId: string,

@@ -77,7 +77,10 @@ const withCompared = (meta: AnswerMeta, before: ComparedRange, timezone: string)
   compared: comparedSpan(before, timezone),
 });
 
-/** Of a range that has not begun nothing has passed, and the same part of the period before is nothing. */
+/**
+ * Of a range that has not begun nothing has passed, and the same part of the period before is
+ * nothing.
+ */
 const isEmpty = ({ from, to }: ComparedRange) => from === to;
 
 /** The board of agents or users of one workspace, whole. */

@@ -9,7 +9,9 @@ export interface RankedContender extends Contender {
   /** From 1; equal score and volume have the same rank, and the next one leaves the places out. */
   rank: number;
   previous_rank: number | null;
-  /** Places up (positive) or down since the period before; null for one that was not ranked then. */
+  /**
+   * Places up (positive) or down since the period before; null for one that was not ranked then.
+   */
   change: number | null;
   /** Share of the ranked, in percent, that stand no higher: (n - rank + 1) / n * 100. */
   percentile: number;
@@ -18,7 +20,9 @@ export interface RankedContender extends Contender {
 
 const BADGES = ["gold", "silver", "bronze"] as const;
 
-/** By score, then volume, then id: the order is total, so that pages and repeated questions agree. */
+/**
+ * By score, then volume, then id: the order is total, so that pages and repeated questions agree.
+ */
 export function compareContenders(a: Contender, b: Contender): number {
   return b.score - a.score || b.volume - a.volume || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }

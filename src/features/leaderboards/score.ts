@@ -1,6 +1,9 @@
 import type { MeasureValues } from "../../analytics/result/rows.ts";
 
-/** S success in percent, N executions, U users, A agents, D mean duration in seconds, C credits a run; absent is null. */
+/**
+ * S success in percent, N executions, U users, A agents, D mean duration in seconds, C credits a
+ * run; absent is null.
+ */
 interface Basis {
   S: number;
   N: number;
@@ -22,7 +25,10 @@ export interface ScoreFormula {
 }
 
 const atLeast0 = (value: number) => Math.max(0, value);
-/** 100 for a run that takes no time, 0 from 100 seconds on; a run whose duration is not known earns nothing. */
+/**
+ * 100 for a run that takes no time, 0 from 100 seconds on; a run whose duration is not known earns
+ * nothing.
+ */
 const quick = (D: number | null) => (D === null ? 0 : atLeast0(100 - D));
 /** 100 for a run that costs nothing, 0 from 1,000 credits on. */
 const cheap = (C: number) => atLeast0(100 - C / 10);

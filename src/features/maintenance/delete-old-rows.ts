@@ -48,9 +48,9 @@ export async function deleteOld(ctx: Context, before: EpochUs): Promise<number> 
 }
 
 /**
- * Deletes executions with their keys, and events, that are older than the workspace's retention_days
- * (whole UTC days). The next run of the rollups empties those days. The time is bounded: the rest
- * waits for the next night.
+ * Deletes executions with their keys, and events, that are older than the workspace's
+ * retention_days (whole UTC days). The next run of the rollups empties those days. The time is
+ * bounded: the rest waits for the next night.
  * @returns how many rows were deleted
  */
 export async function applyRetention(ctx: Context): Promise<number> {

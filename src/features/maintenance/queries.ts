@@ -189,8 +189,8 @@ function inPartition(column: string, { from, to }: PartitionTime): SQL {
 }
 
 /**
- * Drops a month, or empties the partition of old ones, with its keys, rollups and marks. Events stay,
- * and so do the sessions that they alone make: their days are marked.
+ * Drops a month, or empties the partition of old ones, with its keys, rollups and marks. Events
+ * stay, and so do the sessions that they alone make: their days are marked.
  */
 export async function dropPartition(db: Db, partition: PartitionTime): Promise<void> {
   const verb = sql.raw(partition.from ? "drop table" : "truncate");

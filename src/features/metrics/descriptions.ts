@@ -1,18 +1,19 @@
 /** Descriptions of the routes, for the API's document. */
 
 export const SUMMARY =
-  "Rates and means come from merged sums; percentiles over rollups are within 1 % of the true value " +
-  "at their rank (see meta).";
+  "Rates and means come from merged sums; percentiles over rollups are within 1 % of the true " +
+  "value at their rank (see meta).";
 
 export const BREAKDOWN =
-  "The best groups, and one exact row `other` for all the rest, so that the rows add up to the total.";
+  "The best groups, and one exact row `other` for all the rest, so that the rows add up to the " +
+  "total.";
 
 export const QUERY =
   "With `Accept: text/csv` the rows are a CSV, without comparison, totals and meta.";
 
 export const EXECUTION =
-  "The four parts of one snapshot (default 24h); each is described at its own route. `realtime` " +
-  "does not depend on the range.";
+  "The four parts of one snapshot (default 24h); each is described at its own route. " +
+  "`realtime` does not depend on the range.";
 
 export const THROUGHPUT =
   "Starts divided by the wall time of the range that has passed, including hours without any " +

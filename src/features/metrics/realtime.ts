@@ -14,7 +14,8 @@ const EARLIEST = Date.UTC(2000, 0, 1) * 1000;
 
 /**
  * The executions that run now, and the last 60 whole minutes in the workspace's zone: the answer of
- * `GET /metrics/realtime` and of the feed's `metrics` frame. `per_minute` is the mean of the last 5.
+ * `GET /metrics/realtime` and of the feed's `metrics` frame. `per_minute` is the mean of the last
+ * 5.
  * @param nowMs milliseconds since 1970
  */
 export async function realtimeMetrics(db: Db, workspaceId: string, nowMs: number) {

@@ -30,7 +30,9 @@ export const SUMMARY_MEASURES: MeasureName[] = [
 
 const isDuration = (name: string) => name.startsWith("duration_");
 
-/** Values of the summary's measures, with the durations nested in the place where they are listed. */
+/**
+ * Values of the summary's measures, with the durations nested in the place where they are listed.
+ */
 function nestedDurations(values: MeasureValues): SummaryData {
   const entries = SUMMARY_MEASURES.map((name) => [name, values[name] ?? null] as const);
   const first = entries.findIndex(([name]) => isDuration(name));

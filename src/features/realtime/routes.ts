@@ -20,7 +20,10 @@ const RETRY_SECONDS = 30;
 /** The time that the feed has to answer. */
 const LIMIT_MS = 5_000;
 
-/** The token that a client offers as a subprotocol. @throws AppError malformed for several: none of them is the one */
+/**
+ * The token that a client offers as a subprotocol.
+ * @throws AppError malformed for several: none of them is the one
+ */
 function offeredToken(header: string | undefined): string | undefined {
   const [token, ...others] = (header ?? "")
     .split(",")
@@ -35,7 +38,10 @@ function offeredToken(header: string | undefined): string | undefined {
   return token?.slice(BEARER_PREFIX.length);
 }
 
-/** Who connects: by a ticket, or by a token in a header or a subprotocol. Never by a token in the URL, which logs keep. */
+/**
+ * Who connects: by a ticket, or by a token in a header or a subprotocol. Never by a token in the
+ * URL, which logs keep.
+ */
 async function visitorOf(
   c: HonoContext<AppEnv>,
   ticket: string | undefined,

@@ -18,7 +18,9 @@ const MAX_INVOCATION_MS = 20_000;
 const SAMPLED_BUCKETS = 50;
 const ROLLUP_UNITS = ["hour", "day", "session"] as const;
 
-/** Replaces the rollups of these buckets in one transaction; safe to run twice and beside another. */
+/**
+ * Replaces the rollups of these buckets in one transaction; safe to run twice and beside another.
+ */
 export const recomputeRollups = (
   ctx: Context,
   unit: RollupUnit,
@@ -30,8 +32,8 @@ export const areRollupsOn = ({ config }: Context, unit: RollupUnit) =>
   unit === "day" ? config.DAILY_ROLLUP_ENABLED : config.HOURLY_ROLLUP_ENABLED;
 
 /**
- * Recomputes every bucket of a unit that waits, slice by slice; the queue continues when its time is
- * up.
+ * Recomputes every bucket of a unit that waits, slice by slice; the queue continues when its time
+ * is up.
  * @param upTo the last mark of this run: marks that arrive meanwhile belong to the next run
  * @returns how many buckets were recomputed
  */
@@ -56,8 +58,8 @@ export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number):
 }
 
 /**
- * Deletes every rollup row, and marks every hour with executions and every day with events; the runs
- * that follow make the same rows again.
+ * Deletes every rollup row, and marks every hour with executions and every day with events; the
+ * runs that follow make the same rows again.
  */
 export const rebuildRollups = (ctx: Context): Promise<void> => deleteAllRollups(ctx.db);
 

@@ -43,7 +43,9 @@ const beginsExactly = (id: SQL, { text }: SearchQuestion) => sql`
   and ${id} <= ${text}::text || chr(1114111)
   and starts_with(${id}, ${text}::text)`;
 
-/** Ids that begin with the text: a loose index scan, so that an id with many rows costs one step. */
+/**
+ * Ids that begin with the text: a loose index scan, so that an id with many rows costs one step.
+ */
 function idsOf(asked: SearchQuestion, table: string, columnName: string): SQL {
   const column = sql`x.${sql.identifier(columnName)}`;
   const next = (after: SQL) => sql`(

@@ -17,8 +17,8 @@ export interface SearchHit {
 }
 
 /**
- * The words of the text as a query of prefixes: `rate lim` finds "rate limit". Everything but letters
- * and digits separates words.
+ * The words of the text as a query of prefixes: `rate lim` finds "rate limit". Everything but
+ * letters and digits separates words.
  */
 function wordsOf(text: string): string | null {
   const words = text.match(/[\p{L}\p{N}]+/gu) ?? [];

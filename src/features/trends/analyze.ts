@@ -45,7 +45,10 @@ export interface TrendAnalysis {
   insights: TrendInsight[];
   /** What could not be tested, and why. */
   not_tested: { what: string; why: string }[];
-  /** Buckets without a value that lie between two with one: on a straight line, for what needs a series without gaps. */
+  /**
+   * Buckets without a value that lie between two with one: on a straight line, for what needs a
+   * series without gaps.
+   */
   interpolated: number;
 }
 
