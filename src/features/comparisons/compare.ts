@@ -19,29 +19,25 @@ export interface ComparedEntity {
   sketch: SketchCells;
 }
 
-/** The measures that entities are compared by. */
+/** The measures by which entities are compared. */
 export const COMPARED_MEASURES: MeasureName[] = [
-  ...([
-    "executions",
-    "successes",
-    "failures",
-    "timeouts",
-    "cancellations",
-    "success_rate",
-    "failure_rate",
-  ] as const),
-  ...([
-    "duration_avg",
-    "duration_p50",
-    "duration_p95",
-    "credits",
-    "credits_avg",
-    "active_users",
-    "errors",
-  ] as const),
+  "executions",
+  "successes",
+  "failures",
+  "timeouts",
+  "cancellations",
+  "success_rate",
+  "failure_rate",
+  "duration_avg",
+  "duration_p50",
+  "duration_p95",
+  "credits",
+  "credits_avg",
+  "active_users",
+  "errors",
 ];
-/** What says how well an entity does: rates and costs of a run, not how much it was used. */
-const JUDGED: MeasureName[] = [
+/** The measures of quality: rates, durations and costs of a run, not the amount of use. */
+const JUDGED_MEASURES: MeasureName[] = [
   "success_rate",
   "failure_rate",
   "duration_avg",
@@ -78,7 +74,8 @@ export function differenceOf(
     values[name] === null || values[name] === undefined ? [] : [{ id, value: values[name] }],
   );
   const order = [...known].sort((a, b) => Number(b.value) - Number(a.value));
-  const [most, least] = [order[0], order.at(-1)];
+  const most = order[0];
+  const least = order.at(-1);
   if (!most || !least || order.length < 2)
     return { measure: name, good, best: null, worst: null, spread: null, spread_ratio: null };
   const decimal = typeof most.value === "string" && typeof least.value === "string";
@@ -91,10 +88,11 @@ export function differenceOf(
       : (Number(most.value) - Number(least.value)) / Math.abs(Number(least.value));
   const alone = (at: number, next: number) =>
     order.at(at)?.value === order.at(next)?.value ? null : (order.at(at)?.id ?? null);
-  const [top, bottom] = [alone(0, 1), alone(-1, -2)];
-  const [best, worst] =
-    good === "up" ? [top, bottom] : good === "down" ? [bottom, top] : [null, null];
-  return { measure: name, good, best, worst, spread, spread_ratio: ratio };
+  const top = alone(0, 1);
+  const bottom = alone(-1, -2);
+  const differences = { measure: name, good, best: null, worst: null, spread, spread_ratio: ratio };
+  if (good === "up") return { ...differences, best: top, worst: bottom };
+  return good === "down" ? { ...differences, best: bottom, worst: top } : differences;
 }
 
 export interface PairTest {
@@ -133,7 +131,7 @@ export function compareEntities(entities: readonly ComparedEntity[]) {
   );
   const wins = Object.fromEntries(entities.map(({ id }) => [id, 0]));
   for (const { measure, best } of differences)
-    if (best !== null && JUDGED.includes(measure)) wins[best] = (wins[best] ?? 0) + 1;
+    if (best !== null && JUDGED_MEASURES.includes(measure)) wins[best] = (wins[best] ?? 0) + 1;
   const order = Object.entries(wins).sort(([, a], [, b]) => b - a);
   const [first, second] = order;
   const winner = first && first[1] > 0 && first[1] !== second?.[1] ? first[0] : null;
@@ -141,12 +139,12 @@ export function compareEntities(entities: readonly ComparedEntity[]) {
     entities: entities.map(({ id, values }) => ({ id, totals: values })),
     differences,
     tests,
-    winner: { id: winner, wins, basis: `best in the most of: ${JUDGED.join(", ")}` },
+    winner: { id: winner, wins, basis: `best in the most of: ${JUDGED_MEASURES.join(", ")}` },
   };
 }
 
-/** How far from the mean, in standard deviations, makes an outlier. */
-const OUTLIER = 2;
+/** An outlier is further from the mean, in standard deviations. */
+const OUTLIER_DEVIATIONS = 2;
 
 /**
  * One measure over entities: where each stands, and whether the first and the last differ by more
@@ -176,7 +174,7 @@ export function compareMetric(
       executions: number(values.executions),
       percentile: value === null ? null : (below / sorted.length) * 100,
       deviation,
-      outlier: deviation !== null && Math.abs(deviation) > OUTLIER,
+      outlier: deviation !== null && Math.abs(deviation) > OUTLIER_DEVIATIONS,
     };
   });
   const at = (q: number) => (sorted.length > 0 ? quantileSorted(sorted, q) : null);
@@ -191,7 +189,8 @@ export function compareMetric(
     p75: at(0.75),
   };
   const order = [...known].sort((a, b) => b.value - a.value);
-  const [most, least] = [order[0]?.each, order.at(-1)?.each];
+  const most = order[0]?.each;
+  const least = order.at(-1)?.each;
   const isDuration = name.startsWith("duration_");
   const testable = name === "success_rate" || name === "failure_rate" || isDuration;
   const measured = isDuration ? "duration" : name;

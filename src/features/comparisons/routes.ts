@@ -29,9 +29,22 @@ import * as schema from "./schema.ts";
 
 const router = createRouter();
 const TESTS =
-  "tests: every pair, two-proportion z for success_rate and failure_rate, Mann-Whitney on the sketches of durations (runs of one bucket, within 2 %, are ties), two-sided, significant below 0.05; what could not be tested says why. With many pairs some are significant by chance alone.";
+  "tests: every pair, two-proportion z for success_rate and failure_rate, Mann-Whitney on the " +
+  "sketches of durations (runs of one bucket, within 2 %, are ties), two-sided, significant below " +
+  "0.05; a pair that could not be tested has the reason. With many pairs some are significant by " +
+  "chance alone.";
 
-const base = <B extends z.ZodType>(
+const PERIODS =
+  "a against b, of the whole workspace or of one agent. A period that has not ended is compared with " +
+  `the same elapsed part of the other (\`elapsed\`, with the from and to that were taken). ${TESTS}`;
+
+const METRICS =
+  "The groups with the most executions (default 30d): percentile (share of entities that are not " +
+  "above), deviation from their mean in standard deviations, outlier beyond 2. test: the greatest " +
+  "value against the least, for rates and durations.";
+
+/** A route that compares what its body names. */
+const comparisonRoute = <B extends z.ZodType>(
   path: string,
   summary: string,
   description: string,
@@ -68,7 +81,7 @@ const entityOf = (id: string, { totals, totalsSketch = [] }: Answer): ComparedEn
 const metaOf = (ids: readonly string[], answers: readonly Answer[]) =>
   combineMeta(Object.fromEntries(answers.map((answer, index) => [ids[index] ?? "", answer.meta])));
 
-/** The same question of several entities, from one snapshot and of one range. */
+/** Compares entities by the same question, from one snapshot. */
 async function askEach(
   ctx: Context,
   parts: readonly { workspaceId: string; id: string; query: Omit<Query, "measures"> }[],
@@ -85,13 +98,14 @@ async function askEach(
   return { data, meta: metaOf(ids, answers) };
 }
 
-function fixed(ctx: Context, query: Omit<Query, "measures">): Omit<Query, "measures"> {
-  const { timeframe: _, ...rest } = query;
+/** Fixes the range, so that all entities have one clock. */
+function withFixedRange(ctx: Context, query: Omit<Query, "measures">): Omit<Query, "measures"> {
+  const { timeframe: _timeframe, ...rest } = query;
   return { ...rest, ...rangeOfQuery(query, ctx.nowUs()) };
 }
 
 router.openapi(
-  base(
+  comparisonRoute(
     "/comparisons/agents",
     "Compare 2 to 10 agents",
     `Values, differences, winner (default 30d). ${TESTS}`,
@@ -101,7 +115,10 @@ router.openapi(
   async (c) => {
     const { agent_ids: ids, ...asked } = c.req.valid("json");
     return cachedAnswer(c, "compare-agents", { ids, ...asked }, async (ctx, workspaceId) => {
-      const query = fixed(ctx, queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"));
+      const query = withFixedRange(
+        ctx,
+        queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"),
+      );
       return askEach(
         ctx,
         ids.map((id) => ({
@@ -115,10 +132,10 @@ router.openapi(
 );
 
 router.openapi(
-  base(
+  comparisonRoute(
     "/comparisons/periods",
     "Compare two periods",
-    `a against b, of the whole workspace or of one agent. One that is not over is compared with the same elapsed part of the other (\`elapsed\`, with the from and to that were taken). ${TESTS}`,
+    PERIODS,
     schema.comparePeriodsBody,
     schema.entityComparisonShape,
   ),
@@ -133,7 +150,8 @@ router.openapi(
       async (ctx, workspaceId) => {
         const { timezone } = await withTimezone(ctx, workspaceId, asked);
         const now = ctx.nowUs();
-        const [first, second] = [rangeOfQuery(a, now), rangeOfQuery(b, now)];
+        const first = rangeOfQuery(a, now);
+        const second = rangeOfQuery(b, now);
         const periods = comparablePeriods(first, second, now, timezone);
         const { data, meta } = await askEach(
           ctx,
@@ -155,7 +173,7 @@ router.openapi(
 );
 
 router.openapi(
-  base(
+  comparisonRoute(
     "/comparisons/workspaces",
     "Compare 2 to 20 workspaces of the token",
     `Each must be in the token and readable: 403 otherwise (default 30d). ${TESTS}`,
@@ -167,7 +185,10 @@ router.openapi(
     const user = requireUser(c.get("ctx"));
     for (const id of ids) workspaceOf(user, id, "read:metrics");
     return cachedAnswer(c, "compare-workspaces", { ids, ...asked }, async (ctx, workspaceId) => {
-      const query = fixed(ctx, queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"));
+      const query = withFixedRange(
+        ctx,
+        queryOfParams(await withTimezone(ctx, workspaceId, asked), "30d"),
+      );
       return askEach(
         ctx,
         ids.map((id) => ({ workspaceId: id, id, query })),
@@ -177,10 +198,10 @@ router.openapi(
 );
 
 router.openapi(
-  base(
+  comparisonRoute(
     "/comparisons/metrics",
     "Compare one measure over entities",
-    "The groups with the most executions (default 30d): percentile (share of entities that are not above), deviation from their mean in standard deviations, outlier beyond 2. test: the greatest value against the least, for rates and durations.",
+    METRICS,
     schema.compareMetricsBody,
     schema.metricComparisonShape,
   ),
@@ -197,7 +218,7 @@ router.openapi(
           measures,
           group_by: [by],
           order_by: [{ measure: "executions" as const, direction: "desc" as const }],
-          // One more: the runs of no user are no entity.
+          // One more: runs without a user are not an entity.
           limit: limit + 1,
           sketches: true,
         };

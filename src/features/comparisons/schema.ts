@@ -82,7 +82,7 @@ export const entityComparisonShape = z
         to: z.string().optional(),
         complete: z.boolean().optional(),
         elapsed: z.boolean().optional().openapi({
-          description: "Only the part that has passed of the other period, which is not over.",
+          description: "Only the elapsed part of the other period, which has not ended.",
         }),
       }),
     ),

@@ -22,7 +22,7 @@ const MEASURES: MeasureName[] = [
   "active_users",
   "active_agents",
 ];
-/** More are not ranked: a board is computed whole. */
+/** The limit of a board, which is computed whole. */
 const MAX_CONTENDERS = 9_000;
 
 export interface BoardEntry extends RankedContender {
@@ -34,21 +34,21 @@ export interface Leaderboard {
   meta: AnswerMeta;
 }
 
-interface Group {
+interface MeasuredGroup {
   id: string;
   values: MeasureValues;
 }
 
 /** Ranks those with enough executions, in both periods by the same rule. */
 function boardOf(
-  now: readonly Group[],
-  before: readonly Group[],
+  now: readonly MeasuredGroup[],
+  before: readonly MeasuredGroup[],
   formula: ScoreFormula,
   least: number,
 ): BoardEntry[] {
   const values = new Map(now.map((group) => [group.id, group.values]));
   const earlier = new Map(before.map((group) => [group.id, group.values]));
-  const contenders = (groups: readonly Group[], past: ReadonlyMap<string, MeasureValues>) =>
+  const contenders = (groups: readonly MeasuredGroup[], past: ReadonlyMap<string, MeasureValues>) =>
     groups
       .filter((group) => Number(group.values.executions) >= least)
       .map(
@@ -65,8 +65,9 @@ function boardOf(
   }));
 }
 
+/** The range of the question and the period before it. */
 function periods(ctx: Context, base: Omit<Query, "measures">) {
-  const { timeframe: _, from: __, to: ___, ...rest } = base;
+  const { timeframe: _timeframe, from: _from, to: _to, ...rest } = base;
   const now = ctx.nowUs();
   const range = rangeOfQuery(base, now);
   return { rest, range, before: comparedRange(range, "previous_period", base.timezone, now) };
@@ -121,7 +122,7 @@ export async function rankGroups(
     throw unprocessable(
       "query.timeframe",
       "too_many_groups",
-      `A board ranks at most ${MAX_CONTENDERS}; ask for a shorter range.`,
+      `A board ranks at most ${MAX_CONTENDERS}; request a shorter range.`,
     );
   const groups = (rows: typeof current.rows) =>
     rows.map(({ group, values }) => ({ id: String(group[by]), values }));
@@ -139,7 +140,7 @@ export async function rankGroups(
   };
 }
 
-/** The board of several workspaces: each is asked within its own scope, all in one snapshot. */
+/** The board of several workspaces: each is read within its own scope, all in one snapshot. */
 export async function rankWorkspaces(
   ctx: Context,
   ids: readonly string[],
@@ -157,7 +158,7 @@ export async function rankWorkspaces(
     ...(isEmpty(before) ? [] : ids.map((id) => ask(id, before))),
   ]);
   const groups = (offset: number) =>
-    ids.map((id, index): Group => ({ id, values: answers[offset + index]?.totals ?? {} }));
+    ids.map((id, index): MeasuredGroup => ({ id, values: answers[offset + index]?.totals ?? {} }));
   const entries = boardOf(groups(0), groups(ids.length), formula, least);
   const metas = Object.fromEntries(
     answers.map((answer, index) => [

@@ -24,13 +24,16 @@ const BADGES = ["gold", "silver", "bronze"] as const;
  * By score, then volume, then id: the order is total, so that pages and repeated questions agree.
  */
 export function compareContenders(a: Contender, b: Contender): number {
-  return b.score - a.score || b.volume - a.volume || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+  const byFigures = b.score - a.score || b.volume - a.volume;
+  if (byFigures !== 0 || a.id === b.id) return byFigures;
+  return a.id < b.id ? -1 : 1;
 }
 
 /** Ranks ("1224") of contenders, in their order. */
 export function ranksOf(contenders: readonly Contender[]): Map<string, number> {
   const ranks = new Map<string, number>();
-  let [rank, last]: [number, Contender | undefined] = [0, undefined];
+  let rank = 0;
+  let last: Contender | undefined;
   [...contenders].sort(compareContenders).forEach((each, index) => {
     if (!last || each.score !== last.score || each.volume !== last.volume) rank = index + 1;
     ranks.set(each.id, rank);
@@ -44,7 +47,8 @@ export function rankContenders(
   now: readonly Contender[],
   before: readonly Contender[],
 ): RankedContender[] {
-  const [ranks, previous] = [ranksOf(now), ranksOf(before)];
+  const ranks = ranksOf(now);
+  const previous = ranksOf(before);
   return [...now].sort(compareContenders).map((each) => {
     const place = ranks.get(each.id) ?? 0;
     const earlier = previous.get(each.id) ?? null;

@@ -10,17 +10,15 @@ import { AGENT_CRITERIA, USER_CRITERIA, WORKSPACE_CRITERIA } from "./score.ts";
 
 const tag = "Leaderboards";
 const router = createRouter();
-/** Executions that make a contender. */
+/** The executions that a contender needs. */
 const LEAST = { agent: 5, user: 1, workspace: 10 };
 const MAX_WORKSPACES = 50;
 
 const criteriaOf = <T extends Record<string, unknown>>(table: T) =>
   z.enum(Object.keys(table) as [keyof T & string, ...(keyof T & string)[]]);
-const [agentCriteria, userCriteria, workspaceCriteria] = [
-  criteriaOf(AGENT_CRITERIA),
-  criteriaOf(USER_CRITERIA),
-  criteriaOf(WORKSPACE_CRITERIA),
-];
+const agentCriteria = criteriaOf(AGENT_CRITERIA);
+const userCriteria = criteriaOf(USER_CRITERIA);
+const workspaceCriteria = criteriaOf(WORKSPACE_CRITERIA);
 const paging = {
   limit: pageParams.limit,
   cursor: pageParams.cursor,
@@ -47,7 +45,10 @@ const board = z
   .openapi("Leaderboard");
 
 const RULES =
-  "S: success in percent, N: executions, U: users, A: agents, D: mean duration in seconds, C: credits a run. Equal scores are ordered by executions, then id; equal score and executions share a rank. previous_rank is that of the period before by the same rule, change the places up since. percentile = (n - rank + 1) / n * 100. The answer has the formula.";
+  "S: success in percent, N: executions, U: users, A: agents, D: mean duration in seconds, C: " +
+  "credits a run. Equal scores are ordered by executions, then id; equal score and executions share " +
+  "a rank. previous_rank is that of the period before by the same rule, change the places up since. " +
+  "percentile = (n - rank + 1) / n * 100. The answer has the formula.";
 
 function answerOf(
   found: Leaderboard,
@@ -132,7 +133,9 @@ metricsRoute(router, {
   path: "/leaderboards/workspaces",
   tag,
   summary: "Workspaces of the token, ranked",
-  description: `Only workspaces that the token includes and may read, with at least ${LEAST.workspace} executions in the range (default 7d). ${RULES}`,
+  description:
+    "Only workspaces that the token includes and may read, with at least " +
+    `${LEAST.workspace} executions in the range (default 7d). ${RULES}`,
   query: z.strictObject({
     ...rangeParams,
     ...paging,
@@ -142,7 +145,7 @@ metricsRoute(router, {
   workspace: "token",
   load: async (
     ctx,
-    _,
+    _workspaceId,
     { criteria = "activity", limit = DEFAULT_LIMIT, cursor, include_total, ...query },
   ) => {
     const ids = permittedWorkspaces(requireUser(ctx), "read:metrics");
@@ -173,7 +176,9 @@ metricsRoute(router, {
   path: "/leaderboards/agents/{id}/rank",
   tag,
   summary: "One agent's rank",
-  description: `The agent's entry alone, and how many are ranked; not_found for one without ${LEAST.agent} executions in the range (default 7d). ${RULES}`,
+  description:
+    "The agent's entry alone, and how many are ranked; not_found for an agent without " +
+    `${LEAST.agent} executions in the range (default 7d). ${RULES}`,
   query: z.strictObject({
     ...rangeParams,
     criteria: agentCriteria.optional().openapi({ description: "Default success_rate." }),

@@ -16,14 +16,14 @@ import type { Granularity } from "../../analytics/time/range.ts";
 export interface SeriesPoint {
   bucket: string;
   value: number | null;
-  /** Whether the bucket is over: one that is not may still grow, and is in no test. */
+  /** Whether the bucket has ended: an open one may still grow, and no test uses it. */
   complete: boolean;
 }
 
 export interface TrendInsight {
   kind: "direction" | "change_point" | "seasonality" | "none";
   text: string;
-  /** The numbers that the text rests on. */
+  /** The numbers behind the text. */
   evidence: Record<string, number | string | null>;
 }
 
@@ -43,7 +43,7 @@ export interface TrendAnalysis {
   decomposition: { bucket: string; trend: number; seasonal: number; remainder: number }[] | null;
   moving_averages: { bucket: string; sma: number | null; ema: number | null; wma: number | null }[];
   insights: TrendInsight[];
-  /** What could not be tested, and why. */
+  /** The tests that were not possible, and why. */
   not_tested: { what: string; why: string }[];
   /**
    * Buckets without a value that lie between two with one: on a straight line, for what needs a
@@ -73,7 +73,8 @@ function filled(points: readonly SeriesPoint[]): {
     }
     interpolated++;
     const after = part.findIndex((each, at) => at > index && each.value !== null);
-    const [a, b] = [part[before]?.value ?? 0, part[after]?.value ?? 0];
+    const a = part[before]?.value ?? 0;
+    const b = part[after]?.value ?? 0;
     return a + ((b - a) * (index - before)) / (after - before);
   });
   return { buckets: part.map((point) => point.bucket), values, interpolated };
@@ -176,18 +177,18 @@ const zip = (buckets: readonly string[], parts: StlDecomposition) =>
     remainder: parts.remainder[i] ?? 0,
   }));
 
-/** Everything that is said about a series. Only buckets that are over take part. */
+/** Tests, averages and insights of a series; only buckets that have ended take part. */
 export function analyzeTrend(
   measure: string,
   points: readonly SeriesPoint[],
   granularity: Granularity,
   window: number,
 ): TrendAnalysis {
-  const over = points.filter((point) => point.complete);
-  const { buckets, values, interpolated } = filled(over);
+  const ended = points.filter((point) => point.complete);
+  const { buckets, values, interpolated } = filled(ended);
   const missing: TrendAnalysis["not_tested"] = [];
   const direction = directionOf(
-    over.flatMap(({ value }, place) => (value === null ? [] : [{ place, value }])),
+    ended.flatMap(({ value }, place) => (value === null ? [] : [{ place, value }])),
   );
   if (direction.method === null)
     missing.push({

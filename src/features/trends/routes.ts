@@ -80,7 +80,12 @@ const data = z
   })
   .openapi("Trend");
 
-async function trend(
+function defaultGranularity(days: number): Granularity {
+  if (days <= 3) return "hour";
+  return days <= 400 ? "day" : "week";
+}
+
+async function measureTrend(
   ctx: Context,
   workspaceId: string,
   name: MeasureName,
@@ -90,7 +95,7 @@ async function trend(
   const now = ctx.nowUs();
   const range = rangeOfQuery(base, now);
   const days = (range.to - range.from) / DAY_US;
-  const by: Granularity = query.granularity ?? (days <= 3 ? "hour" : days <= 400 ? "day" : "week");
+  const by = query.granularity ?? defaultGranularity(days);
   checkWork("series", countBuckets(range, by), "query.granularity");
   const { rows, meta } = await ask(
     ctx,
@@ -120,7 +125,11 @@ async function trend(
 }
 
 const description =
-  "direction: Mann-Kendall test and Theil-Sen slope; change_points: PELT on the mean level; seasonality and decomposition: STL by loess; sma, ema (alpha = 2 / (window + 1)) and wma (linear weights). Buckets that the range cuts or that are not over are in `points` with `complete: false` and in no test. Works from 3 buckets on; not_tested says what it could not do.";
+  "direction: Mann-Kendall test and Theil-Sen slope; change_points: PELT on the mean level; " +
+  "seasonality and decomposition: STL by loess; sma, ema (alpha = 2 / (window + 1)) and wma (linear " +
+  "weights). Buckets that the range cuts or that have not ended are in `points` with " +
+  "`complete: false` and in no test. Works from 3 buckets on; not_tested has the tests that were " +
+  "not possible.";
 
 metricsRoute(router, {
   path: "/trends/{measure}",
@@ -130,7 +139,7 @@ metricsRoute(router, {
   query: params,
   params: z.object({ measure: measureParam }),
   response: metricsAnswer(data),
-  load: (ctx, workspaceId, query, { measure: name }) => trend(ctx, workspaceId, name, query),
+  load: (ctx, workspaceId, query, { measure: name }) => measureTrend(ctx, workspaceId, name, query),
 });
 
 metricsRoute(router, {
@@ -143,7 +152,7 @@ metricsRoute(router, {
   }),
   response: metricsAnswer(data),
   load: (ctx, workspaceId, { measure: name = "executions", ...query }) =>
-    trend(ctx, workspaceId, name, query),
+    measureTrend(ctx, workspaceId, name, query),
 });
 
 export default router;
