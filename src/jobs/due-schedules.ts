@@ -1,61 +1,106 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { instantSql } from "../db/instants.ts";
-import { inWorkspace } from "../db/scope.ts";
 import { AppError } from "../lib/errors.ts";
 import { type EpochUs, parseInstant } from "../lib/time.ts";
 import { dueRun } from "./recurrence.ts";
-import { COLUMNS, type Schedule, type ScheduleTable, scheduleRow } from "./schedules.ts";
+import {
+  isSchedule,
+  SCHEDULE_COLUMNS,
+  type Schedule,
+  type ScheduleTable,
+  scheduleRow,
+} from "./schedules.ts";
 
-/** Started by one call at most; the next one goes on. */
+/** Schedules that one call starts; the next call starts the others. */
 const MAX_DUE = 500;
 
-export interface DueRun extends Schedule {
-  workspace_id: string;
-  /** The moment that the run is for: its range is that of this moment, however late it is started. */
+type DueSchedule = Schedule & { workspace_id: string };
+
+export interface DueRun extends DueSchedule {
+  /** Scheduled moment of the run: its range is relative to it, however late the run starts. */
   due: EpochUs;
 }
 
+function dueSchedules({ db, kind }: ScheduleTable, nowUs: EpochUs): Promise<DueSchedule[]> {
+  return db.all({
+    // Workspaces take turns: many due schedules of one do not delay those of another.
+    sql: sql`
+      select e.*
+      from (
+        select
+          e.workspace_id,
+          ${SCHEDULE_COLUMNS},
+          row_number() over (partition by e.workspace_id order by e.next_run_at, e.id) as turn
+        from schedules e
+        where e.kind = ${kind}
+          and e.enabled
+          and e.next_run_at <= ${instantSql(nowUs)}
+      ) e
+      order by e.turn, e.next_run_at, e.workspace_id
+      limit ${MAX_DUE}::int`,
+    row: scheduleRow.extend({ workspace_id: z.string() }),
+  });
+}
+
+/** Plans the next run, unless another call has planned it. A last run disables the schedule. */
+async function planNext(
+  { db, kind }: ScheduleTable,
+  { workspace_id, id, next_run_at }: DueSchedule,
+  run: { due: EpochUs; next: EpochUs | undefined },
+): Promise<void> {
+  const next = run.next === undefined ? sql`e.next_run_at, enabled = false` : instantSql(run.next);
+  await db.run(sql`
+    update schedules e
+    set last_run_at = ${instantSql(run.due)},
+      next_run_at = ${next}
+    where ${isSchedule(kind, workspace_id, id)}
+      and e.next_run_at = ${next_run_at}::timestamptz`);
+}
+
+async function pauseSchedule(
+  { db, kind }: ScheduleTable,
+  { workspace_id, id }: DueSchedule,
+  { code, message }: AppError,
+): Promise<void> {
+  await db.run(sql`
+    update schedules e
+    set enabled = false,
+      paused = jsonb_build_object('code', ${code}::text, 'message', ${message}::text, 'at', now())
+    where ${isSchedule(kind, workspace_id, id)}`);
+}
+
+/** Whether a run that cannot start would fail again: its target is missing or invalid. */
+const isPermanent = (error: unknown): error is AppError =>
+  error instanceof AppError && (error.kind === "not_found" || error.kind === "unprocessable");
+
 /**
- * Starts what is due: each run once, also when this is called twice, late, or dies in its middle, and missed ones together once.
- * @param start starts a run under an id that follows from its schedule and its time; the same id again must start nothing new.
- * Only then does the schedule move on
- * @param failed told of a schedule whose run could not be started; it is tried again the next time, unless what it runs is gone
+ * Starts due runs: each once, also when this is called twice, late, or dies halfway. Several missed
+ * runs of a schedule start once together.
+ * @param start starts a run under an id made of its schedule and its time; the same id again must
+ * start nothing new. The schedule moves on after it
+ * @param failed receives the error of a run that could not start. It is tried again at the next
+ * call, unless the failure is permanent
+ * @returns the number of due schedules
  */
 export async function startDue(
-  { db, kind }: ScheduleTable,
-  now: EpochUs,
+  table: ScheduleTable,
+  nowUs: EpochUs,
   start: (run: DueRun, id: string) => Promise<unknown>,
   failed: (error: unknown, schedule: string) => void,
 ): Promise<number> {
-  const due = await db.all({
-    // Workspaces take turns: many due schedules of one do not put off those of another.
-    sql: sql`select e.* from (select e.workspace_id, ${COLUMNS},
-          row_number() over (partition by e.workspace_id order by e.next_run_at, e.id) as turn
-        from schedules e where e.kind = ${kind} and e.enabled and e.next_run_at <= ${instantSql(now)}) e
-      order by e.turn, e.next_run_at, e.workspace_id limit ${MAX_DUE}::int`,
-    row: scheduleRow.extend({ workspace_id: z.string() }),
-  });
-  for (const schedule of due) {
-    const { workspace_id, id, recurrence: of, timezone, next_run_at } = schedule;
+  const schedules = await dueSchedules(table, nowUs);
+  for (const schedule of schedules) {
+    const { id, recurrence, timezone, next_run_at } = schedule;
     try {
-      const run = dueRun(of, timezone, parseInstant(next_run_at) ?? 0, now);
+      const run = dueRun(recurrence, timezone, parseInstant(next_run_at) ?? 0, nowUs);
       if (!run) continue;
       await start({ ...schedule, due: run.due }, `${id}-${run.due / 1000}`);
-      const next =
-        run.next === undefined ? sql`e.next_run_at, enabled = false` : instantSql(run.next);
-      await db.run(sql`update schedules e set last_run_at = ${instantSql(run.due)}, next_run_at = ${next}
-          where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id} and e.next_run_at = ${next_run_at}::timestamptz`);
+      await planNext(table, schedule, run);
     } catch (error) {
       failed(error, id);
-      // What it runs is gone, or cannot be asked: it would fail again every time.
-      if (
-        error instanceof AppError &&
-        (error.kind === "not_found" || error.kind === "unprocessable")
-      )
-        await db.run(sql`update schedules e set enabled = false, paused = jsonb_build_object('code', ${error.code}::text, 'message', ${error.message}::text, 'at', now())
-            where ${inWorkspace(workspace_id, "e")} and e.kind = ${kind} and e.id = ${id}`);
+      if (isPermanent(error)) await pauseSchedule(table, schedule, error);
     }
   }
-  return due.length;
+  return schedules.length;
 }

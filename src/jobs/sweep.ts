@@ -1,25 +1,30 @@
 import type { Context } from "../context.ts";
 import { enqueue, JOB_MESSAGES } from "../messages.ts";
 import { saveDeadLetter } from "./dead-letters.ts";
-import { giveUpSpent } from "./endings.ts";
-import type { JobTable } from "./lease.ts";
+import { failSpentJobs } from "./endings.ts";
+import { JOB_TABLES, type JobTable } from "./lease.ts";
 import { overdueJobs } from "./turns.ts";
 
-/** More than consumers are at work at once (`max_concurrency` of wrangler.toml): whoever ends finds what is next. */
+/** More than the consumers at work (`max_concurrency` of wrangler.toml): each finds the next job. */
 const MAX_MESSAGES = 10;
-const TABLES: JobTable[] = ["exports", "report_runs"];
+const CUT_OFF = "Every attempt was cut off";
+
+/** An operator must see a job whose attempts all ended with their runtime. */
+async function failSpent(ctx: Context, table: JobTable): Promise<void> {
+  for (const { workspace_id: workspaceId, id } of await failSpentJobs({ db: ctx.db, table })) {
+    const body = { type: JOB_MESSAGES[table], workspaceId, id };
+    ctx.log.error("job", new Error(CUT_OFF), body);
+    await saveDeadLetter(ctx, crypto.randomUUID(), body, CUT_OFF, 0);
+  }
+}
 
 /**
- * Gives up jobs whose attempts all ended without a word, and sends messages for those that should have begun.
- * @returns how many messages were sent
+ * Fails jobs whose attempts all ended with their runtime, and sends messages for jobs that should
+ * have begun.
+ * @returns the number of messages
  */
 export async function continueJobs(ctx: Context): Promise<number> {
-  for (const table of TABLES)
-    for (const { workspace_id: workspaceId, id } of await giveUpSpent({ db: ctx.db, table })) {
-      const body = { type: JOB_MESSAGES[table], workspaceId, id };
-      ctx.log.error("job", new Error("Every attempt was cut off"), body);
-      await saveDeadLetter(ctx, crypto.randomUUID(), body, "Every attempt was cut off", 0);
-    }
+  for (const table of JOB_TABLES) await failSpent(ctx, table);
   const overdue = await overdueJobs(ctx.db, ctx.config.QUOTAS.jobs_at_work, MAX_MESSAGES);
   for (const { kind, workspace_id: workspaceId, id } of overdue)
     await enqueue(ctx, { type: JOB_MESSAGES[kind], workspaceId, id });

@@ -2,7 +2,7 @@ import type { Context } from "../../../context.ts";
 import { exportFileKey, exportFolder } from "./keys.ts";
 import { getExportProgress } from "./queries.ts";
 
-/** Takes away all that a job has written, whole or half. */
+/** Removes all that an export has stored, also an unfinished upload. */
 export async function removeExportFiles(
   ctx: Context,
   workspaceId: string,
@@ -15,5 +15,5 @@ export async function removeExportFiles(
       .abort()
       .catch(() => undefined);
   const { objects } = await ctx.files.list({ prefix: exportFolder(workspaceId, id) });
-  if (objects.length > 0) await ctx.files.delete(objects.map((each) => each.key));
+  if (objects.length > 0) await ctx.files.delete(objects.map((object) => object.key));
 }

@@ -13,8 +13,8 @@ import {
 import { exportQueue } from "../queries.ts";
 import { exportRequest } from "../schema.ts";
 
-const progress = z.object({
-  /** Rows of the snapshot, so that a later attempt knows whether they are still the same. */
+const storedProgress = z.object({
+  /** Fingerprint of the rows of the snapshot, by which a later attempt knows that they are the same. */
   fingerprint: z.string(),
   uploadId: z.string(),
   uploaded: z.array(
@@ -27,72 +27,89 @@ const progress = z.object({
     }),
   ),
   from: z.object({ after: z.array(z.string()).nullable(), rows: z.number(), state: z.unknown() }),
-  /** Bytes that are made again from there but stored already. */
+  /** Bytes that the encoder makes again from there, although they are stored. */
   skip: z.number(),
   totals: z.record(z.string(), z.string()),
 });
+export type ExportProgress = z.output<typeof storedProgress>;
 
-export type ExportProgress = z.output<typeof progress>;
-
-const claimed = z.object({
+const claimedExport = z.object({
   request: exportRequest,
   as_of: z.string().nullable(),
-  progress: progress.nullable(),
+  progress: storedProgress.nullable(),
 });
+export type ExportClaim = z.output<typeof claimedExport> & ClaimedJob;
 
-export type ExportClaim = z.output<typeof claimed> & ClaimedJob;
-
-/** @param job with the token of a claim that was made already, if it was */
+/** @param job with the token of the claim, if it was claimed before */
 export const claimExport = (ctx: Context, job: JobId & { token?: string | undefined }) =>
-  claimJob(exportQueue(ctx), job, sql`e.request, e.as_of, e.progress`, claimed);
+  claimJob(exportQueue(ctx), job, sql`e.request, e.as_of, e.progress`, claimedExport);
 
-export const saveExportStart = (ctx: Context, claim: ExportClaim, asOf: string, rows: number) =>
-  changeJob(
-    exportQueue(ctx),
-    claim,
-    sql`as_of = ${asOf}::timestamptz, rows_expected = ${rows}, rows_done = 0, progress = null, lease_until = ${leaseUntil}`,
-  );
+/** @throws ClaimLost */
+export function saveExportStart(
+  ctx: Context,
+  claim: ExportClaim,
+  asOf: string,
+  rows: number,
+): Promise<void> {
+  const changes = sql`
+    as_of = ${asOf}::timestamptz,
+    rows_expected = ${rows},
+    rows_done = 0,
+    progress = null,
+    lease_until = ${leaseUntil}`;
+  return changeJob(exportQueue(ctx), claim, changes);
+}
 
-/** Keeps the claim, or finds it lost. */
-export const renewClaim = (ctx: Context, claim: ExportClaim) =>
+/** @throws ClaimLost */
+export const renewClaim = (ctx: Context, claim: ExportClaim): Promise<void> =>
   changeJob(exportQueue(ctx), claim, sql`lease_until = ${leaseUntil}`);
 
-export const saveExportProgress = (
+/** @throws ClaimLost */
+export function saveExportProgress(
   ctx: Context,
   claim: ExportClaim,
   rowsDone: number,
-  state: ExportProgress,
-) =>
-  changeJob(
-    exportQueue(ctx),
-    claim,
-    // What comes further at every attempt is no job that ends its runtime.
-    sql`rows_done = ${rowsDone}, progress = ${JSON.stringify(state)}::jsonb, lease_until = ${leaseUntil}, cut_off = 0`,
-  );
+  progress: ExportProgress,
+): Promise<void> {
+  // An attempt that has progressed does not count as cut off.
+  const changes = sql`
+    rows_done = ${rowsDone},
+    progress = ${JSON.stringify(progress)}::jsonb,
+    lease_until = ${leaseUntil},
+    cut_off = 0`;
+  return changeJob(exportQueue(ctx), claim, changes);
+}
 
-export const saveExport = (
+/** Changes that let the next attempt begin at the first row. */
+export const withoutProgress = () => sql`progress = null`;
+
+/** @throws ClaimLost */
+export function saveExport(
   ctx: Context,
   claim: ExportClaim,
   rows: number,
   files: unknown,
-  retentionDays: number,
-) =>
-  finishJob(
-    exportQueue(ctx),
-    claim,
-    sql`rows_done = ${rows}, files = ${JSON.stringify(files)}::jsonb, progress = null`,
-    retentionDays,
-  );
+): Promise<void> {
+  const changes = sql`
+    rows_done = ${rows},
+    files = ${JSON.stringify(files)}::jsonb,
+    progress = null`;
+  return finishJob(exportQueue(ctx), claim, changes, ctx.config.EXPORT_RETENTION_DAYS);
+}
 
-/** Where the last attempt of a job stood, if any. */
+/** Progress of the last attempt, if it was saved. */
 export async function getExportProgress(
   ctx: Context,
   workspaceId: string,
   id: string,
 ): Promise<ExportProgress | undefined> {
   const found = await ctx.db.maybe({
-    sql: sql`select e.progress from exports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
-    row: z.object({ progress: progress.nullable() }),
+    sql: sql`
+      select e.progress
+      from exports e
+      where ${inWorkspace(workspaceId, "e")}
+        and e.id = ${id}`,
+    row: z.object({ progress: storedProgress.nullable() }),
   });
   return found?.progress ?? undefined;
 }

@@ -1,5 +1,5 @@
 import type { Context } from "../../../context.ts";
-import { startDue } from "../../../jobs/due-schedules.ts";
+import { type DueRun, startDue } from "../../../jobs/due-schedules.ts";
 import { enqueue } from "../../../messages.ts";
 import { zoneIn } from "../../../store/workspaces.ts";
 import { checkRowCount, exportRequestOf } from "../definition/request.ts";
@@ -8,8 +8,9 @@ import { createExport, type ExportOrigin, isStarted } from "../queries.ts";
 import type { ExportInput, ExportJob } from "../schema.ts";
 
 /**
- * Checks a request, stores it and sends it to a consumer. A message that is lost is sent again by the maintenance task.
- * @param id the same id again starts nothing new
+ * Checks and stores a request, and sends it to a consumer. A maintenance task repeats a lost
+ * message.
+ * @param id an existing id starts nothing new
  * @throws AppError unprocessable, with the path
  */
 export async function startExport(
@@ -21,7 +22,8 @@ export async function startExport(
 ): Promise<ExportJob> {
   const timezone = input.timezone ?? (await zoneIn(ctx, workspaceId, undefined));
   const request = exportRequestOf(workspaceId, { ...input, timezone }, ctx.now() * 1000);
-  // Nobody hears what a schedule is told here: its job says it. What was started already is answered as it is.
+  // Nobody reads an error of a schedule here: its job will have it. A repeated request gets what
+  // was started.
   if (origin.scheduleId === undefined && !(await isStarted(ctx, workspaceId, id)))
     await checkRowCount(ctx.db, workspaceId, request);
   const job = await createExport(ctx, workspaceId, id, request, origin);
@@ -29,22 +31,15 @@ export async function startExport(
   return job;
 }
 
-/** Starts the exports whose time has come. */
+/** Starts the exports of due schedules. */
 export function startScheduledExports(ctx: Context): Promise<number> {
-  return startDue(
-    { db: ctx.db, kind: "export" },
-    ctx.now() * 1000,
-    async (
-      { workspace_id, id: scheduleId, target_id: templateId, created_by: author, due },
-      id,
-    ) => {
-      const { request } = await getExportTemplate(ctx, workspace_id, templateId);
-      return startExport({ ...ctx, now: () => due / 1000 }, workspace_id, id, request, {
-        author,
-        templateId,
-        scheduleId,
-      });
-    },
-    (error, schedule) => ctx.log.error("schedule", error, { schedule }),
-  );
+  const start = async (run: DueRun, id: string): Promise<ExportJob> => {
+    const { workspace_id: workspaceId, target_id: templateId, due } = run;
+    const { request } = await getExportTemplate(ctx, workspaceId, templateId);
+    const origin = { author: run.created_by, templateId, scheduleId: run.id };
+    return startExport({ ...ctx, now: () => due / 1000 }, workspaceId, id, request, origin);
+  };
+  const failed = (error: unknown, schedule: string) =>
+    ctx.log.error("schedule", error, { schedule });
+  return startDue({ db: ctx.db, kind: "export" }, ctx.now() * 1000, start, failed);
 }

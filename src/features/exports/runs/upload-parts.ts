@@ -9,6 +9,7 @@ import {
 import { FILE_FORMATS } from "../../../formats/table.ts";
 import { addTotals, type FileTotals, zeroTotals } from "../../../formats/totals.ts";
 import { storedObject } from "../../../storage/stored.ts";
+import type { ExportRequest } from "../schema.ts";
 import type { OpenedRows } from "../sources/source.ts";
 import { exportFileKey } from "./keys.ts";
 import {
@@ -20,132 +21,202 @@ import {
 } from "./queries.ts";
 import { MultipartUpload, PartBuffer } from "./upload.ts";
 
-/** Called after each part that was stored; a test ends the attempt here. */
+/** Called after each stored part, so that a test can end the attempt there. */
 export interface ExportHooks {
   afterPart?(parts: number): unknown;
 }
 
-export interface Walk {
+/** An upload, and the place where this attempt begins. */
+export interface ExportUpload {
   upload: MultipartUpload;
   fingerprint: string;
   from: ResumePoint;
+  /** Bytes that the encoder makes again although they are stored. */
   skip: number;
+  /** Totals of the rows before `from`. */
   totals: FileTotals;
   asOf: string;
 }
 
-/** Changes with what makes the bytes or the state that is kept with them: what an earlier version began is begun anew. */
+/**
+ * Changes whenever the bytes of a file or the stored state do, so that no attempt continues an
+ * upload of an earlier version.
+ */
 const LAYOUT = 2;
 
-/** Where this attempt begins: behind the last stored part if the rows are still the same, else at the first row. */
-export async function beginning(
+/** Type of the stored file. */
+export const exportContentType = ({ format, gzip }: ExportRequest): string =>
+  gzip ? "application/gzip" : FILE_FORMATS[format].contentType;
+
+/** Continues the upload of the last attempt if the rows are the same, else begins a new one. */
+export async function beginUpload(
   ctx: Context,
   claim: ExportClaim,
   opened: OpenedRows,
   asOf: string,
-  totalled: readonly FileColumn[],
-): Promise<Walk> {
+  summedColumns: readonly FileColumn[],
+): Promise<ExportUpload> {
   const key = exportFileKey(claim.workspaceId, claim.id, 0);
   const fingerprint = `${LAYOUT}:${opened.fingerprint}`;
-  const { progress, request, as_of } = claim;
+  const { progress, as_of } = claim;
   if (progress && as_of !== null) {
     const upload = MultipartUpload.resume(ctx, key, progress);
     if (progress.fingerprint === fingerprint) {
+      const { skip, totals } = progress;
       const from = { ...progress.from, state: progress.from.state ?? null };
-      return {
-        upload,
-        fingerprint,
-        from,
-        skip: progress.skip,
-        totals: progress.totals,
-        asOf: as_of,
-      };
+      return { upload, fingerprint, from, skip, totals, asOf: as_of };
     }
     await upload.abort();
   }
   await saveExportStart(ctx, claim, asOf, opened.rows);
-  const upload = await MultipartUpload.begin(
-    ctx,
-    key,
-    request.gzip ? "application/gzip" : FILE_FORMATS[request.format].contentType,
+  const contentType = exportContentType(claim.request);
+  const upload = await MultipartUpload.begin(ctx, key, contentType, asOf);
+  return {
+    upload,
+    fingerprint,
+    from: FILE_START,
+    skip: 0,
+    totals: zeroTotals(summedColumns),
     asOf,
-  );
-  return { upload, fingerprint, from: FILE_START, skip: 0, totals: zeroTotals(totalled), asOf };
+  };
 }
 
-/** Pages with their totals kept for as long as an attempt could begin at one of them. */
-export async function* summed(
+/**
+ * Passes pages on, and keeps the totals up to each of them.
+ * @param totals by the number of rows; filled here, pruned as parts are stored
+ */
+export async function* pagesWithTotals(
   pages: AsyncIterable<RowPage>,
-  begun: Walk,
-  known: Map<number, FileTotals>,
+  begun: ExportUpload,
+  totals: Map<number, FileTotals>,
 ): AsyncGenerator<RowPage> {
-  let [rows, totals] = [begun.from.rows, begun.totals];
-  known.set(rows, totals);
+  let rows = begun.from.rows;
+  let sums = begun.totals;
+  totals.set(rows, sums);
   for await (const page of pages) {
     rows += page.rows.length;
-    totals = addTotals(totals, page.rows);
-    known.set(rows, totals);
+    sums = addTotals(sums, page.rows);
+    totals.set(rows, sums);
     yield page;
   }
 }
 
-/** Uploads chunks as parts of equal size, and keeps after each where another attempt would go on. @returns all rows */
-export async function uploadAll(
-  ctx: Context,
-  claim: ExportClaim,
-  begun: Walk,
-  chunks: AsyncIterable<FileChunk>,
-  known: Map<number, FileTotals>,
-  hooks: ExportHooks,
-): Promise<number> {
-  const { upload, fingerprint } = begun;
-  const part = new PartBuffer();
-  let [skip, made, base, rows] = [begun.skip, 0, 0, begun.from.rows];
-  let [from, stored] = [begun.from, upload.done.reduce((sum, each) => sum + each.rows, 0)];
-  /** @param left bytes of the current chunk that are not in the part; @param whole rows that are */
-  const store = async (left: number, whole: number) => {
-    // An attempt that lost its claim must not write over the parts of the one that has it.
-    await renewClaim(ctx, claim);
-    await upload.add(part.take(), whole - stored);
-    stored = whole;
-    const totals = known.get(from.rows) ?? {};
+/** Uploads chunks as parts of equal size, and saves after each part where the next attempt begins. */
+class PartUploader {
+  readonly #ctx: Context;
+  readonly #claim: ExportClaim;
+  readonly #begun: ExportUpload;
+  readonly #totals: Map<number, FileTotals>;
+  readonly #hooks: ExportHooks;
+  readonly #part = new PartBuffer();
+  /** Bytes at the begin of the next chunks that are stored already. */
+  #skip: number;
+  /** Bytes that the encoder has made in this attempt. */
+  #made = 0;
+  /** Bytes of those before the resume point. */
+  #madeBefore = 0;
+  #from: ResumePoint;
+  /** Rows up to the end of the last chunk. */
+  #rows: number;
+  /** Rows that the stored parts end. */
+  #storedRows: number;
+
+  constructor(
+    ctx: Context,
+    claim: ExportClaim,
+    begun: ExportUpload,
+    totals: Map<number, FileTotals>,
+    hooks: ExportHooks,
+  ) {
+    this.#ctx = ctx;
+    this.#claim = claim;
+    this.#begun = begun;
+    this.#totals = totals;
+    this.#hooks = hooks;
+    this.#skip = begun.skip;
+    this.#from = begun.from;
+    this.#rows = begun.from.rows;
+    this.#storedRows = begun.upload.done.reduce((sum, part) => sum + part.rows, 0);
+  }
+
+  async add(chunk: FileChunk): Promise<void> {
+    const from = chunk.from();
+    // A chunk with a resume point of its own begins where the bytes before it end. In a file
+    // without one, all bytes count from its first.
+    if (from.rows !== this.#from.rows || from.after !== this.#from.after) {
+      this.#from = from;
+      this.#madeBefore = this.#made;
+    }
+    const { bytes } = chunk;
+    this.#made += bytes.length;
+    let rest = bytes.subarray(Math.min(this.#skip, bytes.length));
+    this.#skip = Math.max(0, this.#skip - bytes.length);
+    while (rest.length > 0) {
+      // A full part is stored when more bytes come: `finish` stores the last one, full or not.
+      if (this.#part.isFull) await this.#store(rest.length);
+      rest = this.#part.fill(rest);
+    }
+    this.#rows = chunk.rows;
+  }
+
+  /** @returns all rows of the file */
+  async finish(): Promise<number> {
+    if (this.#part.size > 0 || this.#begun.upload.done.length === 0) await this.#store(0);
+    return this.#rows;
+  }
+
+  /** @param left bytes of the current chunk that are not in the part */
+  async #store(left: number): Promise<void> {
+    const { upload, fingerprint } = this.#begun;
+    const rows = this.#rows;
+    // An attempt that lost its claim must not overwrite the parts of the next one.
+    await renewClaim(this.#ctx, this.#claim);
+    await upload.add(this.#part.take(), rows - this.#storedRows);
+    this.#storedRows = rows;
     const progress: ExportProgress = {
       fingerprint,
       uploadId: upload.id,
       uploaded: upload.done,
-      from,
-      skip: made - left - base,
-      totals,
+      from: this.#from,
+      skip: this.#made - left - this.#madeBefore,
+      totals: this.#totals.get(this.#from.rows) ?? {},
     };
-    await saveExportProgress(ctx, claim, whole, progress);
-    for (const key of known.keys()) if (key < from.rows && key !== 0) known.delete(key);
-    await hooks.afterPart?.(upload.done.length);
-  };
-  for await (const chunk of chunks) {
-    const next = chunk.from();
-    // A chunk that begins anew begins where the bytes before it end; one of a file that cannot be entered counts from its first byte.
-    if (next.rows !== from.rows || next.after !== from.after) [from, base] = [next, made];
-    made += chunk.bytes.length;
-    let rest = chunk.bytes.subarray(Math.min(skip, chunk.bytes.length));
-    skip = Math.max(0, skip - chunk.bytes.length);
-    while (rest.length > 0) {
-      // A full part is stored when more comes: the last one of a file is stored below, full or not.
-      if (part.isFull) await store(rest.length, rows);
-      rest = part.fill(rest);
-    }
-    rows = chunk.rows;
+    await saveExportProgress(this.#ctx, this.#claim, rows, progress);
+    for (const known of this.#totals.keys())
+      if (known < this.#from.rows && known !== 0) this.#totals.delete(known);
+    await this.#hooks.afterPart?.(upload.done.length);
   }
-  if (part.size > 0 || upload.done.length === 0) await store(0, rows);
-  return rows;
 }
 
-/** An upload that an earlier attempt completed is there already. */
-export async function complete(ctx: Context, key: string, { upload, asOf }: Walk): Promise<void> {
-  const bytes = upload.done.reduce((sum, part) => sum + part.bytes, 0);
+/**
+ * @param totals by the number of rows (pagesWithTotals)
+ * @returns all rows of the file
+ * @throws ClaimLost, UploadLost
+ */
+export async function uploadChunks(
+  ctx: Context,
+  claim: ExportClaim,
+  begun: ExportUpload,
+  chunks: AsyncIterable<FileChunk>,
+  totals: Map<number, FileTotals>,
+  hooks: ExportHooks,
+): Promise<number> {
+  const uploader = new PartUploader(ctx, claim, begun, totals, hooks);
+  for await (const chunk of chunks) await uploader.add(chunk);
+  return uploader.finish();
+}
+
+/** Completes an upload, unless an earlier attempt has completed it. */
+export async function completeUpload(
+  ctx: Context,
+  key: string,
+  upload: MultipartUpload,
+  asOf: string,
+): Promise<void> {
   try {
     await upload.complete();
   } catch (error) {
     const found = await storedObject(ctx.files.head(key));
-    if (found?.size !== bytes || found.customMetadata?.as_of !== asOf) throw error;
+    if (found?.size !== upload.bytes || found.customMetadata?.as_of !== asOf) throw error;
   }
 }

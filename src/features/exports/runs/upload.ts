@@ -3,12 +3,15 @@ import { AppError } from "../../../lib/errors.ts";
 import { storedObject } from "../../../storage/stored.ts";
 import type { ExportProgress } from "./queries.ts";
 
-/** Parts of a multipart upload are of one size, the last one aside, and at least this large (R2). */
+/** Size of every part but the last: R2 requires equal sizes, and at least this one. */
 export const PART_BYTES = 5 * 1024 * 1024;
 
 export type UploadedPart = ExportProgress["uploaded"][number];
 
-/** The bytes of one part, gathered in one buffer that serves for all parts: megabytes of garbage a part would fill the isolate. */
+/**
+ * Gathers the bytes of one part in a buffer that serves all parts: megabytes of garbage for each
+ * part would fill the isolate.
+ */
 export class PartBuffer {
   readonly #buffer = new Uint8Array(PART_BYTES);
   #size = 0;
@@ -17,7 +20,10 @@ export class PartBuffer {
     return this.#size;
   }
 
-  /** Takes what fits. @returns the rest */
+  /**
+   * Takes the bytes that fit.
+   * @returns the others
+   */
   fill(bytes: Uint8Array): Uint8Array {
     const taken = bytes.subarray(0, PART_BYTES - this.#size);
     this.#buffer.set(taken, this.#size);
@@ -29,7 +35,7 @@ export class PartBuffer {
     return this.#size === PART_BYTES;
   }
 
-  /** What was gathered; valid until the next `fill`. */
+  /** Empties the buffer. The bytes are valid until the next `fill`. */
   take(): Uint8Array {
     const bytes = this.#buffer.subarray(0, this.#size);
     this.#size = 0;
@@ -37,20 +43,23 @@ export class PartBuffer {
   }
 }
 
-/** An upload that will never be complete: R2 keeps an unfinished one for a week, and a late attempt may have written over its parts. */
+/**
+ * Thrown when an upload can never be completed: R2 keeps an unfinished one for a week, and a late
+ * attempt may have overwritten its parts.
+ */
 export class UploadLost extends AppError {
   constructor(cause: unknown) {
     super("unavailable", "upload_lost", "The upload is lost.", { cause });
   }
 }
 
-/** R2's errors NoSuchUpload, InvalidPart, and those of parts that are too small or of unequal size. */
+/** R2 errors: NoSuchUpload, InvalidPart, parts too small, parts of unequal size. */
 const LOST = /\((10024|10025|10011|10048)\)/;
 const asLost = (error: unknown): never => {
   throw error instanceof Error && LOST.test(error.message) ? new UploadLost(error) : error;
 };
 
-/** An object that grows part by part, and can be gone on with by another attempt. */
+/** An object that grows part by part; another attempt can continue it. */
 export class MultipartUpload {
   readonly #upload: R2MultipartUpload;
   readonly done: UploadedPart[];
@@ -60,7 +69,7 @@ export class MultipartUpload {
     this.done = done;
   }
 
-  /** @param asOf the moment that the object is of, kept with it */
+  /** @param asOf the moment of the snapshot, stored with the object */
   static async begin(
     ctx: Context,
     key: string,
@@ -86,7 +95,15 @@ export class MultipartUpload {
     return this.#upload.uploadId;
   }
 
-  /** @param rows those that the part brings to their end @throws UploadLost */
+  /** Bytes of the stored parts. */
+  get bytes(): number {
+    return this.done.reduce((sum, part) => sum + part.bytes, 0);
+  }
+
+  /**
+   * @param rows number of rows that end in the part
+   * @throws UploadLost
+   */
   async add(bytes: Uint8Array, rows: number): Promise<void> {
     const partNumber = this.done.length + 1;
     const part = storedObject(this.#upload.uploadPart(partNumber, bytes).catch(asLost));
@@ -106,7 +123,7 @@ export class MultipartUpload {
     await storedObject(this.#upload.complete(parts).catch(asLost));
   }
 
-  /** Takes away what was uploaded; an upload that is gone already is no failure. */
+  /** Removes what was uploaded. A missing upload is not a failure. */
   async abort(): Promise<void> {
     await storedObject(this.#upload.abort()).catch(() => undefined);
   }

@@ -1,5 +1,3 @@
-import { sql } from "drizzle-orm";
-import { z } from "zod";
 import { localDate } from "../../../analytics/time/zones.ts";
 import type { Context } from "../../../context.ts";
 import type { Db } from "../../../db/client.ts";
@@ -10,98 +8,105 @@ import { AppError } from "../../../lib/errors.ts";
 import { parseInstant } from "../../../lib/time.ts";
 import { storedObject } from "../../../storage/stored.ts";
 import { exportColumns, exportQuestion } from "../definition/request.ts";
-import type { ExportFile } from "../schema.ts";
+import type { ExportFile, ExportRequest } from "../schema.ts";
 import { EXPORT_SOURCES } from "../sources/catalog.ts";
 import type { ExportSource } from "../sources/source.ts";
 import { exportFileKey, exportManifestKey } from "./keys.ts";
 import { type ExportClaim, renewClaim, saveExport } from "./queries.ts";
 import {
-  beginning,
-  complete,
+  beginUpload,
+  completeUpload,
   type ExportHooks,
-  summed,
-  uploadAll,
-  type Walk,
+  type ExportUpload,
+  exportContentType,
+  pagesWithTotals,
+  uploadChunks,
 } from "./upload-parts.ts";
 
-/** Writes the file and its manifest from one snapshot. @throws ClaimLost; AppError unprocessable for what the format or the limit cannot hold */
+/**
+ * Writes the file of an export and its manifest.
+ * @param db the snapshot
+ * @param asOf its moment
+ * @throws ClaimLost; AppError unprocessable for more rows than the format or the limit allows
+ */
 export async function writeExport(
   ctx: Context,
   db: Db,
   claim: ExportClaim,
+  asOf: string,
   hooks: ExportHooks,
 ): Promise<void> {
   const { workspaceId, request } = claim;
   const source: ExportSource = EXPORT_SOURCES[request.source];
   const format = FILE_FORMATS[request.format];
-  const now = await db.maybe({ sql: sql`select now() as at`, row: z.object({ at: z.string() }) });
-  const at = now?.at ?? "";
-  const question = exportQuestion(workspaceId, request, parseInstant(at) ?? 0);
+  const question = exportQuestion(workspaceId, request, parseInstant(asOf) ?? 0);
   const columns = exportColumns(source, question, request.columns);
   const opened = await source.open(db, question, columns);
-  const most = Math.min(ctx.config.MAX_EXPORT_ROWS, format.maxRows);
-  if (opened.rows > most)
+  const maxRows = Math.min(ctx.config.MAX_EXPORT_ROWS, format.maxRows);
+  if (opened.rows > maxRows)
     throw new AppError(
       "unprocessable",
       "too_many_rows",
-      `The export would have ${opened.rows} rows; at most ${most} fit.`,
+      `The export would have ${opened.rows} rows; at most ${maxRows} fit.`,
     );
-
-  const totalled = columns.filter((column) => source.totals(question).includes(column.name));
-  const begun = await beginning(ctx, claim, opened, at, totalled);
-  const known = new Map<number, FileTotals>();
-  const pages = summed(opened.pages(begun.from.after, format.pageRows), begun, known);
+  const summed = source.totals(question);
+  const summedColumns = columns.filter((column) => summed.includes(column.name));
+  const upload = await beginUpload(ctx, claim, opened, asOf, summedColumns);
+  const totals = new Map<number, FileTotals>();
+  const pages = opened.pages(upload.from.after, format.pageRows);
+  const { gzip, neutralize } = request;
   const chunks = format.encode(
-    pages,
-    { columns, gzip: request.gzip, neutralize: request.neutralize },
-    begun.from,
+    pagesWithTotals(pages, upload, totals),
+    { columns, gzip, neutralize },
+    upload.from,
   );
-  const rows = await uploadAll(ctx, claim, begun, chunks, known, hooks);
-  if (rows !== opened.rows) throw new Error(`The walk gave ${rows} rows of ${opened.rows}`);
-  await finish(
-    ctx,
-    claim,
-    begun,
-    rows,
-    columns,
-    totalsText(known.get(rows) ?? begun.totals, columns),
-  );
+  const rows = await uploadChunks(ctx, claim, upload, chunks, totals, hooks);
+  if (rows !== opened.rows) throw new Error(`The source gave ${rows} rows of ${opened.rows}`);
+  const sums = totalsText(totals.get(rows) ?? upload.totals, columns);
+  await finishExport(ctx, claim, upload, { rows, columns, totals: sums });
 }
 
-async function finish(
+function fileNameOf(request: ExportRequest): string {
+  const { source, from, to, timezone, format, gzip } = request;
+  const firstDay = localDate(parseInstant(from) ?? 0, timezone);
+  const lastDay = localDate(parseInstant(to) ?? 0, timezone);
+  const extension = `${FILE_FORMATS[format].extension}${gzip ? ".gz" : ""}`;
+  return `${source}-${firstDay}-${lastDay}.${extension}`;
+}
+
+interface ExportContents {
+  rows: number;
+  columns: FileColumn[];
+  totals: Record<string, unknown>;
+}
+
+async function finishExport(
   ctx: Context,
   claim: ExportClaim,
-  begun: Walk,
-  rows: number,
-  columns: FileColumn[],
-  totals: Record<string, unknown>,
+  { upload, asOf }: ExportUpload,
+  { rows, columns, totals }: ExportContents,
 ): Promise<void> {
   const { workspaceId, id, request } = claim;
-  const format = FILE_FORMATS[request.format];
-  const key = exportFileKey(workspaceId, id, 0);
   await renewClaim(ctx, claim);
-  await complete(ctx, key, begun);
+  await completeUpload(ctx, exportFileKey(workspaceId, id, 0), upload, asOf);
   await renewClaim(ctx, claim);
-  const parts = begun.upload.done.map(({ rows: of, bytes, sha256 }) => ({
-    rows: of,
-    bytes,
-    sha256,
+  const parts = upload.done.map((part) => ({
+    rows: part.rows,
+    bytes: part.bytes,
+    sha256: part.sha256,
   }));
-  const dates = [request.from, request.to].map((at) =>
-    localDate(parseInstant(at) ?? 0, request.timezone),
-  );
   const file: ExportFile = {
-    name: `${request.source}-${dates.join("-")}.${format.extension}${request.gzip ? ".gz" : ""}`,
-    content_type: request.gzip ? "application/gzip" : format.contentType,
+    name: fileNameOf(request),
+    content_type: exportContentType(request),
     rows,
-    bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
+    bytes: upload.bytes,
     parts,
   };
   const manifest = {
     export_id: id,
     workspace_id: workspaceId,
     request,
-    as_of: begun.asOf,
+    as_of: asOf,
     schema: columns,
     totals: { rows, ...totals },
     files: [file],
@@ -112,5 +117,5 @@ async function finish(
     { httpMetadata: { contentType: "application/json" } },
   );
   await storedObject(put);
-  await saveExport(ctx, claim, rows, [file], ctx.config.EXPORT_RETENTION_DAYS);
+  await saveExport(ctx, claim, rows, [file]);
 }

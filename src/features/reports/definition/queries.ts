@@ -9,10 +9,9 @@ import { formatInstant } from "../../../lib/time.ts";
 import { maskedRecipient } from "./recipients.ts";
 import { type Report, type ReportDefinition, storedDefinition } from "./schema.ts";
 
-const REPORT = sql.raw(
+const COLUMNS = sql.raw(
   "e.id, e.name, e.description, e.definition, e.created_at, e.updated_at, e.created_by",
 );
-
 const reportRow = z.object({
   id: z.string(),
   name: z.string(),
@@ -22,23 +21,23 @@ const reportRow = z.object({
   updated_at: z.string(),
   created_by: z.string(),
 });
-
 export type StoredReport = z.output<typeof reportRow>;
 
-/** As an answer shows it: without the secrets of its recipients. */
-export function shownReport({
-  definition: { from, to, timeframe, range, recipients, ...rest },
-  ...report
-}: StoredReport): Report {
-  const at = (us: number | undefined) => (us === undefined ? null : formatInstant(us));
+const isReport = (workspaceId: string, id: string) =>
+  sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
+
+/** A report as answers show it: without the secrets of its recipients. */
+export function shownReport({ definition, ...report }: StoredReport): Report {
+  const { from, to, timeframe, range, recipients, ...rest } = definition;
+  const instantOf = (us: number | undefined) => (us === undefined ? null : formatInstant(us));
   return {
     ...report,
     ...rest,
     recipients: recipients.map(maskedRecipient),
     timeframe: timeframe ?? null,
     range: range ?? null,
-    from: at(from),
-    to: at(to),
+    from: instantOf(from),
+    to: instantOf(to),
   };
 }
 
@@ -46,59 +45,70 @@ export function shownReport({
 export async function listReports(ctx: Context, workspaceId: string, query: PageQuery) {
   const list = {
     from: sql`reports e`,
-    columns: REPORT,
+    columns: COLUMNS,
     row: reportRow,
     where: [inWorkspace(workspaceId, "e")],
     time: "created_at",
+    timeOf: (report: StoredReport) => report.created_at,
   };
-  const { data, page } = await listByTime(
-    ctx.db,
-    { ...list, timeOf: (row) => row.created_at },
-    query,
-  );
+  const { data, page } = await listByTime(ctx.db, list, query);
   return { data: data.map(shownReport), page };
 }
 
-/** @throws AppError not_found, also for a report of another workspace */
+/** @throws AppError not_found, also for another workspace's report */
 export async function getReport(
   ctx: Context,
   workspaceId: string,
   id: string,
 ): Promise<StoredReport> {
   const found = await ctx.db.maybe({
-    sql: sql`select ${REPORT} from reports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    sql: sql`
+      select ${COLUMNS}
+      from reports e
+      where ${isReport(workspaceId, id)}`,
     row: reportRow,
   });
   if (!found) throw notFound("report");
   return found;
 }
 
-interface Saved {
+interface ReportValues {
   name: string;
   description: string | null;
   definition: ReportDefinition;
 }
 
 /**
- * The same id again (a request that was repeated) gives what is stored.
+ * Stores a report. An existing id returns what is stored, so that a request may be repeated.
  * @throws AppError unprocessable, `quota_exceeded`
  */
-export async function createReport(
+export function createReport(
   ctx: Context,
   workspaceId: string,
   id: string,
   author: string,
-  { name, description, definition: of }: Saved,
+  { name, description, definition }: ReportValues,
 ): Promise<StoredReport> {
   const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
   return insertWithin(ctx.db, owner, {
     table: "reports",
     name: "reports",
-    insert: (allowed) => sql`insert into reports as e
+    insert: (allowed) => sql`
+      insert into reports as e
         (workspace_id, id, name, description, definition, created_at, updated_at, created_by)
-      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(of)}::jsonb, now(), now(),
-        ${author} where ${allowed}
-      on conflict (workspace_id, id) do update set id = excluded.id returning ${REPORT}`,
+      select
+        ${workspaceId},
+        ${id},
+        ${name},
+        ${description},
+        ${JSON.stringify(definition)}::jsonb,
+        now(),
+        now(),
+        ${author}
+      where ${allowed}
+      on conflict (workspace_id, id) do update
+        set id = excluded.id
+      returning ${COLUMNS}`,
     row: reportRow,
   });
 }
@@ -108,31 +118,43 @@ export async function replaceReport(
   ctx: Context,
   workspaceId: string,
   id: string,
-  { name, description, definition: of }: Saved,
+  { name, description, definition }: ReportValues,
 ): Promise<StoredReport> {
-  const found = await ctx.db.maybe({
-    sql: sql`update reports e set name = ${name}, description = ${description}, definition = ${JSON.stringify(of)}::jsonb, updated_at = now()
-      where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning ${REPORT}`,
+  const replaced = await ctx.db.maybe({
+    sql: sql`
+      update reports e
+      set name = ${name},
+        description = ${description},
+        definition = ${JSON.stringify(definition)}::jsonb,
+        updated_at = now()
+      where ${isReport(workspaceId, id)}
+      returning ${COLUMNS}`,
     row: reportRow,
   });
-  if (!found) throw notFound("report");
-  return found;
+  if (!replaced) throw notFound("report");
+  return replaced;
 }
 
-/** Its runs stay, until their files expire; its schedules go. @throws AppError not_found */
+/**
+ * Deletes a report and its schedules. Its runs stay until their files expire.
+ * @throws AppError not_found
+ */
 export async function deleteReport(ctx: Context, workspaceId: string, id: string): Promise<void> {
-  const [rows] = await ctx.db.transaction(
+  const deleteDefinition = sql`
+    delete from reports e
+    where ${isReport(workspaceId, id)}
+    returning e.id`;
+  const deleteSchedules = sql`
+    delete from schedules e
+    where ${inWorkspace(workspaceId, "e")}
+      and e.kind = 'report'
+      and e.target_id = ${id}`;
+  const [deleted] = await ctx.db.transaction(
     [
-      {
-        sql: sql`delete from reports e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
-        row: z.unknown(),
-      },
-      {
-        sql: sql`delete from schedules e where ${inWorkspace(workspaceId, "e")} and e.kind = 'report' and e.target_id = ${id}`,
-        row: z.unknown(),
-      },
+      { sql: deleteDefinition, row: z.unknown() },
+      { sql: deleteSchedules, row: z.unknown() },
     ],
     { isolation: "ReadCommitted" },
   );
-  if (rows?.length === 0) throw notFound("report");
+  if (deleted?.length === 0) throw notFound("report");
 }

@@ -9,74 +9,105 @@ import { sectionShape } from "./section-schema.ts";
 import { SYSTEM_TEMPLATES } from "./system-templates.ts";
 
 const COLUMNS = sql.raw("e.id, e.name, e.description, e.sections");
-const row = z.object({
+const templateRow = z.object({
   id: z.string(),
   name: z.string(),
   description: z.string(),
   sections: z.array(sectionShape),
 });
-const own = (found: z.output<typeof row>): ReportTemplate => ({ ...found, system: false });
+const ownTemplate = (row: z.output<typeof templateRow>): ReportTemplate => ({
+  ...row,
+  system: false,
+});
+const isTemplate = (workspaceId: string, id: string) =>
+  sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
 
-/** Those of every workspace, then the workspace's own, the newest first. */
+/** Lists the templates of every workspace, then the workspace's own, the newest first. */
 export async function listReportTemplates(
   ctx: Context,
   workspaceId: string,
 ): Promise<ReportTemplate[]> {
   const rows = await ctx.db.all({
-    sql: sql`select ${COLUMNS} from report_templates e where ${inWorkspace(workspaceId, "e")} order by e.created_at desc, e.id limit 1000`,
-    row,
+    sql: sql`
+      select ${COLUMNS}
+      from report_templates e
+      where ${inWorkspace(workspaceId, "e")}
+      order by e.created_at desc, e.id
+      limit 1000`,
+    row: templateRow,
   });
-  return [...SYSTEM_TEMPLATES, ...rows.map(own)];
+  return [...SYSTEM_TEMPLATES, ...rows.map(ownTemplate)];
 }
 
-/** @throws AppError not_found, also for a template of another workspace */
+/** @throws AppError not_found, also for another workspace's template */
 export async function getReportTemplate(
   ctx: Context,
   workspaceId: string,
   id: string,
 ): Promise<ReportTemplate> {
-  const system = SYSTEM_TEMPLATES.find((each) => each.id === id);
+  const system = SYSTEM_TEMPLATES.find((template) => template.id === id);
   if (system) return system;
   const found = await ctx.db.maybe({
-    sql: sql`select ${COLUMNS} from report_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
-    row,
+    sql: sql`
+      select ${COLUMNS}
+      from report_templates e
+      where ${isTemplate(workspaceId, id)}`,
+    row: templateRow,
   });
   if (!found) throw notFound("template");
-  return own(found);
+  return ownTemplate(found);
 }
 
-/** The same id again (a request that was repeated) gives what is stored. @throws AppError unprocessable, `quota_exceeded` */
+/**
+ * Stores a template. An existing id returns what is stored, so that a request may be repeated.
+ * @throws AppError unprocessable, `quota_exceeded`
+ */
 export async function createReportTemplate(
   ctx: Context,
   workspaceId: string,
   id: string,
   author: string,
-  input: z.output<typeof reportTemplateInput>,
+  { name, description = "", sections }: z.output<typeof reportTemplateInput>,
 ): Promise<ReportTemplate> {
-  const { name, description = "", sections } = input;
   const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
-  const found = await insertWithin(ctx.db, owner, {
+  const created = await insertWithin(ctx.db, owner, {
     table: "report_templates",
     name: "report_templates",
-    insert: (allowed) => sql`insert into report_templates as e
+    insert: (allowed) => sql`
+      insert into report_templates as e
         (workspace_id, id, name, description, sections, created_at, created_by)
-      select ${workspaceId}, ${id}, ${name}, ${description}, ${JSON.stringify(sections)}::jsonb, now(),
-        ${author} where ${allowed}
-      on conflict (workspace_id, id) do update set id = excluded.id returning ${COLUMNS}`,
-    row,
+      select
+        ${workspaceId},
+        ${id},
+        ${name},
+        ${description},
+        ${JSON.stringify(sections)}::jsonb,
+        now(),
+        ${author}
+      where ${allowed}
+      on conflict (workspace_id, id) do update
+        set id = excluded.id
+      returning ${COLUMNS}`,
+    row: templateRow,
   });
-  return own(found);
+  return ownTemplate(created);
 }
 
-/** Reports that began with it keep their sections. @throws AppError not_found, also for one of every workspace */
+/**
+ * Deletes a template of the workspace. Reports that were defined with it keep their sections.
+ * @throws AppError not_found, also for a template of every workspace
+ */
 export async function deleteReportTemplate(
   ctx: Context,
   workspaceId: string,
   id: string,
 ): Promise<void> {
-  const rows = await ctx.db.all({
-    sql: sql`delete from report_templates e where ${inWorkspace(workspaceId, "e")} and e.id = ${id} returning e.id`,
+  const deleted = await ctx.db.maybe({
+    sql: sql`
+      delete from report_templates e
+      where ${isTemplate(workspaceId, id)}
+      returning e.id`,
     row: z.unknown(),
   });
-  if (rows.length === 0) throw notFound("template");
+  if (deleted === undefined) throw notFound("template");
 }

@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../../../context.ts";
 import { listByTime, type PageQuery } from "../../../db/keyset.ts";
@@ -11,7 +11,10 @@ import {
   changeJob,
   claimJob,
   type JobId,
+  type JobOrigin,
   type JobQueue,
+  jobError,
+  jobErrorColumns,
   leaseUntil,
 } from "../../../jobs/lease.ts";
 import { AppError, notFound } from "../../../lib/errors.ts";
@@ -26,36 +29,44 @@ import {
 
 export const reportRunQueue = ({ db }: Context): JobQueue => ({ db, table: "report_runs" });
 
-const RUN = sql.raw(
-  "e.id, e.report_id, e.status, e.progress, e.section, e.request, e.as_of, e.file, e.error_code, e.error_message, e.attempts, e.downloads, e.created_at, e.created_by, e.started_at, e.finished_at, e.expires_at",
-);
+const COLUMNS = sql.raw(`
+  e.id,
+  e.report_id,
+  e.status,
+  e.progress,
+  e.section,
+  e.request,
+  e.as_of,
+  e.file,
+  e.error_code,
+  e.error_message,
+  e.attempts,
+  e.downloads,
+  e.created_at,
+  e.created_by,
+  e.started_at,
+  e.finished_at,
+  e.expires_at`);
+const runRow = reportRun
+  .omit({ error: true })
+  .extend({ request: storedRunRequest, ...jobErrorColumns });
+type RunRow = z.output<typeof runRow>;
 
-const runRow = reportRun.omit({ error: true }).extend({
-  request: storedRunRequest,
-  error_code: z.string().nullable(),
-  error_message: z.string().nullable(),
-});
+const isRun = (workspaceId: string, id: string) =>
+  sql`${inWorkspace(workspaceId, "e")} and e.id = ${id}`;
 
-/** Without the secrets of its recipients: only who claims a run needs them. */
-const runOf = ({
-  error_code,
-  error_message,
-  request,
-  ...rest
-}: z.output<typeof runRow>): ReportRun => ({
-  ...rest,
-  request: { ...request, recipients: request.recipients.map(maskedRecipient) },
-  error: error_code === null ? null : { code: error_code, message: error_message ?? "" },
-});
-
-export interface RunOrigin {
-  author: string;
-  scheduleId?: string | undefined;
+/** Without the secrets of the recipients: only the claim of a run needs them. */
+function shownRun({ error_code, error_message, request, ...rest }: RunRow): ReportRun {
+  return {
+    ...rest,
+    request: { ...request, recipients: request.recipients.map(maskedRecipient) },
+    error: jobError(error_code, error_message),
+  };
 }
 
 /**
- * Stores a queued run. The same id again gives the one that is there.
- * @throws AppError rate_limited, when too many are under way or were started today
+ * Stores a queued run. An existing id returns what is stored, so that a request may be repeated.
+ * @throws AppError rate_limited when too many are under way or were started today
  */
 export async function createReportRun(
   ctx: Context,
@@ -63,111 +74,136 @@ export async function createReportRun(
   id: string,
   reportId: string,
   request: StoredRunRequest,
-  { author, scheduleId }: RunOrigin,
+  { author, scheduleId }: JobOrigin,
 ): Promise<ReportRun> {
   const owner = { quotas: ctx.config.QUOTAS, workspaceId, id };
-  const found = await insertWithin(ctx.db, owner, {
+  const created = await insertWithin(ctx.db, owner, {
     table: "report_runs",
     which: sql`e.status in ('queued', 'running')`,
     name: "report_runs_under_way",
     perDay: "report_runs_per_day",
     passes: true,
-    insert: (allowed) => sql`insert into report_runs as e
-        (workspace_id, id, report_id, request, status, created_at, created_by, schedule_id)
-      select ${workspaceId}, ${id}, ${reportId}, ${JSON.stringify(request)}::jsonb, 'queued', now(),
-        ${author}, ${scheduleId ?? null} where ${allowed}
-      on conflict (workspace_id, id) do update set id = excluded.id returning ${RUN}`,
+    insert: (allowed) => sql`
+      insert into report_runs as e (
+        workspace_id, id, report_id, request, status,
+        created_at, created_by, schedule_id
+      )
+      select
+        ${workspaceId},
+        ${id},
+        ${reportId},
+        ${JSON.stringify(request)}::jsonb,
+        'queued',
+        now(),
+        ${author},
+        ${scheduleId ?? null}
+      where ${allowed}
+      on conflict (workspace_id, id) do update
+        set id = excluded.id
+      returning ${COLUMNS}`,
     row: runRow,
   });
-  return runOf(found);
+  return shownRun(created);
 }
 
-/** @throws AppError not_found, also for a run of another workspace */
+/** @throws AppError not_found, also for another workspace's run */
 export async function getReportRun(
   ctx: Context,
   workspaceId: string,
   id: string,
 ): Promise<ReportRun> {
   const found = await ctx.db.maybe({
-    sql: sql`select ${RUN} from report_runs e where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
+    sql: sql`
+      select ${COLUMNS}
+      from report_runs e
+      where ${isRun(workspaceId, id)}`,
     row: runRow,
   });
   if (!found) throw notFound("run");
-  return runOf(found);
+  return shownRun(found);
 }
 
-/** Newest first, ties by id. @param reportId of one report only */
+/** Newest first, ties by id. @param reportId undefined for the runs of all reports */
 export async function listReportRuns(
   ctx: Context,
   workspaceId: string,
   reportId: string | undefined,
   query: PageQuery,
 ) {
-  const where = [
-    inWorkspace(workspaceId, "e"),
-    ...(reportId === undefined ? [] : [sql`e.report_id = ${reportId}`]),
-  ];
-  const list = { from: sql`report_runs e`, columns: RUN, row: runRow, where, time: "created_at" };
-  const { data, page } = await listByTime(
-    ctx.db,
-    { ...list, timeOf: (row) => row.created_at },
-    query,
-  );
-  return { data: data.map(runOf), page };
+  const where: SQL[] = [inWorkspace(workspaceId, "e")];
+  if (reportId !== undefined) where.push(sql`e.report_id = ${reportId}`);
+  const list = {
+    from: sql`report_runs e`,
+    columns: COLUMNS,
+    row: runRow,
+    where,
+    time: "created_at",
+    timeOf: (run: RunRow) => run.created_at,
+  };
+  const { data, page } = await listByTime(ctx.db, list, query);
+  return { data: data.map(shownRun), page };
 }
 
-/** @throws AppError not_found, conflict for one that is over */
+/** @throws AppError not_found; conflict for a run that has ended */
 export async function cancelReportRun(
   ctx: Context,
   workspaceId: string,
   id: string,
 ): Promise<ReportRun> {
-  const cancelled = await cancelJob(reportRunQueue(ctx), { workspaceId, id });
+  const isCancelled = await cancelJob(reportRunQueue(ctx), { workspaceId, id });
   const run = await getReportRun(ctx, workspaceId, id);
-  if (!cancelled) throw new AppError("conflict", "run_over", `The run is ${run.status}.`);
+  if (!isCancelled) throw new AppError("conflict", "run_over", `The run is ${run.status}.`);
   return run;
 }
 
-const claimed = z.object({ request: storedRunRequest, report_id: z.string() });
+const claimedRun = z.object({ request: storedRunRequest, report_id: z.string() });
+export type RunClaim = z.output<typeof claimedRun> & ClaimedJob;
 
-export type RunClaim = z.output<typeof claimed> & ClaimedJob;
-
-/** @param job with the token of a claim that was made already, if it was */
+/** @param job with the token of the claim, if it was claimed before */
 export const claimReportRun = (ctx: Context, job: JobId & { token?: string | undefined }) =>
-  claimJob(reportRunQueue(ctx), job, sql`e.request, e.report_id`, claimed);
+  claimJob(reportRunQueue(ctx), job, sql`e.request, e.report_id`, claimedRun);
 
-export const saveRunProgress = (ctx: Context, claim: RunClaim, progress: number, section: string) =>
-  changeJob(
-    reportRunQueue(ctx),
-    claim,
-    sql`progress = ${progress}, section = ${section}, lease_until = ${leaseUntil}`,
-  );
+/** @throws ClaimLost */
+export function saveRunProgress(
+  ctx: Context,
+  claim: RunClaim,
+  percent: number,
+  section: string,
+): Promise<void> {
+  const changes = sql`
+    progress = ${percent},
+    section = ${section},
+    lease_until = ${leaseUntil}`;
+  return changeJob(reportRunQueue(ctx), claim, changes);
+}
 
-export const saveReportRun = (
+/** @throws ClaimLost */
+export function saveReportRun(
   ctx: Context,
   claim: RunClaim,
   asOf: string,
   file: z.output<typeof runFile>,
-  retentionDays: number,
-) =>
-  finishJob(
-    reportRunQueue(ctx),
-    claim,
-    sql`progress = 100, section = null, as_of = ${asOf}::timestamptz, file = ${JSON.stringify(file)}::jsonb`,
-    retentionDays,
-  );
+): Promise<void> {
+  const changes = sql`
+    progress = 100,
+    section = null,
+    as_of = ${asOf}::timestamptz,
+    file = ${JSON.stringify(file)}::jsonb`;
+  return finishJob(reportRunQueue(ctx), claim, changes, ctx.config.EXPORT_RETENTION_DAYS);
+}
 
 export async function countRunDownload(
   ctx: Context,
   workspaceId: string,
   id: string,
 ): Promise<void> {
-  await ctx.db.run(
-    sql`update report_runs e set downloads = e.downloads + 1 where ${inWorkspace(workspaceId, "e")} and e.id = ${id}`,
-  );
+  await ctx.db.run(sql`
+    update report_runs e
+    set downloads = e.downloads + 1
+    where ${isRun(workspaceId, id)}`);
 }
 
-const usage = z.object({
+const usageRow = z.object({
   report_id: z.string(),
   name: z.string().nullable(),
   runs: z.number(),
@@ -177,14 +213,33 @@ const usage = z.object({
   seconds_avg: z.coerce.number().nullable(),
 });
 
-/** How reports were used: their runs, and what was read of them. The most run first, ties by id. */
+/** Runs, downloads and views of each report. The most run first, ties by id. */
 export function reportUsage(ctx: Context, workspaceId: string, limit = 100) {
+  const seconds = sql`extract(epoch from e.finished_at - e.started_at)`;
   return ctx.db.all({
-    sql: sql`select e.report_id, max(r.name) as name, count(*) as runs, count(*) filter (where e.status = 'failed') as failed, sum(e.downloads)::bigint as downloads,
-        coalesce(sum(s.views), 0)::bigint as views, avg(extract(epoch from e.finished_at - e.started_at)) filter (where e.status = 'done')::float8 as seconds_avg
-      from report_runs e left join reports r on ${inWorkspace(workspaceId, "r")} and r.id = e.report_id
-        left join (select run_id, sum(views) as views from report_shares x where ${inWorkspace(workspaceId, "x")} group by run_id) s on s.run_id = e.id
-      where ${inWorkspace(workspaceId, "e")} group by e.report_id order by runs desc, e.report_id limit ${limit}`,
-    row: usage,
+    sql: sql`
+      select
+        e.report_id,
+        max(r.name) as name,
+        count(*) as runs,
+        count(*) filter (where e.status = 'failed') as failed,
+        sum(e.downloads)::bigint as downloads,
+        coalesce(sum(s.views), 0)::bigint as views,
+        avg(${seconds}) filter (where e.status = 'done')::float8 as seconds_avg
+      from report_runs e
+      left join reports r
+        on ${inWorkspace(workspaceId, "r")}
+        and r.id = e.report_id
+      left join (
+        select run_id, sum(views) as views
+        from report_shares x
+        where ${inWorkspace(workspaceId, "x")}
+        group by run_id
+      ) s on s.run_id = e.id
+      where ${inWorkspace(workspaceId, "e")}
+      group by e.report_id
+      order by runs desc, e.report_id
+      limit ${limit}`,
+    row: usageRow,
   });
 }

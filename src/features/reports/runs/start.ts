@@ -1,22 +1,23 @@
 import type { Context } from "../../../context.ts";
-import { startDue } from "../../../jobs/due-schedules.ts";
+import { type DueRun, startDue } from "../../../jobs/due-schedules.ts";
+import type { JobOrigin } from "../../../jobs/lease.ts";
 import { enqueue } from "../../../messages.ts";
 import { runRequestAt } from "../definition/define.ts";
 import { getReport, type StoredReport } from "../definition/queries.ts";
-import { createReportRun, type RunOrigin } from "./queries.ts";
+import { createReportRun } from "./queries.ts";
 import type { ReportRun } from "./schema.ts";
 
 /**
- * Stores a run of a report and sends it to a consumer. A message that is lost is sent again by the maintenance task.
- * @param id the same id again starts nothing new
- * @throws AppError unprocessable for a range that is none; rate_limited for too many runs
+ * Stores a run of a report and sends it to a consumer. A maintenance task repeats a lost message.
+ * @param id an existing id starts nothing new
+ * @throws AppError unprocessable for an invalid range; rate_limited for too many runs
  */
 export async function startReport(
   ctx: Context,
   workspaceId: string,
   id: string,
   report: StoredReport,
-  origin: RunOrigin,
+  origin: JobOrigin,
 ): Promise<ReportRun> {
   const request = runRequestAt(report, ctx.now() * 1000);
   const run = await createReportRun(ctx, workspaceId, id, report.id, request, origin);
@@ -24,16 +25,15 @@ export async function startReport(
   return run;
 }
 
-/** Starts the reports whose time has come. */
+/** Starts the reports of due schedules. */
 export function startScheduledReports(ctx: Context): Promise<number> {
-  return startDue(
-    { db: ctx.db, kind: "report" },
-    ctx.now() * 1000,
-    async ({ workspace_id, id: scheduleId, target_id, created_by: author, due }, id) => {
-      const report = await getReport(ctx, workspace_id, target_id);
-      const then = { ...ctx, now: () => due / 1000 };
-      return startReport(then, workspace_id, id, report, { author, scheduleId });
-    },
-    (error, schedule) => ctx.log.error("schedule", error, { schedule }),
-  );
+  const start = async (run: DueRun, id: string): Promise<ReportRun> => {
+    const { workspace_id: workspaceId, target_id, due } = run;
+    const report = await getReport(ctx, workspaceId, target_id);
+    const origin = { author: run.created_by, scheduleId: run.id };
+    return startReport({ ...ctx, now: () => due / 1000 }, workspaceId, id, report, origin);
+  };
+  const failed = (error: unknown, schedule: string) =>
+    ctx.log.error("schedule", error, { schedule });
+  return startDue({ db: ctx.db, kind: "report" }, ctx.now() * 1000, start, failed);
 }
