@@ -2,10 +2,13 @@ import { z } from "zod";
 import type { Context, QueueName } from "./context.ts";
 import type { JobTable } from "./jobs/lease.ts";
 
-/** `again`: it has failed, and an operator lets it begin anew. */
+/** `again`: an operator restarts a failed job. */
 const job = { workspaceId: z.string(), id: z.string(), again: z.boolean().optional() };
 
-/** Every message of the queues. One of a job or a delivery says that there is one; what is begun, the database says (jobs/turns.ts). */
+/**
+ * Every message of the queues. A message of a job or a delivery is a hint: the database decides
+ * which one begins (jobs/turns.ts).
+ */
 export const queueMessage = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("rollup.run"),
@@ -23,7 +26,7 @@ export const JOB_MESSAGES = {
   report_runs: "report.run",
 } as const satisfies Record<JobTable, QueueMessage["type"]>;
 
-/** Work of one kind never waits behind that of another. */
+/** Work of one kind never waits for work of another. */
 const QUEUES: Record<QueueMessage["type"], QueueName> = {
   "rollup.run": "rollups",
   "export.run": "jobs",
@@ -31,7 +34,7 @@ const QUEUES: Record<QueueMessage["type"], QueueName> = {
   "report.deliver": "deliveries",
 };
 
-/** @param delaySeconds before when it is not delivered */
+/** @param delaySeconds shortest delay before the message is delivered */
 export async function enqueue(ctx: Context, body: QueueMessage, delaySeconds = 0): Promise<void> {
   await ctx.queues[QUEUES[body.type]].send(body, delaySeconds > 0 ? { delaySeconds } : undefined);
 }

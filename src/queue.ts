@@ -12,7 +12,7 @@ import { backoff } from "./lib/backoff.ts";
 import { createLog } from "./lib/log.ts";
 import { enqueue, JOB_MESSAGES, type QueueMessage, queueMessage } from "./messages.ts";
 
-/** What a message led to: a job or a delivery of anybody, whose turn it was. */
+/** Result of a message: a job or a delivery whose turn it was, of any workspace. */
 interface Done {
   body: QueueMessage;
   attempts: number;
@@ -30,7 +30,7 @@ async function runNext(ctx: Context): Promise<Done | undefined> {
   const outcome = await RUNNERS[kind](ctx, job).catch((error: unknown) =>
     settleJob({ db: ctx.db, table: kind }, job, error),
   );
-  // Messages that came while all of the workspace's places were taken are gone: whoever ends calls the next one.
+  // Messages that came while the workspace was at its limit are used up: call for the next job.
   const next = await waitingJob(ctx.db, workspaceId);
   if (next) await enqueue(ctx, { type: JOB_MESSAGES[next.kind], workspaceId, id: next.id });
   return { body: { type: JOB_MESSAGES[kind], workspaceId, id }, attempts, outcome };
@@ -43,7 +43,7 @@ async function sendNext(ctx: Context): Promise<Done | undefined> {
 
 interface Consumer<M> {
   run(ctx: Context, body: M): Promise<Done | undefined>;
-  /** The row is the truth and is found again: its message need not be kept. */
+  /** The database has the job and finds it again, so that its message need not be stored. */
   isHint: boolean;
 }
 
@@ -83,23 +83,23 @@ const CAP_SECONDS = 900;
 export const MAX_MESSAGE_ATTEMPTS = 6;
 const REASON = "Given up by the queue";
 const DEAD_QUEUE = "shadower-jobs-dead";
-const TOGETHER = "shadower-deliveries";
+const CONCURRENT_QUEUE = "shadower-deliveries";
 
 const reasonOf = (error: unknown) => {
   const { name, message: words, cause } = error instanceof Error ? error : new Error(String(error));
   return `${name}: ${words}${cause instanceof Error ? ` (${cause.name}: ${cause.message})` : ""}`;
 };
 
-/** What the platform gave up, or what is no message of ours, is kept where somebody can look at it. */
+/** Stores messages from the dead-letter queue, including ones that cannot be parsed. */
 async function handleDeadLetters(
   batch: MessageBatch,
   env: Env,
-  door: ExecutionContext,
+  executionCtx: ExecutionContext,
 ): Promise<void> {
   for (const delivery of batch.messages) {
     const log = createLog({ message: delivery.id });
     try {
-      const ctx = createContext(env, door, { kind: "system", task: "dead-letters" }, log);
+      const ctx = createContext(env, executionCtx, { kind: "system", task: "dead-letters" }, log);
       await saveDeadLetter(ctx, delivery.id, delivery.body, REASON, delivery.attempts);
       delivery.ack();
     } catch (error) {
@@ -109,7 +109,7 @@ async function handleDeadLetters(
   }
 }
 
-/** Says what came of an attempt: when the next one is, and to an operator what only an operator can mend. */
+/** Plans the next attempt, or stores a dead letter for a failure that an operator must see. */
 async function follow(ctx: Context, id: string, { body, attempts, outcome }: Done): Promise<void> {
   if (outcome.status === "done" || outcome.status === "lost") return;
   ctx.log.error("job", outcome.error, { ...body, outcome: outcome.status });
@@ -118,13 +118,13 @@ async function follow(ctx: Context, id: string, { body, attempts, outcome }: Don
 }
 
 /**
- * The only policy of acknowledgement: a consumer returns (done) or throws (again, later, with jitter). After the last attempt,
- * and at once when it is no message of ours, the message is kept as a dead letter with the reason.
+ * Runs the consumer of a message. A message whose consumer throws is retried later, with jitter.
+ * After the last attempt, or at once if it cannot be parsed, it becomes a dead letter.
  */
 async function handleMessage(
   delivery: globalThis.Message,
   env: Env,
-  door: ExecutionContext,
+  executionCtx: ExecutionContext,
 ): Promise<void> {
   const log = createLog({ message: delivery.id, attempt: delivery.attempts });
   const later = () =>
@@ -134,7 +134,7 @@ async function handleMessage(
   const parsed = queueMessage.safeParse(delivery.body);
   const task = parsed.success ? parsed.data.type : "unknown";
   const deadline = task === "rollup.run" ? "maintenance" : "request";
-  const ctx = createContext(env, door, { kind: "system", task }, log, deadline);
+  const ctx = createContext(env, executionCtx, { kind: "system", task }, log, deadline);
   const consumer = parsed.success
     ? (CONSUMERS[parsed.data.type] as Consumer<QueueMessage>)
     : undefined;
@@ -160,10 +160,10 @@ async function handleMessage(
 export async function handleQueue(
   batch: MessageBatch,
   env: Env,
-  door: ExecutionContext,
+  executionCtx: ExecutionContext,
 ): Promise<void> {
-  if (batch.queue === DEAD_QUEUE) return handleDeadLetters(batch, env, door);
-  const all = batch.messages.map((delivery) => () => handleMessage(delivery, env, door));
-  if (batch.queue === TOGETHER) await Promise.all(all.map((each) => each()));
+  if (batch.queue === DEAD_QUEUE) return handleDeadLetters(batch, env, executionCtx);
+  const all = batch.messages.map((delivery) => () => handleMessage(delivery, env, executionCtx));
+  if (batch.queue === CONCURRENT_QUEUE) await Promise.all(all.map((each) => each()));
   else for (const each of all) await each();
 }

@@ -17,7 +17,7 @@ interface Task {
   run(ctx: Context): Promise<unknown>;
 }
 
-/** Runs of it must not pile up behind a database that hangs: its statements are as short as a caller's. */
+/** Its statements have the deadline of a request, so that runs do not pile up. */
 const EVERY_MINUTE = "* * * * *";
 
 const TASKS: readonly Task[] = [
@@ -50,11 +50,14 @@ const TASKS: readonly Task[] = [
   { cron: "0 1 * * *", name: "reconcile", run: (ctx) => reconcileRollups(ctx) },
 ];
 
-/** Runs the tasks of a cron one after the other. A task's failure never stops the others; the run still ends as failed. */
+/**
+ * Runs the tasks of a cron one after another. A failed task does not stop the others, but fails the
+ * run.
+ */
 export async function handleCron(
   controller: ScheduledController,
   env: Env,
-  door: ExecutionContext,
+  executionCtx: ExecutionContext,
 ): Promise<void> {
   const tasks = TASKS.filter((task) => task.cron === controller.cron);
   if (tasks.length === 0) throw new Error(`No task has the cron ${controller.cron}`);
@@ -63,7 +66,7 @@ export async function handleCron(
     const log = createLog({ task: name });
     try {
       const deadline = controller.cron === EVERY_MINUTE ? "request" : "maintenance";
-      await run(createContext(env, door, { kind: "system", task: name }, log, deadline));
+      await run(createContext(env, executionCtx, { kind: "system", task: name }, log, deadline));
     } catch (error) {
       log.error("task", error);
       failed.push(name);

@@ -3,14 +3,14 @@ import { AppError } from "../lib/errors.ts";
 import { type OutgoingAnswer, postOutgoing } from "./outgoing.ts";
 
 interface Mail {
-  /** Of the delivery: a provider that knows it sends one mail for it. */
+  /** Id of the delivery: a provider that knows it sends one mail for it. */
   id: string;
   to: string[];
   subject: string;
   text: string;
 }
 
-/** Sends a mail; the answer is the provider's. */
+/** Sends a mail, and returns the provider's answer. */
 export type MailSender = (mail: Mail) => Promise<OutgoingAnswer>;
 
 const json = { "content-type": "application/json", accept: "application/json" };

@@ -1,14 +1,14 @@
 import { AppError, unprocessable } from "../lib/errors.ts";
 import { cutText } from "../lib/text.ts";
 
-/** The time that another server has to answer. */
+/** Milliseconds that another server has to answer. */
 const LIMIT_MS = 10_000;
 const MAX_REDIRECTS = 3;
 
 const NAMES =
   /^(localhost|.*\.(localhost|local|internal|lan|home|corp|intranet|home\.arpa)|metadata|.*\.metadata\..*)$/i;
 
-/** Networks that are no public server's (IANA special-purpose registries): first address, length of the prefix. */
+/** Networks without public servers (IANA registries): first address, length of the prefix. */
 const PRIVATE_V4: [string, number][] = [
   ...([
     ["0.0.0.0", 8],
@@ -51,24 +51,27 @@ function groupsOf(address: string): number[] {
     : [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last];
 }
 
-/** Only global unicast (2000::/3) is public; of it, what carries or tunnels an IPv4 address is refused. */
+/**
+ * Only global unicast (2000::/3) is public. Of it, addresses that carry or tunnel an IPv4 address
+ * are refused.
+ */
 function isPrivateV6(address: string): boolean {
   const [a = 0, b = 0] = groupsOf(address);
   return a < 0x2000 || a > 0x3fff || a === 0x2002 || (a === 0x2001 && (b < 0x200 || b === 0xdb8));
 }
 
 /**
- * A URL of somebody else's server: https, the usual port, no user in it, and no private, loopback or metadata address, however
- * it is written. What a name resolves to is the platform's to say: a Worker reaches no private network.
+ * Parses the URL of another server: https, port 443, no user, and no private, loopback or metadata
+ * address in any notation. Names are not resolved: a Worker reaches no private network.
  * @throws AppError unprocessable, with the path
  */
 export function outgoingUrl(text: string, path: string): URL {
   const refuse = (message: string) => unprocessable(path, "url_refused", message);
   const url = URL.parse(text);
-  if (!url) throw refuse("This is no URL.");
-  if (url.protocol !== "https:") throw refuse("Only https is called.");
+  if (!url) throw refuse("This is not a URL.");
+  if (url.protocol !== "https:") throw refuse("Only https is allowed.");
   if (url.username !== "" || url.password !== "") throw refuse("A URL must not carry a password.");
-  if (url.port !== "") throw refuse("Only the port 443 is called.");
+  if (url.port !== "") throw refuse("Only port 443 is allowed.");
   const host = url.hostname.replace(/\.+$/, "");
   const isV4 = /^\d+\.\d+\.\d+\.\d+$/.test(host);
   const isV6 = host.startsWith("[");
@@ -85,33 +88,33 @@ export function outgoingUrl(text: string, path: string): URL {
 
 export interface OutgoingAnswer {
   status: number;
-  /** The begin of what was answered. */
+  /** First 500 characters of the response body. */
   body: string;
 }
 
-const MOST = 500;
+const MAX_BODY_CHARS = 500;
 
-/** The begin of an answer; the rest is not read. One that breaks off has said what it said. */
-async function beginOf(answer: Response): Promise<string> {
+/** First characters of a response body; the rest is not read. A broken body is not a failure. */
+async function readStart(answer: Response): Promise<string> {
   const reader = answer.body?.getReader();
   const decoder = new TextDecoder();
   let text = "";
   try {
-    while (reader && text.length < MOST) {
+    while (reader && text.length < MAX_BODY_CHARS) {
       const { done, value } = await reader.read();
       if (done) break;
       text += decoder.decode(value as Uint8Array, { stream: true });
     }
   } catch {
-    // The status came, and that is what counts.
+    // The status has arrived, and it decides.
   }
   await reader?.cancel().catch(() => undefined);
-  return cutText(text.replaceAll("\0", ""), MOST);
+  return cutText(text.replaceAll("\0", ""), MAX_BODY_CHARS);
 }
 
 /**
- * POSTs to somebody else's server; every redirect is looked at as the first URL was.
- * @throws AppError unprocessable for a URL that is refused, unavailable when there is no answer in time
+ * POSTs to another server. Every redirect is checked as the first URL is.
+ * @throws AppError unprocessable for a URL that is refused; unavailable without an answer in time
  */
 export async function postOutgoing(
   text: string,
@@ -134,7 +137,7 @@ export async function postOutgoing(
       location === null ||
       redirects === MAX_REDIRECTS
     )
-      return { status: answer.status, body: await beginOf(answer) };
+      return { status: answer.status, body: await readStart(answer) };
     await answer.body?.cancel();
     url = outgoingUrl(new URL(location, url).href, "url");
   }

@@ -2,7 +2,7 @@ import { Webhook } from "standardwebhooks";
 import { derivedKey } from "../auth/derived-keys.ts";
 import type { Config } from "../config.ts";
 
-/** The secret of a workspace's webhook signatures (Standard Webhooks). It is derived, not stored. */
+/** Secret of a workspace's webhook signatures (Standard Webhooks). It is derived, not stored. */
 export async function webhookSecret(config: Config, workspaceId: string): Promise<string> {
   const key = await derivedKey(config, `webhooks:${workspaceId}`);
   return `whsec_${key.toBase64()}`;

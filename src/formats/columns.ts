@@ -1,4 +1,4 @@
-/** What a column holds, so that each format can give it its own type. */
+/** Kind of the values of a column; each format has a type for it. */
 export type ColumnKind =
   | "text"
   | "integer"
@@ -13,7 +13,7 @@ export interface FileColumn {
   kind: ColumnKind;
 }
 
-/** Values by column: RFC 3339 for a timestamp, a decimal string for a decimal, any JSON for json; null for nothing. */
+/** Values by column: RFC 3339 for a timestamp, a string for a decimal, null for no value. */
 export type FileRow = Record<string, unknown>;
 
 /** Decimals have six places, as credits do. */

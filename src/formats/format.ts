@@ -1,6 +1,9 @@
 import type { FileColumn, FileRow } from "./columns.ts";
 
-/** Where to begin again to get the same bytes: behind this position of the source, after so many rows, with this state of the format. */
+/**
+ * A place from which an encoder makes the same bytes again: position of the source, rows before it,
+ * state of the format.
+ */
 export interface ResumePoint {
   after: string[] | null;
   rows: number;
@@ -9,7 +12,7 @@ export interface ResumePoint {
 
 export const FILE_START: ResumePoint = { after: null, rows: 0, state: null };
 
-/** Rows that a source gave at once, and the position before and behind them. */
+/** Rows of one page of a source, with the positions before and behind them. */
 export interface RowPage {
   rows: readonly FileRow[];
   before: string[] | null;
@@ -21,7 +24,7 @@ export interface FileChunk {
   bytes: Uint8Array;
   /** Rows of the file up to here. */
   rows: number;
-  /** From where the chunk, and all that follow, can be made again. */
+  /** The place from which this chunk and all later ones can be made again. */
   from(): ResumePoint;
 }
 
@@ -48,7 +51,7 @@ export interface FileFormat {
   ): AsyncIterable<FileChunk>;
 }
 
-/** Chunks of a file that cannot be entered in its middle: every attempt makes it from its first byte. */
+/** Chunks of a file that every attempt makes from its first byte. */
 export async function* fromStart(
   bytes: ReadableStream<Uint8Array>,
   rows: () => number,
@@ -56,7 +59,7 @@ export async function* fromStart(
   for await (const each of bytes) yield { bytes: each, rows: rows(), from: () => FILE_START };
 }
 
-/** One gzip member: readers in browsers take no second one. */
+/** One gzip member: browsers read only the first. */
 function gzipped(chunks: AsyncIterable<FileChunk>): AsyncIterable<FileChunk> {
   let rows = 0;
   const iterator = chunks[Symbol.asyncIterator]();
@@ -71,7 +74,7 @@ function gzipped(chunks: AsyncIterable<FileChunk>): AsyncIterable<FileChunk> {
   return fromStart(plain.pipeThrough(new CompressionStream("gzip")), () => rows);
 }
 
-/** Rows of one text: a larger one would be a large object to the runtime, which only a full collection frees. */
+/** Rows of one text: larger texts are large objects, which only a full collection frees. */
 const TEXT_ROWS = 100;
 
 interface Text {

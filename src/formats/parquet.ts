@@ -10,9 +10,12 @@ interface Footer {
   groups: string[];
 }
 
-/** Rows of a row group: its entry in the footer is as large as a hundred rows, and every stored part keeps the entries so far. */
+/**
+ * Rows of a row group. Its entry in the footer is as large as a hundred rows, and the state of
+ * every stored part has all entries before it.
+ */
 const GROUP_ROWS = 5_000;
-/** Characters of a row group, give or take a page: they are held several times over while it is written. */
+/** Characters of a row group, plus a page: its write holds several copies of them. */
 const GROUP_CHARS = 2 * 1024 * 1024;
 /** Different texts of a column that are kept once, however often they come. */
 const MAX_SHARED = 256;
@@ -59,8 +62,8 @@ function elementOf({ name, kind }: FileColumn): SchemaElement {
 }
 
 /**
- * A column's values until their row group is written. What could be an object for each value (a big integer, a text that came
- * before) is none: half a million of them a group would live long enough for a full collection to be needed to free them.
+ * Values of a column until their row group is written. Big integers and repeated texts are not
+ * objects of their own: half a million of them a group would need a full collection to be freed.
  */
 class Gathered {
   readonly #column: FileColumn;
@@ -102,7 +105,7 @@ class Gathered {
     return value;
   }
 
-  /** As the writer takes it: it asks one column after the other, and the values of one are made for the moment. */
+  /** The input of the writer. It reads one column at a time, so that only its values exist. */
   source() {
     const [column, numbers, values, rows] = [this.#column, this.#numbers, this.#values, this.#rows];
     return {
@@ -132,7 +135,7 @@ class Gathered {
   }
 }
 
-/** Row groups of several pages each; the footer is written from what the state has kept of them. */
+/** Row groups of several pages each. The footer is written from the entries in the state. */
 export const parquetFormat: FileFormat = {
   contentType: "application/vnd.apache.parquet",
   extension: "parquet",

@@ -1,7 +1,7 @@
 import { cutText } from "../lib/text.ts";
 
 const MAX_NAME = 31;
-/** What Excel takes in no name, and what XML cannot hold. */
+/** Characters that Excel refuses in names, or XML cannot hold. */
 const UNSAFE = /[\\/?*[\]:\p{Cc}\uFFFE\uFFFF]/gu;
 /** Excel keeps this one for itself. */
 const RESERVED = "history";
@@ -10,8 +10,8 @@ const key = (name: string) => name.toLowerCase();
 const tidy = (name: string) => name.replace(/^['\s]+|['\s]+$/g, "");
 
 /**
- * Names of a workbook's sheets that Excel takes: 1 to 31 UTF-16 code units, none of \\ / ? * [ ] :, no apostrophe at an end,
- * not "History", and each once, whatever the case.
+ * Names of a workbook's sheets that Excel accepts: 1 to 31 UTF-16 code units, none of \\ / ? * [ ] :,
+ * no apostrophe at an end, not "History", and unique without regard to case.
  */
 export function sheetNames(titles: readonly string[]): string[] {
   const taken = new Set([RESERVED]);

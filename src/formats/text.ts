@@ -2,13 +2,13 @@ import Papa from "papaparse";
 import type { FileColumn, FileRow } from "./columns.ts";
 import { type FileFormat, type FormatOptions, textFormat } from "./format.ts";
 
-/** What a spreadsheet takes for the begin of a formula, full-width signs too (OWASP, CSV Injection). */
+/** First characters of a formula, full-width signs too (OWASP, CSV Injection). */
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 const safe = (text: string, neutralize: boolean) =>
   neutralize && FORMULA.test(text) ? `'${text}` : text;
 
-/** Numbers and times are no formulas, whatever they begin with. */
+/** Numbers and times are never formulas. */
 function cellOf(value: unknown, { kind }: FileColumn, neutralize: boolean): unknown {
   const text = typeof value === "object" && value !== null ? JSON.stringify(value) : value;
   return typeof text === "string" && (kind === "text" || kind === "json")
@@ -34,7 +34,7 @@ export function csvText(columns: readonly FileColumn[], rows: readonly FileRow[]
   return `${header(columns, true)}${body(rows, columns, true)}`;
 }
 
-/** RFC 4180: CRLF, quotes where needed; an absent value is an empty field, the empty text is `""`. */
+/** RFC 4180: CRLF, quotes where needed. An absent value is an empty field, an empty text `""`. */
 export const csvFormat: FileFormat = {
   contentType: "text/csv; charset=utf-8",
   extension: "csv",

@@ -7,7 +7,7 @@ import { type FileFormat, fromStart, type RowPage } from "./format.ts";
 
 /** Excel's sheet has 1,048,576 rows, one of them the header's. */
 const MAX_ROWS = 1_048_575;
-/** What a cell may hold at most. */
+/** Characters of a cell. */
 const MAX_CELL = 32_767;
 const WIDTHS: Record<ColumnKind, number> = {
   text: 24,
@@ -28,8 +28,8 @@ const escaped = (char: string) =>
   `_x${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}_`;
 
 /**
- * Text of a cell: what XML cannot hold is written as `_xHHHH_`, which spreadsheets read as that character, and text that looks like
- * one is escaped in the same way (ECMA-376, ST_Xstring).
+ * Text of a cell. Characters that XML cannot hold are written as `_xHHHH_`, which spreadsheets read
+ * as the character; text that looks like such an escape is escaped too (ECMA-376, ST_Xstring).
  */
 export const cellText = (text: string): string =>
   text.replaceAll(/_(?=x[0-9A-Fa-f]{4}_)/g, "_x005F_").replaceAll(UNWRITABLE_CHARACTERS, escaped);

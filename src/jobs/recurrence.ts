@@ -5,8 +5,8 @@ import { type EpochUs, HOUR_US, MINUTE_US } from "../lib/time.ts";
 import { canonicalZone } from "../lib/zone-offsets.ts";
 
 /**
- * When something runs again and again, in local time. Days of a month past its end are its last day; a quarter's day is that of
- * its first month; week days count from Monday, 1.
+ * Local times of repeated runs. Days past the end of a month are its last day; the day of a quarter
+ * is that of its first month; days of the week count from Monday, 1.
  */
 export type Recurrence =
   | { frequency: "daily"; time: string }
@@ -14,7 +14,10 @@ export type Recurrence =
   | { frequency: "monthly" | "quarterly"; time: string; day_of_month: number }
   | { cron: string };
 
-/** A time that a clock change leaves out is taken as much later as the change is long; one that comes twice is the first. */
+/**
+ * A local time skipped by a DST change is shifted forward by the length of the change; a repeated
+ * one uses its first occurrence.
+ */
 function at(date: Temporal.PlainDate, time: string, timezone: string): EpochUs {
   const [hours, minutes] = time.split(":").map(Number);
   const timeUs = (hours ?? 0) * HOUR_US + (minutes ?? 0) * MINUTE_US;
@@ -54,7 +57,7 @@ function cronOf(expression: string, timezone: string): Cron | undefined {
   }
 }
 
-/** The first run after a moment; undefined when there is none: an expression that is none, or a day that never comes. */
+/** The first run after a moment; undefined for an invalid expression or a day that never comes. */
 export function nextRun(
   recurrence: Recurrence,
   timezone: string,
@@ -74,8 +77,8 @@ export function nextRun(
 }
 
 /**
- * The last run that is due, if it or an earlier one has not been done, and the one to come. By halves: an outage of years costs
- * as little as one of minutes.
+ * The last due run, if it or an earlier one has not started, and the next one. By bisection: an
+ * outage of years costs as little as one of minutes.
  */
 export function dueRun(
   recurrence: Recurrence,

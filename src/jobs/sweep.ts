@@ -5,7 +5,7 @@ import { failSpentJobs } from "./endings.ts";
 import { JOB_TABLES, type JobTable } from "./lease.ts";
 import { overdueJobs } from "./turns.ts";
 
-/** More than the consumers at work (`max_concurrency` of wrangler.toml): each finds the next job. */
+/** More than the consumers (`max_concurrency` of wrangler.toml), which find the next job. */
 const MAX_MESSAGES = 10;
 const CUT_OFF = "Every attempt was cut off";
 

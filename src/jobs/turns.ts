@@ -107,7 +107,7 @@ export function takeJob(db: Db, most: number, token: string): Promise<TakenJob |
   return takeTurn(db, "jobs", { work: unfinishedJobs(), most, take, row: takenJob });
 }
 
-/** Returns a job of the workspace that may begin, if there is one: a finished job frees its place. */
+/** Returns a job of the workspace that may begin, if any. */
 export function waitingJob(db: Db, workspaceId: string): Promise<OpenJob | undefined> {
   return db.maybe({
     sql: sql`

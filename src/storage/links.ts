@@ -4,14 +4,14 @@ import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
 
 const AUDIENCE = "shadower-download";
-/** What a link leads to. */
+/** The file of a link. */
 export interface LinkTarget {
   workspaceId: string;
   id: string;
   file: number;
 }
 
-/** @param untilMs when the link ends */
+/** @param untilMs moment at which the link expires */
 export async function signLink(
   config: Config,
   { workspaceId, id, file }: LinkTarget,
@@ -25,7 +25,7 @@ export async function signLink(
     .sign(await derivedKey(config, AUDIENCE));
 }
 
-/** @throws AppError gone for a link that has ended, not_found for any other text */
+/** @throws AppError gone for an expired link, not_found for any other text */
 export async function readLink(config: Config, token: string, nowMs: number): Promise<LinkTarget> {
   try {
     const options = { audience: AUDIENCE, algorithms: ["HS256"], currentDate: new Date(nowMs) };

@@ -5,7 +5,10 @@ interface Span {
   length: number;
 }
 
-/** One range of a `Range` header (RFC 9110, 14.2); undefined: the whole is to be sent. @throws AppError for one that lies outside */
+/**
+ * The single range of a `Range` header (RFC 9110, 14.2), or undefined for the whole file.
+ * @throws AppError range_not_satisfiable
+ */
 function spanOf(header: string | null, size: number): Span | undefined {
   const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header ?? "") ?? [];
   if (first === undefined || last === undefined || (first === "" && last === "")) return undefined;
@@ -20,12 +23,19 @@ function spanOf(header: string | null, size: number): Span | undefined {
   return { offset: from, length: to - from + 1 };
 }
 
+/** RFC 6266: a plain name, and the whole one for clients that can read it. */
+function dispositionOf(name: string): string {
+  const plain = name.replace(/[^\w.-]/g, "_");
+  const encoded = encodeURIComponent(name.toWellFormed());
+  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
+}
+
 const matches = (header: string, etag: string) =>
   header.split(",").some((each) => [etag, `W/${etag}`, "*"].includes(each.trim()));
 
 /**
- * An object as a download: one range, ETag, conditions, and a name to save it under.
- * @throws AppError not_found when there is no such object; range for one outside of it
+ * Serves an object as a download: one range, ETag, conditions, and a file name.
+ * @throws AppError not_found for a missing object; range_not_satisfiable
  */
 export async function serveObject(
   files: R2Bucket,
@@ -38,7 +48,7 @@ export async function serveObject(
   if (!head) throw new AppError("not_found", "not_found", "There is no such file.");
   const headers = new Headers({
     "content-type": contentType,
-    "content-disposition": `attachment; filename="${name.replace(/[^\w.-]/g, "_")}"; filename*=UTF-8''${encodeURIComponent(name.toWellFormed())}`,
+    "content-disposition": dispositionOf(name),
     "accept-ranges": "bytes",
     "cache-control": "private, no-store",
     etag: head.httpEtag,
@@ -68,8 +78,8 @@ export async function serveObject(
 }
 
 /**
- * Whether somebody was sent a file to read, and not a look at its head, a part of it, or that it has not changed. A range from
- * the first byte to the end is a whole file: some programs ask for it so.
+ * Whether a response sent the whole file, not its head, a part of it, or "not changed". A range from
+ * the first byte to the end is a whole file: some programs request it so.
  */
 export const isWholeRead = (request: Request, answer: Response): boolean =>
   request.method !== "HEAD" &&

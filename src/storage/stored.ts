@@ -4,8 +4,8 @@ import { AppError } from "../lib/errors.ts";
 const LIMIT_MS = 30_000;
 
 /**
- * A call to the file store that a job makes, with its deadline (30 s).
- * @throws AppError unavailable for whatever fails there: the next attempt may do better
+ * Waits for a call of a job to the file store, at most 30 s.
+ * @throws AppError unavailable for every failure: the next attempt may succeed
  */
 export async function storedObject<T>(work: PromiseLike<T>): Promise<T> {
   try {

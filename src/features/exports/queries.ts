@@ -38,7 +38,7 @@ const COLUMNS = sql.raw(`
 const exportRow = exportJob.omit({ remaining_ms: true, error: true }).extend(jobErrorColumns);
 type ExportRow = z.output<typeof exportRow>;
 
-/** Milliseconds until a running export is done, at the pace so far; null if there is no pace yet. */
+/** Milliseconds until a running export is done at its pace so far; null without a pace. */
 function remainingMs(job: ExportRow, nowMs: number): number | null {
   const { status, started_at, rows_done, rows_expected } = job;
   if (status !== "running" || started_at === null) return null;

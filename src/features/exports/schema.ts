@@ -42,7 +42,10 @@ const subject = {
   filters: z.array(filterShape).max(20).optional(),
   columns: z.array(fieldName).min(1).max(64).optional().openapi({
     description:
-      "Default: all that the source has. Of executions also `metadata.<key>`, of events `properties.<key>`.",
+      [
+      "Default: all columns of the source.",
+      "Executions also have `metadata.<key>`, events `properties.<key>`.",
+    ].join(" "),
   }),
   query: metricsQuestion
     .optional()
@@ -50,7 +53,10 @@ const subject = {
   gzip: z.boolean().optional().openapi({ description: "For csv, ndjson and json." }),
   neutralize: z.boolean().optional().openapi({
     description:
-      "CSV: a text that begins with = + - @ (full-width too), tab, CR or LF gets an apostrophe, so that no spreadsheet runs it. Default true.",
+      [
+      "CSV: a text that begins with = + - @ (full-width too), tab, CR or LF gets an apostrophe,",
+      "so that no spreadsheet runs it. Default true.",
+    ].join(" "),
   }),
 };
 const relative = {

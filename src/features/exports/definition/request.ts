@@ -25,10 +25,13 @@ function rangeOfInput(
   return namedRange(range, now, timezone);
 }
 
-/** A request in its zone: the one it names, else the workspace's. */
+/** A request with its time zone: its own, or else the workspace's. */
 type ZonedInput = Omit<ExportInput, "timezone"> & { timezone: string };
 
-/** The columns of a request. @throws AppError unprocessable for one that the source does not have */
+/**
+ * The columns of a request.
+ * @throws AppError unprocessable for a column that the source does not have
+ */
 export function exportColumns(
   source: ExportSource,
   question: ExportQuestion,
@@ -54,7 +57,7 @@ export function exportColumns(
   });
 }
 
-/** What a stored request asks at a moment. */
+/** The question of a stored request at a moment. */
 export function exportQuestion(
   workspaceId: string,
   { from, to, timezone, filters, query }: ExportRequest,
@@ -72,8 +75,8 @@ export function exportQuestion(
 
 /**
  * Fixes the range and fills in the defaults.
- * @param under where the request stands in the body, for the paths of errors
- * @throws AppError unprocessable, with the path, for what cannot be exported
+ * @param under prefix of the paths of errors
+ * @throws AppError unprocessable, with the path
  */
 export function exportRequestOf(
   workspaceId: string,
@@ -91,7 +94,7 @@ export function exportRequestOf(
 }
 
 /**
- * Looks whether the format holds the rows that there are now.
+ * Checks that the format can hold the current rows.
  * @throws AppError unprocessable, with the path of the format
  */
 export async function checkRowCount(

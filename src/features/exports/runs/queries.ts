@@ -14,7 +14,7 @@ import { exportQueue } from "../queries.ts";
 import { exportRequest } from "../schema.ts";
 
 const storedProgress = z.object({
-  /** Fingerprint of the rows of the snapshot, by which a later attempt knows that they are the same. */
+  /** Of the rows of the snapshot: a later attempt continues only if it is the same. */
   fingerprint: z.string(),
   uploadId: z.string(),
   uploaded: z.array(

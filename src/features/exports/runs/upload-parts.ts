@@ -101,95 +101,9 @@ export async function* pagesWithTotals(
   }
 }
 
-/** Uploads chunks as parts of equal size, and saves after each part where the next attempt begins. */
-class PartUploader {
-  readonly #ctx: Context;
-  readonly #claim: ExportClaim;
-  readonly #begun: ExportUpload;
-  readonly #totals: Map<number, FileTotals>;
-  readonly #hooks: ExportHooks;
-  readonly #part = new PartBuffer();
-  /** Bytes at the begin of the next chunks that are stored already. */
-  #skip: number;
-  /** Bytes that the encoder has made in this attempt. */
-  #made = 0;
-  /** Bytes of those before the resume point. */
-  #madeBefore = 0;
-  #from: ResumePoint;
-  /** Rows up to the end of the last chunk. */
-  #rows: number;
-  /** Rows that the stored parts end. */
-  #storedRows: number;
-
-  constructor(
-    ctx: Context,
-    claim: ExportClaim,
-    begun: ExportUpload,
-    totals: Map<number, FileTotals>,
-    hooks: ExportHooks,
-  ) {
-    this.#ctx = ctx;
-    this.#claim = claim;
-    this.#begun = begun;
-    this.#totals = totals;
-    this.#hooks = hooks;
-    this.#skip = begun.skip;
-    this.#from = begun.from;
-    this.#rows = begun.from.rows;
-    this.#storedRows = begun.upload.done.reduce((sum, part) => sum + part.rows, 0);
-  }
-
-  async add(chunk: FileChunk): Promise<void> {
-    const from = chunk.from();
-    // A chunk with a resume point of its own begins where the bytes before it end. In a file
-    // without one, all bytes count from its first.
-    if (from.rows !== this.#from.rows || from.after !== this.#from.after) {
-      this.#from = from;
-      this.#madeBefore = this.#made;
-    }
-    const { bytes } = chunk;
-    this.#made += bytes.length;
-    let rest = bytes.subarray(Math.min(this.#skip, bytes.length));
-    this.#skip = Math.max(0, this.#skip - bytes.length);
-    while (rest.length > 0) {
-      // A full part is stored when more bytes come: `finish` stores the last one, full or not.
-      if (this.#part.isFull) await this.#store(rest.length);
-      rest = this.#part.fill(rest);
-    }
-    this.#rows = chunk.rows;
-  }
-
-  /** @returns all rows of the file */
-  async finish(): Promise<number> {
-    if (this.#part.size > 0 || this.#begun.upload.done.length === 0) await this.#store(0);
-    return this.#rows;
-  }
-
-  /** @param left bytes of the current chunk that are not in the part */
-  async #store(left: number): Promise<void> {
-    const { upload, fingerprint } = this.#begun;
-    const rows = this.#rows;
-    // An attempt that lost its claim must not overwrite the parts of the next one.
-    await renewClaim(this.#ctx, this.#claim);
-    await upload.add(this.#part.take(), rows - this.#storedRows);
-    this.#storedRows = rows;
-    const progress: ExportProgress = {
-      fingerprint,
-      uploadId: upload.id,
-      uploaded: upload.done,
-      from: this.#from,
-      skip: this.#made - left - this.#madeBefore,
-      totals: this.#totals.get(this.#from.rows) ?? {},
-    };
-    await saveExportProgress(this.#ctx, this.#claim, rows, progress);
-    for (const known of this.#totals.keys())
-      if (known < this.#from.rows && known !== 0) this.#totals.delete(known);
-    await this.#hooks.afterPart?.(upload.done.length);
-  }
-}
-
 /**
- * @param totals by the number of rows (pagesWithTotals)
+ * Uploads chunks as parts of equal size, and saves a resume point after each part.
+ * @param known totals by the number of rows (pagesWithTotals)
  * @returns all rows of the file
  * @throws ClaimLost, UploadLost
  */
@@ -198,12 +112,49 @@ export async function uploadChunks(
   claim: ExportClaim,
   begun: ExportUpload,
   chunks: AsyncIterable<FileChunk>,
-  totals: Map<number, FileTotals>,
+  known: Map<number, FileTotals>,
   hooks: ExportHooks,
 ): Promise<number> {
-  const uploader = new PartUploader(ctx, claim, begun, totals, hooks);
-  for await (const chunk of chunks) await uploader.add(chunk);
-  return uploader.finish();
+  const { upload, fingerprint } = begun;
+  const part = new PartBuffer();
+  let [skip, made, base, rows] = [begun.skip, 0, 0, begun.from.rows];
+  let [from, stored] = [begun.from, upload.done.reduce((sum, each) => sum + each.rows, 0)];
+  /** @param left bytes of the current chunk that are not in the part; @param whole rows that are */
+  const store = async (left: number, whole: number) => {
+    // An attempt that lost its claim must not write over the parts of the one that has it.
+    await renewClaim(ctx, claim);
+    await upload.add(part.take(), whole - stored);
+    stored = whole;
+    const totals = known.get(from.rows) ?? {};
+    const progress: ExportProgress = {
+      fingerprint,
+      uploadId: upload.id,
+      uploaded: upload.done,
+      from,
+      skip: made - left - base,
+      totals,
+    };
+    await saveExportProgress(ctx, claim, whole, progress);
+    for (const key of known.keys()) if (key < from.rows && key !== 0) known.delete(key);
+    await hooks.afterPart?.(upload.done.length);
+  };
+  for await (const chunk of chunks) {
+    const next = chunk.from();
+    // A chunk with a resume point of its own begins where the bytes before it end. In a file
+    // without one, all bytes count from its first.
+    if (next.rows !== from.rows || next.after !== from.after) [from, base] = [next, made];
+    made += chunk.bytes.length;
+    let rest = chunk.bytes.subarray(Math.min(skip, chunk.bytes.length));
+    skip = Math.max(0, skip - chunk.bytes.length);
+    while (rest.length > 0) {
+      // A full part is stored when more comes: the last one of a file is stored below, full or not.
+      if (part.isFull) await store(rest.length, rows);
+      rest = part.fill(rest);
+    }
+    rows = chunk.rows;
+  }
+  if (part.size > 0 || upload.done.length === 0) await store(0, rows);
+  return rows;
 }
 
 /** Completes an upload, unless an earlier attempt has completed it. */

@@ -19,10 +19,10 @@ import type { FileColumn, FileRow } from "../../../formats/columns.ts";
 import { unprocessable } from "../../../lib/errors.ts";
 import { type ExportQuestion, type ExportSource, openRows } from "./source.ts";
 
-/** Groups that are asked of the kernel at once, and how many an export of them may have: they are held in memory. */
+/** Groups of one query, and of an export: all of them are in memory. */
 const GROUPS_AT_ONCE = 5_000;
 const MAX_GROUPS = 50_000;
-/** Of the messages of errors. */
+/** Characters of all messages of errors. */
 const MAX_GROUP_CHARS = 16 * 1024 * 1024;
 
 const additive = (names: readonly MeasureName[]) =>
@@ -94,7 +94,7 @@ async function withNames(db: Db, workspaceId: string, rows: FileRow[]): Promise<
 }
 
 function groupSource(dimension: "agent" | "user"): ExportSource {
-  // An agent has no number of its agents.
+  // A group by agent has no count of agents, one by user none of users.
   const measures = MEASURE_NAMES.filter(
     (name) => name !== (dimension === "agent" ? "active_agents" : "active_users"),
   );
@@ -191,7 +191,7 @@ function metricsQuery(question: ExportQuestion): Query {
   return { ...base(question), ...question.query };
 }
 
-/** The rows of POST /metrics/query, column by column; groups past the limit are one row with `other`. */
+/** The rows of POST /metrics/query. Groups past the limit are one row with `other`. */
 export const metricsSource: ExportSource = {
   columns: (question) => columnsOfQuery(metricsQuery(question)),
   totals: (question) => additive(metricsQuery(question).measures),

@@ -7,7 +7,7 @@ import type { FileColumn, FileRow } from "../../../formats/columns.ts";
 import type { RowPage } from "../../../formats/format.ts";
 import type { EpochUs } from "../../../lib/time.ts";
 
-/** What is exported: a fixed range and what narrows it. */
+/** A fixed range, and the filters that narrow it. */
 export interface ExportQuestion {
   workspaceId: string;
   range: TimeRange;
@@ -15,7 +15,7 @@ export interface ExportQuestion {
   filters: Filter[];
   /** Of the source `metrics`. */
   query?: MetricsQuestion | undefined;
-  /** The moment of the snapshot: what ends later is not over. */
+  /** Moment of the snapshot: buckets that end later are incomplete. */
   now: EpochUs;
 }
 
@@ -32,22 +32,28 @@ export interface OpenedRows {
   rows: number;
   /** Changes when a row of the question is added, taken away or changed. */
   fingerprint: string;
-  /** Pages of at most `size` rows behind a position that an earlier page has given; the same pages for the same rows. */
+  /**
+   * Pages of at most `size` rows behind the position of an earlier page. The same rows give the
+   * same pages.
+   */
   pages(after: string[] | null, size: number): AsyncIterable<RowPage>;
 }
 
 export interface ExportSource {
-  /** What a row may have, in the order of the file. */
+  /** Columns in the order of the file. */
   columns(question: ExportQuestion): FileColumn[];
-  /** A further column that may be asked for by its name. */
+  /** A further column that a request may name. */
   named?(name: string): FileColumn | undefined;
   /** Columns whose sum a manifest states. */
   totals(question: ExportQuestion): string[];
-  /** @throws AppError unprocessable for what cannot be asked; nothing is read yet */
+  /**
+   * Checks a question without reading.
+   * @throws AppError unprocessable
+   */
   check(question: ExportQuestion): void;
-  /** Rows, counted up to a limit; without it there are never more than any format holds. */
+  /** Counts rows up to a limit. Absent if every format can hold all rows. */
   count?(db: Db, question: ExportQuestion, limit: number): Promise<number>;
-  /** @param columns those that are wanted */
+  /** @param columns of the file */
   open(db: Db, question: ExportQuestion, columns: readonly FileColumn[]): Promise<OpenedRows>;
 }
 

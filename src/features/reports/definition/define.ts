@@ -31,7 +31,10 @@ async function sectionsOf(
   return (await getReportTemplate(ctx, workspaceId, template_id)).sections;
 }
 
-/** The range that a definition means at a moment. @throws AppError unprocessable for one that is none */
+/**
+ * The range of a definition at a moment.
+ * @throws AppError unprocessable for an invalid range
+ */
 export function rangeAt(
   {
     range,
@@ -53,9 +56,9 @@ export function rangeAt(
 }
 
 /**
- * A report as it is stored: every name in it can be asked.
- * @param stored the one that it replaces: recipients with masked URLs are taken from it
- * @throws AppError unprocessable, with the path; not_found for a template that is none
+ * Checks a report, and returns its definition as it is stored.
+ * @param stored the definition that it replaces: recipients with masked URLs are taken from it
+ * @throws AppError unprocessable, with the path; not_found for an unknown template
  */
 export async function definitionOf(
   ctx: Context,
@@ -95,7 +98,7 @@ export async function definitionOf(
   return of;
 }
 
-/** @throws AppError unprocessable, with the path, for a section that cannot be asked */
+/** @throws AppError unprocessable, with the path, for a section with an invalid query */
 export function checkSectionQueries(
   workspaceId: string,
   { sections, timezone, filters }: Pick<ReportDefinition, "sections" | "timezone" | "filters">,
@@ -127,7 +130,7 @@ export function checkSectionQueries(
   });
 }
 
-/** What a run of a report at a moment is made of. */
+/** The request of a run of a report at a moment. */
 export function runRequestAt(
   { name, description, definition }: StoredReport,
   now: EpochUs,

@@ -20,7 +20,7 @@ function pointsOf(section: ReportSection, range: TimeRange): number {
 }
 
 /**
- * Whether a report can be made: all of it is in memory, and a page of a PDF is ten times as much there as the values on it.
+ * Checks that a report fits into memory. A page of a PDF takes ten times the memory of its values.
  * @throws AppError unprocessable with the number of values, at the largest section
  */
 export function checkReportSize(

@@ -3,7 +3,10 @@ import { textInput } from "../../../http/fields.ts";
 
 const hookUrl = textInput(2048).openapi({
   description:
-    "Of an answer: masked, `https://host/***key`. PUT with the masked text keeps the URL that is stored.",
+    [
+    "Answers mask it as `https://host/***key`.",
+    "PUT with the masked text keeps the stored URL.",
+  ].join(" "),
 });
 
 const webhook = z.strictObject({ method: z.literal("webhook"), url: hookUrl });
@@ -15,7 +18,7 @@ const email = z.strictObject({
   to: z.array(z.email().max(254)).min(1).max(50),
 });
 
-/** Who is told when a run is done, and how. A mail and a message carry a link to the file. */
+/** A receiver of the message that a run is done. The message has a link to the file. */
 export const recipientShape = z
   .discriminatedUnion("method", [webhook, slack, email])
   .openapi("ReportRecipient");
@@ -26,7 +29,7 @@ export const recipients = z.array(recipientShape).max(20);
 
 const hookKey = { key: z.string().optional() };
 
-/** With the whole URL, and the key that the masked one ends in; those from before keys have none. */
+/** With the whole URL, and the key of its masked form; early recipients have no key. */
 export const storedRecipient = z.discriminatedUnion("method", [
   webhook.extend(hookKey),
   slack.extend(hookKey),

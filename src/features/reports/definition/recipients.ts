@@ -9,21 +9,21 @@ import type { ReportRecipient, StoredRecipient } from "./recipient-schema.ts";
 const KEY_BYTES = 6;
 /** The host, and what tells two recipients of one host apart. */
 const MASKED = /^https:\/\/[^/?#]+\/\*\*\*[\w-]{0,8}$/;
-/** A shorter part of a URL is a word and no secret. */
+/** Shorter parts of a URL are words, not secrets. */
 const MIN_SECRET = 8;
 
 const maskedUrl = ({ url, key = "" }: { url: string; key?: string | undefined }) =>
   `${new URL(url).origin}/***${key}`;
 
 /**
- * A recipient as every answer shows it. The path and the query of a webhook's URL are its password (Slack's tokens, signatures,
- * keys), so that nobody reads them again: what is left is the host, and a key of the recipient's own.
+ * Masks a recipient for answers. The path and the query of a webhook's URL are its password, such
+ * as Slack's tokens: answers show the host and a key of the recipient only.
  */
 export function maskedRecipient(to: StoredRecipient): ReportRecipient {
   return to.method === "email" ? to : { method: to.method, url: maskedUrl(to) };
 }
 
-/** Takes what is secret in a recipient's URL out of a text, e.g. out of an answer that repeats its request. */
+/** Removes the secrets of a recipient's URL from a text, such as an answer that echoes it. */
 export function withoutSecrets(text: string, to: StoredRecipient, ...secrets: string[]): string {
   if (to.method !== "email") {
     const { href, pathname, search, searchParams } = new URL(to.url);
@@ -39,13 +39,13 @@ function checkRecipient(config: Config, to: ReportRecipient, path: string): void
     throw unprocessable(
       path,
       "public_url_missing",
-      "PUBLIC_URL is not configured: a message could not say where the file is.",
+      "PUBLIC_URL must be set to send links.",
     );
   if (!canDerive(config))
     throw unprocessable(
       path,
       "links_not_configured",
-      "LINK_SECRET_KEY is not configured: links could not be signed.",
+      "LINK_SECRET_KEY must be set to sign links.",
     );
   if (to.method === "email") {
     if (!canMail(config))
@@ -65,7 +65,7 @@ function checkRecipient(config: Config, to: ReportRecipient, path: string): void
     );
 }
 
-/** The stored recipient that a given one means: by its masked URL, or by the same whole one. */
+/** Finds the stored recipient of a given one: by its masked URL, or by the same whole URL. */
 function meant(
   to: ReportRecipient,
   stored: readonly StoredRecipient[],
@@ -80,14 +80,14 @@ function meant(
     throw unprocessable(
       `${path}.url`,
       "masked_url",
-      "This masked URL stands for no one recipient of this report: give the whole URL.",
+      "This masked URL matches no single recipient of this report: give the whole URL.",
     );
   return found;
 }
 
 /**
- * Recipients as they are stored. One whose URL is masked, as an answer shows it, stays what it was.
- * @param stored those that the report has so far
+ * Returns recipients as they are stored. One with a masked URL keeps its stored URL.
+ * @param stored the current recipients of the report
  * @throws AppError unprocessable, with the path
  */
 export function recipientsOf(

@@ -15,7 +15,10 @@ export const RETENTION_OFFSETS = 12;
 export const PLACEHOLDER_PATTERN = /\{\{\s*([a-z0-9_]+)\s*\}\}/g;
 const WORDS = ["from", "to", "workspace", "report"];
 
-/** The measures that a text names. @throws AppError unprocessable for a placeholder that is none */
+/**
+ * The measures that a text names.
+ * @throws AppError unprocessable for an unknown placeholder
+ */
 export function placeholdersOf(text: string, path: string): MeasureName[] {
   const names = [...text.matchAll(PLACEHOLDER_PATTERN)].map((match) => match[1] ?? "");
   const unknown = names.find((name) => !isMeasure(name) && !WORDS.includes(name));
@@ -23,18 +26,18 @@ export function placeholdersOf(text: string, path: string): MeasureName[] {
     throw unprocessable(
       path,
       "unknown_placeholder",
-      `There is nothing to put in for {{${unknown}}}.`,
+      `Unknown placeholder {{${unknown}}}.`,
     );
   return [...new Set(names.filter(isMeasure))];
 }
 
-/** Types of errors are of runs that failed: those that succeeded have none, and would be the largest group. */
+/** Groups by type of error leave out successful runs, which would be the largest group. */
 const narrowed = (...group_by: readonly string[]): { filters?: Filter[] } =>
   group_by.every((name) => name === "error_type")
     ? { filters: [{ field: "status", op: "in", value: ["failure", "timeout"] }] }
     : {};
 
-/** What a section asks, its range aside; undefined for a text without figures. */
+/** The query of a section without its range; undefined if it needs none. */
 export function sectionQuery(section: ReportSection): Omit<Query, "timezone"> | undefined {
   switch (section.type) {
     case "text": {
@@ -77,7 +80,7 @@ export function sectionQuery(section: ReportSection): Omit<Query, "timezone"> | 
   }
 }
 
-/** @throws AppError unprocessable, with the path, for a section that cannot be asked */
+/** @throws AppError unprocessable, with the path, for a section with an invalid query */
 export function checkSections(
   sections: readonly ReportSection[],
   filtered: boolean,

@@ -1,7 +1,7 @@
 import { lettersOf } from "../../../lib/text.ts";
 import type { FilledData } from "../runs/section-data.ts";
 
-/** A drawing in points, from the top left: what every format of a report draws from. */
+/** A part of a drawing, in points from the top left. Every format of a report draws it. */
 export type DrawingShape =
   | { kind: "line"; x1: number; y1: number; x2: number; y2: number; color: string; width: number }
   | {
@@ -38,7 +38,10 @@ const SIZE = 10;
 const CHARACTER = 0.55;
 const DAYS = ["", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/** Round steps that cover [0, most] in at most `count` parts (Heckbert, "Nice numbers for graph labels", Graphics Gems, 1990). */
+/**
+ * Round steps that cover [0, most] in at most `count` parts (Heckbert, "Nice numbers for graph
+ * labels", Graphics Gems, 1990).
+ */
 export function axisTicks(most: number, count = 5): number[] {
   if (!(most > 0)) return [0, 1];
   const rough = most / count;
@@ -83,7 +86,7 @@ const label = (
   anchor,
 });
 
-/** A value of a bucket that is cut or not over: a mark of its own, which no line leads to. */
+/** A value of an incomplete bucket: a mark of its own, without a line to it. */
 const partMark = (x: number, y: number): DrawingShape => ({
   ...{ kind: "rect", x: x - 1.5, y: y - 1.5, width: 3, height: 3, color: QUIET },
 });
@@ -117,7 +120,7 @@ function seriesScene({
   });
   series.forEach(({ values }, index) => {
     const color = SERIES_COLORS[index % SERIES_COLORS.length] ?? INK;
-    // A gap is no zero: the line ends, and begins again behind it.
+    // A gap is not a zero: the line ends before it, and a new one begins after it.
     let points: [number, number][] = [];
     const draw = () => {
       const [first, last] = [points[0], points.at(-1)];
@@ -242,7 +245,7 @@ function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): Char
   return { width: left + 24 * cell + FRAME.right, height: FRAME.top + 7 * 20 + 24, shapes };
 }
 
-/** The drawing of a section, or undefined for one that is none. */
+/** The drawing of a section, or undefined for a section without one. */
 export function drawingOf(data: FilledData): ChartDrawing | undefined {
   if (data.kind === "series") return seriesScene(data);
   if (data.kind === "bars") return barsScene(data.bars);

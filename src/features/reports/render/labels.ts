@@ -19,7 +19,7 @@ export function fieldLabel(name: string): string {
 
 const grouped = (digits: string) => digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 
-/** A value as a reader sees it. Credits keep every digit that the API gives; an absent value is a dash, not a zero. */
+/** A value for readers. Credits keep all digits of the API; an absent value is a dash. */
 export function formattedValue(measure: MeasureName, value: unknown): string {
   if (value === null || value === undefined) return "–";
   const { unit } = measureOf(measure);
@@ -58,7 +58,7 @@ export function funnelRows(steps: readonly StepResult[]): string[][] {
   ]);
 }
 
-/** What stands before a compared value: of a range that is not over it is of as much of the period before. */
+/** Words before a compared value. An incomplete range is compared with the same part before. */
 export const comparisonPrefix = (elapsed: boolean) =>
   elapsed ? "before, same part: " : "before: ";
 

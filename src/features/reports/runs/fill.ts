@@ -19,7 +19,10 @@ import { type FilledData, type FilledSection, sectionData } from "./section-data
 
 type Retention = Extract<ReportSection, { type: "retention" }>;
 
-/** Users by their first activity, and when they came back: filters do not apply, for a user's first activity knows none. */
+/**
+ * Users by their first activity, and when they came back. Filters do not apply: the first activity
+ * of a user is the first of all.
+ */
 async function retentionOf(
   db: Db,
   workspaceId: string,
@@ -62,7 +65,10 @@ async function retentionOf(
 
 type Funnel = Extract<ReportSection, { type: "funnel" }>;
 
-/** A saved funnel as it is in the snapshot. @throws AppError unprocessable when it is not there any more */
+/**
+ * A saved funnel as it is in the snapshot.
+ * @throws AppError unprocessable if it was deleted
+ */
 async function funnelOf(
   db: Db,
   workspaceId: string,
@@ -91,8 +97,8 @@ async function funnelOf(
 
 /**
  * Fills sections one after the other from one snapshot, each through the kernel.
- * @param nowUs the snapshot's moment: what ends later is not over
- * @param onSection told before each section: its place and how many there are
+ * @param nowUs moment of the snapshot: buckets that end later are incomplete
+ * @param onSection called before each section with its place
  */
 export async function fillSections(
   db: Db,

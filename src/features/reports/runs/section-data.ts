@@ -28,7 +28,7 @@ export type FilledData =
   | { kind: "text"; paragraphs: string[] }
   | {
       kind: "tiles";
-      /** The range is not over: compared is the same part of the period before. */
+      /** The range is incomplete: it is compared with the same part of the period before. */
       elapsed: boolean;
       tiles: { measure: MeasureName; value: unknown; comparison: ComparedValue | null }[];
     }
@@ -37,7 +37,7 @@ export type FilledData =
       chart: "line" | "area";
       measure: MeasureName;
       buckets: string[];
-      /** Of each bucket: it is over, and the range does not cut it. Absent: all are. */
+      /** Whether each bucket has ended and lies within the range; absent if all do. */
       complete?: boolean[];
       series: { name: string | null; values: (number | null)[] }[];
     }
@@ -85,10 +85,13 @@ function seriesOf(
   };
 }
 
-/** A section that one question of the kernel fills. */
+/** A section that one query fills. */
 export type QueriedSection = Exclude<ReportSection, { type: "retention" | "funnel" }>;
 
-/** What the answer to a section's question says. @param words what stands for the names in a text that are no measures */
+/**
+ * The data of a section from the answer to its query.
+ * @param words values of the placeholders of a text that are not measures
+ */
 export function sectionData(
   section: QueriedSection,
   answer: Answer | undefined,

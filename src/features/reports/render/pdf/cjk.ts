@@ -9,7 +9,7 @@ export interface NamedFont {
   ): void;
 }
 
-/** Adobe's names for what readers bring: the character collection and its encoding (ISO 32000-1, table 118). */
+/** Adobe's fonts, character collections and encodings (ISO 32000-1, table 118). */
 const FONTS = {
   song: { name: "STSong-Light", ordering: "GB1", supplement: 4, encoding: "UniGB-UTF16-H" },
   myeongjo: {
@@ -33,8 +33,9 @@ export function namedFontOf(char: string): NamedFontKey | undefined {
 }
 
 /**
- * A font for CJK that is named and not embedded: one has tens of thousands of glyphs, and every reader brings one for this name
- * and its predefined encoding (ISO 32000-1, 9.7.5.2). Nothing of it is in a document that does not use it.
+ * A CJK font that is named but not embedded: it has tens of thousands of glyphs, and every reader
+ * has one for the name and its predefined encoding (ISO 32000-1, 9.7.5.2). A document that does not
+ * use it does not contain it.
  */
 export function nameCjkFont(pdf: PdfLibrary, document: PDFDocument, of: NamedFontKey): NamedFont {
   const { name, ordering, supplement, encoding } = FONTS[of];

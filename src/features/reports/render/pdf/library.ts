@@ -1,2 +1,2 @@
-/** The library, loaded when the first PDF is made: it takes longer to begin than all the rest of the Worker. */
+/** Loaded with the first PDF: it takes longer to start than the rest of the Worker. */
 export type PdfLibrary = typeof import("@cantoo/pdf-lib");

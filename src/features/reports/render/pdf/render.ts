@@ -224,7 +224,10 @@ function firstNeed({ data }: FilledSection): number {
   return 90;
 }
 
-/** A4 pages with vector drawings, an outline, page numbers, a title and a language. The same document is the same file. */
+/**
+ * A4 pages with vector drawings, an outline, page numbers, a title and a language. The same
+ * document gives the same bytes.
+ */
 export async function renderPdf(document: ReportDocument): Promise<Uint8Array> {
   const { default: font } = await import("dejavu-fonts-ttf/ttf/DejaVuSansCondensed.ttf");
   const sheet = await PdfSheet.begin(font);

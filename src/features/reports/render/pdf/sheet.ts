@@ -55,7 +55,10 @@ export class PdfSheet {
     return new PdfSheet(pdf, document, await document.embedFont(font, { subset: true }));
   }
 
-  /** Room for a thing that must not be cut; a new page when this one has none. @returns whether one was begun */
+  /**
+   * Begins a new page if the current one has less than `height` left.
+   * @returns whether a page was begun
+   */
   need(height: number): boolean {
     if (this.y + height <= HEIGHT - PAGE_MARGIN - FOOTER) return false;
     this.page = this.document.addPage([WIDTH, HEIGHT]);
