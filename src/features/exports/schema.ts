@@ -40,24 +40,30 @@ const subject = {
   format: z.enum(FORMAT_NAMES),
   timezone: timezoneParam.optional(),
   filters: z.array(filterShape).max(20).optional(),
-  columns: z.array(fieldName).min(1).max(64).optional().openapi({
-    description:
-      [
-      "Default: all columns of the source.",
-      "Executions also have `metadata.<key>`, events `properties.<key>`.",
-    ].join(" "),
-  }),
+  columns: z
+    .array(fieldName)
+    .min(1)
+    .max(64)
+    .optional()
+    .openapi({
+      description: [
+        "Default: all columns of the source.",
+        "Executions also have `metadata.<key>`, events `properties.<key>`.",
+      ].join(" "),
+    }),
   query: metricsQuestion
     .optional()
     .openapi({ description: "For the source metrics: the question, its range and filters aside." }),
   gzip: z.boolean().optional().openapi({ description: "For csv, ndjson and json." }),
-  neutralize: z.boolean().optional().openapi({
-    description:
-      [
-      "CSV: a text that begins with = + - @ (full-width too), tab, CR or LF gets an apostrophe,",
-      "so that no spreadsheet runs it. Default true.",
-    ].join(" "),
-  }),
+  neutralize: z
+    .boolean()
+    .optional()
+    .openapi({
+      description: [
+        "CSV: a text that begins with = + - @ (full-width too), tab, CR or LF gets an apostrophe,",
+        "so that no spreadsheet runs it. Default true.",
+      ].join(" "),
+    }),
 };
 const relative = {
   timeframe: timeframeParam.optional(),

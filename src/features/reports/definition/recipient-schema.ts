@@ -2,8 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { textInput } from "../../../http/fields.ts";
 
 const hookUrl = textInput(2048).openapi({
-  description:
-    [
+  description: [
     "Answers mask it as `https://host/***key`.",
     "PUT with the masked text keeps the stored URL.",
   ].join(" "),

@@ -36,17 +36,9 @@ export function withoutSecrets(text: string, to: StoredRecipient, ...secrets: st
 /** @throws AppError unprocessable for an address that does not fit its method */
 function checkRecipient(config: Config, to: ReportRecipient, path: string): void {
   if (!config.PUBLIC_URL)
-    throw unprocessable(
-      path,
-      "public_url_missing",
-      "PUBLIC_URL must be set to send links.",
-    );
+    throw unprocessable(path, "public_url_missing", "PUBLIC_URL must be set to send links.");
   if (!canDerive(config))
-    throw unprocessable(
-      path,
-      "links_not_configured",
-      "LINK_SECRET_KEY must be set to sign links.",
-    );
+    throw unprocessable(path, "links_not_configured", "LINK_SECRET_KEY must be set to sign links.");
   if (to.method === "email") {
     if (!canMail(config))
       throw unprocessable(

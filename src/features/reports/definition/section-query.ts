@@ -23,11 +23,7 @@ export function placeholdersOf(text: string, path: string): MeasureName[] {
   const names = [...text.matchAll(PLACEHOLDER_PATTERN)].map((match) => match[1] ?? "");
   const unknown = names.find((name) => !isMeasure(name) && !WORDS.includes(name));
   if (unknown !== undefined)
-    throw unprocessable(
-      path,
-      "unknown_placeholder",
-      `Unknown placeholder {{${unknown}}}.`,
-    );
+    throw unprocessable(path, "unknown_placeholder", `Unknown placeholder {{${unknown}}}.`);
   return [...new Set(names.filter(isMeasure))];
 }
 
