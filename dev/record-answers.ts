@@ -31,7 +31,7 @@ export interface RecordedRequest {
 export interface Answered {
   status: number;
   headers: Headers;
-  text: string;
+  readonly text: string;
   bytes: Buffer;
   /** Of a JSON answer. */
   json: { data?: unknown; page?: { next_cursor?: string | null } } | undefined;
@@ -68,6 +68,22 @@ const KEPT_HEADERS = [
 const MAX_BODY_KEY = 2_000;
 const JOB_MS = 60_000;
 const POLL_MS = 40;
+
+/** Of thousands of answers few are read as JSON. */
+function answeredOf(status: number, headers: Headers, bytes: Buffer): Answered {
+  const type = headers.get("content-type") ?? "";
+  // A part of a file is of the file's type.
+  const isJson = /^application\/(problem\+)?json/.test(type) && status !== 206;
+  return {
+    ...{ status, headers, bytes },
+    get text() {
+      return bytes.toString();
+    },
+    get json() {
+      return isJson && bytes.length > 0 ? JSON.parse(bytes.toString()) : undefined;
+    },
+  };
+}
 
 export class AnswerRecorder {
   readonly #instance: RecordedInstance;
@@ -173,14 +189,7 @@ export class AnswerRecorder {
         : { body: Buffer.isBuffer(body) ? new Uint8Array(body) : JSON.stringify(body) }),
     });
     const bytes = Buffer.from(await answer.arrayBuffer());
-    const text = bytes.toString();
-    const type = answer.headers.get("content-type") ?? "";
-    // A part of a file is of the file's type.
-    const isJson = /^application\/(problem\+)?json/.test(type) && answer.status !== 206;
-    return {
-      ...{ status: answer.status, headers: answer.headers, text, bytes },
-      json: isJson && text !== "" ? JSON.parse(text) : undefined,
-    };
+    return answeredOf(answer.status, answer.headers, bytes);
   }
 
   /** Operations of the document that nothing was asked of. */
