@@ -1,5 +1,3 @@
-import { sql } from "drizzle-orm";
-import { z } from "zod";
 import { prepareQuery } from "../../../analytics/ask.ts";
 import { OF_SOME_USER } from "../../../analytics/catalog/dimensions.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "../../../analytics/catalog/measures.ts";
@@ -14,9 +12,9 @@ import {
   tableOf,
 } from "../../../analytics/shapes/table.ts";
 import type { Db } from "../../../db/client.ts";
-import { inWorkspace } from "../../../db/scope.ts";
 import type { FileColumn, FileRow } from "../../../formats/columns.ts";
 import { unprocessable } from "../../../lib/errors.ts";
+import { withAgentNames } from "./agent-queries.ts";
 import { type ExportQuestion, type ExportSource, openRows } from "./source.ts";
 
 /** Groups of one query, and of an export: all of them are in memory. */
@@ -73,26 +71,6 @@ async function groups(
   }
 }
 
-const named = z.object({
-  id: z.string(),
-  name: z.string().nullable(),
-  labels: z.array(z.string()),
-});
-
-/** Adds what was said about the agents. */
-async function withNames(db: Db, workspaceId: string, rows: FileRow[]): Promise<FileRow[]> {
-  const known = await db.all({
-    sql: sql`select a.id, a.name, a.labels from agents a where ${inWorkspace(workspaceId, "a")}`,
-    row: named,
-  });
-  const by = new Map(known.map((each) => [each.id, each]));
-  return rows.map((row) => ({
-    ...row,
-    name: by.get(String(row.agent_id))?.name ?? null,
-    labels: by.get(String(row.agent_id))?.labels ?? [],
-  }));
-}
-
 function groupSource(dimension: "agent" | "user"): ExportSource {
   // A group by agent has no count of agents, one by user none of users.
   const measures = MEASURE_NAMES.filter(
@@ -127,7 +105,7 @@ function groupSource(dimension: "agent" | "user"): ExportSource {
         wanted.length > 0 ? wanted : ["executions"],
       );
       return openRows(
-        dimension === "agent" ? await withNames(db, question.workspaceId, rows) : rows,
+        dimension === "agent" ? await withAgentNames(db, question.workspaceId, rows) : rows,
       );
     },
   };
