@@ -23,7 +23,7 @@ it("A table that somebody locks stops neither other requests nor the word of /re
   await vi.waitUntil(async () => {
     const { rows } = await holder.query("select from pg_locks where not granted");
     return rows.length >= 32;
-  });
+  }, 20_000);
 
   const [ready, other] = await Promise.all([ask("/ready"), ask("/api/v1/executions")]);
   expect(other.status).toBe(200);
