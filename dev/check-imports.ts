@@ -22,7 +22,7 @@ const LAYERS: [layer: string, match: RegExp][] = [
 const rankOf = (file: string) => LAYERS.findIndex(([, match]) => match.test(file));
 
 const WHO_KNOWS: [library: string, allowed: RegExp][] = [
-  ["drizzle-orm", /^(db|store|analytics|jobs|features)\//],
+  ["drizzle-orm", /^(db|store|analytics|jobs)\/|(^|\/)([\w-]+-)?queries\.ts$/],
   ["hono", /^app\.ts$|^http\/|routes\.ts$/],
   [
     "@hono/zod-openapi",

@@ -28,7 +28,7 @@ metricsRoute(router, {
   path: "/credits/consumption",
   tag,
   summary: "Credits that were consumed",
-  description: descriptions.CONSUMPTION,
+  description: descriptions.CREDIT_CONSUMPTION,
   query: schema.consumptionParams,
   response: metricsAnswer(schema.consumptionShape),
   load: (ctx, workspaceId, { granularity = "day", ...query }) =>
@@ -39,7 +39,7 @@ metricsRoute(router, {
   path: "/credits/breakdown",
   tag,
   summary: "Credits by model, agent or user",
-  description: descriptions.BREAKDOWN,
+  description: descriptions.CREDIT_BREAKDOWN,
   query: schema.creditBreakdownParams,
   response: metricsAnswer(schema.creditBreakdownShape),
   load: async (ctx, workspaceId, { by, limit = 20, ...query }) => {
@@ -61,7 +61,7 @@ metricsRoute(router, {
   path: "/credits/burn",
   tag,
   summary: "How fast credits burn",
-  description: descriptions.BURN,
+  description: descriptions.CREDIT_BURN,
   query: schema.burnParams,
   response: metricsAnswer(schema.burnShape),
   load: (ctx, workspaceId, { timezone, explain }) =>
@@ -72,7 +72,7 @@ metricsRoute(router, {
   path: "/credits/budgets",
   tag,
   summary: "Budgets and how far they are used",
-  description: descriptions.BUDGETS,
+  description: descriptions.CREDIT_BUDGETS,
   query: z.strictObject(workspaceParam),
   response: metricsAnswer(schema.budgetsShape),
   load: (ctx, workspaceId) => budgetsOf(ctx, workspaceId),
@@ -117,7 +117,7 @@ metricsRoute(router, {
   path: "/credits/optimizations",
   tag,
   summary: "Where credits could be saved",
-  description: descriptions.OPTIMIZATIONS,
+  description: descriptions.CREDIT_OPTIMIZATIONS,
   query: schema.optimizationsParams,
   response: metricsAnswer(schema.optimizationsShape),
   load: async (ctx, workspaceId, query) => {

@@ -64,7 +64,7 @@ metricsRoute(router, {
   path: "/errors",
   tag,
   summary: "Errors of a range, grouped",
-  description: descriptions.ERRORS,
+  description: descriptions.ERROR_LIST,
   query: schema.errorListParams,
   response: pagedMetricsAnswer(schema.errorListShape),
   load: async (
@@ -100,7 +100,7 @@ metricsRoute(router, {
   path: "/errors/timeline",
   tag,
   summary: "Errors over time",
-  description: descriptions.TIMELINE,
+  description: descriptions.ERROR_TIMELINE,
   query: schema.errorTimelineParams,
   response: metricsAnswer(schema.errorTimelineShape),
   load: async (ctx, workspaceId, query) => {
@@ -124,7 +124,7 @@ metricsRoute(router, {
   path: "/errors/{id}",
   tag,
   summary: "One group of errors",
-  description: descriptions.GROUP,
+  description: descriptions.ERROR_GROUP,
   query: schema.errorDetailParams,
   params: schema.errorParam,
   response: metricsAnswer(schema.errorGroupShape),

@@ -1,8 +1,4 @@
-import { sql } from "drizzle-orm";
-import { z } from "zod";
-import { insertMarks } from "../../analytics/rollups/marks.ts";
 import type { Context } from "../../context.ts";
-import { keyInWorkspace } from "../../db/scope.ts";
 import { documentError, timeOf } from "../../http/fields.ts";
 import type { GeneratedId } from "../../intake/generated-id.ts";
 import {
@@ -16,23 +12,12 @@ import {
 import type { FieldError } from "../../lib/errors.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { publishExecutions } from "../../realtime/publish.ts";
+import { type EventMessage, eventContradictions, insertEvents } from "./intake-queries.ts";
 import { eventInput } from "./schema.ts";
 
-interface Message {
-  id: string;
-  event_type: string;
-  event_name: string | null;
-  user_id: string;
-  session_id: string | null;
-  occurred_at: string;
-  properties: Record<string, unknown> | null;
-  /** The server made the time for a request that may come again: the stored event's own time holds. */
-  time_made: boolean;
-}
-
-function checkEvent(item: unknown, nowMs: number, made: GeneratedId): CheckedItem<Message> {
+function checkEvent(item: unknown, nowMs: number, made: GeneratedId): CheckedItem<EventMessage> {
   const id = givenId(item);
-  const refuse = (error: FieldError): CheckedItem<Message> => ({ ok: false, id, error });
+  const refuse = (error: FieldError): CheckedItem<EventMessage> => ({ ok: false, id, error });
   const hidden = hiddenField(item);
   if (hidden) return refuse(hidden);
   const parsed = eventInput.safeParse(item);
@@ -69,40 +54,26 @@ function checkEvent(item: unknown, nowMs: number, made: GeneratedId): CheckedIte
   };
 }
 
-const FIELDS = sql`i(id text, event_type text, event_name text, user_id text, session_id text, occurred_at timestamptz, properties jsonb)`;
 /** Histories of customers that are older than any agent are events too. */
 const FIRST_YEAR = 1970;
-const COLUMNS = sql`id, event_type, event_name, user_id, session_id, occurred_at, properties`;
-const COMPARED = ["event_type", "event_name", "user_id", "session_id", "occurred_at", "properties"];
 
 async function storeEvents(
   ctx: Context,
   workspaceId: string,
-  messages: readonly Message[],
+  messages: readonly EventMessage[],
 ): Promise<ItemVerdict[]> {
   if (messages.length === 0) return [];
   // Of several messages about one event the first is stored: rows of a statement have no order.
-  const firsts = new Map<string, Message>();
+  const firsts = new Map<string, EventMessage>();
   for (const message of messages) if (!firsts.has(message.id)) firsts.set(message.id, message);
-  // An id is taken once; in the order of ids, so that two writers cannot deadlock.
-  const rows = await ctx.db.all({
-    sql: sql`with created as (
-        insert into events (workspace_id, ${COLUMNS})
-        select ${workspaceId}, ${COLUMNS}
-        from jsonb_to_recordset(${JSON.stringify([...firsts.values()])}::jsonb) as ${FIELDS}
-        order by id
-        on conflict (workspace_id, id) do nothing
-        returning id, occurred_at
-      ), marks as (${insertMarks("session", "occurred_at", sql`created`, sql`${workspaceId}`)}
-      ) select id from created`,
-    row: z.object({ id: z.string() }),
-  });
-  const created = new Set(rows.map((row) => row.id));
+  const created = await insertEvents(ctx.db, workspaceId, [...firsts.values()]);
   if (created.size > 0) ctx.cache.invalidate(workspaceId);
   if (created.size > 0)
     publishExecutions(ctx, workspaceId, { type: "events", created: created.size });
   const paths =
-    created.size === messages.length ? [] : await contradictions(ctx, workspaceId, messages);
+    created.size === messages.length
+      ? []
+      : await eventContradictions(ctx.db, workspaceId, messages);
   return messages.map((message, index): ItemVerdict => {
     const path = paths[index] ?? null;
     if (path !== null)
@@ -116,30 +87,8 @@ async function storeEvents(
   });
 }
 
-/** For each message the first field in which the stored event differs, or null. */
-async function contradictions(
-  ctx: Context,
-  workspaceId: string,
-  messages: readonly Message[],
-): Promise<(string | null)[]> {
-  const free = (name: string) => (name === "occurred_at" ? sql` and not i.time_made` : sql``);
-  const cases = COMPARED.map(
-    (name) =>
-      sql`when i.${sql.identifier(name)} is distinct from e.${sql.identifier(name)}${free(name)} then ${name}`,
-  );
-  const fields = sql`rows from (jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as (id text, event_type text, event_name text, user_id text,
-    session_id text, occurred_at timestamptz, properties jsonb, time_made boolean)) with ordinality
-    as i(id, event_type, event_name, user_id, session_id, occurred_at, properties, time_made, place)`;
-  const rows = await ctx.db.all({
-    sql: sql`select case ${sql.join(cases, sql` `)} end as path from ${fields}
-      cross join lateral (select e.* from events e where ${keyInWorkspace(workspaceId, "e")} and e.id = i.id offset 0) e order by i.place`,
-    row: z.object({ path: z.string().nullable() }),
-  });
-  return rows.map((row) => row.path);
-}
-
 /** Intake of events into one workspace. */
-export function eventIntake(ctx: Context, workspaceId: string): IntakeKind<Message> {
+export function eventIntake(ctx: Context, workspaceId: string): IntakeKind<EventMessage> {
   return {
     key: "events",
     workspaceId,

@@ -2,8 +2,8 @@ import type { Context } from "../../context.ts";
 import type { IntakeKind, ItemVerdict } from "../../intake/items.ts";
 import { FRAME_EXECUTIONS } from "../../realtime/protocol.ts";
 import { publishExecutions } from "../../realtime/publish.ts";
+import type { CorrectionBasis } from "./intake-queries.ts";
 import { checkMessage, type Message } from "./message.ts";
-import type { CorrectionBasis } from "./statements.ts";
 import { type MessageOutcome, mergeKnown, storeMessages } from "./store.ts";
 
 /**

@@ -6,7 +6,7 @@ import { FINAL_BIT, MERGED } from "./message.ts";
  * and one that only messages of the running execution gave takes their greatest value. Both are
  * joins of a semilattice.
  *
- * SQL texts: `e` is the execution before a message, `x` the message. `statements.ts` folds them.
+ * SQL texts: `e` is the execution before a message, `x` the message. `intake-queries.ts` folds them.
  */
 type Field = (typeof MERGED)[number];
 

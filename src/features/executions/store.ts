@@ -2,16 +2,16 @@ import { z } from "zod";
 import type { Context } from "../../context.ts";
 import { type ItemVerdict, UNKNOWN_START } from "../../intake/items.ts";
 import { AppError } from "../../lib/errors.ts";
-import { MAX_JOINED_BYTES, MERGE_OUTCOMES, type MergeOutcome } from "./merge.ts";
-import type { Message } from "./message.ts";
-import { withPartitions } from "./partitions.ts";
 import {
   type CorrectionBasis,
   foldKnown,
   insertNew,
   lockKeys,
   type MessageChain,
-} from "./statements.ts";
+} from "./intake-queries.ts";
+import { MAX_JOINED_BYTES, MERGE_OUTCOMES, type MergeOutcome } from "./merge.ts";
+import type { Message } from "./message.ts";
+import { withPartitions } from "./partition-queries.ts";
 
 const idRow = z.object({ id: z.string() });
 const foldedRow = z.object({

@@ -14,12 +14,12 @@ const USERS =
   "counterpart in the period before; new, resurrected and dormant add up the days of the " +
   "range, and as many of the period before (see /users/activity).";
 
-export const KPIS = `${FIGURES} ${MONEY}`;
+export const EXECUTIVE_KPIS = `${FIGURES} ${MONEY}`;
 
-export const OVERVIEW = `${FIGURES} ${USERS} ${MONEY}`;
+export const EXECUTIVE_OVERVIEW = `${FIGURES} ${USERS} ${MONEY}`;
 
-export const TRENDS =
+export const EXECUTIVE_TRENDS =
   "directions: Mann-Kendall and Theil-Sen over the whole local days that have ended. Default " +
   "30d.";
 
-export const DASHBOARD = `${FIGURES} ${MONEY}`;
+export const EXECUTIVE_DASHBOARD = `${FIGURES} ${MONEY}`;

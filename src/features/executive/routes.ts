@@ -47,7 +47,7 @@ metricsRoute(router, {
   tag,
   permission,
   summary: "Key figures",
-  description: descriptions.KPIS,
+  description: descriptions.EXECUTIVE_KPIS,
   query,
   response: metricsAnswer(schema.executiveKpisShape),
   load: async (ctx, workspaceId, params) => {
@@ -66,7 +66,7 @@ metricsRoute(router, {
   tag,
   permission,
   summary: "Key figures, users and the agents that ran most",
-  description: descriptions.OVERVIEW,
+  description: descriptions.EXECUTIVE_OVERVIEW,
   query,
   response: metricsAnswer(schema.executiveOverviewShape),
   load: async (ctx, workspaceId, params) => {
@@ -95,7 +95,7 @@ metricsRoute(router, {
   tag,
   permission,
   summary: "Days of the range and their direction",
-  description: descriptions.TRENDS,
+  description: descriptions.EXECUTIVE_TRENDS,
   query,
   response: metricsAnswer(schema.executiveTrendsShape),
   load: async (ctx, workspaceId, params) => {
@@ -110,7 +110,7 @@ metricsRoute(router, {
   tag,
   permission,
   summary: "Everything of the executive views, from one snapshot",
-  description: descriptions.DASHBOARD,
+  description: descriptions.EXECUTIVE_DASHBOARD,
   query,
   response: metricsAnswer(schema.executiveDashboardShape),
   load: async (ctx, workspaceId, params) => {

@@ -154,7 +154,7 @@ export function executionRoutes(router: Router): void {
     path: "/metrics/execution",
     tag,
     summary: "Execution metrics: running now, throughput, latency, patterns",
-    description: descriptions.EXECUTION,
+    description: descriptions.METRICS_EXECUTION,
     query,
     response: metricsAnswer(schema.executionMetricsShape),
     load: async (ctx, workspaceId, params) => {
@@ -186,7 +186,7 @@ export function executionRoutes(router: Router): void {
     path: "/metrics/throughput",
     tag,
     summary: "Executions over wall time",
-    description: descriptions.THROUGHPUT,
+    description: descriptions.METRICS_THROUGHPUT,
     query,
     response: metricsAnswer(schema.throughputShape),
     load: async (ctx, workspaceId, params) => {
@@ -203,7 +203,7 @@ export function executionRoutes(router: Router): void {
     path: "/metrics/latency",
     tag,
     summary: "Durations: percentiles and histogram",
-    description: descriptions.LATENCY,
+    description: descriptions.METRICS_LATENCY,
     query,
     response: metricsAnswer(schema.latencyShape),
     load: async (ctx, workspaceId, params) => {
@@ -216,7 +216,7 @@ export function executionRoutes(router: Router): void {
     path: "/metrics/patterns",
     tag,
     summary: "Executions by hour and weekday",
-    description: descriptions.PATTERNS,
+    description: descriptions.METRICS_PATTERNS,
     query,
     response: metricsAnswer(schema.patternsShape),
     load: async (ctx, workspaceId, params) => {
