@@ -1,4 +1,5 @@
-import { isExactNumber, type JsonFault, parseJson } from "../src/lib/json.ts";
+import { isExactNumber } from "../src/lib/exact-number.ts";
+import { type JsonFault, parseJson } from "../src/lib/json.ts";
 import { keysOf } from "../src/lib/key-path.ts";
 
 /** A row of the file: column name -> text (CSV) or value (NDJSON). */

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { FieldError } from "../lib/errors.ts";
+import { isExactNumber } from "../lib/exact-number.ts";
 import { isCallerId, MAX_ID_BYTES } from "../lib/ids.ts";
-import { isExactNumber } from "../lib/json.ts";
 import { DAY_US, type EpochUs, parseInstant } from "../lib/time.ts";
 import { isObject } from "../store/document.ts";
 

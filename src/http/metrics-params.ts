@@ -5,7 +5,7 @@ import { checkedTimezone, type Query } from "../analytics/query.ts";
 import type { MeasureValues } from "../analytics/result/rows.ts";
 import { GRANULARITIES, TIMEFRAMES, type Timeframe } from "../analytics/time/range.ts";
 import type { Context } from "../context.ts";
-import { type ExactNumber, isExactNumber } from "../lib/json.ts";
+import { type ExactNumber, isExactNumber } from "../lib/exact-number.ts";
 import { splitFieldList } from "../lib/key-path.ts";
 import { zoneIn } from "../store/workspaces.ts";
 import { textInput } from "./fields.ts";

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { isExactNumber } from "../lib/json.ts";
+import { isExactNumber } from "../lib/exact-number.ts";
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !isExactNumber(value);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { isExactNumber, type JsonFault, parseJson, parseStored } from "../../src/lib/json.ts";
+import { isExactNumber } from "../../src/lib/exact-number.ts";
+import { type JsonFault, parseJson, parseStored } from "../../src/lib/json.ts";
 
 const parse = (text: string) => {
   const faults: JsonFault[] = [];

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { z } from "zod";
-import type { MeasureName, MeasureValue } from "../../src/analytics/catalog/measures.ts";
+import type { MeasureValue } from "../../src/analytics/catalog/measure.ts";
+import type { MeasureName } from "../../src/analytics/catalog/measures.ts";
 import type { Statement } from "../../src/db/client.ts";
 import { parseInstant } from "../../src/lib/time.ts";
 

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { unprocessable } from "../../lib/errors.ts";
-import { decimalText, type ExactNumber, isExactNumber } from "../../lib/json.ts";
+import { decimalText, type ExactNumber, isExactNumber } from "../../lib/exact-number.ts";
 import { keysOf } from "../../lib/key-path.ts";
 
 /** Dimensions that are columns. Rollup tables and raw rows name them alike. */

@@ -1,5 +1,5 @@
 import { unprocessable } from "../../lib/errors.ts";
-import { isExactNumber } from "../../lib/json.ts";
+import { isExactNumber } from "../../lib/exact-number.ts";
 import { type Field, type Filter, groupText, isNumeric } from "../catalog/dimensions.ts";
 import type { GroupColumn } from "./plan-types.ts";
 

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
-import { type Measure, type MeasureName, measureOf, SUM_NAMES } from "../catalog/measures.ts";
+import { type Measure, SUM_NAMES } from "../catalog/measure.ts";
+import { type MeasureName, measureOf } from "../catalog/measures.ts";
 import type { Query } from "../query.ts";
 import type { GroupOrder } from "../sql/order.ts";
 import type { QueryParts } from "../sql/query-parts.ts";

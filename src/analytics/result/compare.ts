@@ -1,5 +1,5 @@
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
-import type { MeasureValue } from "../catalog/measures.ts";
+import type { MeasureValue } from "../catalog/measure.ts";
 
 export interface ComparedValue {
   previous: MeasureValue;

@@ -1,11 +1,7 @@
 import { z } from "zod";
 import { groupValue } from "../catalog/dimensions.ts";
-import {
-  type MeasureName,
-  type MeasureSums,
-  type MeasureValue,
-  measureOf,
-} from "../catalog/measures.ts";
+import type { MeasureSums, MeasureValue } from "../catalog/measure.ts";
+import { type MeasureName, measureOf } from "../catalog/measures.ts";
 import type { PlannedQuery } from "../plan/plan.ts";
 import type { Query } from "../query.ts";
 import type { GroupPosition } from "../sql/order.ts";

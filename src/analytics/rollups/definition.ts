@@ -1,5 +1,5 @@
 import { DIMENSIONS, type Dimension } from "../catalog/dimensions.ts";
-import type { SumName } from "../catalog/measures.ts";
+import type { SumName } from "../catalog/measure.ts";
 
 /** What is rolled up by itself: an hour, a day, the sessions of a day (UTC). */
 export type RollupUnit = "hour" | "day" | "session";

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import type { SumName } from "../catalog/measures.ts";
+import type { SumName } from "../catalog/measure.ts";
 import { ROLLUP_SUMS } from "../rollups/definition.ts";
 import { nameList } from "./lists.ts";
 import type { QueryParts } from "./query-parts.ts";

@@ -1,4 +1,4 @@
-import type { SumName } from "../catalog/measures.ts";
+import type { SumName } from "../catalog/measure.ts";
 
 /** What a question needs beside the numbers of executions by status, which are always there. */
 export interface QueryParts {

@@ -1,10 +1,7 @@
 import { type Answer, prepareQuery } from "../../analytics/ask.ts";
 import { type Filter, OF_SOME_USER } from "../../analytics/catalog/dimensions.ts";
-import {
-  MEASURE_NAMES,
-  type MeasureName,
-  type MeasureValue,
-} from "../../analytics/catalog/measures.ts";
+import type { MeasureValue } from "../../analytics/catalog/measure.ts";
+import { MEASURE_NAMES, type MeasureName } from "../../analytics/catalog/measures.ts";
 import { type ErrorGroup, errorGroups } from "../../analytics/errors/error-groups.ts";
 import { runInOneSnapshot } from "../../analytics/prepared.ts";
 import { type Query, rangeOfQuery } from "../../analytics/query.ts";

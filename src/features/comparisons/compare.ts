@@ -1,9 +1,6 @@
 import { mean, median, quantileSorted, sampleStandardDeviation } from "simple-statistics";
-import {
-  type MeasureName,
-  type MeasureValue,
-  measureOf,
-} from "../../analytics/catalog/measures.ts";
+import type { MeasureValue } from "../../analytics/catalog/measure.ts";
+import { type MeasureName, measureOf } from "../../analytics/catalog/measures.ts";
 import type { MeasureValues } from "../../analytics/result/rows.ts";
 import type { SketchCells } from "../../analytics/sql/sketch.ts";
 import {

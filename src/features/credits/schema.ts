@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { MeasureValue } from "../../analytics/catalog/measures.ts";
+import type { MeasureValue } from "../../analytics/catalog/measure.ts";
 import {
   MAX_GROUPS,
   measureChanges,

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { Context } from "../../context.ts";
 import { fromMicros, toMicros } from "../../lib/decimal.ts";
 import { AppError } from "../../lib/errors.ts";
-import { isExactNumber } from "../../lib/json.ts";
+import { isExactNumber } from "../../lib/exact-number.ts";
 import type { Execution } from "../../store/execution.ts";
 import { getStoredExecution, type StoredExecution } from "../../store/executions.ts";
 import { ingestMessages, supersede } from "./ingest.ts";

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { documentInput, idInput, textInput, timeInput } from "../../http/fields.ts";
-import { decimalText, type ExactNumber, isExactNumber } from "../../lib/json.ts";
+import { decimalText, type ExactNumber, isExactNumber } from "../../lib/exact-number.ts";
 import { EXECUTION_STATUSES } from "../../store/execution.ts";
 
 export const MAX_COUNT = 1_000_000_000_000;

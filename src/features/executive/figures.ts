@@ -1,9 +1,6 @@
 import type { Answer } from "../../analytics/ask.ts";
-import {
-  type MeasureName,
-  type MeasureValue,
-  measureOf,
-} from "../../analytics/catalog/measures.ts";
+import type { MeasureValue } from "../../analytics/catalog/measure.ts";
+import { type MeasureName, measureOf } from "../../analytics/catalog/measures.ts";
 import type { ComparedValue } from "../../analytics/result/compare.ts";
 import { costOf } from "../../lib/decimal.ts";
 import { formatInstant } from "../../lib/time.ts";

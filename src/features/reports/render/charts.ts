@@ -1,42 +1,20 @@
-import { lettersOf } from "../../../lib/text.ts";
 import type { FilledData } from "../runs/section-data.ts";
-
-/** A part of a drawing, in points from the top left. Every format of a report draws it. */
-export type DrawingShape =
-  | { kind: "line"; x1: number; y1: number; x2: number; y2: number; color: string; width: number }
-  | {
-      kind: "path";
-      points: [x: number, y: number][];
-      color: string;
-      width: number;
-      fill: string | null;
-    }
-  | { kind: "rect"; x: number; y: number; width: number; height: number; color: string }
-  | {
-      kind: "text";
-      x: number;
-      y: number;
-      text: string;
-      size: number;
-      color: string;
-      anchor: "start" | "middle" | "end";
-    };
-
-export interface ChartDrawing {
-  width: number;
-  height: number;
-  shapes: DrawingShape[];
-}
+import {
+  type ChartDrawing,
+  type DrawingShape,
+  FRAME,
+  fittedText,
+  GRID,
+  HEIGHT,
+  INK,
+  label,
+  QUIET,
+  WIDTH,
+} from "./chart-drawing.ts";
+import { heatmapScene } from "./heatmap-chart.ts";
 
 /** Colours that people with colour blindness tell apart (Okabe and Ito, 2008). */
 export const SERIES_COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
-const [INK, GRID, QUIET] = ["#222222", "#dddddd", "#666666"];
-const [WIDTH, HEIGHT] = [640, 240];
-const FRAME = { left: 70, right: 30, top: 12, bottom: 34 };
-const SIZE = 10;
-/** Mean width of a character, as a share of its size. */
-const CHARACTER = 0.55;
-const DAYS = ["", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /**
  * Round steps that cover [0, most] in at most `count` parts (Heckbert, "Nice numbers for graph
@@ -62,29 +40,6 @@ function short(value: number): string {
       return `${Number((value / size).toPrecision(3))}${letter}`;
   return String(Number(value.toPrecision(6)));
 }
-
-/** A text cut to a width, so that nothing is drawn over its neighbour. */
-export function fittedText(text: string, width: number, size = SIZE): string {
-  const most = Math.max(1, Math.floor(width / (size * CHARACTER)));
-  const letters = lettersOf(text);
-  return letters.length <= most ? text : `${letters.slice(0, Math.max(1, most - 1)).join("")}…`;
-}
-
-const label = (
-  x: number,
-  y: number,
-  text: string,
-  anchor: "start" | "middle" | "end",
-  color = QUIET,
-): DrawingShape => ({
-  kind: "text",
-  x,
-  y,
-  text,
-  size: SIZE,
-  color,
-  anchor,
-});
 
 /** A value of an incomplete bucket: a mark of its own, without a line to it. */
 const partMark = (x: number, y: number): DrawingShape => ({
@@ -207,42 +162,6 @@ function barsScene(
       });
   });
   return { width: WIDTH, height: bottom + 22, shapes };
-}
-
-/** From white to the first colour, by the share of the largest value. */
-function shade(share: number): string {
-  const mix = (from: number, to: number) =>
-    Math.round(from + (to - from) * share)
-      .toString(16)
-      .padStart(2, "0");
-  return `#${mix(0xf4, 0x00)}${mix(0xf7, 0x72)}${mix(0xfa, 0xb2)}`;
-}
-
-function heatmapScene({ cells }: Extract<FilledData, { kind: "heatmap" }>): ChartDrawing {
-  const [left, cell] = [40, 24.5];
-  const most = Math.max(0, ...cells.map(({ value }) => Number(value ?? 0)));
-  const shapes: DrawingShape[] = [];
-  for (let day = 1; day <= 7; day++)
-    shapes.push(label(left - 6, FRAME.top + (day - 0.5) * 20 + 3, DAYS[day] ?? "", "end"));
-  for (let hour = 0; hour < 24; hour += 3)
-    shapes.push(label(left + (hour + 0.5) * cell, FRAME.top + 7 * 20 + 14, String(hour), "middle"));
-  const known = new Map(
-    cells.map((each) => [`${each.day_of_week}/${each.hour_of_day}`, each.value]),
-  );
-  for (let day = 1; day <= 7; day++)
-    for (let hour = 0; hour < 24; hour++) {
-      const value = known.get(`${day}/${hour}`) ?? null;
-      const color = value === null || most === 0 ? "#f4f7fa" : shade(Number(value) / most);
-      shapes.push({
-        kind: "rect",
-        x: left + hour * cell + 0.5,
-        y: FRAME.top + (day - 1) * 20 + 0.5,
-        width: cell - 1,
-        height: 19,
-        color,
-      });
-    }
-  return { width: left + 24 * cell + FRAME.right, height: FRAME.top + 7 * 20 + 24, shapes };
 }
 
 /** The drawing of a section, or undefined for a section without one. */

@@ -1,7 +1,8 @@
 import { isMeasure } from "../../../analytics/shapes/table.ts";
 import { writableText } from "../../../lib/markup.ts";
 import type { FilledSection } from "../runs/section-data.ts";
-import { type ChartDrawing, type DrawingShape, drawingOf } from "./charts.ts";
+import type { ChartDrawing, DrawingShape } from "./chart-drawing.ts";
+import { drawingOf } from "./charts.ts";
 import type { ReportDocument } from "./document.ts";
 import { documentSummary } from "./document.ts";
 import {
