@@ -13,12 +13,12 @@ const EXPORTED =
  * that `src/` no longer has is refused.
  */
 const PHRASES: readonly { pattern: RegExp; isRefused: boolean }[] = [
-  { pattern: /\bis none\b/, isRefused: false },
-  { pattern: /\bis over\b(?! (?:the|a|an|its|all|\d))/, isRefused: false },
-  { pattern: /\bgone on with\b/, isRefused: false },
-  { pattern: /\basked apart\b/, isRefused: false },
-  { pattern: /\bthe begin of\b/, isRefused: false },
-  { pattern: /\bno [\w ]{1,30} of ours\b/, isRefused: false },
+  { pattern: /\bis none\b/, isRefused: true },
+  { pattern: /\bis over\b(?! (?:the|a|an|its|all|\d))/, isRefused: true },
+  { pattern: /\bgone on with\b/, isRefused: true },
+  { pattern: /\basked apart\b/, isRefused: true },
+  { pattern: /\bthe begin of\b/, isRefused: true },
+  { pattern: /\bno [\w ]{1,30} of ours\b/, isRefused: true },
   { pattern: /(?:\/\/|\/\*\*|^\s*\*) (?:What|Who|How)\b/, isRefused: false },
   { pattern: /\((?:[^()]*, )?__+[,)]/, isRefused: true },
 ];
@@ -101,12 +101,12 @@ export function nameRules(): { rules: NameRule[]; summary: string } {
   }));
   return {
     rules: [
-      { name: "names exported twice", found: namesExportedTwice(files), isRefused: false },
-      { name: `files over ${MAX_LINES} lines`, found: longFiles(files), isRefused: false },
+      { name: "names exported twice", found: namesExportedTwice(files), isRefused: true },
+      { name: `files over ${MAX_LINES} lines`, found: longFiles(files), isRefused: true },
       {
         name: `lines over ${MAX_WIDTH} columns`,
         found: share >= MAX_WIDE_SHARE ? wide : [],
-        isRefused: false,
+        isRefused: true,
       },
       { name: "paths in documents that do not exist", found: stalePaths(), isRefused: true },
       ...phrases,

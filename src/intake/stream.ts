@@ -181,7 +181,7 @@ export async function receiveStream<M>(
         );
     }
   } catch (error) {
-    // Gzip that is none or breaks off, or a caller who went away: the lines that came whole are stored all the same.
+    // The body is no gzip, breaks off, or its caller left: lines that came whole are stored.
     broken = error;
   }
   if (!failure) await send(chunk);

@@ -110,7 +110,7 @@ const failedBy = ({ code, message }: JobFailure) => sql`
 /** Result of an attempt. */
 export type JobOutcome =
   | { status: "done" }
-  /** The job is over, or another attempt has it. */
+  /** The job has ended, or another attempt has it. */
   | { status: "lost" }
   /** The attempt failed; the next one may begin after `afterSeconds`. */
   | { status: "again"; afterSeconds: number; error: unknown }

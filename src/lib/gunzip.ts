@@ -40,7 +40,7 @@ export class Gunzip {
     return unpacked;
   }
 
-  /** @throws Error if the last member is not whole, or there is none */
+  /** @throws Error if the last member is not whole, or is missing */
   end(): void {
     if (this.#member || this.#rest.length > 0 || this.#members === 0)
       throw new Error("The gzip is truncated");

@@ -10,7 +10,7 @@ export const DAY_US = 24 * HOUR_US;
 /** RFC 3339 with an offset; a space may stand for the T (ISO 9075), as many logs have it. */
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** Microseconds of an RFC 3339 time, or undefined when it is none (or names a day that does not exist). */
+/** Microseconds of an RFC 3339 time; undefined for any other text and for a day that does not exist. */
 export function parseInstant(text: string): EpochUs | undefined {
   if (!RFC3339.test(text)) return undefined;
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";

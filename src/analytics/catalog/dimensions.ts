@@ -67,7 +67,7 @@ const has = <T extends object>(table: T, name: string): name is string & keyof T
 
 /**
  * A field by the caller's name. The name only ever chooses from what is here.
- * @throws AppError unprocessable for a name that is none of ours
+ * @throws AppError unprocessable for an unknown name
  */
 export function fieldOf(name: string, path: string): Field {
   if (has(DIMENSIONS, name)) return { kind: "dimension", name };
@@ -92,7 +92,7 @@ export function nameText(value: SQL): SQL {
   return sql`case when ${isLong} then ${shortened} else ${value} end`;
 }
 
-/** Text of a dimension; null where there is none. `alias` is a rollup row or a raw row. */
+/** Text of a dimension; null where it is absent. `alias` is a rollup row or a raw row. */
 export function valueText(field: Field, alias: string): SQL {
   if (field.kind === "metadata")
     return nameText(documentText(sql`${sql.identifier(alias)}.metadata`, field.keys));

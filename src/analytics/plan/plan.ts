@@ -30,7 +30,7 @@ interface AskedRange {
   range: TimeRange;
   compared: ComparedRange | undefined;
   buckets: Bucket[];
-  /** Of each bucket: whether it is over and not cut by the range. */
+  /** Of each bucket: whether it has ended and the range does not cut it. */
   complete: boolean[];
   comparedBuckets: Bucket[];
   /** The moment of asking. */

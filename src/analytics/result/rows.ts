@@ -13,7 +13,7 @@ export type MeasureValues = Partial<Record<MeasureName, MeasureValue>>;
 export type ComparedValues = Partial<Record<MeasureName, ComparedValue>>;
 export interface AnswerRow {
   bucket?: string;
-  /** Of a row with a bucket: it is over, and the range does not cut it. */
+  /** Whether the row's bucket has ended and the range does not cut it. */
   complete?: boolean;
   /**
    * Values of the grouped dimensions; null where the execution has none. The row of all other

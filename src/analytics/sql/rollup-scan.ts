@@ -17,8 +17,8 @@ function mergedColumns(plan: QueryPlan, { table, grain, dimensions }: RollupGrai
       ? sql`case when ${row}.user_id <> '' then array[${row}.user_id] end`
       : sql`${row}.user_ids`;
   const agents = dimensions.includes("agent") ? sql`array[${row}.agent_id]` : sql`${row}.agent_ids`;
-  // The row of status '' unites all statuses: it alone is read for these, unless the statuses are
-  // asked apart. It has no sums.
+  // The row of status '' merges all statuses and has no sums: it alone is read for these, unless a
+  // filter or a group tells statuses apart.
   const merged = (column: SQL) =>
     plan.byStatus ? column : sql`case when ${row}.status = '' then ${column} end`;
   return [

@@ -52,7 +52,7 @@ function firstEvents(workspaceId: string, kind: ActivityKind, end: SQL): SQL {
 
 /**
  * CTEs beside those of `userPresence`: `first_seen(user_id, at)`, the first activity of each user,
- * ever, if it lies before an instant. `at` is the begin of its quarter of an hour (an event: its
+ * ever, if it lies before an instant. `at` is the start of its quarter of an hour (an event: its
  * instant).
  * @param users statement with the ids of the users
  * @param before end of a quarter of an hour: later activity does not count

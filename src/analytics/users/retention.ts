@@ -21,7 +21,7 @@ export interface RetentionCell {
 export interface RetentionCohort {
   cohort: string;
   size: number;
-  /** Whether everybody of the cohort is known: its own bucket is over. */
+  /** Whether everybody of the cohort is known: its own bucket has ended. */
   complete: boolean;
   cells: RetentionCell[];
 }

@@ -3,34 +3,17 @@ import { requirePermission } from "../../http/auth.ts";
 import { limitBody } from "../../http/body.ts";
 import { csvAnswer, wantsCsv } from "../../http/cached-response.ts";
 import { problemResponses } from "../../http/errors.ts";
-import { textInput } from "../../http/fields.ts";
-import { fieldName } from "../../http/metrics-params.ts";
-import {
-  callerIdParam,
-  callerIdPath,
-  DEFAULT_LIMIT,
-  instantParam,
-  pageParams,
-  pageShape,
-  wholeNumberParam,
-  workspaceParam,
-} from "../../http/params.ts";
+import { callerIdPath, pageShape, workspaceParam } from "../../http/params.ts";
 import { createRouter } from "../../http/router.ts";
 import { intakeBody, intakeResponses, MAX_BATCH } from "../../intake/answer.ts";
 import { receiveItems } from "../../intake/receive.ts";
-import { checkWork } from "../../lib/budget.ts";
-import { AppError, notFound } from "../../lib/errors.ts";
-import { keysOf } from "../../lib/key-path.ts";
-import { EXECUTION_STATUSES, executionShape } from "../../store/execution.ts";
-import {
-  type ExecutionList,
-  getExecution,
-  isKnownAgent,
-  listExecutions,
-} from "../../store/executions.ts";
+import { notFound } from "../../lib/errors.ts";
+import { executionShape } from "../../store/execution.ts";
+import { getExecution, isKnownAgent, listExecutions } from "../../store/executions.ts";
 import { correctExecution } from "./correct.ts";
 import { executionIntake } from "./ingest.ts";
-import { executionInput, executionPatch, MAX_COUNT } from "./schema.ts";
+import { executionListParams, executionListQuery } from "./list-schema.ts";
+import { executionInput, executionPatch } from "./schema.ts";
 
 const tags = ["Executions"];
 const router = createRouter();
@@ -60,57 +43,12 @@ router.openapi(
     return c.json({ data }, status);
   },
 );
-
-const decimalParam = z
-  .string()
-  .regex(/^\d{1,12}(\.\d{1,6})?$/, "must be a decimal with at most 6 decimals");
-const listParams = z
-  .object({
-    ...workspaceParam,
-    ...pageParams,
-    agent_id: callerIdParam.optional(),
-    user_id: callerIdParam.optional(),
-    status: z.enum(EXECUTION_STATUSES).optional(),
-    model: textInput(256).optional(),
-    environment: textInput(128).optional(),
-    from: instantParam.optional(),
-    to: instantParam.optional(),
-    min_duration_ms: wholeNumberParam(0, MAX_COUNT).optional(),
-    max_duration_ms: wholeNumberParam(0, MAX_COUNT).optional(),
-    min_credits: decimalParam.optional(),
-    max_credits: decimalParam.optional(),
-  })
-  .catchall(textInput(1024));
 /** An error's type and message are columns of their own. */
 const CSV_COLUMNS = Object.keys(executionShape.shape).flatMap((name) =>
   name === "error" ? ["error_type", "error_message"] : [name],
 );
 /** The largest metadata and error, written with escapes. */
 const MAX_PATCH_BYTES = 128 * 1024;
-const METADATA = "metadata.";
-
-function listQuery(given: z.output<typeof listParams>): ExecutionList {
-  const { workspace_id: _, limit = DEFAULT_LIMIT, ...rest } = given;
-  const others = Object.entries(rest).filter(
-    ([name]) => !Object.hasOwn(listParams.shape, name),
-  ) as [string, string][];
-  const unknown = others.find(
-    ([name]) => !fieldName.safeParse(name).success || !name.startsWith(METADATA),
-  )?.[0];
-  if (unknown !== undefined) {
-    const message = `There is no "${unknown}" here.`;
-    throw new AppError("malformed", "invalid_request", message, {
-      errors: [{ path: `query.${unknown}`, code: "unknown_field", message }],
-    });
-  }
-  checkWork("filters", others.length, "query");
-  return {
-    ...rest,
-    limit,
-    metadata: others.map(([name, value]) => [keysOf(name.slice(METADATA.length)), value]),
-  };
-}
-
 router.openapi(
   createRoute({
     method: "get",
@@ -120,7 +58,7 @@ router.openapi(
     description:
       "Filters combine with and; `metadata.<key>=<value>` compares a value of the metadata as text; `metadata.a.b` is the key b inside of a, and `\\\\.` a dot of a key. With `Accept: text/csv` the page is a CSV, and the Link header leads to the next one.",
     middleware: [requirePermission("read:executions")] as const,
-    request: { query: listParams },
+    request: { query: executionListParams },
     responses: {
       200: {
         description: "A page.",
@@ -138,7 +76,7 @@ router.openapi(
     const answer = await listExecutions(
       c.get("ctx").db,
       c.get("workspaceId"),
-      listQuery(c.req.valid("query")),
+      executionListQuery(c.req.valid("query")),
     );
     if (!wantsCsv(c)) return c.json(answer, 200);
     const { next_cursor: cursor } = answer.page;
@@ -159,7 +97,7 @@ router.openapi(
     summary: "Executions of an agent, newest first",
     description: "The list of executions with its filters, for one agent.",
     middleware: [requirePermission("read:executions")] as const,
-    request: { params: z.object({ id: callerIdPath }), query: listParams },
+    request: { params: z.object({ id: callerIdPath }), query: executionListParams },
     responses: {
       200: {
         description: "A page.",
@@ -178,7 +116,7 @@ router.openapi(
       c.get("workspaceId"),
       c.req.valid("param"),
     ];
-    const query = { ...listQuery(c.req.valid("query")), agent_id: id };
+    const query = { ...executionListQuery(c.req.valid("query")), agent_id: id };
     if (!(await isKnownAgent(db, workspaceId, id))) throw notFound("agent");
     return c.json(await listExecutions(db, workspaceId, query), 200);
   },

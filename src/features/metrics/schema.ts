@@ -69,7 +69,7 @@ const row = z
     complete: z
       .boolean()
       .optional()
-      .openapi({ description: "Of a bucket: it is over, and the range does not cut it." }),
+      .openapi({ description: "Whether the bucket has ended and the range does not cut it." }),
     other: z.boolean().optional(),
     comparison: measureChanges.optional(),
   })

@@ -188,7 +188,7 @@ function drawSection(sheet: PdfSheet, { data }: FilledSection): void {
   sheet.y += 10;
 }
 
-/** Room that a section's heading needs together with the begin of what follows. */
+/** Room that a section's heading needs together with the first lines of what follows. */
 function firstNeed({ data }: FilledSection): number {
   if (data.kind === "series" || data.kind === "bars" || data.kind === "heatmap")
     return 26 + (drawingOf(data)?.height ?? 0);
