@@ -13,6 +13,7 @@ import { idGenerator } from "../../intake/generated-id.ts";
 import {
   createFunnel,
   deleteFunnel,
+  type Funnel,
   getFunnel,
   listFunnels,
   replaceFunnel,
@@ -32,6 +33,9 @@ const refused = ["malformed", "too_large", "unsupported_media_type", "unprocessa
 const ANALYSIS =
   "Users by how far they came. Journeys begin in the range; the window runs on from there. A user's journey is the earliest of the furthest attempts, with each step at its earliest time. ordered: step by step, other moments may stand between; strict: an instant with moments of steps that brings no next step ends the attempt; contiguous: any other event or execution of the user does; any: in any order, each step by a moment of its own, and `users` of step n are those with n steps. An exclusion after its from_step and before a step up to its to_step ends the attempt. A step at the end of the window counts. in_progress_users have an attempt whose window is open and that may still take them further; they are not among dropped_users: users = dropped_users + in_progress_users + users of the next step. With same_instant=counts a step at the same moment counts as after (and an exclusion as between), with does_not it does not. Quantiles are the value at rank ceil(q n).";
 
+/** The stored definition in the order of the schema: jsonb keeps none of its own. */
+const shownFunnel = (found: Funnel) => schema.funnelShape.parse(found);
+
 router.openapi(
   createRoute({
     method: "get",
@@ -47,7 +51,8 @@ router.openapi(
   }),
   async (c) => {
     const { limit = DEFAULT_LIMIT, workspace_id: _, ...paging } = c.req.valid("query");
-    return c.json(await listFunnels(c.get("ctx"), c.get("workspaceId"), { ...paging, limit }), 200);
+    const found = await listFunnels(c.get("ctx"), c.get("workspaceId"), { ...paging, limit });
+    return c.json({ data: found.data.map(shownFunnel), page: found.page }, 200);
   },
 );
 
@@ -69,7 +74,8 @@ router.openapi(
     checkDefinition(input.definition);
     const made = await idGenerator(c.req.raw, workspaceId, ctx.now());
     const data = await createFunnel(ctx, workspaceId, made(0).id, author, input);
-    return c.json({ data }, 201, { location: `/api/v1/funnels/${data.id}` });
+    const location = `/api/v1/funnels/${data.id}`;
+    return c.json({ data: shownFunnel(data) }, 201, { location });
   },
 );
 
@@ -111,11 +117,11 @@ router.openapi(
       ...problemResponses("malformed", "not_found"),
     },
   }),
-  async (c) =>
-    c.json(
-      { data: await getFunnel(c.get("ctx"), c.get("workspaceId"), c.req.valid("param").id) },
-      200,
-    ),
+  async (c) => {
+    const { id } = c.req.valid("param");
+    const found = await getFunnel(c.get("ctx"), c.get("workspaceId"), id);
+    return c.json({ data: shownFunnel(found) }, 200);
+  },
 );
 
 router.openapi(
@@ -134,10 +140,8 @@ router.openapi(
   async (c) => {
     const [{ id }, input] = [c.req.valid("param"), c.req.valid("json")];
     checkDefinition(input.definition);
-    return c.json(
-      { data: await replaceFunnel(c.get("ctx"), c.get("workspaceId"), id, input) },
-      200,
-    );
+    const found = await replaceFunnel(c.get("ctx"), c.get("workspaceId"), id, input);
+    return c.json({ data: shownFunnel(found) }, 200);
   },
 );
 
