@@ -125,6 +125,10 @@ const executionHits = (asked: SearchQuestion) => sql`
   cross join lateral execution_at(${asked.workspaceId}, k.started_at, k.id) e
   order by k.id`;
 
+/**
+ * Errors by their text. `>= ''` says "not null" as a condition of the index of errors: without one
+ * another index of the workspace stands in for it, and all of its runs are looked through.
+ */
 function errorHits(asked: SearchQuestion): SQL {
   const document = sql`coalesce(e.error_type, '') || ' ' || coalesce(e.error_message, '')`;
   return sql`
@@ -132,7 +136,7 @@ function errorHits(asked: SearchQuestion): SQL {
       max(${scoreOf(sql`e.error_type`, asked)}) as score
     from executions e
     where ${inWorkspace(asked.workspaceId, "e")}
-      and e.error_fingerprint is not null
+      and e.error_fingerprint >= ''
       and ${matchesWords(document, asked)}
     group by e.error_fingerprint
     order by score desc, count(*) desc, 1
