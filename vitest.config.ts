@@ -16,6 +16,8 @@ export default defineConfig({
           cloudflareTest(({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
+              // What is sent stays unread: a consumer of its own time would outlive the test's file.
+              queueProducers: { JOBS: "unread", DELIVERIES: "unread", ROLLUPS: "unread" },
               bindings: {
                 ENVIRONMENT: "test",
                 DATABASE_URL: inject("databaseUrl"),

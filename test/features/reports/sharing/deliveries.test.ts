@@ -22,6 +22,7 @@ import {
 import { clientOf, tokenFor } from "../../../support/client.ts";
 import { queuesTo, testContext } from "../../../support/context.ts";
 import { useOwnDatabase } from "../../../support/database.ts";
+import { consumeMessages } from "../../../support/queue.ts";
 
 await useOwnDatabase();
 const WORKSPACE = "deliveries";
@@ -420,12 +421,9 @@ describe("the URL of a webhook", () => {
     const { id } = made.body.data;
     const ran = await client.post(`/api/v1/reports/${id}/run`, {});
     const run = ran.body.data.id;
-    const inspect = async () => (await client.get(`/api/v1/reports/runs/${run}`)).body.data.status;
-    await vi.waitUntil(async () => (await inspect()) === "done", { timeout: 20_000 });
-    await vi.waitUntil(
-      async () => (await log(run)).every((each: { answer: unknown }) => each.answer !== null),
-      { timeout: 20_000 },
-    );
+    await consumeMessages({ type: "report.run", workspaceId: WORKSPACE, id: run });
+    const answered = (await log(run)).map((each: { answer: unknown }) => each.answer !== null);
+    expect(answered).toEqual([true, true, true]);
     const viewer = clientOf(await tokenFor(WORKSPACE, { role: "viewer" }));
     const paths = [
       `reports/${id}`,
