@@ -9,7 +9,7 @@ import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { migrate } from "../dev/migrate.ts";
 import { freePort } from "../dev/ports.ts";
 import { startPostgres } from "../dev/postgres.ts";
-import { buildWorker, startWorker } from "../dev/worker.ts";
+import { buildWorker, runCron, startWorker } from "../dev/worker.ts";
 import { WORKSPACES, withClient, workspaceName } from "./seed.ts";
 
 const SECRET = "bench-secret-of-at-least-32-characters";
@@ -26,6 +26,8 @@ const SERVER = {
 
 export interface Instance {
   port: number;
+  /** Runs a cron of wrangler.toml. */
+  cron(expression: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -83,6 +85,7 @@ export async function openStage(): Promise<Stage> {
     const miniflare = await open(bindings, port);
     return {
       port,
+      cron: (expression) => runCron(miniflare, expression),
       stop: async () => {
         await miniflare.dispose();
         await stop();
@@ -116,9 +119,8 @@ export async function openStage(): Promise<Stage> {
     reference: (databaseUrl) =>
       instance(databaseUrl, async (bindings, port) => {
         const options = {
-          host: "127.0.0.1",
-          port,
           log: new Log(LogLevel.ERROR),
+          unsafeDirectSockets: [{ host: "127.0.0.1", port }],
           modules: true,
           scriptPath: referenceScript,
           compatibilityDate: "2026-10-20",

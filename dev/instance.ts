@@ -13,7 +13,14 @@ import { resumeJobs } from "./resume.ts";
 import { dataDir, localSecret, numberFrom } from "./settings.ts";
 import { onForce, opened, stop } from "./stopping.ts";
 import { developerToken } from "./token.ts";
-import { buildWorker, cronsOf, drainWorker, startWorker, withLocalEntry } from "./worker.ts";
+import {
+  buildWorker,
+  cronsOf,
+  drainWorker,
+  runCron,
+  startWorker,
+  withLocalEntry,
+} from "./worker.ts";
 
 /** The cron that starts due schedules and lost jobs. */
 const SWEEP = "* * * * *";
@@ -42,27 +49,18 @@ async function openDatabase(): Promise<string> {
   return server.url;
 }
 
-const runCron = async (worker: Miniflare, expression: string) => {
-  const response = await worker.dispatchFetch(
-    `http://localhost/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(expression)}`,
-  );
-  const outcome = await response.text();
-  if (!response.ok) console.error(`cron ${expression}: ${outcome}`);
-};
-
 /**
  * Calls the crons, as Cloudflare does in production, at the same times (UTC). A run that would
  * overlap the one before is skipped.
  */
 function startCrons(worker: Miniflare): void {
-  const complain = (expression: string) => (error: unknown) =>
-    console.error(`cron ${expression}: ${String(error)}`);
+  const complain = (error: unknown) => console.error(String(error));
   for (const expression of cronsOf()) {
-    const options = { timezone: "UTC", protect: true, catch: complain(expression) };
+    const options = { timezone: "UTC", protect: true, catch: complain };
     const job = new Cron(expression, options, () => runCron(worker, expression));
     opened(`cron ${expression}`, () => job.stop());
   }
-  runCron(worker, SWEEP).catch(complain(SWEEP));
+  runCron(worker, SWEEP).catch(complain);
 }
 
 function configured(own: Record<string, string>): Record<string, string> {

@@ -4,7 +4,7 @@ import type { Miniflare } from "miniflare";
 import pg from "pg";
 import { inject } from "vitest";
 import { freePort } from "../../../dev/ports.ts";
-import { startWorker } from "../../../dev/worker.ts";
+import { runCron, startWorker } from "../../../dev/worker.ts";
 
 export const SECRET = "built-secret-of-at-least-32-characters";
 
@@ -26,8 +26,8 @@ export interface Instance {
   worker: Miniflare;
   /** A token of one workspace, an admin's for an hour unless the claims say otherwise. */
   token(workspaceId: string, claims?: Record<string, unknown>): Promise<string>;
-  /** Runs a cron of wrangler.toml. @returns its answer */
-  cron(expression: string): Promise<Response>;
+  /** Runs a cron of wrangler.toml. */
+  cron(expression: string): Promise<void>;
   /** Ends the runtime and drops the database. */
   close(): Promise<void>;
 }
@@ -76,8 +76,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Inst
         .setIssuedAt()
         .setExpirationTime("1h")
         .sign(new TextEncoder().encode(SECRET)),
-    cron: (expression) =>
-      fetch(`${url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent(expression)}`),
+    cron: (expression) => runCron(worker, expression),
     close: async () => {
       await worker.dispose();
       if (isOwn) await onServer(`drop database ${name} with (force)`);
