@@ -9,7 +9,7 @@ import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { migrate } from "../dev/migrate.ts";
 import { freePort } from "../dev/ports.ts";
 import { startPostgres } from "../dev/postgres.ts";
-import { buildWorker, runCron, startWorker } from "../dev/worker.ts";
+import { buildWorker, startWorker } from "../dev/worker.ts";
 import { WORKSPACES, withClient, workspaceName } from "./seed.ts";
 
 const SECRET = "bench-secret-of-at-least-32-characters";
@@ -85,7 +85,12 @@ export async function openStage(): Promise<Stage> {
     const miniflare = await open(bindings, port);
     return {
       port,
-      cron: (expression) => runCron(miniflare, expression),
+      cron: async (expression) => {
+        const query = `cron=${encodeURIComponent(expression)}`;
+        const url = `http://localhost/cdn-cgi/local/scheduled?${query}`;
+        const outcome = await (await miniflare.dispatchFetch(url)).text();
+        if (outcome !== "ok") throw new Error(`cron ${expression}: ${outcome}`);
+      },
       stop: async () => {
         await miniflare.dispose();
         await stop();

@@ -13,6 +13,10 @@ export interface RollupChoice {
   quarterly: RollupGrain | undefined;
 }
 
+/** Whether the rollups that answer keep users as sets, and not each in rows of their own. */
+export const haveUserSets = ({ daily, hourly }: RollupChoice): boolean =>
+  (daily ?? hourly) !== undefined && daily?.grain !== "user";
+
 /**
  * The rollups that can answer for these dimensions.
  * @param needed rollup dimensions of filters and groups; undefined when one of them only exists in

@@ -79,7 +79,8 @@ export const MERGEABLE_COLUMNS: readonly string[] = [
   ...Object.keys(ROLLUP_SUMS),
   "sketch_keys",
   "sketch_counts",
-  "user_ids",
+  "user_chunks",
+  "user_bits",
   "agent_ids",
 ];
 

@@ -49,16 +49,17 @@ function partsBy(keys: readonly string[], part: FinestPart): SQL {
   const table = sql.identifier(finest.name);
   if (keys.length === finest.keys.length)
     return sql`
-      select ${by}, sketch_key, user_set, agent_set, ${SUMS_AS_THEY_ARE}, weight
+      select ${by}, sketch_key, user_chunk, user_bits, agent_set, ${SUMS_AS_THEY_ARE}, weight
       from ${table}`;
   const agents = sql`
       union all
-      select ${by}, null, null, agent_id, ${NO_SUMS}, 0
+      select ${by}, null, null, null, agent_id, ${NO_SUMS}, 0
       from (select distinct ${by}, agent_id from ${table}) pairs`;
   return sql`
-      select ${by}, sketch_key, user_set, agent_set, ${SUMS_AGAIN}, sum(weight) as weight
+      select ${by}, sketch_key, user_chunk, bit_or(user_bits) as user_bits, agent_set, ${SUMS_AGAIN},
+        sum(weight) as weight
       from ${table}
-      group by ${by}, sketch_key, user_set, agent_set${keys.includes("agent_id") ? sql`` : agents}`;
+      group by ${by}, sketch_key, user_chunk, agent_set${keys.includes("agent_id") ? sql`` : agents}`;
 }
 
 const listOf = (column: string, order: string) =>
@@ -82,15 +83,16 @@ function groupedParts(keys: SQL): SQL {
         sum(tokens_out) as tokens_out,
         ${listOf("sketch_key", "sketch_key")} as sketch_keys,
         ${listOf("weight::int", "sketch_key")} as sketch_counts,
-        ${listOf("user_set", "user_set")} as users,
+        ${listOf("user_chunk", "user_chunk")} as user_chunks,
+        ${listOf("user_bits", "user_chunk")} as user_bits,
         ${listOf("agent_set", "agent_set")} as agents
       from (
         select * from parts
         union all
-        select ${keys}, '' as status, sketch_key, user_set, agent_set, ${NO_SUMS},
+        select ${keys}, '' as status, sketch_key, user_chunk, bit_or(user_bits), agent_set, ${NO_SUMS},
           sum(weight) as weight
         from parts
-        group by ${keys}, sketch_key, user_set, agent_set
+        group by ${keys}, sketch_key, user_chunk, agent_set
       ) stacked
       group by ${keys}, status`;
 }
@@ -109,7 +111,7 @@ export function grainRows(grain: RollupGrain): SQL {
     )
     select ${name}w.workspace_id, w.bucket, ${sql.raw(keys.map((key) => `g.${key}`).join(", "))},
       g.n, g.errors, g.durations, g.sum_ms, g.sum_squares, g.min_ms, g.max_ms,
-      g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, g.users, g.agents
+      g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, g.user_chunks, g.user_bits, g.agents
     from (${groupedParts(kept)}
     ) g
     join asked w using (place)`;

@@ -7,6 +7,7 @@ import type { RollupUnit } from "./definition.ts";
 import { inRanges } from "./marks.ts";
 import { QUARTER_COLUMN } from "./quarters.ts";
 import { sessionParts } from "./session-rows.ts";
+import { numbersOfUsers, USER_BIT, USER_CHUNK } from "./user-sets.ts";
 
 /**
  * One hour or day (UTC) of one workspace; the sessions of a day are a unit of their own. `bucket`
@@ -47,6 +48,9 @@ export const PART_SUMS: readonly string[] = [
   "tokens_in",
   "tokens_out",
 ];
+
+/** The columns of a set of users, in a part that carries none. */
+const NO_CHUNK = sql.raw("null::int as user_chunk, null::bit(256) as user_bits");
 
 /** Sums of a part that only carries an id or a sketch cell. */
 export const NO_SUMS = sql.raw(
@@ -109,10 +113,8 @@ const SUM_SQUARES = sql.raw(`coalesce(sum(case when ms < 3000000000 then ms * ms
  */
 function finestParts(keys: readonly string[]): SQL {
   const by = sql.raw(["place", ...keys].join(", "));
-  const isOfUsers = keys.includes("user_id");
-  const id = sql.identifier(isOfUsers ? "agent_id" : "user_id");
   return sql`
-    select ${by}, sketch_key, null::text as user_set, null::text as agent_set,
+    select ${by}, sketch_key, ${NO_CHUNK}, null::text as agent_set,
       count(*) as n,
       count(*) filter (where failed) as errors,
       count(ms) as durations,
@@ -126,10 +128,18 @@ function finestParts(keys: readonly string[]): SQL {
       count(*) as weight
     from raw
     group by ${by}, sketch_key
-    union all
-    select ${by}, null, ${isOfUsers ? sql`null, agent_id` : sql`user_id, null`}, ${NO_SUMS}, 0
-    from (select distinct ${by}, ${id} from raw where ${id} <> '') pairs`;
+    union all${keys.includes("user_id") ? agentParts(by) : userParts(by)}`;
 }
+
+const agentParts = (by: SQL) => sql`
+    select ${by}, null, ${NO_CHUNK}, agent_id, ${NO_SUMS}, 0
+    from (select distinct ${by}, agent_id from raw where agent_id <> '') pairs`;
+
+const userParts = (by: SQL) => sql`
+    select ${by}, null, ${USER_CHUNK}, bit_or(${USER_BIT}), null, ${NO_SUMS}, 0
+    from (select distinct ${by}, user_id from raw where user_id <> '') pairs
+    join numbers using (place, user_id)
+    group by ${by}, ${USER_CHUNK}`;
 
 function rangesOf(unit: RollupUnit, buckets: readonly RollupBucket[]): TimeRange[] {
   return buckets.map(({ bucket }) => {
@@ -139,8 +149,15 @@ function rangesOf(unit: RollupUnit, buckets: readonly RollupBucket[]): TimeRange
   });
 }
 
-/** CTEs: the raw rows of the buckets (`raw`), and the parts that the unit's grains are made of. */
-export function sourceTables(unit: RollupUnit, buckets: readonly RollupBucket[]): SQL {
+/**
+ * CTEs: the raw rows of the buckets (`raw`), and the parts that the unit's grains are made of.
+ * @param writes whether users without a number get one
+ */
+export function sourceTables(
+  unit: RollupUnit,
+  buckets: readonly RollupBucket[],
+  writes: boolean,
+): SQL {
   const asked = sql`asked as materialized (select * from ${bucketRows(buckets)})`;
   const ranges = rangesOf(unit, buckets);
   if (unit === "session") return sql`${asked},\n  ${sessionParts(ranges)}`;
@@ -149,5 +166,6 @@ export function sourceTables(unit: RollupUnit, buckets: readonly RollupBucket[])
     return sql`,\n  ${sql.identifier(name)} as materialized (${finestParts(keys)})`;
   });
   return sql`${asked},
-  raw as materialized (${rawRows(unit, ranges)})${sql.join(parts)}`;
+  raw as materialized (${rawRows(unit, ranges)}),
+  ${numbersOfUsers(writes)}${sql.join(parts)}`;
 }

@@ -96,7 +96,7 @@ export function replaceRollups(unit: RollupUnit, buckets: readonly RollupBucket[
     ...ROLLUP_TABLES[unit].map(
       (table) => sql`delete from ${sql.identifier(table)} ${using} where ${same(table)}`,
     ),
-    sql`with ${sourceTables(unit, buckets)}${sql.join(inserts)}
+    sql`with ${sourceTables(unit, buckets, true)}${sql.join(inserts)}
   select 1 where false`,
   ];
 }
@@ -133,7 +133,7 @@ function differingRows({ name, table, columns, rows, only, isOptional }: Written
  */
 export function differingRollups(unit: RollupUnit, buckets: readonly RollupBucket[]): SQL {
   const parts = writtenBy(unit).map(differingRows);
-  return sql`with ${sourceTables(unit, buckets)}
+  return sql`with ${sourceTables(unit, buckets, false)}
   select * from (${sql.join(parts, sql`\n    union all`)}) r
   where not exists (
     select from rollup_marks m

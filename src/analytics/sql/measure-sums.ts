@@ -1,7 +1,13 @@
 import { type SQL, sql } from "drizzle-orm";
 import { SUM_COLUMNS, sumsBy } from "./cell-sums.ts";
 import { commaList, nameList } from "./lists.ts";
-import { distinctBy, exactQuantilesBy, quantileKeysBy, sketchTextBy } from "./merged-bases.ts";
+import {
+  distinctAgents,
+  distinctUsers,
+  exactQuantilesBy,
+  quantileKeysBy,
+  sketchTextBy,
+} from "./merged-bases.ts";
 import type { QueryParts } from "./query-parts.ts";
 
 /** Columns of every row of a result, in their order. */
@@ -38,8 +44,8 @@ function extraColumns(
     add("quantile_exact_ms", exactQuantilesBy(keys, quantiles));
   }
   if (sketches) add("sketch", sketchTextBy(keys));
-  if (users) add("active_users", distinctBy(keys, "users", isMerged));
-  if (agents) add("active_agents", distinctBy(keys, "agents", isMerged));
+  if (users) add("active_users", distinctUsers(keys, isMerged));
+  if (agents) add("active_agents", distinctAgents(keys, isMerged));
   return columns;
 }
 

@@ -1,9 +1,13 @@
 import { type SQL, sql } from "drizzle-orm";
+import { userSetRows } from "../rollups/user-sets.ts";
 import { commaList, nameList } from "./lists.ts";
 import type { MergedBase } from "./query-parts.ts";
 import { sketchKey } from "./sketch.ts";
 
 interface MergeOptions {
+  workspaceId: string;
+  /** Whether users of rollups are sets of numbers; else each row has its one. */
+  haveUserSets: boolean;
   /** Whether sketches and sets stand in the rows of status ''. */
   mergedStatuses: boolean;
   /** Whether it is read once, by these keys: buckets of sketches then wait for the sort. */
@@ -33,23 +37,42 @@ function sketchesBy(keys: SQL, where: SQL, readOnce: boolean): SQL {
  * A base by the keys, from `rollup_rows` and `raw_rows`. Grouped and not by UNION: the planner
  * takes all rows of a UNION for different, and lays out a hash table for that many.
  */
-export function baseBy(
-  base: MergedBase,
-  names: readonly string[],
-  { mergedStatuses, readOnce }: MergeOptions,
-): SQL {
+export function baseBy(base: MergedBase, names: readonly string[], options: MergeOptions): SQL {
   const keys = nameList(names);
-  const where = mergedStatuses ? sql` where status = ''` : sql``;
-  if (base === "sketches") return sketchesBy(keys, where, readOnce);
-  const id = sql.raw(base === "users" ? "user_id" : "agent_id");
+  const where = options.mergedStatuses ? sql` where status = ''` : sql``;
+  if (base === "sketches") return sketchesBy(keys, where, options.readOnce);
+  if (base === "users") return usersBy(keys, where, options);
   return sql`
     select ${keys}, id
     from (
-      select ${keys}, unnest(${sql.identifier(base)}) as id from rollup_rows${where}
+      select ${keys}, unnest(agents) as id from rollup_rows${where}
       union all
-      select ${keys}, ${id} from raw_rows where ${id} is not null
+      select ${keys}, agent_id from raw_rows
     ) every
     group by ${keys}, id`;
+}
+
+/** Users by the keys: chunks of bits, and ids (`id`) of those that no rollup has. */
+function usersBy(keys: SQL, where: SQL, { workspaceId, haveUserSets }: MergeOptions): SQL {
+  const raw = sql`
+      select ${keys}, user_id from raw_rows where user_id is not null group by ${keys}, user_id`;
+  if (!haveUserSets)
+    return sql`
+    select ${keys}, null::int as chunk, null::bit(256) as bits, user_id as id
+    from (
+      select ${keys}, user_id from rollup_rows${where}
+      union all${raw}
+    ) every
+    where user_id is not null
+    group by ${keys}, user_id`;
+  return sql`
+    select ${keys}, chunk, bit_or(bits) as bits, id
+    from (
+      select ${keys}, unnest(user_chunks) as chunk, unnest(user_bits) as bits, null::text as id
+      from rollup_rows${where}
+      union all${userSetRows(keys, raw, workspaceId)}
+    ) every
+    group by ${keys}, chunk, id`;
 }
 
 /**
@@ -115,16 +138,24 @@ export function exactQuantilesBy(names: readonly string[], quantiles: readonly n
     group by ${keys}`;
 }
 
-/** Numbers of distinct users or agents. */
-export function distinctBy(
-  names: readonly string[],
-  base: "users" | "agents",
-  isMerged: boolean,
-): SQL {
+/** Numbers of distinct agents. */
+export function distinctAgents(names: readonly string[], isMerged: boolean): SQL {
   const keys = nameList(names);
   const grouping = isMerged ? sql`` : sql` group by ${keys}, id`;
   return sql`
-    select ${keys}, count(*) as ${sql.raw(`active_${base}`)}
-    from (select ${keys}, id from ${sql.raw(base)}${grouping}) ids
+    select ${keys}, count(*) as active_agents
+    from (select ${keys}, id from agents${grouping}) ids
+    group by ${keys}`;
+}
+
+/** Numbers of distinct users. */
+export function distinctUsers(names: readonly string[], isMerged: boolean): SQL {
+  const keys = nameList(names);
+  const united = isMerged
+    ? sql`select ${keys}, bits from users`
+    : sql`select ${keys}, bit_or(bits) as bits from users group by ${keys}, chunk, id`;
+  return sql`
+    select ${keys}, sum(coalesce(bit_count(bits), 1))::bigint as active_users
+    from (${united}) sets
     group by ${keys}`;
 }

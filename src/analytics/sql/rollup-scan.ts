@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { keyInWorkspace } from "../../db/scope.ts";
 import type { QueryPlan } from "../plan/plan-types.ts";
+import { haveUserSets } from "../plan/rollup-choice.ts";
 import { ROLLUP_SUMS, type RollupGrain } from "../rollups/definition.ts";
 import { commaList } from "./lists.ts";
 import { basesOf } from "./query-parts.ts";
@@ -9,13 +10,20 @@ import { groupColumns, groupNames, intervalsOf, slotIndex } from "./slots.ts";
 const filtersOf = (plan: QueryPlan, table: string) =>
   sql.join(plan.filters.map((filter) => sql`\n        and ${filter(table, true)}`));
 
-/** Sketches and sets of ids of a rollup row, as far as they are asked for. */
-function mergedColumns(plan: QueryPlan, { table, grain, dimensions }: RollupGrain): SQL[] {
+/** Users of a rollup row: chunks of bits, or the one that the row is of. */
+function userColumns({ table, grain }: RollupGrain): { name: string; column: SQL }[] {
   const row = sql.identifier(table);
-  const users =
-    grain === "user"
-      ? sql`case when ${row}.user_id <> '' then array[${row}.user_id] end`
-      : sql`${row}.user_ids`;
+  if (grain === "user") return [{ name: "user_id", column: sql`nullif(${row}.user_id, '')` }];
+  return [
+    { name: "user_chunks", column: sql`${row}.user_chunks` },
+    { name: "user_bits", column: sql`${row}.user_bits` },
+  ];
+}
+
+/** Sketches and sets of ids of a rollup row, as far as they are asked for. */
+function mergedColumns(plan: QueryPlan, from: RollupGrain): SQL[] {
+  const { table, dimensions } = from;
+  const row = sql.identifier(table);
   const agents = dimensions.includes("agent") ? sql`array[${row}.agent_id]` : sql`${row}.agent_ids`;
   // The row of status '' merges all statuses and has no sums: it alone is read for these, unless a
   // filter or a group tells statuses apart.
@@ -28,7 +36,11 @@ function mergedColumns(plan: QueryPlan, { table, grain, dimensions }: RollupGrai
           sql`${merged(sql`sketch_counts`)} as sketch_counts`,
         ]
       : []),
-    ...(plan.users ? [sql`${merged(users)} as users`] : []),
+    ...(plan.users
+      ? userColumns(from).map(
+          ({ name, column }) => sql`${merged(column)} as ${sql.identifier(name)}`,
+        )
+      : []),
     ...(plan.agents ? [sql`${merged(agents)} as agents`] : []),
   ];
 }
@@ -137,7 +149,10 @@ function emptyRollups(plan: QueryPlan): SQL {
     ...(plan.quantiles.length > 0 || plan.sketches
       ? [sql`null::int[] as sketch_keys, null::int[] as sketch_counts`]
       : []),
-    ...(plan.users ? [sql`null::text[] as users`] : []),
+    ...(plan.users && haveUserSets(plan.source)
+      ? [sql`null::int[] as user_chunks, null::bit(256)[] as user_bits`]
+      : []),
+    ...(plan.users && !haveUserSets(plan.source) ? [sql`null::text as user_id`] : []),
     ...(plan.agents ? [sql`null::text[] as agents`] : []),
   ];
   return sql`select ${commaList(columns)} where false`;

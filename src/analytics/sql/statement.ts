@@ -2,6 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { instantList } from "../../db/instants.ts";
 import { HOUR_US } from "../../lib/time.ts";
 import type { QueryPlan, TimeSlot } from "../plan/plan-types.ts";
+import { haveUserSets } from "../plan/rollup-choice.ts";
 import { dirtyHours } from "../rollups/marks.ts";
 import { cellSums } from "./cell-sums.ts";
 import { commaList } from "./lists.ts";
@@ -60,7 +61,13 @@ function inputTables(plan: QueryPlan): SQL {
 
 /** CTEs: sums by period, bucket and group, what sums do not hold, and the best groups. */
 function sumTables(plan: QueryPlan): SQL {
-  const how = { mergedStatuses: !plan.byStatus, readOnce: isReadOnce(plan) };
+  const { workspaceId, source } = plan;
+  const how = {
+    workspaceId,
+    haveUserSets: haveUserSets(source),
+    mergedStatuses: !plan.byStatus,
+    readOnce: isReadOnce(plan),
+  };
   const kept = sql.raw(how.readOnce ? "not materialized" : "materialized");
   const table = (base: MergedBase) => sql`,
   ${sql.raw(base)}_unranked as ${kept} (${baseBy(base, cellKeys(plan), how)})`;

@@ -16,6 +16,9 @@ export const exact = customType<{ data: string }>({ dataType: () => "numeric" })
 /** A bit for each quarter of an hour of a day (UTC), the first one first. */
 export const quarters = customType<{ data: string }>({ dataType: () => "bit(96)" });
 
+/** A chunk of a set of users: a bit for each of so many numbers (rollups/user-sets.ts). */
+export const userBits = customType<{ data: string }>({ dataType: () => "bit(256)" });
+
 /** What every table of jobs has (jobs/lease.ts). */
 export const job = () => ({
   workspaceId: text("workspace_id").notNull(),

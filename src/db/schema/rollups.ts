@@ -1,6 +1,14 @@
 import { sql } from "drizzle-orm";
-import { bigint, index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { exact, instant, quarters } from "./columns.ts";
+import {
+  bigint,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/pg-core";
+import { exact, instant, quarters, userBits } from "./columns.ts";
 
 /** What a rollup row holds: only what can be merged. One set of columns for every rollup table. */
 const mergeable = () => ({
@@ -16,7 +24,9 @@ const mergeable = () => ({
   tokensOut: exact("tokens_out").notNull(),
   sketchKeys: integer("sketch_keys").array().notNull(),
   sketchCounts: integer("sketch_counts").array().notNull(),
-  userIds: text("user_ids").array().notNull(),
+  /** The users by their numbers: chunks in order, and the bits of each. */
+  userChunks: integer("user_chunks").array().notNull(),
+  userBits: userBits("user_bits").array().notNull(),
   agentIds: text("agent_ids").array().notNull(),
 });
 
@@ -30,6 +40,29 @@ const keys = () => ({
   bucket: instant("bucket").notNull(),
   agentId: text("agent_id").notNull().default(""),
   status: text("status").notNull().default(""),
+});
+
+/**
+ * Each user of a workspace by a small number, given by the first rollup that has the user and never
+ * changed: sets of users are then bits.
+ */
+export const userNumbers = pgTable(
+  "user_numbers",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    userId: text("user_id").notNull(),
+    number: integer("number").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.userId] }),
+    uniqueIndex("user_numbers_number").on(t.workspaceId, t.number),
+  ],
+);
+
+/** The next free number of a workspace; runs at the same time take theirs one after the other. */
+export const userCounters = pgTable("user_counters", {
+  workspaceId: text("workspace_id").primaryKey(),
+  next: integer("next").notNull(),
 });
 
 /** Hours (UTC). Grains: `total` by status; `agent` by agent and status. */

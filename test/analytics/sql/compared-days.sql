@@ -80,7 +80,9 @@ rollup_rows as materialized (
     select 'day' as unit, "execution_metrics_daily".bucket as at,
       width_bucket("execution_metrics_daily".bucket, (select starts from slot)) as slot,
       "execution_metrics_daily".status, "execution_metrics_daily".executions, case
-      when "execution_metrics_daily".status = '' then "execution_metrics_daily".user_ids end as users
+      when "execution_metrics_daily".status = '' then "execution_metrics_daily".user_chunks end as "user_chunks",
+      case
+      when "execution_metrics_daily".status = '' then "execution_metrics_daily".user_bits end as "user_bits"
     from unnest(
       '{2026-09-27T00:00:00.000Z}'::timestamptz[], '{2026-10-05T00:00:00.000Z}'::timestamptz[]
     ) as s(lo, hi)
@@ -99,7 +101,9 @@ rollup_rows as materialized (
     select 'hour' as unit, "execution_metrics_hourly".bucket as at,
       width_bucket("execution_metrics_hourly".bucket, (select starts from slot)) as slot,
       "execution_metrics_hourly".status, "execution_metrics_hourly".executions, case
-      when "execution_metrics_hourly".status = '' then "execution_metrics_hourly".user_ids end as users
+      when "execution_metrics_hourly".status = '' then "execution_metrics_hourly".user_chunks end as "user_chunks",
+      case
+      when "execution_metrics_hourly".status = '' then "execution_metrics_hourly".user_bits end as "user_bits"
     from (
       select lo, hi
       from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
@@ -150,17 +154,36 @@ cells_unranked as materialized (
   group by "period", "out", "status"
 ),
 users_unranked as materialized (
-  select "period", "out", id
+  select "period", "out", chunk, bit_or(bits) as bits, id
   from (
-    select "period", "out", unnest("users") as id
+    select "period", "out", unnest(user_chunks) as chunk, unnest(user_bits) as bits,
+      null::text as id
     from rollup_rows
     where status = ''
     union all
-    select "period", "out", user_id
-    from raw_rows
-    where user_id is not null
+    select "period", "out", number / 256 as chunk, case
+      when number is not null then set_bit(repeat('0', 256)::bit(256), number % 256, 1) end as bits,
+      case when number is null then user_id end as id
+    from (
+      select "period", "out", user_id
+      from raw_rows
+      where user_id is not null
+      group by "period", "out", user_id
+    ) users full
+    join (
+      select p.user_id, n.number
+      from (select user_id from raw_rows where user_id is not null group by user_id) p
+      left join lateral (
+        select n.number
+        from user_numbers n
+        where "n"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+          and n.user_id = p.user_id and found_by_key(n.number)
+        offset 0
+      ) n on true
+    ) numbers
+    using (user_id)
   ) every
-  group by "period", "out", id
+  group by "period", "out", chunk, id
 ),
 cells as not materialized (select r.* from "cells_unranked" r),
 users as not materialized (select r.* from "users_unranked" r),
@@ -200,8 +223,8 @@ groups as (
     select "period", "out", null, null, null, null, null, null, null, null, null, null, null, null,
       null, null, null, null, null, "active_users"
     from (
-      select "period", "out", count(*) as active_users
-      from (select "period", "out", id from users) ids
+      select "period", "out", sum(coalesce(bit_count(bits), 1))::bigint as active_users
+      from (select "period", "out", bits from users) sets
       group by "period", "out"
     ) "active_users"
   ) parts
@@ -243,8 +266,8 @@ total as (
     select "period", null, null, null, null, null, null, null, null, null, null, null, null, null,
       null, null, null, null, "active_users"
     from (
-      select "period", count(*) as active_users
-      from (select "period", id from users group by "period", id) ids
+      select "period", sum(coalesce(bit_count(bits), 1))::bigint as active_users
+      from (select "period", bit_or(bits) as bits from users group by "period", chunk, id) sets
       group by "period"
     ) "active_users"
   ) parts

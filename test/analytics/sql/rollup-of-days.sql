@@ -52,9 +52,61 @@ raw as materialized (
     offset 0
   ) r
 ),
+met as materialized (
+  select p.*, n.number
+  from (
+    select w.workspace_id, r.user_id, array_agg(place) as places, min(place) as first
+    from (select distinct place, user_id from raw where user_id <> '') r
+    join asked w
+    using (place)
+    group by w.workspace_id, r.user_id
+  ) p
+  left join lateral (
+    select n.number
+    from user_numbers n
+    where "n"."workspace_id" = any(array["p"."workspace_id", "p"."workspace_id"])
+      and n.user_id = p.user_id and found_by_key(n.number)
+    offset 0
+  ) n on true
+),
+unknown as materialized (
+  select workspace_id, user_id, places,
+    row_number() over (partition by workspace_id order by first desc, user_id desc) as back
+  from met
+  where number is null
+),
+counted as (
+  insert into user_counters (workspace_id, next)
+  select workspace_id, count(*)
+  from unknown
+  group by workspace_id
+  order by workspace_id on conflict (workspace_id) do
+  update
+  set next = user_counters.next + excluded.next
+  returning workspace_id, next
+),
+given as materialized (
+  select u.workspace_id, u.user_id, u.places, (c.next - u.back)::int as number
+  from unknown u
+  join counted c
+  using (workspace_id)
+),
+added as (
+  insert into user_numbers (workspace_id, user_id, number)
+  select workspace_id, user_id, number
+  from given
+),
+numbers as materialized (
+  select unnest(places) as place, user_id, number
+  from met
+  where number is not null
+  union all
+  select unnest(places), user_id, number
+  from given
+),
 "cube_parts" as materialized (
   select place, agent_id, model, environment, version, error_type, status, sketch_key,
-    null::text as user_set, null::text as agent_set, count(*) as n,
+    null::int as user_chunk, null::bit(256) as user_bits, null::text as agent_set, count(*) as n,
     count(*) filter (where failed) as errors, count(ms) as durations,
     coalesce(sum(ms), 0) as sum_ms,
     coalesce(sum(case when ms < 3000000000 then ms * ms end), 0) + coalesce(
@@ -66,19 +118,23 @@ raw as materialized (
   from raw
   group by place, agent_id, model, environment, version, error_type, status, sketch_key
   union all
-  select place, agent_id, model, environment, version, error_type, status, null, user_id, null,
-    0 as n, 0 as errors, 0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
-    null::bigint as max_ms, 0 as credits, 0 as tokens_in, 0 as tokens_out, 0
+  select place, agent_id, model, environment, version, error_type, status, null, number / 256,
+    bit_or(set_bit(repeat('0', 256)::bit(256), number % 256, 1)), null, 0 as n, 0 as errors,
+    0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms, null::bigint as max_ms,
+    0 as credits, 0 as tokens_in, 0 as tokens_out, 0
   from (
-    select distinct place, agent_id, model, environment, version, error_type, status, "user_id"
+    select distinct place, agent_id, model, environment, version, error_type, status, user_id
     from raw
-    where "user_id" <> ''
+    where user_id <> ''
   ) pairs
+  join numbers
+  using (place, user_id)
+  group by place, agent_id, model, environment, version, error_type, status, number / 256
 ),
 "user_parts" as materialized (
-  select place, user_id, status, sketch_key, null::text as user_set, null::text as agent_set,
-    count(*) as n, count(*) filter (where failed) as errors, count(ms) as durations,
-    coalesce(sum(ms), 0) as sum_ms,
+  select place, user_id, status, sketch_key, null::int as user_chunk, null::bit(256) as user_bits,
+    null::text as agent_set, count(*) as n, count(*) filter (where failed) as errors,
+    count(ms) as durations, coalesce(sum(ms), 0) as sum_ms,
     coalesce(sum(case when ms < 3000000000 then ms * ms end), 0) + coalesce(
       sum(case when ms >= 3000000000 then ms::numeric * ms end), 0
     ) as sum_squares,
@@ -88,33 +144,34 @@ raw as materialized (
   from raw
   group by place, user_id, status, sketch_key
   union all
-  select place, user_id, status, null, null, agent_id, 0 as n, 0 as errors, 0 as durations,
-    0 as sum_ms, 0 as sum_squares, null::bigint as min_ms, null::bigint as max_ms, 0 as credits,
-    0 as tokens_in, 0 as tokens_out, 0
-  from (select distinct place, user_id, status, "agent_id" from raw where "agent_id" <> '') pairs
+  select place, user_id, status, null, null::int as user_chunk, null::bit(256) as user_bits,
+    agent_id, 0 as n, 0 as errors, 0 as durations, 0 as sum_ms, 0 as sum_squares,
+    null::bigint as min_ms, null::bigint as max_ms, 0 as credits, 0 as tokens_in, 0 as tokens_out, 0
+  from (select distinct place, user_id, status, agent_id from raw where agent_id <> '') pairs
 ),
 "insert_0" as (
   insert into "execution_metrics_daily" (
     grain, workspace_id, bucket, status, executions, errors, duration_count, duration_sum_ms,
     duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out,
-    sketch_keys, sketch_counts, user_ids, agent_ids
+    sketch_keys, sketch_counts, user_chunks, user_bits, agent_ids
   )
   with parts as materialized (
-    select place, status, sketch_key, user_set, agent_set, sum(n) as n, sum(errors) as errors,
-      sum(durations) as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
-      min(min_ms) as min_ms, max(max_ms) as max_ms, sum(credits) as credits,
-      sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out, sum(weight) as weight
+    select place, status, sketch_key, user_chunk, bit_or(user_bits) as user_bits, agent_set,
+      sum(n) as n, sum(errors) as errors, sum(durations) as durations, sum(sum_ms) as sum_ms,
+      sum(sum_squares) as sum_squares, min(min_ms) as min_ms, max(max_ms) as max_ms,
+      sum(credits) as credits, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
+      sum(weight) as weight
     from "cube_parts"
-    group by place, status, sketch_key, user_set, agent_set
+    group by place, status, sketch_key, user_chunk, agent_set
     union all
-    select place, status, null, null, agent_id, 0 as n, 0 as errors, 0 as durations, 0 as sum_ms,
-      0 as sum_squares, null::bigint as min_ms, null::bigint as max_ms, 0 as credits,
+    select place, status, null, null, null, agent_id, 0 as n, 0 as errors, 0 as durations,
+      0 as sum_ms, 0 as sum_squares, null::bigint as min_ms, null::bigint as max_ms, 0 as credits,
       0 as tokens_in, 0 as tokens_out, 0
     from (select distinct place, status, agent_id from "cube_parts") pairs
   )
   select 'total', w.workspace_id, w.bucket, g.status, g.n, g.errors, g.durations, g.sum_ms,
     g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out, g.sketch_keys,
-    g.sketch_counts, g.users, g.agents
+    g.sketch_counts, g.user_chunks, g.user_bits, g.agents
   from (
     select place, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
       sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
@@ -127,8 +184,11 @@ raw as materialized (
         array_agg(weight::int order by sketch_key) filter (where sketch_key is not null), '{}'
       ) as sketch_counts,
       coalesce(
-        array_agg(user_set order by user_set) filter (where user_set is not null), '{}'
-      ) as users,
+        array_agg(user_chunk order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_chunks,
+      coalesce(
+        array_agg(user_bits order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_bits,
       coalesce(
         array_agg(agent_set order by agent_set) filter (where agent_set is not null), '{}'
       ) as agents
@@ -136,11 +196,11 @@ raw as materialized (
       select *
       from parts
       union all
-      select place, '' as status, sketch_key, user_set, agent_set, 0 as n, 0 as errors,
-        0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
+      select place, '' as status, sketch_key, user_chunk, bit_or(user_bits), agent_set, 0 as n,
+        0 as errors, 0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
         null::bigint as max_ms, 0 as credits, 0 as tokens_in, 0 as tokens_out, sum(weight) as weight
       from parts
-      group by place, sketch_key, user_set, agent_set
+      group by place, sketch_key, user_chunk, agent_set
     ) stacked
     group by place, status
   ) g
@@ -151,20 +211,20 @@ raw as materialized (
   insert into "execution_metrics_daily" (
     grain, workspace_id, bucket, agent_id, status, executions, errors, duration_count,
     duration_sum_ms, duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in,
-    tokens_out, sketch_keys, sketch_counts, user_ids, agent_ids
+    tokens_out, sketch_keys, sketch_counts, user_chunks, user_bits, agent_ids
   )
   with parts as materialized (
-    select place, agent_id, status, sketch_key, user_set, agent_set, sum(n) as n,
-      sum(errors) as errors, sum(durations) as durations, sum(sum_ms) as sum_ms,
-      sum(sum_squares) as sum_squares, min(min_ms) as min_ms, max(max_ms) as max_ms,
-      sum(credits) as credits, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
-      sum(weight) as weight
+    select place, agent_id, status, sketch_key, user_chunk, bit_or(user_bits) as user_bits,
+      agent_set, sum(n) as n, sum(errors) as errors, sum(durations) as durations,
+      sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares, min(min_ms) as min_ms,
+      max(max_ms) as max_ms, sum(credits) as credits, sum(tokens_in) as tokens_in,
+      sum(tokens_out) as tokens_out, sum(weight) as weight
     from "cube_parts"
-    group by place, agent_id, status, sketch_key, user_set, agent_set
+    group by place, agent_id, status, sketch_key, user_chunk, agent_set
   )
   select 'agent', w.workspace_id, w.bucket, g.agent_id, g.status, g.n, g.errors, g.durations,
     g.sum_ms, g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out,
-    g.sketch_keys, g.sketch_counts, g.users, g.agents
+    g.sketch_keys, g.sketch_counts, g.user_chunks, g.user_bits, g.agents
   from (
     select place, agent_id, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
       sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
@@ -177,8 +237,11 @@ raw as materialized (
         array_agg(weight::int order by sketch_key) filter (where sketch_key is not null), '{}'
       ) as sketch_counts,
       coalesce(
-        array_agg(user_set order by user_set) filter (where user_set is not null), '{}'
-      ) as users,
+        array_agg(user_chunk order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_chunks,
+      coalesce(
+        array_agg(user_bits order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_bits,
       coalesce(
         array_agg(agent_set order by agent_set) filter (where agent_set is not null), '{}'
       ) as agents
@@ -186,11 +249,11 @@ raw as materialized (
       select *
       from parts
       union all
-      select place, agent_id, '' as status, sketch_key, user_set, agent_set, 0 as n, 0 as errors,
-        0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
+      select place, agent_id, '' as status, sketch_key, user_chunk, bit_or(user_bits), agent_set,
+        0 as n, 0 as errors, 0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
         null::bigint as max_ms, 0 as credits, 0 as tokens_in, 0 as tokens_out, sum(weight) as weight
       from parts
-      group by place, agent_id, sketch_key, user_set, agent_set
+      group by place, agent_id, sketch_key, user_chunk, agent_set
     ) stacked
     group by place, agent_id, status
   ) g
@@ -201,16 +264,16 @@ raw as materialized (
   insert into "user_activity_daily" (
     workspace_id, bucket, user_id, status, executions, errors, duration_count, duration_sum_ms,
     duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out,
-    sketch_keys, sketch_counts, user_ids, agent_ids
+    sketch_keys, sketch_counts, user_chunks, user_bits, agent_ids
   )
   with parts as materialized (
-    select place, user_id, status, sketch_key, user_set, agent_set, n, errors, durations, sum_ms,
-      sum_squares, min_ms, max_ms, credits, tokens_in, tokens_out, weight
+    select place, user_id, status, sketch_key, user_chunk, user_bits, agent_set, n, errors,
+      durations, sum_ms, sum_squares, min_ms, max_ms, credits, tokens_in, tokens_out, weight
     from "user_parts"
   )
   select w.workspace_id, w.bucket, g.user_id, g.status, g.n, g.errors, g.durations, g.sum_ms,
     g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out, g.sketch_keys,
-    g.sketch_counts, g.users, g.agents
+    g.sketch_counts, g.user_chunks, g.user_bits, g.agents
   from (
     select place, user_id, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
       sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
@@ -223,8 +286,11 @@ raw as materialized (
         array_agg(weight::int order by sketch_key) filter (where sketch_key is not null), '{}'
       ) as sketch_counts,
       coalesce(
-        array_agg(user_set order by user_set) filter (where user_set is not null), '{}'
-      ) as users,
+        array_agg(user_chunk order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_chunks,
+      coalesce(
+        array_agg(user_bits order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_bits,
       coalesce(
         array_agg(agent_set order by agent_set) filter (where agent_set is not null), '{}'
       ) as agents
@@ -232,11 +298,11 @@ raw as materialized (
       select *
       from parts
       union all
-      select place, user_id, '' as status, sketch_key, user_set, agent_set, 0 as n, 0 as errors,
-        0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
+      select place, user_id, '' as status, sketch_key, user_chunk, bit_or(user_bits), agent_set,
+        0 as n, 0 as errors, 0 as durations, 0 as sum_ms, 0 as sum_squares, null::bigint as min_ms,
         null::bigint as max_ms, 0 as credits, 0 as tokens_in, 0 as tokens_out, sum(weight) as weight
       from parts
-      group by place, user_id, sketch_key, user_set, agent_set
+      group by place, user_id, sketch_key, user_chunk, agent_set
     ) stacked
     group by place, user_id, status
   ) g
@@ -247,17 +313,19 @@ raw as materialized (
   insert into "execution_metrics_daily" (
     grain, workspace_id, bucket, agent_id, model, environment, version, error_type, status,
     executions, errors, duration_count, duration_sum_ms, duration_sum_squares, duration_min_ms,
-    duration_max_ms, credits, tokens_in, tokens_out, sketch_keys, sketch_counts, user_ids, agent_ids
+    duration_max_ms, credits, tokens_in, tokens_out, sketch_keys, sketch_counts, user_chunks,
+    user_bits, agent_ids
   )
   with parts as materialized (
-    select place, agent_id, model, environment, version, error_type, status, sketch_key, user_set,
-      agent_set, n, errors, durations, sum_ms, sum_squares, min_ms, max_ms, credits, tokens_in,
-      tokens_out, weight
+    select place, agent_id, model, environment, version, error_type, status, sketch_key, user_chunk,
+      user_bits, agent_set, n, errors, durations, sum_ms, sum_squares, min_ms, max_ms, credits,
+      tokens_in, tokens_out, weight
     from "cube_parts"
   )
   select 'cube', w.workspace_id, w.bucket, g.agent_id, g.model, g.environment, g.version,
     g.error_type, g.status, g.n, g.errors, g.durations, g.sum_ms, g.sum_squares, g.min_ms, g.max_ms,
-    g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, g.users, g.agents
+    g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, g.user_chunks,
+    g.user_bits, g.agents
   from (
     select place, agent_id, model, environment, version, error_type, status, sum(n)::bigint as n,
       sum(errors)::bigint as errors, sum(durations)::bigint as durations, sum(sum_ms) as sum_ms,
@@ -270,8 +338,11 @@ raw as materialized (
         array_agg(weight::int order by sketch_key) filter (where sketch_key is not null), '{}'
       ) as sketch_counts,
       coalesce(
-        array_agg(user_set order by user_set) filter (where user_set is not null), '{}'
-      ) as users,
+        array_agg(user_chunk order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_chunks,
+      coalesce(
+        array_agg(user_bits order by user_chunk) filter (where user_chunk is not null), '{}'
+      ) as user_bits,
       coalesce(
         array_agg(agent_set order by agent_set) filter (where agent_set is not null), '{}'
       ) as agents
@@ -280,11 +351,11 @@ raw as materialized (
       from parts
       union all
       select place, agent_id, model, environment, version, error_type, '' as status, sketch_key,
-        user_set, agent_set, 0 as n, 0 as errors, 0 as durations, 0 as sum_ms, 0 as sum_squares,
-        null::bigint as min_ms, null::bigint as max_ms, 0 as credits, 0 as tokens_in,
-        0 as tokens_out, sum(weight) as weight
+        user_chunk, bit_or(user_bits), agent_set, 0 as n, 0 as errors, 0 as durations, 0 as sum_ms,
+        0 as sum_squares, null::bigint as min_ms, null::bigint as max_ms, 0 as credits,
+        0 as tokens_in, 0 as tokens_out, sum(weight) as weight
       from parts
-      group by place, agent_id, model, environment, version, error_type, sketch_key, user_set,
+      group by place, agent_id, model, environment, version, error_type, sketch_key, user_chunk,
         agent_set
     ) stacked
     group by place, agent_id, model, environment, version, error_type, status

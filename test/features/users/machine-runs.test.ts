@@ -33,7 +33,7 @@ it("a machine's run is of no user in every number, before the rollups, after the
   for (const unit of ["hour", "day", "session"] as const) await runRollups(ctx, unit);
   expect(await views()).toEqual(raw);
   const named = await ctx.db.all({
-    sql: sql`select user_id from user_presence_daily where workspace_id = ${W} union select unnest(user_ids) from execution_metrics_daily where workspace_id = ${W}
+    sql: sql`select user_id from user_presence_daily where workspace_id = ${W} union select user_id from user_numbers where workspace_id = ${W}
       union select unnest(user_ids) from sessions_daily where workspace_id = ${W} union select user_id from session_edges_daily where workspace_id = ${W} order by 1`,
     row: z.object({ user_id: z.string() }),
   });

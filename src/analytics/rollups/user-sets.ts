@@ -1,0 +1,99 @@
+import { type SQL, sql } from "drizzle-orm";
+import { keyInList, keyInWorkspace } from "../../db/scope.ts";
+
+/**
+ * Sets of users in rollups are bits: a workspace gives each user a number (`user_numbers`), and a
+ * set keeps, for each chunk of CHUNK_BITS numbers that has a user of it, the bits of those. Sets of
+ * equal chunks are united bit by bit, whatever their ids are and however many they are.
+ */
+const CHUNK_BITS = 256;
+
+export const USER_CHUNK = sql.raw(`number / ${CHUNK_BITS}`);
+
+/** The bits of a chunk with the column `number` alone. */
+export const USER_BIT = sql.raw(
+  `set_bit(repeat('0', ${CHUNK_BITS})::bit(${CHUNK_BITS}), number % ${CHUNK_BITS}, 1)`,
+);
+
+/**
+ * The number of one user, for a lateral join: `n(number)`, null without one. `found_by_key` is true
+ * and dear: a table of few pages would else be read as a whole for each user.
+ */
+const numberOf = (scope: SQL, userId: SQL) => sql`
+    left join lateral (
+      select n.number
+      from user_numbers n
+      where ${scope} and n.user_id = ${userId} and found_by_key(n.number)
+      offset 0
+    ) n on true`;
+
+/**
+ * CTEs: the numbers of the users of the CTE `raw` (`numbers`: place, user_id, number). A run that
+ * writes gives each user without one the next; another run that does the same at once fails, for
+ * both change the counter of a snapshot, and is tried again.
+ */
+export function numbersOfUsers(writes: boolean): SQL {
+  const met = sql`met as materialized (
+    select p.*, n.number
+    from (
+      select w.workspace_id, r.user_id, array_agg(place) as places, min(place) as first
+      from (select distinct place, user_id from raw where user_id <> '') r
+      join asked w using (place)
+      group by w.workspace_id, r.user_id
+    ) p${numberOf(keyInList("p", "n"), sql`p.user_id`)}
+  )`;
+  if (!writes)
+    return sql`${met},
+  numbers as materialized (
+    select unnest(places) as place, user_id, number from met where number is not null
+  )`;
+  return sql`${met},
+  unknown as materialized (
+    select workspace_id, user_id, places,
+      row_number() over (partition by workspace_id order by first desc, user_id desc) as back
+    from met
+    where number is null
+  ),
+  counted as (
+    insert into user_counters (workspace_id, next)
+    select workspace_id, count(*) from unknown group by workspace_id order by workspace_id
+    on conflict (workspace_id) do update set next = user_counters.next + excluded.next
+    returning workspace_id, next
+  ),
+  given as materialized (
+    select u.workspace_id, u.user_id, u.places, (c.next - u.back)::int as number
+    from unknown u
+    join counted c using (workspace_id)
+  ),
+  added as (
+    insert into user_numbers (workspace_id, user_id, number)
+    select workspace_id, user_id, number from given
+  ),
+  numbers as materialized (
+    select unnest(places) as place, user_id, number from met where number is not null
+    union all
+    select unnest(places), user_id, number from given
+  )`;
+}
+
+/**
+ * Users of raw rows as rows of a set: the keys, `chunk`, `bits` and `id`. A user without a number is
+ * in no rollup, and stands as `id`. Each user is looked up once, whatever the keys are; a full join
+ * because the planner, which knows no sizes here, would loop over any other.
+ * @param users the keys and `user_id`, distinct (SQL)
+ */
+export function userSetRows(keys: SQL, users: SQL, workspaceId: string): SQL {
+  return sql`
+    select ${keys},
+      ${USER_CHUNK} as chunk,
+      case when number is not null then ${USER_BIT} end as bits,
+      case when number is null then user_id end as id
+    from (${users}) users
+    full join (
+      select p.user_id, n.number
+      from (select user_id from raw_rows where user_id is not null group by user_id) p${numberOf(
+        keyInWorkspace(workspaceId, "n"),
+        sql`p.user_id`,
+      )}
+    ) numbers using (user_id)`;
+}
