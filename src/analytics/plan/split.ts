@@ -83,23 +83,31 @@ export function splitByGrain(buckets: readonly TimeRange[], source: RollupChoice
   return pieces;
 }
 
-/** What the marked units leave of the pieces. */
-function without(
-  list: readonly TimeRange[],
+/**
+ * What the marked units take of pieces, and what they leave: one pass over two lists in time order,
+ * for both may be long.
+ */
+export function partByMarks(
+  pieces: readonly TimeRange[],
   marked: readonly EpochUs[],
   unit: number,
-): TimeRange[] {
-  const left: TimeRange[] = [];
-  for (const { from, to } of list) {
+): { taken: TimeRange[]; left: TimeRange[] } {
+  const [taken, left]: [TimeRange[], TimeRange[]] = [[], []];
+  const markAt = (index: number) => marked[index] ?? Number.POSITIVE_INFINITY;
+  let first = 0;
+  for (const { from, to } of pieces) {
+    while (markAt(first) + unit <= from) first++;
     let start = from;
-    for (const mark of marked) {
-      if (mark + unit <= from || mark >= to) continue;
-      addRange(left, start, mark);
-      start = mark + unit;
+    // A mark may reach into the next piece too, which begins with it again.
+    for (let index = first; markAt(index) < to; index++) {
+      const end = markAt(index) + unit;
+      addRange(left, start, markAt(index));
+      addRange(taken, Math.max(from, markAt(index)), Math.min(to, end));
+      start = end;
     }
     addRange(left, start, to);
   }
-  return left;
+  return { taken, left };
 }
 
 /** Buckets with a mark, in time order. */
@@ -119,29 +127,18 @@ export function explainPieces(
   source: RollupChoice,
   marked: MarkedUnits,
 ): SourcePieces {
-  const fallen = marked.days.flatMap((day) => within(pieces.day, [day], DAY_US));
-  const day = without(pieces.day, marked.days, DAY_US);
-  const quarter = without(pieces.quarter, marked.withoutQuarters, DAY_US);
+  const { taken: fallen, left: day } = partByMarks(pieces.day, marked.days, DAY_US);
+  const ofQuarters = (list: readonly TimeRange[]) =>
+    partByMarks(list, marked.withoutQuarters, DAY_US);
+  const quarter = ofQuarters(pieces.quarter).left;
   if (!source.hourly) return { day, hour: [], quarter, raw: joined([...pieces.raw, ...fallen]) };
-  const hours = joined([
-    ...pieces.hour,
-    ...fallen,
-    ...within(pieces.fallback.hour, marked.withoutQuarters, DAY_US),
-  ]);
-  const raw = [
-    ...pieces.raw,
-    ...within(pieces.fallback.raw, marked.withoutQuarters, DAY_US),
-    ...within(hours, marked.hours, HOUR_US),
-  ];
-  return { day, hour: without(hours, marked.hours, HOUR_US), quarter, raw: joined(raw) };
-}
-
-/** What the marked units take of the pieces. */
-function within(list: readonly TimeRange[], marked: readonly EpochUs[], unit: number): TimeRange[] {
-  const taken: TimeRange[] = [];
-  for (const { from, to } of list)
-    for (const mark of marked) addRange(taken, Math.max(from, mark), Math.min(to, mark + unit));
-  return taken;
+  const hours = partByMarks(
+    joined([...pieces.hour, ...fallen, ...ofQuarters(pieces.fallback.hour).taken]),
+    marked.hours,
+    HOUR_US,
+  );
+  const raw = [...pieces.raw, ...ofQuarters(pieces.fallback.raw).taken, ...hours.taken];
+  return { day, hour: hours.left, quarter, raw: joined(raw) };
 }
 
 /** Ranges in time order, those that touch as one. */

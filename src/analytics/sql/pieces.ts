@@ -18,7 +18,7 @@ function daysOf(pieces: readonly TimeRange[]): number[] {
 function daysWithoutQuarters({ workspaceId, pieces }: QueryPlan): SQL {
   return sql`days_without_quarters as materialized (
     select d.day from unnest(${instantList(daysOf(pieces.quarter))}) d(day)
-    where exists (select from dirty_days m where m.day = d.day)
+    where d.day in (select day from dirty_days)
       or not exists (
         select from execution_quarters_daily q
         where ${inWorkspace(workspaceId, "q")} and q.grain = 'total' and q.bucket = d.day
@@ -26,12 +26,34 @@ function daysWithoutQuarters({ workspaceId, pieces }: QueryPlan): SQL {
   )`;
 }
 
+/** The pieces cut at the ends of UTC days. */
+function cutByDays(pieces: readonly TimeRange[]): TimeRange[] {
+  const cut: TimeRange[] = [];
+  for (const { from, to } of pieces)
+    for (let start = from; start < to; ) {
+      const end = Math.min(to, (Math.floor(start / DAY_US) + 1) * DAY_US);
+      cut.push({ from: start, to: end });
+      start = end;
+    }
+  return cut;
+}
+
 /** What of the pieces lies in days without quarters. */
 const overlaps = (pieces: readonly TimeRange[]) => sql`
     union all
-    select greatest(s.lo, d.day) as lo, least(s.hi, d.day + interval '24 hours') as hi
-    from ${intervalsOf(pieces)}
-    join days_without_quarters d on d.day < s.hi and d.day + interval '24 hours' > s.lo`;
+    select lo, hi from ${intervalsOf(cutByDays(pieces))}
+    where date_trunc('day', s.lo, 'UTC') in (select day from days_without_quarters)`;
+
+/**
+ * Whether a moment (SQL) lies in disjoint pieces. It is looked up, not joined: years of marks in
+ * years of pieces would be as many pairs as their product.
+ */
+export function liesIn(moment: SQL, pieces: readonly TimeRange[]): SQL {
+  const ordered = [...pieces].sort((a, b) => a.from - b.from);
+  const starts = instantList(ordered.map(({ from }) => from));
+  const ends = instantList(ordered.map(({ to }) => to));
+  return sql`${moment} < (${ends})[width_bucket(${moment}, ${starts})]`;
+}
 
 /**
  * CTEs from the marks:
@@ -44,12 +66,17 @@ export function pieceTables(plan: QueryPlan): SQL {
   const hasQuarters = quarter.length > 0;
   const markedDays = sql`
     select d.day as lo, d.day + interval '24 hours' as hi
-    from ${intervalsOf(day)}
-    join dirty_days d on d.day >= s.lo and d.day < s.hi`;
+    from dirty_days d
+    where ${liesIn(sql`d.day`, day)}`;
+  // Hours that follow each other are one range to read.
   const markedHours = sql`
-    select d.hour, d.hour + interval '1 hour'
-    from ${intervalsOf([...day, ...hour, ...fallback.hour])}
-    join dirty_hours d on d.hour >= s.lo and d.hour < s.hi`;
+    select min(hour), max(hour) + interval '1 hour'
+    from (
+      select d.hour, d.hour - row_number() over (order by d.hour) * interval '1 hour' as run
+      from dirty_hours d
+      where ${liesIn(sql`d.hour`, [...day, ...hour, ...fallback.hour])}
+    ) hours
+    group by run`;
   const none = sql`select null::timestamptz as lo, null::timestamptz as hi where false`;
   const quarters = hasQuarters ? sql`${daysWithoutQuarters(plan)},\n  ` : sql``;
   const hours = hasQuarters ? overlaps(fallback.hour) : sql``;

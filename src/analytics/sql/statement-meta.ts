@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import type { QueryPlan } from "../plan/plan-types.ts";
 import { freshnessPairs } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
-import { intervalsOf } from "./slots.ts";
+import { liesIn } from "./pieces.ts";
 import { groupCount } from "./top-groups.ts";
 
 /** What the answer is true for, and what each source gave (result/meta-row.ts reads it). */
@@ -25,7 +25,7 @@ function marksOfPieces(plan: QueryPlan): SQL {
     return sql`(
       select coalesce(jsonb_agg(${bucket} order by ${bucket}), '[]')
       from ${sql.identifier(table)} d
-      join ${intervalsOf(pieces)} on ${bucket} >= s.lo and ${bucket} < s.hi
+      where ${liesIn(bucket, pieces)}
     )`;
   };
   const withoutQuarters = sql`,

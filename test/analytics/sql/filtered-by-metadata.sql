@@ -65,8 +65,8 @@ raw_pieces(lo, hi) as materialized (
   ) as s(lo, hi)
   union all
   select d.day as lo, d.day + interval '24 hours' as hi
-  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  join dirty_days d on d.day >= s.lo and d.day < s.hi
+  from dirty_days d
+  where d.day < ('{}'::timestamptz[])[width_bucket(d.day, '{}'::timestamptz[])]
 ),
 rollup_rows as materialized (
   select r.*, 0 as period, 0 as out

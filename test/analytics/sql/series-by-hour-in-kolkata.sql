@@ -59,7 +59,7 @@ dirty_days as materialized (
 days_without_quarters as materialized (
   select d.day
   from unnest('{2026-10-01T00:00:00.000Z,2026-10-02T00:00:00.000Z}'::timestamptz[]) d(day)
-  where exists (select from dirty_days m where m.day = d.day)
+  where d.day in (select day from dirty_days)
     or not exists (
       select
       from execution_quarters_daily q
@@ -68,26 +68,31 @@ days_without_quarters as materialized (
 ),
 fallback_hours(lo, hi) as materialized (
   select d.day as lo, d.day + interval '24 hours' as hi
-  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  join dirty_days d on d.day >= s.lo and d.day < s.hi
+  from dirty_days d
+  where d.day < ('{}'::timestamptz[])[width_bucket(d.day, '{}'::timestamptz[])]
   union all
-  select greatest(s.lo, d.day) as lo, least(s.hi, d.day + interval '24 hours') as hi
+  select lo, hi
   from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  join days_without_quarters d on d.day < s.hi and d.day + interval '24 hours' > s.lo
+  where date_trunc('day', s.lo, 'UTC') in (select day from days_without_quarters)
 ),
 raw_pieces(lo, hi) as materialized (
   select lo, hi
   from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
   union all
-  select d.hour, d.hour + interval '1 hour'
-  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  join dirty_hours d on d.hour >= s.lo and d.hour < s.hi
+  select min(hour), max(hour) + interval '1 hour'
+  from (
+    select d.hour, d.hour - row_number() over (order by d.hour) * interval '1 hour' as run
+    from dirty_hours d
+    where d.hour < ('{}'::timestamptz[])[width_bucket(d.hour, '{}'::timestamptz[])]
+  ) hours
+  group by run
   union all
-  select greatest(s.lo, d.day) as lo, least(s.hi, d.day + interval '24 hours') as hi
+  select lo, hi
   from unnest(
-    '{2026-10-01T18:30:00.000Z}'::timestamptz[], '{2026-10-02T18:30:00.000Z}'::timestamptz[]
+    '{2026-10-01T18:30:00.000Z,2026-10-02T00:00:00.000Z}'::timestamptz[],
+    '{2026-10-02T00:00:00.000Z,2026-10-02T18:30:00.000Z}'::timestamptz[]
   ) as s(lo, hi)
-  join days_without_quarters d on d.day < s.hi and d.day + interval '24 hours' > s.lo
+  where date_trunc('day', s.lo, 'UTC') in (select day from days_without_quarters)
 ),
 rollup_rows as materialized (
   select r.*, 0 as period, (select buckets from slot)[r.slot] as out

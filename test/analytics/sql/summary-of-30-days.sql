@@ -57,10 +57,8 @@ dirty_days as materialized (
 ),
 fallback_hours(lo, hi) as materialized (
   select d.day as lo, d.day + interval '24 hours' as hi
-  from unnest(
-    '{2026-09-16T00:00:00.000Z}'::timestamptz[], '{2026-10-15T00:00:00.000Z}'::timestamptz[]
-  ) as s(lo, hi)
-  join dirty_days d on d.day >= s.lo and d.day < s.hi
+  from dirty_days d
+  where d.day < ('{2026-10-15T00:00:00.000Z}'::timestamptz[])[width_bucket(d.day, '{2026-09-16T00:00:00.000Z}'::timestamptz[])]
 ),
 raw_pieces(lo, hi) as materialized (
   select lo, hi
@@ -69,12 +67,18 @@ raw_pieces(lo, hi) as materialized (
     '{2026-09-15T13:00:00.000Z,2026-10-15T12:34:56.000Z}'::timestamptz[]
   ) as s(lo, hi)
   union all
-  select d.hour, d.hour + interval '1 hour'
-  from unnest(
-    '{2026-09-16T00:00:00.000Z,2026-09-15T13:00:00.000Z,2026-10-15T00:00:00.000Z}'::timestamptz[],
-    '{2026-10-15T00:00:00.000Z,2026-09-16T00:00:00.000Z,2026-10-15T12:00:00.000Z}'::timestamptz[]
-  ) as s(lo, hi)
-  join dirty_hours d on d.hour >= s.lo and d.hour < s.hi
+  select min(hour), max(hour) + interval '1 hour'
+  from (
+    select d.hour, d.hour - row_number() over (order by d.hour) * interval '1 hour' as run
+    from dirty_hours d
+    where d.hour < (
+      '{2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z,2026-10-15T12:00:00.000Z}'::timestamptz[]
+    )[width_bucket(
+      d.hour,
+      '{2026-09-15T13:00:00.000Z,2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z}'::timestamptz[]
+    )]
+  ) hours
+  group by run
 ),
 rollup_rows as materialized (
   select r.*, 0 as period, 0 as out
