@@ -31,9 +31,9 @@ export interface MeasureSums {
 
 export type MeasureValue = number | string | null;
 
-export type MeasurePart = "sums" | "durations" | "users" | "agents";
+export type MeasurePart = "statuses" | "sums" | "durations" | "users" | "agents";
 
-/** Sums that only some measures are made of; the number of executions by status is always there. */
+/** Sums that only some measures are made of, beside numbers of executions. */
 export const SUM_NAMES = [
   ...([
     "errors",

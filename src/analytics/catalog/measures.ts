@@ -16,13 +16,14 @@ type CountName =
 
 function counted(name: CountName, good: Measure["good"], description: string): Measure {
   const sums = name === "errors" ? ([name] as const) : [];
+  const isPlain = name === "errors" || name === "executions";
   return {
     unit: "executions",
     additive: true,
     empty: 0,
     good,
     description,
-    needs: "sums",
+    needs: isPlain ? "sums" : "statuses",
     sums,
     finish: (of) => of[name],
   };
@@ -95,7 +96,7 @@ export const MEASURES = {
     empty: null,
     good: "up",
     description: "successes / (successes + failures + timeouts + cancellations).",
-    needs: "sums",
+    needs: "statuses",
     sums: [],
     finish: (sums) => fraction(sums.successes, ended(sums)),
   },
@@ -105,7 +106,7 @@ export const MEASURES = {
     empty: null,
     good: "down",
     description: "failures / (successes + failures + timeouts + cancellations).",
-    needs: "sums",
+    needs: "statuses",
     sums: [],
     finish: (sums) => fraction(sums.failures, ended(sums)),
   },

@@ -15,6 +15,7 @@ export const orderOf = (query: Query) =>
 /** What these measures need; the quantiles stay the asked list, so that their places in it hold. */
 export function partsOf(measures: readonly Measure[], quantiles: number[]): QueryParts {
   return {
+    statuses: measures.some((measure) => measure.needs === "statuses"),
     sums: SUM_NAMES.filter((name) => measures.some((measure) => measure.sums.includes(name))),
     quantiles: measures.some((measure) => measure.quantile !== undefined) ? quantiles : [],
     users: measures.some((measure) => measure.needs === "users"),

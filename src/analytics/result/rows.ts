@@ -35,30 +35,33 @@ export interface AnswerTotals {
   totalsSketch?: SketchCells;
 }
 
-const text = z.coerce.string();
+const count = z.number().default(0);
+const text = z.coerce.string().default("0");
+const extreme = z.coerce.number().nullable().default(null);
+/** What nobody asked for is absent from the statement's rows, and read by no measure. */
 const sums = z.object({
   executions: z.number(),
-  successes: z.number(),
-  failures: z.number(),
-  timeouts: z.number(),
-  cancellations: z.number(),
-  running: z.number(),
-  errors: z.number(),
-  duration_count: z.number(),
-  rolled_durations: z.number(),
+  successes: count,
+  failures: count,
+  timeouts: count,
+  cancellations: count,
+  running: count,
+  errors: count,
+  duration_count: count,
+  rolled_durations: count,
   duration_sum_ms: text,
-  duration_stddev_ms: z.number().nullable(),
-  duration_min_ms: z.coerce.number().nullable(),
-  duration_max_ms: z.coerce.number().nullable(),
+  duration_stddev_ms: z.number().nullable().default(null),
+  duration_min_ms: extreme,
+  duration_max_ms: extreme,
   credits: text,
-  credits_avg: text.nullable(),
+  credits_avg: z.coerce.string().nullable().default(null),
   tokens_in: text,
   tokens_out: text,
-  quantile_keys: z.array(z.number()).nullable(),
-  quantile_exact_ms: z.array(z.coerce.number()).nullable(),
-  active_users: z.number(),
-  active_agents: z.number(),
-  sketch: z.string().nullable(),
+  quantile_keys: z.array(z.number()).nullable().default(null),
+  quantile_exact_ms: z.array(z.coerce.number()).nullable().default(null),
+  active_users: count,
+  active_agents: count,
+  sketch: z.string().nullable().default(null),
 });
 export const resultRow = z.union([
   z.object({ meta: metaRow }),

@@ -33,28 +33,22 @@ export function cellSums(keys: readonly string[], { sums, quantiles }: QueryPart
     union all${of("raw", "raw_rows")}`;
 }
 
-export const SUM_COLUMNS: readonly string[] = [
-  "executions",
-  "successes",
-  "failures",
-  "timeouts",
-  "cancellations",
-  "running",
-  "errors",
-  "duration_count",
-  "rolled_durations",
-  "duration_sum_ms",
-  "duration_stddev_ms",
-  "duration_min_ms",
-  "duration_max_ms",
-  "credits",
-  "credits_avg",
-  "tokens_in",
-  "tokens_out",
-];
+interface SumColumn {
+  name: string;
+  column: SQL;
+}
 
-const countOf = (status: string) =>
-  sql`coalesce(sum(executions) filter (where status = ${sql.raw(`'${status}'`)}), 0)::bigint`;
+const countOf = (name: string, status: string): SumColumn => {
+  const counted = sql`sum(executions) filter (where status = ${sql.raw(`'${status}'`)})`;
+  return { name, column: sql`coalesce(${counted}, 0)::bigint` };
+};
+const STATUS_COUNTS = [
+  countOf("successes", "success"),
+  countOf("failures", "failure"),
+  countOf("timeouts", "timeout"),
+  countOf("cancellations", "cancelled"),
+  countOf("running", "running"),
+];
 
 /** Sample variance from sums, in exact decimal; rounding may leave a little less than nothing. */
 const VARIANCE = sql`(sum(duration_sum_squares) - sum(duration_sum_ms) ^ 2 / sum(duration_count))
@@ -63,35 +57,44 @@ const STDDEV = sql`case when sum(duration_count) > 1
         then sqrt(greatest(0, ${VARIANCE}))::float8
       end`;
 
-/** @returns the columns of `SUM_COLUMNS`; those that nobody asked for are empty */
-export function sumsBy(keys: readonly string[], { sums, quantiles }: QueryParts): SQL {
-  const has = (name: SumName) => sums.includes(name);
-  const total = (name: "credits" | "tokens_in" | "tokens_out" | "duration_sum_ms") =>
-    has(name) ? sql`coalesce(sum(${sql.identifier(name)}), 0)` : sql`0::numeric`;
-  const counted = (name: "errors" | "duration_count") =>
-    has(name) ? sql`sum(${sql.identifier(name)})::bigint` : sql`0::bigint`;
-  const extreme = (name: "duration_min_ms" | "duration_max_ms", aggregate: "min" | "max") =>
-    has(name) ? sql`${sql.raw(aggregate)}(${sql.identifier(name)})` : sql`null::bigint`;
-  const rolled = quantiles.length > 0 ? sql`sum(rolled_durations)::bigint` : sql`0::bigint`;
+const totalOf = (name: SumName) => sql`coalesce(sum(${sql.identifier(name)}), 0)`;
+/** The columns that a sum of a cell gives; squares only serve the deviation. */
+const COLUMNS_OF_SUM: Record<SumName, SumColumn[]> = {
+  errors: [{ name: "errors", column: sql`sum(errors)::bigint` }],
+  duration_count: [{ name: "duration_count", column: sql`sum(duration_count)::bigint` }],
+  duration_sum_ms: [{ name: "duration_sum_ms", column: totalOf("duration_sum_ms") }],
+  duration_sum_squares: [{ name: "duration_stddev_ms", column: STDDEV }],
+  duration_min_ms: [{ name: "duration_min_ms", column: sql`min(duration_min_ms)` }],
+  duration_max_ms: [{ name: "duration_max_ms", column: sql`max(duration_max_ms)` }],
+  credits: [
+    { name: "credits", column: sql`round(${totalOf("credits")}, 6)` },
+    { name: "credits_avg", column: sql`round(${totalOf("credits")} / sum(executions), 6)` },
+  ],
+  tokens_in: [{ name: "tokens_in", column: totalOf("tokens_in") }],
+  tokens_out: [{ name: "tokens_out", column: totalOf("tokens_out") }],
+};
+
+/** What is made of the sums of cells, as far as it is asked for. */
+function columnsOf({ sums, statuses, quantiles }: QueryParts): SumColumn[] {
+  return [
+    { name: "executions", column: sql`sum(executions)::bigint` },
+    ...(statuses ? STATUS_COUNTS : []),
+    ...(quantiles.length > 0
+      ? [{ name: "rolled_durations", column: sql`sum(rolled_durations)::bigint` }]
+      : []),
+    ...sums.flatMap((name) => COLUMNS_OF_SUM[name]),
+  ];
+}
+
+/** Names of the columns of `sumsBy`, in their order. */
+export const sumColumns = (parts: QueryParts): string[] => columnsOf(parts).map(({ name }) => name);
+
+/** Sums of `cells` for every combination of the keys. */
+export function sumsBy(keys: readonly string[], parts: QueryParts): SQL {
+  const columns = columnsOf(parts).map(({ name, column }) => sql`${column} as ${sql.raw(name)}`);
   return sql`
     select ${nameList(keys)},
-      sum(executions)::bigint as executions,
-      ${countOf("success")} as successes,
-      ${countOf("failure")} as failures,
-      ${countOf("timeout")} as timeouts,
-      ${countOf("cancelled")} as cancellations,
-      ${countOf("running")} as running,
-      ${counted("errors")} as errors,
-      ${counted("duration_count")} as duration_count,
-      ${rolled} as rolled_durations,
-      ${total("duration_sum_ms")} as duration_sum_ms,
-      ${extreme("duration_min_ms", "min")} as duration_min_ms,
-      ${extreme("duration_max_ms", "max")} as duration_max_ms,
-      ${has("duration_sum_squares") ? STDDEV : sql`null::float8`} as duration_stddev_ms,
-      round(${total("credits")}, 6) as credits,
-      round(${total("credits")} / sum(executions), 6) as credits_avg,
-      ${total("tokens_in")} as tokens_in,
-      ${total("tokens_out")} as tokens_out
+      ${sql.join(columns, sql`,\n      `)}
     from cells
     group by ${nameList(keys)}`;
 }

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { SUM_COLUMNS, sumsBy } from "./cell-sums.ts";
+import { sumColumns, sumsBy } from "./cell-sums.ts";
 import { commaList, nameList } from "./lists.ts";
 import {
   distinctAgents,
@@ -10,26 +10,26 @@ import {
 } from "./merged-bases.ts";
 import type { QueryParts } from "./query-parts.ts";
 
-/** Columns of every row of a result, in their order. */
-export const STAT_COLUMNS: readonly string[] = [
-  ...SUM_COLUMNS,
-  "quantile_keys",
-  "quantile_exact_ms",
-  "active_users",
-  "active_agents",
-  "sketch",
-];
-
 interface ExtraColumn {
   column: string;
   query: SQL;
 }
 
-const EMPTY: Record<string, SQL> = {
-  quantile_keys: sql`null::int[]`,
-  quantile_exact_ms: sql`null::bigint[]`,
-  sketch: sql`null::text`,
-};
+/** Names of what sums do not hold, as far as it is asked for, and the type of each. */
+function extraTypes({ quantiles, sketches, users, agents }: QueryParts): Record<string, string> {
+  return {
+    ...(quantiles.length > 0 ? { quantile_keys: "int[]", quantile_exact_ms: "bigint[]" } : {}),
+    ...(sketches ? { sketch: "text" } : {}),
+    ...(users ? { active_users: "bigint" } : {}),
+    ...(agents ? { active_agents: "bigint" } : {}),
+  };
+}
+
+/** Columns of every row of a result, in their order. */
+export const statColumns = (parts: QueryParts): string[] => [
+  ...sumColumns(parts),
+  ...Object.keys(extraTypes(parts)),
+];
 
 /** What sums do not hold, one column each. */
 function extraColumns(
@@ -57,36 +57,30 @@ function extraColumns(
  */
 export function measureSums(keys: readonly string[], parts: QueryParts, isMerged = false): SQL {
   const extras = extraColumns(keys, parts, isMerged);
-  const names = extras.map(({ column }) => column);
+  if (extras.length === 0) return sumsBy(keys, parts);
+  const types = Object.entries(extraTypes(parts));
+  const names = statColumns(parts);
   const stacked = extras.map(({ query, column }) => {
-    const columns = [...SUM_COLUMNS, ...names].map((name) =>
-      name === column ? sql`${sql.identifier(name)}` : sql`null`,
-    );
+    const columns = names.map((name) => (name === column ? sql.identifier(name) : sql`null`));
     return sql`
       union all
-      select ${nameList(keys)}, ${commaList(columns)}
+      select ${nameList(keys)}, ${commaList(columns.map((each) => sql`${each}`))}
       from (${query}) ${sql.identifier(column)}`;
   });
-  const empty = names.map(
-    (name) => sql`${EMPTY[name] ?? sql`null::bigint`} as ${sql.identifier(name)}`,
+  const empty = types.map(([name, type]) => sql.raw(`null::${type} as ${name}`));
+  // Runs of no user have no row of distinct users.
+  const united = names.map((name) =>
+    sql.raw(
+      name.startsWith("active_")
+        ? `coalesce(max(${name}), 0) as ${name}`
+        : `max(${name}) as ${name}`,
+    ),
   );
-  const sums = SUM_COLUMNS.map((name) => sql`${sql.identifier(name)}`);
   return sql`
-    select ${nameList(keys)}, ${commaList(STAT_COLUMNS.map((name) => resultColumn(name, names)))}
+    select ${nameList(keys)}, ${commaList(united)}
     from (
-      select ${nameList(keys)}, ${commaList([...sums, ...empty])}
+      select sums.*, ${commaList(empty)}
       from (${sumsBy(keys, parts)}) sums${sql.join(stacked)}
     ) parts
     group by ${nameList(keys)}`;
-}
-
-/** The one value that the stacked parts have for a column; empty for what nobody asked for. */
-function resultColumn(name: string, extras: readonly string[]): SQL {
-  const column = sql.identifier(name);
-  if (!SUM_COLUMNS.includes(name) && !extras.includes(name))
-    return sql`${EMPTY[name] ?? sql`0::bigint`} as ${column}`;
-  // Runs of no user have no row of distinct users.
-  return name.startsWith("active_")
-    ? sql`coalesce(max(${column}), 0) as ${column}`
-    : sql`max(${column}) as ${column}`;
 }

@@ -1,7 +1,9 @@
 import type { SumName } from "../catalog/measure.ts";
 
-/** What a question needs beside the numbers of executions by status, which are always there. */
+/** What a question needs beside the number of executions, which is always there. */
 export interface QueryParts {
+  /** The numbers of executions by status. */
+  statuses: boolean;
   sums: readonly SumName[];
   quantiles: number[];
   users: boolean;

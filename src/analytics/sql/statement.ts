@@ -6,7 +6,7 @@ import { haveUserSets } from "../plan/rollup-choice.ts";
 import { dirtyHours } from "../rollups/marks.ts";
 import { cellSums } from "./cell-sums.ts";
 import { commaList } from "./lists.ts";
-import { measureSums, STAT_COLUMNS } from "./measure-sums.ts";
+import { measureSums, statColumns } from "./measure-sums.ts";
 import { baseBy } from "./merged-bases.ts";
 import { pieceTables } from "./pieces.ts";
 import { basesOf, type MergedBase } from "./query-parts.ts";
@@ -96,23 +96,31 @@ function resultTables(plan: QueryPlan): SQL {
   return sql`cells as ${kept} (${ranked("cells_unranked")})${sql.join(bases)}${
     plan.quantiles.length > 0 ? raws : sql``
   }${plan.hasRows ? groups : sql``},
-  total as (${measureSums(["period"], plan)})`;
+  total as (${measureSums(["period"], plan, !plan.hasRows)})`;
 }
 
-const columnsOf = (alias: string) =>
-  commaList(STAT_COLUMNS.map((name) => sql`${sql.identifier(alias)}.${sql.identifier(name)}`));
+const columnsOf = (alias: string, plan: QueryPlan) =>
+  sql.raw(
+    statColumns(plan)
+      .map((name) => `${alias}.${name}`)
+      .join(", "),
+  );
 
 function metaRows(plan: QueryPlan): SQL {
   return sql`select null::int as period, null::int as bucket, null::int as rank,
     null::text[] as groups,
-    ${commaList(STAT_COLUMNS.map((name) => sql`null as ${sql.identifier(name)}`))},
+    ${sql.raw(
+      statColumns(plan)
+        .map((name) => `null as ${name}`)
+        .join(", "),
+    )},
     ${statementMeta(plan)} as meta`;
 }
 
 function totalRows(plan: QueryPlan): SQL {
   if (!plan.withTotals) return sql``;
   return sql`union all
-  select period, null, null, null, ${columnsOf("total")}, null
+  select period, null, null, null, ${columnsOf("total", plan)}, null
   from total`;
 }
 
@@ -120,12 +128,12 @@ function groupRows(plan: QueryPlan): SQL {
   if (!plan.hasRows) return sql``;
   if (!plan.top)
     return sql`union all
-  select f.period, f.out, 0, null, ${columnsOf("f")}, null
+  select f.period, f.out, 0, null, ${columnsOf("f", plan)}, null
   from groups f`;
   const group = groupKeys(plan).map((name) => sql`t.${sql.identifier(name)}`);
   return sql`union all
   select f.period, f.out, f.rank::int, array[${commaList(group)}, t.sort_value],
-    ${columnsOf("f")}, null
+    ${columnsOf("f", plan)}, null
   from groups f
   left join top t on t.rank = f.rank`;
 }

@@ -104,46 +104,9 @@ cells_unranked as materialized (
   group by "period", "out", "status"
 ),
 cells as not materialized (select r.* from "cells_unranked" r),
-total as (
-  select "period", max("executions") as "executions", max("successes") as "successes",
-    max("failures") as "failures", max("timeouts") as "timeouts",
-    max("cancellations") as "cancellations", max("running") as "running", max("errors") as "errors",
-    max("duration_count") as "duration_count", max("rolled_durations") as "rolled_durations",
-    max("duration_sum_ms") as "duration_sum_ms", max("duration_stddev_ms") as "duration_stddev_ms",
-    max("duration_min_ms") as "duration_min_ms", max("duration_max_ms") as "duration_max_ms",
-    max("credits") as "credits", max("credits_avg") as "credits_avg",
-    max("tokens_in") as "tokens_in", max("tokens_out") as "tokens_out",
-    null::int[] as "quantile_keys", null::bigint[] as "quantile_exact_ms",
-    0::bigint as "active_users", 0::bigint as "active_agents", null::text as "sketch"
-  from (
-    select "period", "executions", "successes", "failures", "timeouts", "cancellations", "running",
-      "errors", "duration_count", "rolled_durations", "duration_sum_ms", "duration_stddev_ms",
-      "duration_min_ms", "duration_max_ms", "credits", "credits_avg", "tokens_in", "tokens_out"
-    from (
-      select "period", sum(executions)::bigint as executions,
-        coalesce(sum(executions) filter (where status = 'success'), 0)::bigint as successes,
-        coalesce(sum(executions) filter (where status = 'failure'), 0)::bigint as failures,
-        coalesce(sum(executions) filter (where status = 'timeout'), 0)::bigint as timeouts,
-        coalesce(sum(executions) filter (where status = 'cancelled'), 0)::bigint as cancellations,
-        coalesce(sum(executions) filter (where status = 'running'), 0)::bigint as running,
-        0::bigint as errors, 0::bigint as duration_count, 0::bigint as rolled_durations,
-        0::numeric as duration_sum_ms, null::bigint as duration_min_ms,
-        null::bigint as duration_max_ms, null::float8 as duration_stddev_ms,
-        round(0::numeric, 6) as credits, round(0::numeric / sum(executions), 6) as credits_avg,
-        0::numeric as tokens_in, 0::numeric as tokens_out
-      from cells
-      group by "period"
-    ) sums
-  ) parts
-  group by "period"
-)
+total as (select "period", sum(executions)::bigint as executions from cells group by "period")
 select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups,
-  null as "executions", null as "successes", null as "failures", null as "timeouts",
-  null as "cancellations", null as "running", null as "errors", null as "duration_count",
-  null as "rolled_durations", null as "duration_sum_ms", null as "duration_stddev_ms",
-  null as "duration_min_ms", null as "duration_max_ms", null as "credits", null as "credits_avg",
-  null as "tokens_in", null as "tokens_out", null as "quantile_keys", null as "quantile_exact_ms",
-  null as "active_users", null as "active_agents", null as "sketch",
+  null as executions,
   jsonb_build_object(
     'as_of', now(), 'complete_until',
     least(
@@ -168,11 +131,5 @@ select null::int as period, null::int as bucket, null::int as rank, null::text[]
     (select coalesce(sum(raw_rows), 0) from cells_unranked)
   ) as meta
 union all
-select period, null, null, null, "total"."executions", "total"."successes", "total"."failures",
-  "total"."timeouts", "total"."cancellations", "total"."running", "total"."errors",
-  "total"."duration_count", "total"."rolled_durations", "total"."duration_sum_ms",
-  "total"."duration_stddev_ms", "total"."duration_min_ms", "total"."duration_max_ms",
-  "total"."credits", "total"."credits_avg", "total"."tokens_in", "total"."tokens_out",
-  "total"."quantile_keys", "total"."quantile_exact_ms", "total"."active_users",
-  "total"."active_agents", "total"."sketch", null
+select period, null, null, null, total.executions, null
 from total;
