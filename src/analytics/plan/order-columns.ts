@@ -21,6 +21,7 @@ export function partsOf(measures: readonly Measure[], quantiles: number[]): Quer
     users: measures.some((measure) => measure.needs === "users"),
     agents: measures.some((measure) => measure.needs === "agents"),
     sketches: false,
+    packed: false,
   };
 }
 

@@ -23,6 +23,8 @@ import { chooseRollups } from "./rollup-choice.ts";
 import { splitByGrain } from "./split.ts";
 
 export const DEFAULT_GROUPS = 100;
+/** An answer of more rows has its quantiles found by PostgreSQL: a packed sketch takes some KB. */
+const PACKED_ROWS = 100;
 const EARLIEST = Date.UTC(1900, 0, 1) * 1000;
 
 /** A range in its buckets, and what it is compared with. */
@@ -131,8 +133,11 @@ function assertAnswerFits(
   );
 }
 
-/** What all asked measures need, and their quantiles in rising order. */
-function partsOfQuery(query: Query): QueryParts {
+/**
+ * What all asked measures need, and their quantiles in rising order.
+ * @param packed whether sketches shall come packed
+ */
+function partsOfQuery(query: Query, packed: boolean): QueryParts {
   const ordering = (query.order_by ?? []).map(({ measure }) => measure);
   const measures = [...new Set([...query.measures, ...ordering])].map(measureOf);
   const quantiles = new Set(measures.flatMap(({ quantile }) => quantile ?? []));
@@ -140,7 +145,7 @@ function partsOfQuery(query: Query): QueryParts {
     measures,
     [...quantiles].sort((a, b) => a - b),
   );
-  return { ...parts, sketches: query.sketches ?? false };
+  return { ...parts, sketches: query.sketches ?? false, packed };
 }
 
 /** The groups that keep their own row. */
@@ -167,7 +172,8 @@ function choosePlan(
   const dimensions = all.flatMap((field): Dimension[] =>
     field.kind === "dimension" ? [field.name] : [],
   );
-  const parts = partsOfQuery(query);
+  const rows = new Set(slots.map(({ period, bucket }) => `${period}/${bucket}`)).size;
+  const parts = partsOfQuery(query, groups.length === 0 && rows <= PACKED_ROWS);
   const countsOnly = parts.sums.length === 0 && basesOf(parts).length === 0;
   const source = chooseRollups(isRawOnly ? undefined : dimensions, countsOnly);
   const predicates = filters

@@ -5,7 +5,7 @@ import { type MeasureName, measureOf } from "../catalog/measures.ts";
 import type { PlannedQuery } from "../plan/plan.ts";
 import type { Query } from "../query.ts";
 import type { GroupPosition } from "../sql/order.ts";
-import { parseSketch, type SketchCells } from "../sql/sketch.ts";
+import { parseSketch, quantileKeys, type SketchCells, unpackSketch } from "../sql/sketch.ts";
 import { type ComparedValue, compareValues } from "./compare.ts";
 import { metaRow } from "./meta-row.ts";
 
@@ -62,6 +62,7 @@ const sums = z.object({
   active_users: count,
   active_agents: count,
   sketch: z.string().nullable().default(null),
+  sketch_digits: z.string().nullable().default(null),
 });
 export const resultRow = z.union([
   z.object({ meta: metaRow }),
@@ -101,15 +102,19 @@ function findRows(query: Query, planned: PlannedQuery, rows: readonly StatRow[])
   };
 }
 
+const cellsOf = (row: StatRow | undefined): SketchCells =>
+  row?.sketch_digits ? unpackSketch(row.sketch_digits) : parseSketch(row?.sketch);
+
 /** Values of one row; those of an empty set where the statement has none. */
 function valuesOf({ query, planned }: Found, row: StatRow | undefined): MeasureValues {
   const { measures } = query;
+  const { quantiles } = planned.plan;
   if (!row) return Object.fromEntries(measures.map((name) => [name, measureOf(name).empty]));
   const known: MeasureSums = {
     ...row,
     quantile_exact_ms: row.rolled_durations === 0 ? row.quantile_exact_ms : null,
+    quantile_keys: row.sketch_digits ? quantileKeys(cellsOf(row), quantiles) : row.quantile_keys,
   };
-  const { quantiles } = planned.plan;
   return Object.fromEntries(
     measures.map((name) => [name, measureOf(name).finish(known, quantiles)]),
   );
@@ -137,7 +142,7 @@ function totalsOf(found: Found): AnswerTotals {
   const totals = valuesOf(found, row);
   return {
     totals,
-    ...(query.sketches ? { totalsSketch: parseSketch(row?.sketch) } : {}),
+    ...(query.sketches ? { totalsSketch: cellsOf(row) } : {}),
     ...(query.compare
       ? { totalsComparison: comparisonOf(found, totals, found.row(1, null, null)) }
       : {}),
@@ -185,7 +190,7 @@ function rowOf(found: Found, bucket: number, rank: number, keys: StatRow["groups
           complete: planned.complete[bucket] ?? false,
         }
       : {}),
-    ...(query.sketches ? { sketch: parseSketch(row?.sketch) } : {}),
+    ...(query.sketches ? { sketch: cellsOf(row) } : {}),
     ...(rank !== 0 && keys ? { position: positionOf(keys) } : {}),
     ...(isCompared ? { comparison: comparisonOf(found, values, found.row(1, bucket, rank)) } : {}),
   };

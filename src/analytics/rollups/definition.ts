@@ -79,6 +79,7 @@ export const MERGEABLE_COLUMNS: readonly string[] = [
   ...Object.keys(ROLLUP_SUMS),
   "sketch_keys",
   "sketch_counts",
+  "sketch_sum",
   "user_chunks",
   "user_bits",
   "agent_ids",

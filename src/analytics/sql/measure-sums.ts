@@ -6,6 +6,7 @@ import {
   distinctUsers,
   exactQuantilesBy,
   quantileKeysBy,
+  sketchDigitsBy,
   sketchTextBy,
 } from "./merged-bases.ts";
 import type { QueryParts } from "./query-parts.ts";
@@ -16,10 +17,13 @@ interface ExtraColumn {
 }
 
 /** Names of what sums do not hold, as far as it is asked for, and the type of each. */
-function extraTypes({ quantiles, sketches, users, agents }: QueryParts): Record<string, string> {
+function extraTypes(parts: QueryParts): Record<string, string> {
+  const { quantiles, sketches, packed, users, agents } = parts;
   return {
-    ...(quantiles.length > 0 ? { quantile_keys: "int[]", quantile_exact_ms: "bigint[]" } : {}),
-    ...(sketches ? { sketch: "text" } : {}),
+    ...(packed && (sketches || quantiles.length > 0) ? { sketch_digits: "text" } : {}),
+    ...(!packed && quantiles.length > 0 ? { quantile_keys: "int[]" } : {}),
+    ...(quantiles.length > 0 ? { quantile_exact_ms: "bigint[]" } : {}),
+    ...(!packed && sketches ? { sketch: "text" } : {}),
     ...(users ? { active_users: "bigint" } : {}),
     ...(agents ? { active_agents: "bigint" } : {}),
   };
@@ -34,16 +38,17 @@ export const statColumns = (parts: QueryParts): string[] => [
 /** What sums do not hold, one column each. */
 function extraColumns(
   keys: readonly string[],
-  { quantiles, sketches, users, agents }: QueryParts,
+  parts: QueryParts,
   isMerged: boolean,
 ): ExtraColumn[] {
+  const { quantiles, sketches, packed, users, agents } = parts;
   const columns: ExtraColumn[] = [];
   const add = (column: string, query: SQL) => columns.push({ column, query });
-  if (quantiles.length > 0) {
+  if (packed && (sketches || quantiles.length > 0)) add("sketch_digits", sketchDigitsBy(keys));
+  if (!packed && quantiles.length > 0)
     add("quantile_keys", quantileKeysBy(keys, quantiles, isMerged));
-    add("quantile_exact_ms", exactQuantilesBy(keys, quantiles));
-  }
-  if (sketches) add("sketch", sketchTextBy(keys));
+  if (quantiles.length > 0) add("quantile_exact_ms", exactQuantilesBy(keys, quantiles));
+  if (!packed && sketches) add("sketch", sketchTextBy(keys));
   if (users) add("active_users", distinctUsers(keys, isMerged));
   if (agents) add("active_agents", distinctAgents(keys, isMerged));
   return columns;

@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { userSetRows } from "../rollups/user-sets.ts";
 import { commaList, nameList } from "./lists.ts";
 import type { MergedBase } from "./query-parts.ts";
-import { sketchKey } from "./sketch.ts";
+import { packedCells, sketchKey } from "./sketch.ts";
 
 interface MergeOptions {
   workspaceId: string;
@@ -10,19 +10,39 @@ interface MergeOptions {
   haveUserSets: boolean;
   /** Whether sketches and sets stand in the rows of status ''. */
   mergedStatuses: boolean;
+  /** Whether sketches are added up as numbers. */
+  packed: boolean;
   /** Whether it is read once, by these keys: buckets of sketches then wait for the sort. */
   readOnce: boolean;
 }
 
-function sketchesBy(keys: SQL, where: SQL, readOnce: boolean): SQL {
-  const counts = sql`(
+/** Cells of the sketches of `rollups` (SQL) and of raw rows, by the keys. */
+const cellsOf = (keys: SQL, rollups: SQL) => sql`(
       select ${keys}, unnest(sketch_keys) as sketch_key, unnest(sketch_counts) as n
-      from rollup_rows${where}
+      from ${rollups}
       union all
       select ${keys}, ${sketchKey(sql`duration_ms`)}, 1
       from raw_rows
       where duration_ms is not null
     ) counts`;
+
+/** One packed sketch for each combination of the keys. */
+function packedSketchesBy(keys: SQL): SQL {
+  const sparse = sql`(select * from rollup_rows where sketch_sum is null) sparse`;
+  return sql`
+    select ${keys}, sum(sketch_sum) as sketch_sum
+    from (
+      select ${keys}, sketch_sum from rollup_rows where sketch_sum is not null
+      union all
+      select ${keys}, ${packedCells(sql`sketch_key`, sql`sum(n)`)}
+      from ${cellsOf(keys, sparse)}
+      group by ${keys}, sketch_key
+    ) packed
+    group by ${keys}`;
+}
+
+function sketchesBy(keys: SQL, where: SQL, readOnce: boolean): SQL {
+  const counts = cellsOf(keys, sql`rollup_rows${where}`);
   if (readOnce)
     return sql`
     select ${keys}, sketch_key, n::float8 as n
@@ -40,7 +60,8 @@ function sketchesBy(keys: SQL, where: SQL, readOnce: boolean): SQL {
 export function baseBy(base: MergedBase, names: readonly string[], options: MergeOptions): SQL {
   const keys = nameList(names);
   const where = options.mergedStatuses ? sql` where status = ''` : sql``;
-  if (base === "sketches") return sketchesBy(keys, where, options.readOnce);
+  if (base === "sketches")
+    return options.packed ? packedSketchesBy(keys) : sketchesBy(keys, where, options.readOnce);
   if (base === "users") return usersBy(keys, where, options);
   return sql`
     select ${keys}, id
@@ -110,6 +131,15 @@ export function quantileKeysBy(
       ) cumulated
       group by ${keys}
     ) ranked`;
+}
+
+/** The packed sketch as text. */
+export function sketchDigitsBy(names: readonly string[]): SQL {
+  const keys = nameList(names);
+  return sql`
+    select ${keys}, sum(sketch_sum)::text as sketch_digits
+    from sketches
+    group by ${keys}`;
 }
 
 /** The merged sketch as text `key:count,…` in the order of keys. */

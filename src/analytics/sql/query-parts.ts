@@ -6,6 +6,8 @@ export interface QueryParts {
   statuses: boolean;
   sums: readonly SumName[];
   quantiles: number[];
+  /** Whether sketches come packed and are merged and read here: faster for an answer of few rows. */
+  packed: boolean;
   users: boolean;
   agents: boolean;
   /** The whole sketch of durations, for what needs more than a few quantiles. */

@@ -34,6 +34,7 @@ function mergedColumns(plan: QueryPlan, from: RollupGrain): SQL[] {
       ? [
           sql`${merged(sql`sketch_keys`)} as sketch_keys`,
           sql`${merged(sql`sketch_counts`)} as sketch_counts`,
+          ...(plan.packed ? [sql`${merged(sql`sketch_sum`)} as sketch_sum`] : []),
         ]
       : []),
     ...(plan.users
@@ -147,7 +148,10 @@ function emptyRollups(plan: QueryPlan): SQL {
     sql`null::text as status, null::bigint as executions`,
     ...plan.sums.map((name) => sql.raw(`null::${ROLLUP_SUMS[name].type} as ${name}`)),
     ...(plan.quantiles.length > 0 || plan.sketches
-      ? [sql`null::int[] as sketch_keys, null::int[] as sketch_counts`]
+      ? [
+          sql`null::int[] as sketch_keys, null::int[] as sketch_counts`,
+          ...(plan.packed ? [sql`null::numeric as sketch_sum`] : []),
+        ]
       : []),
     ...(plan.users && haveUserSets(plan.source)
       ? [sql`null::int[] as user_chunks, null::bit(256)[] as user_bits`]

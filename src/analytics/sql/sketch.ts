@@ -38,6 +38,44 @@ export function sketchValueSql(key: SQL): SQL {
   return sql`case when ${key} = ${ZERO} then 0 else ${value} end`;
 }
 
+/**
+ * Decimal digits of one bucket's count in a packed sketch: one number with the count of the bucket
+ * `key` at 10^(DIGITS (key - ZERO_KEY)). Packed sketches merge by addition, as long as no bucket
+ * has 10^DIGITS executions.
+ */
+const DIGITS = 12;
+
+/** What `n` executions of a bucket add to a packed sketch. */
+export function packedCells(key: SQL, n: SQL): SQL {
+  return sql`${n} * ('1e' || ${sql.raw(String(DIGITS))} * (${key} - ${ZERO}))::numeric`;
+}
+
+/** The buckets of a packed sketch. */
+export function unpackSketch(digits: string): SketchCells {
+  const cells: SketchCells = [];
+  for (let end = digits.length, key = ZERO_KEY; end > 0; end -= DIGITS, key++) {
+    const count = Number(digits.slice(Math.max(0, end - DIGITS), end));
+    if (count > 0) cells.push({ key, count });
+  }
+  return cells;
+}
+
+/**
+ * The bucket of each quantile, that of the rank ceil(q n), as `percentile_disc` has it.
+ * @param quantiles whole hundredths, so that ranks are exact
+ */
+export function quantileKeys(cells: SketchCells, quantiles: readonly number[]): number[] {
+  const total = cells.reduce((sum, { count }) => sum + count, 0);
+  return quantiles.map((q) => {
+    let left = Math.max(1, Math.ceil((Math.round(q * 100) * total) / 100));
+    for (const { key, count } of cells) {
+      left -= count;
+      if (left <= 0) return key;
+    }
+    throw new Error("A sketch without cells has no quantiles");
+  });
+}
+
 /** Buckets of a sketch with their counts, in the order of buckets. */
 export type SketchCells = { key: number; count: number }[];
 

@@ -65,6 +65,7 @@ function sumTables(plan: QueryPlan): SQL {
   const how = {
     workspaceId,
     haveUserSets: haveUserSets(source),
+    packed: plan.packed,
     mergedStatuses: !plan.byStatus,
     readOnce: isReadOnce(plan),
   };

@@ -24,6 +24,8 @@ const mergeable = () => ({
   tokensOut: exact("tokens_out").notNull(),
   sketchKeys: integer("sketch_keys").array().notNull(),
   sketchCounts: integer("sketch_counts").array().notNull(),
+  /** The same sketch as one number, where it has many cells (sql/sketch.ts). */
+  sketchSum: exact("sketch_sum"),
   /** The users by their numbers: chunks in order, and the bits of each. */
   userChunks: integer("user_chunks").array().notNull(),
   userBits: userBits("user_bits").array().notNull(),

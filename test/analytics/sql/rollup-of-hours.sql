@@ -116,7 +116,7 @@ numbers as materialized (
   insert into "execution_metrics_hourly" (
     grain, workspace_id, bucket, status, executions, errors, duration_count, duration_sum_ms,
     duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in, tokens_out,
-    sketch_keys, sketch_counts, user_chunks, user_bits, agent_ids
+    sketch_keys, sketch_counts, sketch_sum, user_chunks, user_bits, agent_ids
   )
   with parts as materialized (
     select place, status, sketch_key, user_chunk, bit_or(user_bits) as user_bits, agent_set,
@@ -134,7 +134,12 @@ numbers as materialized (
   )
   select 'total', w.workspace_id, w.bucket, g.status, g.n, g.errors, g.durations, g.sum_ms,
     g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out, g.sketch_keys,
-    g.sketch_counts, g.user_chunks, g.user_bits, g.agents
+    g.sketch_counts, case
+    when cardinality(g.sketch_keys) >= 32 then (
+      select sum(c.n * ('1e' || 12 * (c.key - -1))::numeric)
+      from unnest(g.sketch_keys, g.sketch_counts) c(key, n)
+    ) end,
+    g.user_chunks, g.user_bits, g.agents
   from (
     select place, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
       sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
@@ -174,7 +179,7 @@ numbers as materialized (
   insert into "execution_metrics_hourly" (
     grain, workspace_id, bucket, agent_id, status, executions, errors, duration_count,
     duration_sum_ms, duration_sum_squares, duration_min_ms, duration_max_ms, credits, tokens_in,
-    tokens_out, sketch_keys, sketch_counts, user_chunks, user_bits, agent_ids
+    tokens_out, sketch_keys, sketch_counts, sketch_sum, user_chunks, user_bits, agent_ids
   )
   with parts as materialized (
     select place, agent_id, status, sketch_key, user_chunk, user_bits, agent_set, n, errors,
@@ -183,7 +188,12 @@ numbers as materialized (
   )
   select 'agent', w.workspace_id, w.bucket, g.agent_id, g.status, g.n, g.errors, g.durations,
     g.sum_ms, g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out,
-    g.sketch_keys, g.sketch_counts, g.user_chunks, g.user_bits, g.agents
+    g.sketch_keys, g.sketch_counts, case
+    when cardinality(g.sketch_keys) >= 32 then (
+      select sum(c.n * ('1e' || 12 * (c.key - -1))::numeric)
+      from unnest(g.sketch_keys, g.sketch_counts) c(key, n)
+    ) end,
+    g.user_chunks, g.user_bits, g.agents
   from (
     select place, agent_id, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
       sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,

@@ -2,10 +2,17 @@ import { sql } from "drizzle-orm";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import migration from "../../../migrations/0010_sketch_sums.sql?raw";
 import { runQuery } from "../../../src/analytics/ask.ts";
-import { sketchKey, sketchValue } from "../../../src/analytics/sql/sketch.ts";
+import {
+  packedCells,
+  quantileKeys,
+  sketchKey,
+  sketchValue,
+  unpackSketch,
+} from "../../../src/analytics/sql/sketch.ts";
 import { executionIntake } from "../../../src/features/executions/ingest.ts";
-import { runRollups } from "../../../src/features/rollups/run.ts";
+import { reconcileRollups, runRollups } from "../../../src/features/rollups/run.ts";
 import { storeChecked } from "../../../src/intake/items.ts";
 import { HOUR_US } from "../../../src/lib/time.ts";
 import { testContext } from "../../support/context.ts";
@@ -31,6 +38,60 @@ it("represents every duration within 1 %", async () => {
       },
     ),
     { numRuns: 5 },
+  );
+});
+
+it("is packed into one number that adds up, and unpacked again", async () => {
+  const { db } = testContext();
+  const most = 10 ** 12 - 1;
+  const cells = fc.uniqueArray(
+    fc.record({
+      key: fc.integer({ min: -1, max: 1900 }),
+      count: fc.oneof(
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: Math.floor(most / 2) }),
+      ),
+    }),
+    { selector: ({ key }) => key, minLength: 1, maxLength: 400 },
+  );
+  await fc.assert(
+    fc.asyncProperty(cells, cells, async (a, b) => {
+      const list = [...a, ...b];
+      const { digits } = await db.one({
+        sql: sql`select sum(${packedCells(sql`c.key`, sql`c.n`)})::text as digits
+          from unnest(${sql.param(list.map(({ key }) => key))}::int[],
+            ${sql.param(list.map(({ count }) => count))}::bigint[]) c(key, n)`,
+        row: z.object({ digits: z.string() }),
+      });
+      const merged = new Map<number, number>();
+      for (const { key, count } of list) merged.set(key, (merged.get(key) ?? 0) + count);
+      const expected = [...merged].sort(([x], [y]) => x - y);
+      expect(unpackSketch(digits).map(({ key, count }) => [key, count])).toEqual(expected);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+it("has each quantile where percentile_disc has it", async () => {
+  const { db } = testContext();
+  const quantiles = [0.5, 0.75, 0.9, 0.95, 0.99];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: -1, max: 60 }), { minLength: 1, maxLength: 1000 }),
+      async (keys) => {
+        const { found } = await db.one({
+          sql: sql`select percentile_disc(${sql.param(quantiles)}::float8[])
+              within group (order by k) as found
+            from unnest(${sql.param(keys)}::int[]) k`,
+          row: z.object({ found: z.array(z.number()) }),
+        });
+        const cells = [...new Set(keys)]
+          .sort((a, b) => a - b)
+          .map((key) => ({ key, count: keys.filter((each) => each === key).length }));
+        expect(quantileKeys(cells, quantiles)).toEqual(found);
+      },
+    ),
+    { numRuns: 60 },
   );
 });
 
@@ -86,10 +147,37 @@ describe("quantiles over rollups are within 1 % of the value at their rank", () 
     expect([hourly.meta.sources.raw.rows, daily.meta.sources.daily.buckets]).toEqual([0, 2]);
     // Hours, days and any mixture hold the same counts: the same digits.
     expect(daily.totals).toEqual(hourly.totals);
+    // Groups are merged by PostgreSQL, the total alone is packed: one sketch, the same digits.
+    const group_by = ["agent"];
+    const ofGroups = await runQuery(ctx.db, workspaceId, { ...query, group_by, sketches: true }, 0);
+    const packed = await runQuery(ctx.db, workspaceId, { ...query, sketches: true }, 0);
+    expect(packed.totals).toEqual(ofGroups.totals);
+    expect(packed.totalsSketch).toEqual(ofGroups.totalsSketch);
+    expect(packed.totalsSketch?.reduce((sum, { count }) => sum + count, 0)).toBe(4000);
     for (const [index, q] of [0.5, 0.75, 0.9, 0.95, 0.99].entries()) {
       const exact = sorted[Math.ceil(q * sorted.length) - 1] ?? Number.NaN;
       const value = Number(daily.totals[measures[index] ?? "duration_p50"]);
       expect(Math.abs(value - exact)).toBeLessThanOrEqual(exact * 0.01 + 0.001);
     }
   });
+});
+
+it("a database without packed sketches has them after the migration", async () => {
+  const ctx = testContext();
+  const tables = ["execution_metrics_daily", "execution_metrics_hourly", "user_activity_daily"];
+  const packed = () =>
+    ctx.db.one({
+      sql: sql`select count(sketch_sum)::int as dense, count(*)::int as every
+        from execution_metrics_hourly`,
+      row: z.object({ dense: z.number(), every: z.number() }),
+    });
+  const before = await packed();
+  expect(before.dense).toBeGreaterThan(50);
+  expect(before.every).toBeGreaterThan(before.dense);
+  // As the migration found it.
+  for (const table of tables)
+    await ctx.db.run(sql`alter table ${sql.identifier(table)} drop column sketch_sum`);
+  for (const text of migration.split("--> statement-breakpoint")) await ctx.db.run(sql.raw(text));
+  expect(await packed()).toEqual(before);
+  expect(await reconcileRollups(ctx)).toBe(0);
 });
