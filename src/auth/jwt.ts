@@ -17,11 +17,14 @@ import { verifyByKeySet } from "./key-set.ts";
 const SYMMETRIC = ["HS256"];
 const ASYMMETRIC = ["RS256", "ES256", "EdDSA"];
 const MAX_REMEMBERED_BYTES = 4 * 1024 * 1024;
+/** A longer token is replaced by its digest. */
+const MAX_KEY_CHARS = 512;
 /** Memory of a text in a map or a set, beside its characters. */
 const ENTRY_BYTES = 100;
 
 /**
  * Verified tokens of this isolate: checking a signature again would cost half of a cached answer.
+ * A map compares texts of equal hashes only, and its hash has a secret seed: its time tells nothing.
  */
 const remembered = new BoundedStore<{ config: Config; user: User }>(MAX_REMEMBERED_BYTES);
 
@@ -79,7 +82,7 @@ export async function authenticateToken(
   token: string,
   nowMs: number,
 ): Promise<User> {
-  const key = await sha256Hex(token);
+  const key = token.length <= MAX_KEY_CHARS ? token : await sha256Hex(token);
   const known = remembered.get(key, nowMs);
   if (known && known.config === config) return known.user;
   try {

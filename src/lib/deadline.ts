@@ -33,11 +33,22 @@ const noAnswer = (what: string) => () =>
 export const answerWithin = <T>(what: string, limitMs: number, work: PromiseLike<T>): Promise<T> =>
   settleWithin(limitMs, work, noAnswer(what));
 
+/** Bindings belong to the isolate, and so does what stands before them. */
+const guarded = new WeakMap<object, object>();
+
 /**
  * A binding whose every call has a deadline (milliseconds); what a call gives, such as a stream,
- * has none of it.
+ * has none of it. A binding has one deadline, that of its first caller.
  */
 export function withDeadlines<T extends object>(binding: T, what: string, limitMs: number): T {
+  const known = guarded.get(binding) as T | undefined;
+  if (known) return known;
+  const made = guardedBinding(binding, what, limitMs);
+  guarded.set(binding, made);
+  return made;
+}
+
+function guardedBinding<T extends object>(binding: T, what: string, limitMs: number): T {
   return new Proxy(binding, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
