@@ -1,8 +1,16 @@
 import { Client, DatabaseError, neonConfig } from "@neondatabase/serverless";
+import type { SQL } from "drizzle-orm";
 import { settleWithin } from "../lib/deadline.ts";
 import { type Db, objectsOf, type Statement, toText, valueParsers, withVerbs } from "./client.ts";
 import { CONNECT_MS, DEADLINES, END_MS, GRACE_MS, lockLimitMs } from "./deadlines.ts";
 import { faultOf, lostSession, noAnswer } from "./faults.ts";
+import type { RowBytes } from "./row-bytes.ts";
+import { type RowTap, tappedSocket } from "./row-socket.ts";
+
+export interface Snapshot extends Db {
+  /** Reads the rows of a statement, which replace those that `into` has. */
+  read(sql: SQL, into: RowBytes): Promise<void>;
+}
 
 /** @throws AppError unavailable for a connection that breaks off or does not answer */
 async function heard<T>(limitMs: number, work: Promise<T>): Promise<T> {
@@ -23,7 +31,7 @@ async function heard<T>(limitMs: number, work: Promise<T>): Promise<T> {
 export async function withSnapshot<T>(
   databaseUrl: string,
   endpoint: string | undefined,
-  work: (db: Db) => Promise<T>,
+  work: (db: Snapshot) => Promise<T>,
   limitMs: number = DEADLINES.snapshot,
 ): Promise<T> {
   if (endpoint) {
@@ -32,6 +40,8 @@ export async function withSnapshot<T>(
     neonConfig.pipelineConnect = false;
   }
   const client = new Client({ connectionString: databaseUrl });
+  const tap: RowTap = { into: null };
+  client.neonConfig.webSocketConstructor = tappedSocket(tap);
   // Without a listener a connection that breaks between two queries would end the isolate.
   let isOver = false;
   const ended = () => {
@@ -50,20 +60,33 @@ export async function withSnapshot<T>(
     // A statement that comes again, such as that of the next page, is not parsed again. It is
     // planned again: a plan for any values would lock every partition.
     const names = new Map<string, string>();
-    const all = async <R>(statement: Statement<R>): Promise<R[]> => {
-      const { text, params } = toText(statement.sql);
+    const query = (sql: SQL) => {
+      const { text, params } = toText(sql);
       const name = names.get(text) ?? `s${names.size}`;
       names.set(text, name);
       const asked = { name, text, values: params, rowMode: "array" as const, types: valueParsers };
-      const { fields, rows } = await heard(limitMs + GRACE_MS, client.query(asked));
+      return heard(limitMs + GRACE_MS, client.query(asked));
+    };
+    const all = async <R>(statement: Statement<R>): Promise<R[]> => {
+      const { fields, rows } = await query(statement.sql);
       return objectsOf({ fields, rows }).map((row) => statement.row.parse(row));
+    };
+    const read = async (sql: SQL, into: RowBytes): Promise<void> => {
+      if (tap.into) throw new Error("Another statement's rows are being read");
+      into.clear();
+      tap.into = into;
+      try {
+        await query(sql);
+      } finally {
+        tap.into = null;
+      }
     };
     const transaction = async (statements: Statement<unknown>[]) => {
       const results: unknown[][] = [];
       for (const statement of statements) results.push(await all(statement));
       return results;
     };
-    return await work(withVerbs({ all, transaction }));
+    return await work({ ...withVerbs({ all, transaction }), read });
   } finally {
     if (!isOver) await settleWithin(END_MS, client.end(), noAnswer).catch(() => undefined);
   }

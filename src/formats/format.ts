@@ -1,4 +1,6 @@
-import type { FileColumn, FileRow } from "./columns.ts";
+import type { Cells } from "../lib/cells.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import type { FileColumn } from "./columns.ts";
 
 /**
  * A place from which an encoder makes the same bytes again: position of the source, rows before it,
@@ -12,11 +14,14 @@ export interface ResumePoint {
 
 export const FILE_START: ResumePoint = { after: null, rows: 0, state: null };
 
-/** Rows of one page of a source, with the positions before and behind them. */
+/** Rows of one page of a source, and the position behind them. */
 export interface RowPage {
-  rows: readonly FileRow[];
-  before: string[] | null;
-  after: string[] | null;
+  /**
+   * The values of the file's columns come first, in their order. Valid until the next page is
+   * asked for.
+   */
+  cells: Cells;
+  after: string[];
 }
 
 export interface FileChunk {
@@ -68,49 +73,44 @@ function gzipped(chunks: AsyncIterable<FileChunk>): AsyncIterable<FileChunk> {
       const { value, done } = await iterator.next();
       if (done) return controller.close();
       rows = value.rows;
-      controller.enqueue(value.bytes);
+      // The next chunk is made in the same bytes.
+      controller.enqueue(value.bytes.slice());
     },
   });
   return fromStart(plain.pipeThrough(new CompressionStream("gzip")), () => rows);
 }
 
-/** Rows of one text: larger texts are large objects, which only a full collection frees. */
-const TEXT_ROWS = 100;
-
-interface Text {
+/** A text of rows: its bytes go behind those that are written already. */
+interface RowText {
   /** Before the first row. */
-  head(options: FormatOptions): string;
-  body(rows: readonly FileRow[], options: FormatOptions, first: boolean): string;
-  tail(empty: boolean): string;
+  head(to: ByteWriter, options: FormatOptions): void;
+  body(to: ByteWriter, cells: Cells, options: FormatOptions, first: boolean): void;
+  tail(to: ByteWriter, empty: boolean): void;
 }
 
 /** A format whose pages are texts that follow each other: any of them can be made alone. */
-export function textFormat({ head, body, tail }: Text): FileFormat["encode"] {
-  const encoder = new TextEncoder();
+export function textFormat({ head, body, tail }: RowText): FileFormat["encode"] {
   async function* encode(
     pages: AsyncIterable<RowPage>,
     options: FormatOptions,
     from: ResumePoint,
   ): AsyncGenerator<FileChunk> {
+    const to = new ByteWriter();
     let here = from;
-    for await (const { rows, after } of pages) {
+    for await (const { cells, after } of pages) {
       const start = here;
-      for (let row = 0; row < rows.length; row += TEXT_ROWS) {
-        const first = start.rows + row === 0;
-        const slice = rows.slice(row, row + TEXT_ROWS);
-        const text = `${first ? head(options) : ""}${body(slice, options, first)}`;
-        yield {
-          bytes: encoder.encode(text),
-          rows: start.rows + row + slice.length,
-          from: () => start,
-        };
-      }
-      here = { after, rows: start.rows + rows.length, state: null };
+      const first = start.rows === 0;
+      to.clear();
+      if (first) head(to, options);
+      body(to, cells, options, first);
+      here = { after, rows: start.rows + cells.rows, state: null };
+      yield { bytes: to.written, rows: here.rows, from: () => start };
     }
     const last = here;
-    const empty = last.rows === 0;
-    const end = `${empty ? head(options) : ""}${tail(empty)}`;
-    if (end !== "") yield { bytes: encoder.encode(end), rows: last.rows, from: () => last };
+    to.clear();
+    if (last.rows === 0) head(to, options);
+    tail(to, last.rows === 0);
+    if (to.size > 0) yield { bytes: to.written, rows: last.rows, from: () => last };
   }
   return (pages, options, from) =>
     options.gzip ? gzipped(encode(pages, options, FILE_START)) : encode(pages, options, from);

@@ -1,6 +1,7 @@
+import { csvFormat } from "./csv.ts";
 import type { FileFormat } from "./format.ts";
+import { jsonFormat, ndjsonFormat } from "./json-rows.ts";
 import { parquetFormat } from "./parquet.ts";
-import { csvFormat, jsonFormat, ndjsonFormat } from "./text.ts";
 import { xlsxFormat } from "./xlsx.ts";
 
 export const FILE_FORMATS = {

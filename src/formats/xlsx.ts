@@ -1,9 +1,12 @@
 import type { CellValue } from "hucre";
+import { type Cells, textBetween } from "../lib/cells.ts";
+import { parseStored } from "../lib/json.ts";
 import { UNWRITABLE_CHARACTERS, writableText } from "../lib/markup.ts";
 import { cutText } from "../lib/text.ts";
 import { parseInstant } from "../lib/time.ts";
 import type { ColumnKind, FileColumn, FileRow } from "./columns.ts";
 import { type FileFormat, fromStart, type RowPage } from "./format.ts";
+import { instantBetween, numberBetween } from "./stored-values.ts";
 
 /** Excel's sheet has 1,048,576 rows, one of them the header's. */
 const MAX_ROWS = 1_048_575;
@@ -52,6 +55,33 @@ function cellOf(value: unknown, { kind }: FileColumn): CellValue {
     : limitedText(String(value));
 }
 
+/** A stored value as a cell; `cellOf` gives the same for what the API reads of it. */
+function storedCell(bytes: Uint8Array, begin: number, end: number, kind: ColumnKind): CellValue {
+  switch (kind) {
+    case "timestamp":
+      return new Date(Math.floor(instantBetween(bytes, begin, end) / 1000));
+    case "boolean":
+      return bytes[begin] === 0x74;
+    case "integer":
+    case "float":
+    case "decimal":
+      return numberBetween(bytes, begin, end);
+    case "json":
+      return limitedText(JSON.stringify(parseStored(textBetween(bytes, begin, end))));
+    default:
+      return limitedText(textBetween(bytes, begin, end));
+  }
+}
+
+function* storedRows({ bytes, bounds, width, rows }: Cells, columns: readonly FileColumn[]) {
+  for (let row = 0; row < rows; row++)
+    yield columns.map(({ kind }, column): CellValue => {
+      const at = 2 * (row * width + column);
+      const begin = bounds[at] ?? -1;
+      return begin < 0 ? null : storedCell(bytes, begin, bounds[at + 1] ?? -1, kind);
+    });
+}
+
 function columnOf({ name, kind }: FileColumn) {
   const format = FORMATS[kind];
   return { width: Math.max(WIDTHS[kind], name.length + 2), ...(format ? { numFmt: format } : {}) };
@@ -92,10 +122,9 @@ export const xlsxFormat: FileFormat = {
     const { writeXlsxStream } = await import("hucre/xlsx");
     let done = 0;
     async function* rowsOf(of: AsyncIterable<RowPage>) {
-      for await (const { rows } of of) {
-        for (const row of rows)
-          yield columns.map((column) => cellOf((row as FileRow)[column.name], column));
-        done += rows.length;
+      for await (const { cells } of of) {
+        yield* storedRows(cells, columns);
+        done += cells.rows;
       }
     }
     const stream = writeXlsxStream(rowsOf(pages), {

@@ -2,7 +2,7 @@ import type { Context as HonoContext } from "hono";
 import { accepts } from "hono/accepts";
 import type { AnswerMeta } from "../analytics/result/meta.ts";
 import type { Context } from "../context.ts";
-import { csvText } from "../formats/text.ts";
+import { csvText } from "../formats/csv-text.ts";
 import { publicUrl } from "./links.ts";
 import { type AppEnv, plainResponse } from "./router.ts";
 

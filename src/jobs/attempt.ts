@@ -1,14 +1,13 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { Context } from "../context.ts";
-import type { Db } from "../db/client.ts";
-import { withSnapshot } from "../db/snapshot.ts";
+import { type Snapshot, withSnapshot } from "../db/snapshot.ts";
 import { type JobOutcome, settleJob } from "./endings.ts";
 import { type ClaimedJob, ClaimLost, isGone, type JobQueue } from "./lease.ts";
 
 interface JobAttempt {
   /** @param asOf the moment of the snapshot */
-  work(db: Db, asOf: string): Promise<void>;
+  work(db: Snapshot, asOf: string): Promise<void>;
   /** Removes all that the attempts of the job have stored. */
   removeFiles(): Promise<void>;
   /** Columns of the job to change before the next attempt. */

@@ -4,6 +4,7 @@ import { executionIntake } from "../../src/features/executions/ingest.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
 import { testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
+import { readable } from "../support/exported.ts";
 import { store } from "../support/store.ts";
 
 const W = "pages";
@@ -95,7 +96,7 @@ it("an export of errors has every group, however long their messages are", async
   const { errorSource } = await import("../../src/features/exports/sources/computed-sources.ts");
   const range = { from: Date.UTC(2026, 4, 1) * 1000, to: Date.UTC(2026, 5, 1) * 1000 };
   const opened = await errorSource.open(
-    ctx.db,
+    readable(ctx.db),
     { workspaceId: W, range, timezone: "UTC", filters: [], query: undefined, now: range.to },
     [],
   );

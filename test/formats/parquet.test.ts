@@ -8,6 +8,7 @@ import {
   type RowPage,
 } from "../../src/formats/format.ts";
 import { parquetFormat } from "../../src/formats/parquet.ts";
+import { cellsOfRows } from "../../src/lib/cells.ts";
 
 const COLUMNS: FileColumn[] = [
   { name: "id", kind: "text" },
@@ -40,9 +41,9 @@ async function* pages(after: string[] | null): AsyncGenerator<RowPage> {
     const rows = Array.from({ length: Math.min(parquetFormat.pageRows, ROWS - from) }, (_, index) =>
       rowOf(from + index),
     );
+    const values = rows.map((row) => COLUMNS.map(({ name }) => row[name]));
     yield {
-      rows,
-      before: from === 0 ? null : [String(from)],
+      cells: cellsOfRows(values, COLUMNS.length),
       after: [String(from + parquetFormat.pageRows)],
     };
   }

@@ -7,11 +7,12 @@ import { metricsSource } from "../../../src/features/exports/sources/computed-so
 import { SYSTEM_TEMPLATES } from "../../../src/features/reports/definition/system-templates.ts";
 import { fillSections } from "../../../src/features/reports/runs/fill.ts";
 import { runRollups } from "../../../src/features/rollups/run.ts";
-import { csvText } from "../../../src/formats/text.ts";
+import { csvText } from "../../../src/formats/csv-text.ts";
 import { parseInstant } from "../../../src/lib/time.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
+import { exportedRows, readable } from "../../support/exported.ts";
 import { store } from "../../support/store.ts";
 
 const W = "groups";
@@ -108,9 +109,8 @@ describe("the empty text of metadata is a value, and is not the absent one", () 
       filters: byRegion.filters,
     };
     const columns = metricsSource.columns(question);
-    const opened = await metricsSource.open(ctx.db, question, columns);
-    const rows: Record<string, unknown>[] = [];
-    for await (const page of opened.pages(null, 100)) rows.push(...page.rows);
+    const opened = await metricsSource.open(readable(ctx.db), question, columns);
+    const rows = await exportedRows(opened, columns);
     expect(new Set(rows.map((row) => row[GROUP]))).toEqual(
       new Set(["", "eu", "=eu", "none", null]),
     );

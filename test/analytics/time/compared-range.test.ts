@@ -17,6 +17,7 @@ import { DAY_US, formatInstant, HOUR_US, MINUTE_US, parseInstant } from "../../.
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
+import { exportedRows, readable } from "../../support/exported.ts";
 import { store } from "../../support/store.ts";
 
 const at = (text: string) => parseInstant(text) ?? Number.NaN;
@@ -279,10 +280,8 @@ describe("eight runs a day for ever", () => {
       { name: "bucket", kind: "timestamp" },
       { name: "complete", kind: "boolean" },
     ]);
-    const opened = await metricsSource.open(ctx.db, question, columns);
-    const found: unknown[] = [];
-    for await (const page of opened.pages(null, 100)) found.push(...page.rows);
-    expect(found).toMatchObject([
+    const opened = await metricsSource.open(readable(ctx.db), question, columns);
+    expect(await exportedRows(opened, columns)).toMatchObject([
       { bucket: "2026-06-15T00:00:00-04:00", complete: true, executions: 8 },
       ...[{ complete: true }, { complete: true }, { complete: false, executions: 5 }],
       ...[{ complete: false }, { complete: false }, { complete: false }],

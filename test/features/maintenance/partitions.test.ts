@@ -9,6 +9,7 @@ import worker from "../../../src/index.ts";
 import { clientOf, tokenFor } from "../../support/client.ts";
 import { patientDb } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
+import { exportedRows, readable } from "../../support/exported.ts";
 import { type Cost, costsDuring, measured } from "../../support/plans.ts";
 import { VIEWS, type View } from "../../support/views.ts";
 
@@ -136,14 +137,9 @@ it("an export reads the months of its range", async () => {
     timezone: "UTC",
     now: NOW * 1000,
   };
-  const opened = await executionSource.open(
-    watched.db,
-    question,
-    executionSource.columns(question),
-  );
-  const rows = [];
-  for await (const page of opened.pages(null, 40)) rows.push(...page.rows);
-  expect(rows).toHaveLength(opened.rows);
+  const columns = executionSource.columns(question);
+  const opened = await executionSource.open(readable(watched.db), question, columns);
+  expect(await exportedRows(opened, columns, 40)).toHaveLength(opened.rows);
   expectFew(watched.costs, 2);
 });
 

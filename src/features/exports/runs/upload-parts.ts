@@ -87,6 +87,7 @@ export async function beginUpload(
  */
 export async function* pagesWithTotals(
   pages: AsyncIterable<RowPage>,
+  columns: readonly FileColumn[],
   begun: ExportUpload,
   totals: Map<number, FileTotals>,
 ): AsyncGenerator<RowPage> {
@@ -94,8 +95,8 @@ export async function* pagesWithTotals(
   let sums = begun.totals;
   totals.set(rows, sums);
   for await (const page of pages) {
-    rows += page.rows.length;
-    sums = addTotals(sums, page.rows);
+    rows += page.cells.rows;
+    sums = addTotals(sums, page.cells, columns);
     totals.set(rows, sums);
     yield page;
   }

@@ -1,6 +1,6 @@
 import { localDate } from "../../../analytics/time/zones.ts";
 import type { Context } from "../../../context.ts";
-import type { Db } from "../../../db/client.ts";
+import type { Snapshot } from "../../../db/snapshot.ts";
 import type { FileColumn } from "../../../formats/columns.ts";
 import { FILE_FORMATS } from "../../../formats/table.ts";
 import { type FileTotals, totalsText } from "../../../formats/totals.ts";
@@ -31,7 +31,7 @@ import {
  */
 export async function writeExport(
   ctx: Context,
-  db: Db,
+  db: Snapshot,
   claim: ExportClaim,
   asOf: string,
   hooks: ExportHooks,
@@ -56,7 +56,7 @@ export async function writeExport(
   const pages = opened.pages(upload.from.after, format.pageRows);
   const { gzip, neutralize } = request;
   const chunks = format.encode(
-    pagesWithTotals(pages, upload, totals),
+    pagesWithTotals(pages, columns, upload, totals),
     { columns, gzip, neutralize },
     upload.from,
   );

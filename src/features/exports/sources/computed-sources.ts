@@ -106,6 +106,7 @@ function groupSource(dimension: "agent" | "user"): ExportSource {
       );
       return openRows(
         dimension === "agent" ? await withAgentNames(db, question.workspaceId, rows) : rows,
+        columns,
       );
     },
   };
@@ -146,7 +147,7 @@ export const errorSource: ExportSource = {
   columns: () => ERROR_COLUMNS,
   totals: () => ["executions", "credits_lost"],
   check: (question) => void errorFilter(question),
-  open: async (db, question) => {
+  open: async (db, question, columns) => {
     const rows: ErrorGroup[] = [];
     let chars = 0;
     for (let more = true; more; ) {
@@ -159,7 +160,10 @@ export const errorSource: ExportSource = {
       if (rows.length > MAX_GROUPS || chars > MAX_GROUP_CHARS) throw tooMany(rows.length - 1);
       more = page.found > page.groups.length || page.found === GROUPS_AT_ONCE;
     }
-    return openRows(rows.map((row) => ({ ...row })));
+    return openRows(
+      rows.map((row) => ({ ...row })),
+      columns,
+    );
   },
 };
 
@@ -174,12 +178,12 @@ export const metricsSource: ExportSource = {
   columns: (question) => columnsOfQuery(metricsQuery(question)),
   totals: (question) => additive(metricsQuery(question).measures),
   check: (question) => void planQuery(question.workspaceId, metricsQuery(question), question.now),
-  open: async (db, question) => {
+  open: async (db, question, columns) => {
     const query = metricsQuery(question);
     const [answer] = await runInOneSnapshot(db, [
       prepareQuery(question.workspaceId, query, question.now),
     ]);
-    return openRows(tableOf(query, answer));
+    return openRows(tableOf(query, answer), columns);
   },
 };
 

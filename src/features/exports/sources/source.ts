@@ -3,8 +3,10 @@ import type { MeasureName } from "../../../analytics/catalog/measures.ts";
 import type { Query } from "../../../analytics/query.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
 import type { Db } from "../../../db/client.ts";
+import type { Snapshot } from "../../../db/snapshot.ts";
 import type { FileColumn, FileRow } from "../../../formats/columns.ts";
 import type { RowPage } from "../../../formats/format.ts";
+import { cellsOfRows } from "../../../lib/cells.ts";
 import type { EpochUs } from "../../../lib/time.ts";
 
 /** A fixed range, and the filters that narrow it. */
@@ -34,7 +36,7 @@ export interface OpenedRows {
   fingerprint: string;
   /**
    * Pages of at most `size` rows behind the position of an earlier page. The same rows give the
-   * same pages.
+   * same pages; their cells are those of the columns that were opened.
    */
   pages(after: string[] | null, size: number): AsyncIterable<RowPage>;
 }
@@ -54,11 +56,14 @@ export interface ExportSource {
   /** Counts rows up to a limit. Absent if every format can hold all rows. */
   count?(db: Db, question: ExportQuestion, limit: number): Promise<number>;
   /** @param columns of the file */
-  open(db: Db, question: ExportQuestion, columns: readonly FileColumn[]): Promise<OpenedRows>;
+  open(db: Snapshot, question: ExportQuestion, columns: readonly FileColumn[]): Promise<OpenedRows>;
 }
 
 /** Rows that were computed at once, cut into pages. A position is the number of rows before it. */
-export async function openRows(rows: readonly FileRow[]): Promise<OpenedRows> {
+export async function openRows(
+  rows: readonly FileRow[],
+  columns: readonly FileColumn[],
+): Promise<OpenedRows> {
   const digest = await crypto.subtle.digest(
     "SHA-256",
     new TextEncoder().encode(JSON.stringify(rows)),
@@ -67,12 +72,12 @@ export async function openRows(rows: readonly FileRow[]): Promise<OpenedRows> {
     rows: rows.length,
     fingerprint: new Uint8Array(digest).toHex(),
     async *pages(after, size) {
-      for (let from = Number(after?.[0] ?? 0); from < rows.length; from += size)
-        yield {
-          rows: rows.slice(from, from + size),
-          before: from === 0 ? null : [String(from)],
-          after: [String(from + size)],
-        };
+      for (let from = Number(after?.[0] ?? 0); from < rows.length; from += size) {
+        const values = rows
+          .slice(from, from + size)
+          .map((row) => columns.map(({ name }) => row[name]));
+        yield { cells: cellsOfRows(values, columns.length), after: [String(from + size)] };
+      }
     },
   };
 }

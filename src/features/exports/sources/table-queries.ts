@@ -3,9 +3,12 @@ import { z } from "zod";
 import { documentText } from "../../../analytics/catalog/dimensions.ts";
 import type { Db } from "../../../db/client.ts";
 import { withinRange } from "../../../db/instants.ts";
+import { RowBytes } from "../../../db/row-bytes.ts";
 import { inWorkspace } from "../../../db/scope.ts";
-import type { FileColumn, FileRow } from "../../../formats/columns.ts";
+import type { Snapshot } from "../../../db/snapshot.ts";
+import type { FileColumn } from "../../../formats/columns.ts";
 import type { RowPage } from "../../../formats/format.ts";
+import { someCells, storedText } from "../../../lib/cells.ts";
 import { keysOf } from "../../../lib/key-path.ts";
 import type { ExportQuestion, OpenedRows } from "./source.ts";
 
@@ -86,39 +89,45 @@ function surveyTable(db: Db, table: SourceTable, where: SQL) {
   });
 }
 
-/** The row is not checked value by value: that would copy a million rows of known columns. */
-const anyRow = z.custom<FileRow>((value) => typeof value === "object" && value !== null);
-
-/** PostgreSQL cuts column names at 63 bytes: values of a document get short names on the way. */
-const nestedAlias = (index: number) => `nested_${index}`;
-
-function selected(table: SourceTable, plain: readonly string[], nested: readonly string[]): SQL {
-  const document = columnOf(table, table.document);
-  const nestedColumns = nested.map((name, index) => {
-    const keys = keysOf(name.slice(table.document.length + 1));
-    return sql`${documentText(document, keys)} as ${sql.identifier(nestedAlias(index))}`;
-  });
-  return sql.join([...plain.map((name) => columnOf(table, name)), ...nestedColumns], sql`, `);
+function selected(table: SourceTable, { name }: FileColumn): SQL {
+  if (!isNestedColumn(table, name)) return columnOf(table, name);
+  const keys = keysOf(name.slice(table.document.length + 1));
+  return documentText(columnOf(table, table.document), keys);
 }
 
-/** Reads a table page by page, each behind the last row of the one before. */
+/** Pages that are read at once, if their rows are of the usual size. */
+const MOST_PAGES = 6;
+const READ_BYTES = 384 * 1024;
+
+/** How many pages to read next: a row may have 16 KiB of metadata, and all must fit into memory. */
+function pagesAtOnce({ rows, size }: RowBytes, pageRows: number): number {
+  const pageBytes = (size / Math.max(rows, 1)) * pageRows;
+  return Math.max(1, Math.min(MOST_PAGES, Math.floor(READ_BYTES / pageBytes)));
+}
+
+/** Reads a table piece by piece, each behind the last row of the one before. */
 export async function openTable(
-  db: Db,
+  db: Snapshot,
   table: SourceTable,
   question: ExportQuestion,
   columns: readonly FileColumn[],
 ): Promise<OpenedRows> {
   const where = conditionsOf(table, question);
   const { rows, fingerprint } = await surveyTable(db, table, where);
-  // Every row has its position, wanted in the file or not.
-  const names = [...new Set([table.time, "id", ...columns.map((column) => column.name)])];
-  const nested = names.filter((name) => isNestedColumn(table, name));
-  const plain = names.filter((name) => !nested.includes(name));
-  const columnList = selected(table, plain, nested);
-  const time = columnOf(table, table.time);
-  const id = columnOf(table, "id");
+  const [time, id] = [columnOf(table, table.time), columnOf(table, "id")];
+  // Every row has its position behind the values of the file.
+  const columnList = sql.join(
+    [
+      ...columns.map((column) => selected(table, column)),
+      sql`${time} as position_time`,
+      sql`${id} as position_id`,
+    ],
+    sql`, `,
+  );
+  const positionOf = (read: RowBytes, row: number) =>
+    [0, 1].map((place) => storedText(read, row, columns.length + place) ?? "");
 
-  const readPage = async (after: string[] | null, size: number): Promise<FileRow[]> => {
+  const readRows = (after: string[] | null, limit: number, into: RowBytes): Promise<void> => {
     const [lastTime, lastId] = after ?? [];
     const behind =
       lastTime === undefined
@@ -126,29 +135,34 @@ export async function openTable(
         : sql`
           and ${time} >= ${lastTime}::timestamptz
           and (${time}, ${id}) > (${lastTime}::timestamptz, ${lastId}::text)`;
-    const page = await db.all({
-      sql: sql`
-        select ${columnList}
-        from ${tableOf(table)}
-        where ${where}${behind}
-        order by ${time}, ${id}
-        limit ${size}`,
-      row: anyRow,
-    });
-    for (const [index, name] of nested.entries())
-      for (const row of page) row[name] = row[nestedAlias(index)];
-    return page;
+    const statement = sql`
+      select ${columnList}
+      from ${tableOf(table)}
+      where ${where}${behind}
+      order by ${time}, ${id}
+      limit ${limit}`;
+    const reading = db.read(statement, into);
+    // It may fail while nobody waits for it yet.
+    reading.catch(() => undefined);
+    return reading;
   };
 
   async function* pages(after: string[] | null, size: number): AsyncGenerator<RowPage> {
-    for (let before = after; ; ) {
-      const page = await readPage(before, size);
-      const last = page.at(-1);
-      if (!last) return;
-      const end = [String(last[table.time]), String(last.id)];
-      yield { rows: page, before, after: end };
-      if (page.length < size) return;
-      before = end;
+    let [read, next] = [new RowBytes(), new RowBytes()];
+    let limit = size;
+    for (let reading = readRows(after, limit, read); ; [read, next] = [next, read]) {
+      await reading;
+      const isLast = read.rows < limit;
+      if (!isLast) {
+        // The server makes the next rows while these are written.
+        limit = size * pagesAtOnce(read, size);
+        reading = readRows(positionOf(read, read.rows - 1), limit, next);
+      }
+      for (let row = 0; row < read.rows; row += size) {
+        const end = Math.min(row + size, read.rows);
+        yield { cells: someCells(read, row, end), after: positionOf(read, end - 1) };
+      }
+      if (isLast) return;
     }
   }
   return { rows, fingerprint, pages };

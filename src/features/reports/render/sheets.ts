@@ -1,8 +1,8 @@
 import { strToU8, zipSync } from "fflate";
 import { isMeasure, measureColumn } from "../../../analytics/shapes/table.ts";
 import type { FileColumn } from "../../../formats/columns.ts";
+import { csvText } from "../../../formats/csv-text.ts";
 import { sheetNames } from "../../../formats/sheet-names.ts";
-import { csvText } from "../../../formats/text.ts";
 import type { XlsxSheet } from "../../../formats/xlsx.ts";
 import type { FilledData, FilledSection } from "../runs/section-data.ts";
 import type { ReportDocument } from "./document.ts";

@@ -1,6 +1,6 @@
 import { parse } from "csv-parse/browser/esm/sync";
 import { expect, it } from "vitest";
-import { csvText } from "../../src/formats/text.ts";
+import { csvText } from "../../src/formats/csv-text.ts";
 
 it("a CSV has no formula in its header or its texts, and leaves numbers as they are", () => {
   const columns = [

@@ -1,0 +1,34 @@
+import type { RowBytes } from "./row-bytes.ts";
+
+/** Where the rows of the statement under way go; null: to the driver. */
+export interface RowTap {
+  into: RowBytes | null;
+}
+
+type Listener = (event: { data: ArrayBuffer | Uint8Array }) => void;
+
+/** What the driver hears: all that is no row. */
+function untapped(tap: RowTap, heard: Listener) {
+  return ({ data }: { data: unknown }) => {
+    const bytes = data as ArrayBuffer;
+    if (!tap.into) return heard({ data: bytes });
+    const others = tap.into.add(new Uint8Array(bytes));
+    // Frees the memory of the message now: a collection would come after 64 MB of them.
+    bytes.transfer(0);
+    for (const message of others) heard({ data: message });
+  };
+}
+
+/**
+ * A WebSocket for the driver from which the rows of a statement are taken on their way. It is
+ * changed only between statements, when no message is under way.
+ */
+export function tappedSocket(tap: RowTap) {
+  return class extends WebSocket {
+    // biome-ignore lint/suspicious/noExplicitAny: as the platform declares it
+    override addEventListener(type: string, listener: any): void {
+      if (type === "message") super.addEventListener(type, untapped(tap, listener));
+      else super.addEventListener(type as "close", listener);
+    }
+  };
+}
