@@ -148,9 +148,9 @@ function open(databaseUrl: string, endpoint: string | undefined, limitMs: number
   if (endpoint) neonConfig.fetchEndpoint = () => `${endpoint}/sql`;
   const run = neon(databaseUrl, { arrayMode: true, fullResults: true });
   // Neon's endpoint ignores settings of the connection string, and forgets a session's: each
-  // transaction brings its own.
+  // transaction brings its own. What is compiled is run once: it costs more than it saves.
   const limited = `select set_config('statement_timeout', '${limitMs}', true),
-    set_config('lock_timeout', '${lockLimitMs(limitMs)}', true)`;
+    set_config('lock_timeout', '${lockLimitMs(limitMs)}', true), set_config('jit', 'off', true)`;
   const send = async (
     compiled: ReturnType<typeof toText>[],
     options: { isolationLevel?: TransactionOptions["isolation"]; readOnly?: boolean },

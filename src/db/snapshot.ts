@@ -55,7 +55,7 @@ export async function withSnapshot<T>(
     const begin = `begin isolation level repeatable read read only;
       set local statement_timeout = ${limitMs}; set local lock_timeout = ${lockLimitMs(limitMs)};
       set local idle_in_transaction_session_timeout = ${2 * limitMs};
-      set local plan_cache_mode = force_custom_plan`;
+      set local plan_cache_mode = force_custom_plan; set local jit = off`;
     await heard(CONNECT_MS, client.query(begin));
     // A statement that comes again, such as that of the next page, is not parsed again. It is
     // planned again: a plan for any values would lock every partition.

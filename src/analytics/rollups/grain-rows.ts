@@ -98,13 +98,19 @@ function groupedParts(keys: SQL): SQL {
       group by ${keys}, status`;
 }
 
-/** A sketch of so many cells is stored as one number too: to add it is faster than to merge it. */
+/**
+ * A sketch of so many cells is stored as one number too: to add it is faster than to merge it. The
+ * rows of other grains are many, and each has few cells.
+ */
 const DENSE_CELLS = 32;
 
 const SKETCH_SUM = sql`case when cardinality(g.sketch_keys) >= ${sql.raw(String(DENSE_CELLS))} then (
         select sum(${packedCells(sql`c.key`, sql`c.n`)})
         from unnest(g.sketch_keys, g.sketch_counts) c(key, n)
       ) end`;
+
+const sketchSum = ({ grain }: RollupGrain) =>
+  grain === "total" || grain === "agent" ? SKETCH_SUM : sql`null::numeric`;
 
 /**
  * Rows of one grain from the CTE of its finest parts: the columns of `grainColumns`. Parts are
@@ -120,7 +126,7 @@ export function grainRows(grain: RollupGrain): SQL {
     )
     select ${name}w.workspace_id, w.bucket, ${sql.raw(keys.map((key) => `g.${key}`).join(", "))},
       g.n, g.errors, g.durations, g.sum_ms, g.sum_squares, g.min_ms, g.max_ms,
-      g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, ${SKETCH_SUM},
+      g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, ${sketchSum(grain)},
       g.user_chunks, g.user_bits, g.agents
     from (${groupedParts(kept)}
     ) g

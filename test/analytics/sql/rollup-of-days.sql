@@ -283,12 +283,7 @@ numbers as materialized (
   )
   select w.workspace_id, w.bucket, g.user_id, g.status, g.n, g.errors, g.durations, g.sum_ms,
     g.sum_squares, g.min_ms, g.max_ms, g.credits, g.tokens_in, g.tokens_out, g.sketch_keys,
-    g.sketch_counts, case
-    when cardinality(g.sketch_keys) >= 32 then (
-      select sum(c.n * ('1e' || 12 * (c.key - -1))::numeric)
-      from unnest(g.sketch_keys, g.sketch_counts) c(key, n)
-    ) end,
-    g.user_chunks, g.user_bits, g.agents
+    g.sketch_counts, null::numeric, g.user_chunks, g.user_bits, g.agents
   from (
     select place, user_id, status, sum(n)::bigint as n, sum(errors)::bigint as errors,
       sum(durations)::bigint as durations, sum(sum_ms) as sum_ms, sum(sum_squares) as sum_squares,
@@ -339,11 +334,7 @@ numbers as materialized (
   )
   select 'cube', w.workspace_id, w.bucket, g.agent_id, g.model, g.environment, g.version,
     g.error_type, g.status, g.n, g.errors, g.durations, g.sum_ms, g.sum_squares, g.min_ms, g.max_ms,
-    g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, case
-    when cardinality(g.sketch_keys) >= 32 then (
-      select sum(c.n * ('1e' || 12 * (c.key - -1))::numeric)
-      from unnest(g.sketch_keys, g.sketch_counts) c(key, n)
-    ) end,
+    g.credits, g.tokens_in, g.tokens_out, g.sketch_keys, g.sketch_counts, null::numeric,
     g.user_chunks, g.user_bits, g.agents
   from (
     select place, agent_id, model, environment, version, error_type, status, sum(n)::bigint as n,
