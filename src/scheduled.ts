@@ -1,4 +1,5 @@
 import { type Context, createContext } from "./context.ts";
+import type { DeadlineName } from "./db/deadlines.ts";
 import { expireExports } from "./features/exports/runs/maintenance.ts";
 import { startScheduledExports } from "./features/exports/runs/start.ts";
 import { closeStale } from "./features/maintenance/close-stale.ts";
@@ -7,13 +8,19 @@ import { dropExpired, ensurePartitions } from "./features/maintenance/partitions
 import { continueDeliveries, expireReports } from "./features/reports/runs/maintenance.ts";
 import { startScheduledReports } from "./features/reports/runs/start.ts";
 import { forgetVisitors } from "./features/reports/sharing/visitor-queries.ts";
-import { areRollupsOn, reconcileRollups, runRollups } from "./features/rollups/run.ts";
+import {
+  areRollupsOn,
+  forgetMinutes,
+  reconcileRollups,
+  runRollups,
+} from "./features/rollups/run.ts";
 import { continueJobs } from "./jobs/sweep.ts";
 import { createLog } from "./lib/log.ts";
 
 interface Task {
   cron: string;
   name: string;
+  deadline?: DeadlineName;
   run(ctx: Context): Promise<unknown>;
 }
 
@@ -26,6 +33,14 @@ const TASKS: readonly Task[] = [
   { cron: EVERY_MINUTE, name: "start-exports", run: startScheduledExports },
   { cron: EVERY_MINUTE, name: "continue-jobs", run: continueJobs },
   { cron: EVERY_MINUTE, name: "continue-deliveries", run: continueDeliveries },
+  {
+    cron: EVERY_MINUTE,
+    name: "rollup-minutes",
+    // It stops by itself when its time is up; a minute may have more rows than ten seconds allow.
+    deadline: "maintenance",
+    run: async (ctx) => areRollupsOn(ctx, "minute") && (await runRollups(ctx, "minute")),
+  },
+  { cron: "5 * * * *", name: "forget-minutes", run: forgetMinutes },
   {
     cron: "5 * * * *",
     name: "rollup-hours",
@@ -62,10 +77,10 @@ export async function handleCron(
   const tasks = TASKS.filter((task) => task.cron === controller.cron);
   if (tasks.length === 0) throw new Error(`No task has the cron ${controller.cron}`);
   const failed: string[] = [];
-  for (const { name, run } of tasks) {
+  const usual = controller.cron === EVERY_MINUTE ? "request" : "maintenance";
+  for (const { name, run, deadline = usual } of tasks) {
     const log = createLog({ task: name });
     try {
-      const deadline = controller.cron === EVERY_MINUTE ? "request" : "maintenance";
       await run(createContext(env, executionCtx, { kind: "system", task: name }, log, deadline));
     } catch (error) {
       log.error("task", error);

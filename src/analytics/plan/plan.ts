@@ -166,6 +166,7 @@ function choosePlan(
   query: Query,
   { groups, filters, all }: AskedFields,
   slots: TimeSlot[],
+  now: EpochUs,
   explain: boolean,
 ): QueryPlan {
   const isRawOnly = all.some(({ kind }) => kind === "number" || kind === "metadata");
@@ -187,7 +188,7 @@ function choosePlan(
     workspaceId,
     slots,
     source,
-    pieces: splitByGrain(slots, source),
+    pieces: splitByGrain(slots, source, now),
     groups: groups.map(({ name, field }) => groupColumnOf(name, field)),
     explain,
     byStatus: dimensions.includes("status"),
@@ -216,5 +217,5 @@ export function planQuery(
   assertAnswerFits(query, asked, fields, slots);
   if (query.rowsOnly && fields.groups.length === 0 && !query.granularity)
     throw new Error("A question of rows only has buckets or groups");
-  return { ...asked, plan: choosePlan(workspaceId, query, fields, slots, explain) };
+  return { ...asked, plan: choosePlan(workspaceId, query, fields, slots, now, explain) };
 }

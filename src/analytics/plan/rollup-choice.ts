@@ -2,6 +2,7 @@ import type { Dimension } from "../catalog/dimensions.ts";
 import {
   DAILY_GRAINS,
   HOURLY_GRAINS,
+  MINUTELY_GRAINS,
   QUARTERLY_GRAINS,
   type RollupGrain,
 } from "../rollups/definition.ts";
@@ -9,6 +10,8 @@ import {
 export interface RollupChoice {
   daily: RollupGrain | undefined;
   hourly: RollupGrain | undefined;
+  /** Of the newest hours, where they are not whole or have a mark. */
+  minutely: RollupGrain | undefined;
   /** Undefined where more is asked than numbers of executions. */
   quarterly: RollupGrain | undefined;
 }
@@ -36,6 +39,7 @@ export function chooseRollups(
   return {
     daily: first(DAILY_GRAINS),
     hourly,
+    minutely: first(MINUTELY_GRAINS),
     quarterly: hourly && countsOnly ? first(QUARTERLY_GRAINS) : undefined,
   };
 }

@@ -1,15 +1,16 @@
-import { DAY_US, type EpochUs, HOUR_US, QUARTER_US } from "../../lib/time.ts";
+import { DAY_US, type EpochUs, HOUR_US, MINUTE_US, QUARTER_US } from "../../lib/time.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import type { RollupChoice } from "./rollup-choice.ts";
 
 /**
- * Disjoint pieces, in time order: whole UTC days, whole UTC hours, quarters of an hour, and what
- * only raw rows can cut.
+ * Disjoint pieces, in time order: whole UTC days, whole UTC hours, quarters of an hour, minutes of
+ * the newest hours, and what only raw rows can cut.
  */
 export interface SourcePieces {
   day: TimeRange[];
   hour: TimeRange[];
   quarter: TimeRange[];
+  minute: TimeRange[];
   raw: TimeRange[];
 }
 
@@ -17,7 +18,15 @@ export interface SourcePieces {
  * How a range is cut, and how its quarters are cut on a day with a mark: into hours, and the rest.
  */
 export interface SplitRange extends SourcePieces {
-  fallback: Pick<SourcePieces, "hour" | "raw">;
+  fallback: Pick<SourcePieces, "hour" | "minute" | "raw">;
+  /** The hours that minutes may answer; undefined where the range has none of them. */
+  recent: TimeRange | undefined;
+}
+
+/** The hours that can have minutes: the newest, and the one before until it is rolled up. */
+export function recentHours(now: EpochUs): TimeRange {
+  const hour = Math.floor(now / HOUR_US) * HOUR_US;
+  return { from: hour - HOUR_US, to: hour + HOUR_US };
 }
 
 /** Appends a range that is not empty; one that touches the last range extends it. */
@@ -46,35 +55,57 @@ function split(
   } else rest(range);
 }
 
+/** Where pieces that no hour can answer go. */
+type RestPieces = Pick<SourcePieces, "minute" | "raw">;
+
+/** Adds the whole minutes of the recent hours, and leaves what is around them to raw rows. */
+function splitRest(piece: TimeRange, recent: TimeRange | undefined, { minute, raw }: RestPieces) {
+  const rest = ({ from, to }: TimeRange) => addRange(raw, from, to);
+  if (!recent || piece.to <= recent.from || piece.from >= recent.to) return rest(piece);
+  const [from, to] = [Math.max(piece.from, recent.from), Math.min(piece.to, recent.to)];
+  rest({ from: piece.from, to: from });
+  split({ from, to }, MINUTE_US, minute, rest);
+  return rest({ from: to, to: piece.to });
+}
+
 /**
  * Cuts buckets into what each source can answer without mixing two buckets.
  * @param buckets disjoint and in time order; they need not touch
+ * @param now the moment of asking: the newest hours are cut into minutes
  */
-export function splitByGrain(buckets: readonly TimeRange[], source: RollupChoice): SplitRange {
+export function splitByGrain(
+  buckets: readonly TimeRange[],
+  source: RollupChoice,
+  now: EpochUs,
+): SplitRange {
+  const hours = recentHours(now);
+  const isRecent = buckets.some(({ from, to }) => from < hours.to && to > hours.from);
+  const recent = source.minutely && isRecent ? hours : undefined;
   const pieces: SplitRange = {
     day: [],
     hour: [],
     quarter: [],
+    minute: [],
     raw: [],
-    fallback: { hour: [], raw: [] },
+    fallback: { hour: [], minute: [], raw: [] },
+    recent,
   };
-  const raw = (piece: TimeRange) => addRange(pieces.raw, piece.from, piece.to);
-  const hours = (piece: TimeRange) =>
-    source.hourly ? split(piece, HOUR_US, pieces.hour, raw) : raw(piece);
+  const small = (piece: TimeRange) => splitRest(piece, recent, pieces);
   const quarters = (piece: TimeRange) => {
     const whole: TimeRange[] = [];
-    split(piece, QUARTER_US, whole, raw);
+    split(piece, QUARTER_US, whole, small);
     for (const { from, to } of whole) {
       addRange(pieces.quarter, from, to);
       split({ from, to }, HOUR_US, pieces.fallback.hour, (rest) =>
-        addRange(pieces.fallback.raw, rest.from, rest.to),
+        splitRest(rest, recent, pieces.fallback),
       );
     }
   };
   const rest = (piece: TimeRange) => {
     const isOfHours = piece.from % HOUR_US === 0 && piece.to % HOUR_US === 0;
     if (source.quarterly && !isOfHours) quarters(piece);
-    else hours(piece);
+    else if (source.hourly) split(piece, HOUR_US, pieces.hour, small);
+    else small(piece);
   };
   for (const bucket of buckets) {
     if (source.daily) split(bucket, DAY_US, pieces.day, rest);
@@ -114,13 +145,30 @@ export function partByMarks(
 export interface MarkedUnits {
   days: readonly EpochUs[];
   hours: readonly EpochUs[];
+  minutes: readonly EpochUs[];
+  /** Minutes before it are not read. */
+  firstMinute: EpochUs;
   /** Days whose quarters do not count: those with a mark, and those without rows of quarters. */
   withoutQuarters: readonly EpochUs[];
 }
 
+/** Which part of the rest its minutes answered. */
+function explainMinutes(
+  asked: readonly TimeRange[],
+  { recent }: SplitRange,
+  marked: MarkedUnits,
+): RestPieces {
+  const from = Math.max(recent?.from ?? 0, marked.firstMinute);
+  if (!recent || from >= recent.to) return { minute: [], raw: joined(asked) };
+  const read = partByMarks(joined(asked), [from], recent.to - from);
+  const minutes = partByMarks(read.taken, marked.minutes, MINUTE_US);
+  return { minute: minutes.left, raw: [...read.left, ...minutes.taken] };
+}
+
 /**
  * Which source answered each piece: a marked day falls to the hours (or, without hourly rows for
- * these dimensions, to raw rows), and so do quarters on it; a marked hour falls to raw rows.
+ * these dimensions, to raw rows), and so do quarters on it; a marked hour falls to its minutes, if
+ * it is recent, or to raw rows, and so does a marked minute.
  */
 export function explainPieces(
   pieces: SplitRange,
@@ -131,14 +179,17 @@ export function explainPieces(
   const ofQuarters = (list: readonly TimeRange[]) =>
     partByMarks(list, marked.withoutQuarters, DAY_US);
   const quarter = ofQuarters(pieces.quarter).left;
-  if (!source.hourly) return { day, hour: [], quarter, raw: joined([...pieces.raw, ...fallen]) };
+  if (!source.hourly)
+    return { day, hour: [], quarter, minute: [], raw: joined([...pieces.raw, ...fallen]) };
   const hours = partByMarks(
     joined([...pieces.hour, ...fallen, ...ofQuarters(pieces.fallback.hour).taken]),
     marked.hours,
     HOUR_US,
   );
-  const raw = [...pieces.raw, ...ofQuarters(pieces.fallback.raw).taken, ...hours.taken];
-  return { day, hour: hours.left, quarter, raw: joined(raw) };
+  const asked = [...pieces.minute, ...ofQuarters(pieces.fallback.minute).taken, ...hours.taken];
+  const { minute, raw } = explainMinutes(asked, pieces, marked);
+  const rest = [...pieces.raw, ...ofQuarters(pieces.fallback.raw).taken, ...raw];
+  return { day, hour: hours.left, quarter, minute, raw: joined(rest) };
 }
 
 /** Ranges in time order, those that touch as one. */

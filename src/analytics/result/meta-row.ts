@@ -13,6 +13,8 @@ export const metaRow = z.object({
   groups: z.number().optional(),
   marked_days: z.array(z.string()).default([]),
   marked_hours: z.array(z.string()).default([]),
+  marked_minutes: z.array(z.string()).default([]),
+  first_minute: z.string().optional(),
   days_without_quarters: z.array(z.string()).default([]),
 });
 export type MetaRow = z.output<typeof metaRow>;

@@ -27,8 +27,10 @@ export interface AnswerMeta {
 /** The pieces of the range by the source that answered them, with marks taken into account. */
 export function explainSources({ plan }: PlannedQuery, about: MetaRow): Record<string, unknown> {
   const instants = (list: string[]) => list.map((text) => parseInstant(text) ?? Number.NaN);
-  const { daily, hourly, quarterly } = plan.source;
+  const { daily, hourly, minutely, quarterly } = plan.source;
   const marked = {
+    minutes: instants(about.marked_minutes),
+    firstMinute: parseInstant(about.first_minute ?? "") ?? 0,
     days: instants(about.marked_days),
     hours: instants(about.marked_hours),
     withoutQuarters: instants(about.days_without_quarters),
@@ -41,6 +43,7 @@ export function explainSources({ plan }: PlannedQuery, about: MetaRow): Record<s
   return {
     daily: rollup(daily, pieces.day),
     hourly: rollup(hourly, pieces.hour),
+    minutely: rollup(minutely, pieces.minute),
     quarterly: rollup(quarterly, pieces.quarter),
     raw: { table: "executions", pieces: readable(pieces.raw) },
   };

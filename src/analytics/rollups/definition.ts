@@ -1,8 +1,8 @@
 import { DIMENSIONS, type Dimension } from "../catalog/dimensions.ts";
 import type { SumName } from "../catalog/measure.ts";
 
-/** What is rolled up by itself: an hour, a day, the sessions of a day (UTC). */
-export type RollupUnit = "hour" | "day" | "session";
+/** What is rolled up by itself: a minute, an hour, a day, the sessions of a day (UTC). */
+export type RollupUnit = "minute" | "hour" | "day" | "session";
 
 /**
  * A set of rollup rows: which table, which of its grains, and the dimensions that the grain keeps
@@ -11,6 +11,7 @@ export type RollupUnit = "hour" | "day" | "session";
  */
 export interface RollupGrain {
   table:
+    | "execution_metrics_minutely"
     | "execution_metrics_hourly"
     | "execution_metrics_daily"
     | "user_activity_daily"
@@ -20,6 +21,11 @@ export interface RollupGrain {
   dimensions: readonly Dimension[];
 }
 
+/** The newest hours, which still change, by minutes. */
+export const MINUTELY_GRAINS: readonly RollupGrain[] = [
+  { table: "execution_metrics_minutely", grain: "total", dimensions: ["status"] },
+  { table: "execution_metrics_minutely", grain: "agent", dimensions: ["agent", "status"] },
+];
 /** From the fewest rows to the most: the first that keeps all asked dimensions answers. */
 export const HOURLY_GRAINS: readonly RollupGrain[] = [
   { table: "execution_metrics_hourly", grain: "total", dimensions: ["status"] },
@@ -87,6 +93,7 @@ export const MERGEABLE_COLUMNS: readonly string[] = [
 
 /** The tables that a run of a unit replaces. */
 export const ROLLUP_TABLES = {
+  minute: ["execution_metrics_minutely"],
   hour: ["execution_metrics_hourly"],
   day: [
     "execution_metrics_daily",

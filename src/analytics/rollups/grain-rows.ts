@@ -5,6 +5,7 @@ import {
   grainKeys,
   HOURLY_GRAINS,
   MERGEABLE_COLUMNS,
+  MINUTELY_GRAINS,
   type RollupGrain,
   type RollupUnit,
 } from "./definition.ts";
@@ -12,6 +13,7 @@ import { FINEST_PARTS, type FinestPart, NO_SUMS, PART_SUMS } from "./raw-parts.t
 
 /** The grains that a run of a unit makes of sums. */
 export const GRAINS_OF_UNIT: Record<RollupUnit, readonly RollupGrain[]> = {
+  minute: MINUTELY_GRAINS,
   hour: HOURLY_GRAINS,
   day: DAILY_GRAINS,
   session: [],
@@ -22,7 +24,7 @@ export const hasGrainColumn = ({ grain }: RollupGrain) => grain !== "user";
 
 function partOf({ table, grain }: RollupGrain): FinestPart {
   if (grain === "user") return "users";
-  return table === "execution_metrics_hourly" ? "agents" : "cube";
+  return table === "execution_metrics_daily" ? "cube" : "agents";
 }
 
 /** Columns of a grain's table, in the order in which `grainRows` gives them. */

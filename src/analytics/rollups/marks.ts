@@ -3,29 +3,51 @@ import { instantSql, withinRange } from "../../db/instants.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { DAY_US, type EpochUs } from "../../lib/time.ts";
 import type { TimeRange } from "../time/time-range.ts";
+import type { RollupUnit } from "./definition.ts";
+
+const hoursBack = (hours: number) =>
+  sql.raw(`date_trunc('hour', now(), 'UTC') - interval '${hours} hours'`);
+
+/** From here on minutes are rolled up and read. By the clock of the database, as writers are. */
+export const FIRST_MINUTE = hoursBack(1);
 
 /**
- * The bucket that a change of a raw row marks: an execution its hour, an event its day's sessions.
+ * From here on changes mark their minutes: an hour earlier, so that no clock that goes back a
+ * little and no transaction over the end of an hour lets a reader miss one.
  */
-const MARKED_BUCKETS = { hour: "hour", session: "day" } as const;
+export const FIRST_MARKED_MINUTE = hoursBack(2);
+
+/** The unit that a change of a raw row marks: an execution its hour, an event its day's sessions. */
+type MarkedUnit = "hour" | "session";
 
 /**
- * Marks the buckets of rows that have changed, to be recomputed.
+ * Marks the buckets of rows that have changed, to be recomputed: of recent executions the minutes
+ * too. `with_minutes` says that the writer knows of minutes; where it is null, a trigger marks all
+ * of the hour.
  * @param at column with the start of an execution (`hour`) or the time of an event (`session`)
  * @param rows table or CTE of the rows (SQL)
  * @param workspace their workspace (SQL)
  */
 export function insertMarks(
-  unit: keyof typeof MARKED_BUCKETS,
+  unit: MarkedUnit,
   at: string,
   rows: SQL,
   workspace: SQL = sql`workspace_id`,
 ): SQL {
-  const bucket = sql.raw(`date_trunc('${MARKED_BUCKETS[unit]}', ${at}, 'UTC')`);
-  return sql`
+  const column = sql.raw(at);
+  if (unit === "session")
+    return sql`
     insert into rollup_marks (unit, workspace_id, bucket)
-    select distinct ${sql.raw(`'${unit}'`)}, ${workspace}, ${bucket}
+    select distinct 'session', ${workspace}, date_trunc('day', ${column}, 'UTC')
     from ${rows}`;
+  return sql`
+    insert into rollup_marks (unit, workspace_id, bucket, with_minutes)
+    select distinct 'hour', ${workspace}, date_trunc('hour', ${column}, 'UTC'), true
+    from ${rows}
+    union all
+    select distinct 'minute', ${workspace}, date_trunc('minute', ${column}, 'UTC'), true
+    from ${rows}
+    where ${column} >= ${FIRST_MARKED_MINUTE}`;
 }
 
 /** Ranges that are less than this apart are read as one: no partition lies between them. */
@@ -56,12 +78,7 @@ export function inRanges(column: SQL, ranges: readonly TimeRange[]): SQL {
  * The marked buckets of a unit inside the range, by a loose index scan: a bucket that is being
  * written has thousands of marks, and one probe finds it.
  */
-function markedBuckets(
-  unit: "hour" | "day" | "session",
-  workspaceId: string,
-  from: EpochUs,
-  to: EpochUs,
-): SQL {
+function markedBuckets(unit: RollupUnit, workspaceId: string, from: EpochUs, to: EpochUs): SQL {
   const name = sql.raw(`marked_${unit}s`);
   const next = (after: SQL) => sql`
       select m.bucket from rollup_marks m
@@ -103,6 +120,14 @@ export function dirtyHours(
     select date_trunc('day', hour, 'UTC') as day from dirty_hours
     union
     select bucket from ${sql.raw(`marked_${unit}s`)} where bucket is not null
+  )`;
+}
+
+/** CTEs (of a `with recursive`): the marked minutes of the range. */
+export function dirtyMinutes(workspaceId: string, { from, to }: TimeRange): SQL {
+  return sql`${markedBuckets("minute", workspaceId, from, to)},
+  dirty_minutes as materialized (
+    select bucket as minute from marked_minutes where bucket is not null
   )`;
 }
 

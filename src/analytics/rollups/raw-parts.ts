@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { keyInList } from "../../db/scope.ts";
-import { DAY_US, HOUR_US, parseInstant } from "../../lib/time.ts";
+import { DAY_US, HOUR_US, MINUTE_US, parseInstant } from "../../lib/time.ts";
 import { sketchKey } from "../sql/sketch.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import type { RollupUnit } from "./definition.ts";
@@ -10,8 +10,8 @@ import { sessionParts } from "./session-rows.ts";
 import { numbersOfUsers, USER_BIT, USER_CHUNK } from "./user-sets.ts";
 
 /**
- * One hour or day (UTC) of one workspace; the sessions of a day are a unit of their own. `bucket`
- * is RFC 3339.
+ * One minute, hour or day (UTC) of one workspace; the sessions of a day are a unit of their own.
+ * `bucket` is RFC 3339.
  */
 export interface RollupBucket {
   workspaceId: string;
@@ -30,6 +30,7 @@ export const FINEST_PARTS = {
 export type FinestPart = keyof typeof FINEST_PARTS;
 
 const PARTS_OF_UNIT: Record<RollupUnit, readonly FinestPart[]> = {
+  minute: ["agents"],
   hour: ["agents"],
   day: ["cube", "users"],
   session: [],
@@ -68,9 +69,16 @@ export function bucketRows(buckets: readonly RollupBucket[]): SQL {
     with ordinality as w(workspace_id, bucket, place)`;
 }
 
+const LENGTHS_US: Record<RollupUnit, number> = {
+  minute: MINUTE_US,
+  hour: HOUR_US,
+  day: DAY_US,
+  session: DAY_US,
+};
+
 /** The length of a bucket. */
 export const bucketLength = (unit: RollupUnit): SQL =>
-  sql.raw(unit === "hour" ? "interval '1 hour'" : "interval '24 hours'");
+  sql.raw(`interval '${LENGTHS_US[unit] / MINUTE_US} minutes'`);
 
 /** Key columns as rollups have them: an absent value is the empty string. */
 const keyColumn = (name: string) =>
@@ -145,7 +153,7 @@ function rangesOf(unit: RollupUnit, buckets: readonly RollupBucket[]): TimeRange
   return buckets.map(({ bucket }) => {
     const from = parseInstant(bucket);
     if (from === undefined) throw new Error(`No bucket begins at ${bucket}`);
-    return { from, to: from + (unit === "hour" ? HOUR_US : DAY_US) };
+    return { from, to: from + LENGTHS_US[unit] };
   });
 }
 

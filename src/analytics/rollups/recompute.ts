@@ -2,6 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { keyInList } from "../../db/scope.ts";
 import { ROLLUP_TABLES, type RollupUnit } from "./definition.ts";
 import { GRAINS_OF_UNIT, grainColumns, grainRows, hasGrainColumn } from "./grain-rows.ts";
+import { FIRST_MINUTE } from "./marks.ts";
 import { PRESENCE_COLUMNS, presenceRows, QUARTER_COLUMNS, quarterRows } from "./quarters.ts";
 import { bucketLength, bucketRows, type RollupBucket, sourceTables } from "./raw-parts.ts";
 import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionRows } from "./session-rows.ts";
@@ -32,7 +33,7 @@ const ofGrains = (unit: RollupUnit): Written[] =>
 
 /** Everything that a run of a unit writes. */
 function writtenBy(unit: RollupUnit): Written[] {
-  if (unit === "hour") return ofGrains(unit);
+  if (unit === "minute" || unit === "hour") return ofGrains(unit);
   if (unit === "session")
     return [
       {
@@ -128,17 +129,25 @@ function differingRows({ name, table, columns, rows, only, isOptional }: Written
 
 /**
  * Rows that differ between the stored rollups of these buckets and what the raw rows give now,
- * leaving out buckets with a mark. One statement, so one snapshot. Columns: workspace_id, bucket,
- * detail.
+ * leaving out buckets with a mark, and minutes that nobody reads. One statement, so one snapshot.
+ * Columns: workspace_id, bucket, detail.
  */
 export function differingRollups(unit: RollupUnit, buckets: readonly RollupBucket[]): SQL {
   const parts = writtenBy(unit).map(differingRows);
-  return sql`with ${sourceTables(unit, buckets, false)}
-  select * from (${sql.join(parts, sql`\n    union all`)}) r
+  const rows = sql`with ${sourceTables(unit, buckets, false)}
+  select * from (${sql.join(parts, sql`\n    union all`)}) r`;
+  const isMarked = sql`m.unit = ${unit} and m.bucket = r.bucket`;
+  if (unit === "minute")
+    return sql`${rows}
+  where r.bucket >= ${FIRST_MINUTE} and not exists (
+    select from rollup_marks m
+    where m.workspace_id = r.workspace_id and ${isMarked}
+  )`;
+  return sql`${rows}
   where not exists (
     select from rollup_marks m
     where m.workspace_id = r.workspace_id
-      and (m.unit = ${unit} and m.bucket = r.bucket
+      and (${isMarked}
         or m.unit = 'hour' and m.bucket >= r.bucket
           and m.bucket < r.bucket + ${bucketLength(unit)})
   )`;

@@ -1,9 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
-import { instantList } from "../../db/instants.ts";
+import { instantList, withinRange } from "../../db/instants.ts";
 import { inWorkspace } from "../../db/scope.ts";
 import { DAY_US } from "../../lib/time.ts";
 import type { QueryPlan } from "../plan/plan-types.ts";
 import type { TimeRange } from "../time/time-range.ts";
+import { joinedUnits, minuteTables, rawMinutes } from "./minute-pieces.ts";
 import { intervalsOf } from "./slots.ts";
 
 /** The days (UTC) that pieces touch. */
@@ -55,39 +56,53 @@ export function liesIn(moment: SQL, pieces: readonly TimeRange[]): SQL {
   return sql`${moment} < (${ends})[width_bucket(${moment}, ${starts})]`;
 }
 
+/** Hours with a mark that lie in pieces of hours: a column `at`. */
+function markedHours({ pieces }: QueryPlan): SQL {
+  const { day, hour, fallback } = pieces;
+  return sql`
+        select d.hour as at
+        from dirty_hours d
+        where ${liesIn(sql`d.hour`, [...day, ...hour, ...fallback.hour])}`;
+}
+
+/** What raw rows answer beside the pieces that are theirs, as SQL of ranges (lo, hi). */
+function fallenToRaw(plan: QueryPlan): SQL {
+  const { quarter, fallback, recent } = plan.pieces;
+  const marked = markedHours(plan);
+  const rest = quarter.length > 0 ? overlaps(fallback.raw) : sql``;
+  if (!recent) return sql`${joinedUnits("hour", marked)}${rest}`;
+  const old = sql`${marked} and not (${withinRange(sql`d.hour`, recent)})`;
+  return sql`${joinedUnits("hour", old)}${rest}
+    union all${rawMinutes()}`;
+}
+
 /**
  * CTEs from the marks:
  * - `days_without_quarters`: days whose quarters cannot answer;
  * - `fallback_hours`: what hourly rows answer in place of days and quarters;
+ * - `minute_pieces`: what minutes answer in place of the newest hours, and with them;
  * - `raw_pieces`: what raw rows answer.
  */
 export function pieceTables(plan: QueryPlan): SQL {
-  const { day, hour, quarter, raw, fallback } = plan.pieces;
+  const { day, quarter, raw, fallback, recent } = plan.pieces;
   const hasQuarters = quarter.length > 0;
   const markedDays = sql`
     select d.day as lo, d.day + interval '24 hours' as hi
     from dirty_days d
     where ${liesIn(sql`d.day`, day)}`;
-  // Hours that follow each other are one range to read.
-  const markedHours = sql`
-    select min(hour), max(hour) + interval '1 hour'
-    from (
-      select d.hour, d.hour - row_number() over (order by d.hour) * interval '1 hour' as run
-      from dirty_hours d
-      where ${liesIn(sql`d.hour`, [...day, ...hour, ...fallback.hour])}
-    ) hours
-    group by run`;
   const none = sql`select null::timestamptz as lo, null::timestamptz as hi where false`;
   const quarters = hasQuarters ? sql`${daysWithoutQuarters(plan)},\n  ` : sql``;
   const hours = hasQuarters ? overlaps(fallback.hour) : sql``;
-  const rest = hasQuarters ? overlaps(fallback.raw) : sql``;
+  const newest = recent && sql`${markedHours(plan)} and ${withinRange(sql`d.hour`, recent)}`;
+  const ofQuarters = hasQuarters ? overlaps(fallback.minute) : sql``;
+  const minutes = newest ? sql`,\n  ${minuteTables(plan, recent, newest, ofQuarters)}` : sql``;
   // Without hourly rows for these dimensions a marked day is read raw as a whole.
   const hasHours = plan.source.hourly !== undefined;
   return sql`${quarters}fallback_hours(lo, hi) as materialized (${
     hasHours ? sql`${markedDays}${hours}` : none
-  }),
+  })${minutes},
   raw_pieces(lo, hi) as materialized (
     select lo, hi from ${intervalsOf(raw)}
-    union all ${hasHours ? sql`${markedHours}${rest}` : markedDays}
+    union all ${hasHours ? fallenToRaw(plan) : markedDays}
   )`;
 }

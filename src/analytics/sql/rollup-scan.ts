@@ -46,11 +46,14 @@ function mergedColumns(plan: QueryPlan, from: RollupGrain): SQL[] {
   ];
 }
 
-/** Rows of one rollup table over the given intervals (SQL). */
+/**
+ * Rows of one rollup table over the given intervals (SQL). An hour counts once, however many of its
+ * minutes took part.
+ */
 function rollupRows(
   plan: QueryPlan,
   grain: RollupGrain,
-  unit: "day" | "hour",
+  unit: "day" | "hour" | "minute",
   over: SQL,
   clean: SQL,
 ): SQL {
@@ -60,8 +63,10 @@ function rollupRows(
   const isSummed =
     plan.byStatus || basesOf(plan).length === 0 ? sql`\n        and ${row}.status <> ''` : sql``;
   const columns = [
-    sql`${sql.raw(`'${unit}'`)} as unit`,
-    sql`${row}.bucket as at`,
+    sql`${sql.raw(unit === "day" ? "'day'" : "'hour'")} as unit`,
+    unit === "minute"
+      ? sql`date_trunc('hour', ${row}.bucket, 'UTC') as at`
+      : sql`${row}.bucket as at`,
     sql`${slotIndex(plan, sql`${row}.bucket`)} as slot`,
     ...groupColumns(plan, (of) => of(grain.table)),
     sql`${row}.status, ${row}.executions`,
@@ -121,8 +126,8 @@ function quarterRows(plan: QueryPlan, { table, grain }: RollupGrain): SQL {
 
 /** Rows of all rollups that answer: the columns of `emptyRollups`. */
 export function rollupScan(plan: QueryPlan): SQL {
-  const { daily, hourly, quarterly } = plan.source;
-  const { day, hour, quarter } = plan.pieces;
+  const { daily, hourly, minutely, quarterly } = plan.source;
+  const { day, hour, quarter, recent } = plan.pieces;
   const parts: SQL[] = [];
   if (daily && day.length > 0) {
     const clean = sql`${sql.identifier(daily.table)}.bucket not in (select day from dirty_days)`;
@@ -136,6 +141,11 @@ export function rollupScan(plan: QueryPlan): SQL {
       union all select lo, hi from fallback_hours
     ) as s`;
     parts.push(rollupRows(plan, hourly, "hour", over, clean));
+  }
+  if (minutely && recent) {
+    const bucket = sql`${sql.identifier(minutely.table)}.bucket`;
+    const clean = sql`${bucket} not in (select minute from dirty_minutes)`;
+    parts.push(rollupRows(plan, minutely, "minute", sql`minute_pieces s`, clean));
   }
   return parts.length === 0 ? emptyRollups(plan) : sql.join(parts, sql`\n    union all`);
 }

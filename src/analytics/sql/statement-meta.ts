@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { QueryPlan } from "../plan/plan-types.ts";
-import { freshnessPairs } from "../rollups/marks.ts";
+import { FIRST_MINUTE, freshnessPairs } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { liesIn } from "./pieces.ts";
 import { groupCount } from "./top-groups.ts";
@@ -19,7 +19,7 @@ export function statementMeta(plan: QueryPlan): SQL {
 
 /** Marks inside the pieces of the rollups: pairs of a JSON object. */
 function marksOfPieces(plan: QueryPlan): SQL {
-  const { day, hour, quarter, fallback } = plan.pieces;
+  const { day, hour, quarter, fallback, recent } = plan.pieces;
   const marks = (table: string, unit: string, pieces: readonly TimeRange[]) => {
     const bucket = sql`d.${sql.identifier(unit)}`;
     return sql`(
@@ -32,8 +32,13 @@ function marksOfPieces(plan: QueryPlan): SQL {
     'days_without_quarters', (
       select coalesce(jsonb_agg(d.day order by d.day), '[]') from days_without_quarters d
     )`;
+  const minutes = sql`,
+    'first_minute', ${FIRST_MINUTE},
+    'marked_minutes', (
+      select coalesce(jsonb_agg(d.minute order by d.minute), '[]') from dirty_minutes d
+    )`;
   return sql`'marked_days', ${marks("dirty_days", "day", day)},
     'marked_hours', ${marks("dirty_hours", "hour", [...day, ...hour, ...fallback.hour])}${
       quarter.length > 0 ? withoutQuarters : sql``
-    }`;
+    }${recent ? minutes : sql``}`;
 }

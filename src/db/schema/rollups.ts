@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import {
   bigint,
+  boolean,
   index,
   integer,
   pgTable,
@@ -66,6 +67,13 @@ export const userCounters = pgTable("user_counters", {
   workspaceId: text("workspace_id").primaryKey(),
   next: integer("next").notNull(),
 });
+
+/** Minutes (UTC) of the newest hours, which still change. Grains as of hours. */
+export const executionMetricsMinutely = pgTable(
+  "execution_metrics_minutely",
+  { ...keys(), ...mergeable() },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.grain, t.bucket, t.agentId, t.status] })],
+);
 
 /** Hours (UTC). Grains: `total` by status; `agent` by agent and status. */
 export const executionMetricsHourly = pgTable(
@@ -209,9 +217,9 @@ export const sessionEdgesDaily = pgTable(
 );
 
 /**
- * "The rollup of this hour (or day) no longer equals the raw rows." Writers only insert marks (of
- * hours; for events, of the sessions of a day), never read or wait; a rollup run deletes the marks
- * that its snapshot shows.
+ * "The rollup of this minute (or hour, or day) no longer equals the raw rows." Writers only insert
+ * marks (of hours and recent minutes; for events, of the sessions of a day), never read or wait; a
+ * rollup run deletes the marks that its snapshot shows.
  */
 export const rollupMarks = pgTable(
   "rollup_marks",
@@ -220,6 +228,8 @@ export const rollupMarks = pgTable(
     workspaceId: text("workspace_id").notNull(),
     bucket: instant("bucket").notNull(),
     id: bigint("id", { mode: "number" }).generatedAlwaysAsIdentity(),
+    /** True from a writer that marks minutes itself; where it is null a trigger does. */
+    withMinutes: boolean("with_minutes"),
   },
   (t) => [primaryKey({ columns: [t.unit, t.workspaceId, t.bucket, t.id] })],
 );

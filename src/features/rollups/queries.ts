@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
 import { ROLLUP_TABLES, type RollupUnit } from "../../analytics/rollups/definition.ts";
-import { insertMarks } from "../../analytics/rollups/marks.ts";
+import { FIRST_MARKED_MINUTE, FIRST_MINUTE, insertMarks } from "../../analytics/rollups/marks.ts";
 import type { RollupBucket } from "../../analytics/rollups/raw-parts.ts";
 import { differingRollups, replaceRollups } from "../../analytics/rollups/recompute.ts";
 import type { Db, Statement } from "../../db/client.ts";
@@ -37,6 +37,15 @@ export async function lastMark(db: Db): Promise<number> {
   return row?.id ?? 0;
 }
 
+/** Minutes that have ended and are read: the first ones first, of all workspaces alike. */
+const markedMinutes = (last: number, limit: number) => sql`
+  select distinct workspace_id, bucket
+  from rollup_marks
+  where unit = 'minute' and id <= ${last}
+    and bucket >= ${FIRST_MINUTE} and bucket < date_trunc('minute', now(), 'UTC')
+  order by bucket, workspace_id
+  limit ${limit}`;
+
 const markedBuckets = (unit: RollupUnit, last: number, limit: number) => sql`(
   select distinct workspace_id, bucket
   from rollup_marks
@@ -68,9 +77,19 @@ export function waitingBuckets(
   last: number,
   limit: number,
 ): Promise<RollupBucket[]> {
+  if (unit === "minute") return bucketsOf(db, markedMinutes(last, limit));
   const marked = markedBuckets(unit, last, limit);
   if (unit !== "day") return bucketsOf(db, marked);
   return bucketsOf(db, sql`(${marked} union ${daysWithoutQuarters(limit)}) limit ${limit}`);
+}
+
+/** Deletes minutes that nobody reads any more, and their marks. */
+export async function deleteOldMinutes(db: Db): Promise<void> {
+  const statements = [
+    sql`delete from execution_metrics_minutely where bucket < ${FIRST_MARKED_MINUTE}`,
+    sql`delete from rollup_marks where unit = 'minute' and bucket < ${FIRST_MARKED_MINUTE}`,
+  ];
+  await db.transaction(statements.map(withoutRows), { isolation: "RepeatableRead" });
 }
 
 /** Deletes every rollup row, and marks all that must be made again. */
@@ -93,6 +112,10 @@ interface SampledTable {
 
 /** Tables to sample: rollups, to find rows too many, and raw rows, to find rows missing. */
 const SAMPLED_TABLES: Record<RollupUnit, SampledTable[]> = {
+  minute: [
+    { table: "execution_metrics_minutely", bucket: "bucket" },
+    { table: "execution_keys", bucket: "date_trunc('minute', started_at, 'UTC')" },
+  ],
   hour: [
     { table: "execution_metrics_hourly", bucket: "bucket" },
     { table: "execution_keys", bucket: "date_trunc('hour', started_at, 'UTC')" },

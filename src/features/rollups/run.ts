@@ -4,6 +4,7 @@ import type { Context } from "../../context.ts";
 import { enqueue } from "../../messages.ts";
 import {
   deleteAllRollups,
+  deleteOldMinutes,
   lastMark,
   replaceBuckets,
   sampledBuckets,
@@ -12,11 +13,11 @@ import {
 } from "./queries.ts";
 
 /** Buckets of one transaction, so that it ends in seconds on a large workspace. */
-const SLICE: Record<RollupUnit, number> = { hour: 200, day: 20, session: 50 };
-/** The time of one invocation; the rest continues through the queue. */
+const SLICE: Record<RollupUnit, number> = { minute: 30, hour: 200, day: 20, session: 50 };
+/** The time of one invocation; the rest continues through the queue, or with the next minute. */
 const MAX_INVOCATION_MS = 20_000;
 const SAMPLED_BUCKETS = 50;
-const ROLLUP_UNITS = ["hour", "day", "session"] as const;
+const ROLLUP_UNITS = ["minute", "hour", "day", "session"] as const;
 
 /**
  * Replaces the rollups of these buckets in one transaction; safe to run twice and beside another.
@@ -33,7 +34,7 @@ export const areRollupsOn = ({ config }: Context, unit: RollupUnit) =>
 
 /**
  * Recomputes every bucket of a unit that waits, slice by slice; the queue continues when its time
- * is up.
+ * is up. Caches outlive a run of minutes, which changes no number.
  * @param upTo the last mark of this run: marks that arrive meanwhile belong to the next run
  * @returns how many buckets were recomputed
  */
@@ -46,16 +47,23 @@ export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number):
     if (buckets.length === 0) break;
     await recomputeRollups(ctx, unit, buckets);
     done += buckets.length;
-    for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId)))
-      ctx.cache.invalidate(workspaceId);
-    if (ctx.now() - startedMs > MAX_INVOCATION_MS) {
-      await enqueue(ctx, { type: "rollup.run", unit, upTo: last });
-      break;
+    const isLate = ctx.now() - startedMs > MAX_INVOCATION_MS;
+    // Of minutes the next run soon takes what is left; the queue would run beside it.
+    if (unit !== "minute") {
+      for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId)))
+        ctx.cache.invalidate(workspaceId);
+      if (isLate) await enqueue(ctx, { type: "rollup.run", unit, upTo: last });
     }
+    if (isLate) break;
   }
-  ctx.log.info("rollups", { unit, buckets: done, ms: ctx.now() - startedMs });
+  // Most minutes have nothing to say.
+  if (done > 0 || unit !== "minute")
+    ctx.log.info("rollups", { unit, buckets: done, ms: ctx.now() - startedMs });
   return done;
 }
+
+/** Deletes minutes that nobody reads any more. */
+export const forgetMinutes = (ctx: Context): Promise<void> => deleteOldMinutes(ctx.db);
 
 /**
  * Deletes every rollup row, and marks every hour with executions and every day with events; the

@@ -4,6 +4,7 @@ import { chooseRollups } from "../../../src/analytics/plan/rollup-choice.ts";
 import {
   explainPieces,
   partByMarks,
+  recentHours,
   type SplitRange,
   splitByGrain,
 } from "../../../src/analytics/plan/split.ts";
@@ -19,7 +20,10 @@ const ZONES = ["UTC", "Asia/Kolkata", "America/St_Johns", "Asia/Kathmandu"];
 const minutesOf = (ranges: readonly TimeRange[]) =>
   new Set(
     ranges.flatMap(({ from, to }) =>
-      Array.from({ length: (to - from) / MINUTE_US }, (_, n) => (from - START) / MINUTE_US + n),
+      Array.from(
+        { length: Math.max(0, to - from) / MINUTE_US },
+        (_, n) => (from - START) / MINUTE_US + n,
+      ),
     ),
   );
 const inMinutes = (of: (minute: number) => boolean) =>
@@ -73,13 +77,16 @@ describe("marks", () => {
 function sourceOf(
   minute: number,
   pieces: Record<"day" | "hour" | "quarter", Set<number>> & { fallback: Set<number> },
-  marked: { days: Set<number>; hours: Set<number>; withoutQuarters: Set<number> },
+  marked: Record<"days" | "hours" | "withoutQuarters" | "minutes", Set<number>>,
   hasHours: boolean,
-): "day" | "hour" | "quarter" | "raw" {
+  read: Set<number>,
+): "day" | "hour" | "quarter" | "minute" | "raw" {
   if (pieces.day.has(minute) && !marked.days.has(minute)) return "day";
   if (pieces.quarter.has(minute) && !marked.withoutQuarters.has(minute)) return "quarter";
   const isOfHours = [pieces.day, pieces.hour, pieces.fallback].some((list) => list.has(minute));
-  return hasHours && isOfHours && !marked.hours.has(minute) ? "hour" : "raw";
+  if (!hasHours) return "raw";
+  if (isOfHours && !marked.hours.has(minute)) return "hour";
+  return read.has(minute) && !marked.minutes.has(minute) ? "minute" : "raw";
 }
 
 describe("pieces with marks", () => {
@@ -93,14 +100,37 @@ describe("pieces with marks", () => {
         fc.constantFrom(["agent" as const], ["model" as const]),
         fc.boolean(),
         fc.tuple(marks(DAY_US), marks(HOUR_US), marks(DAY_US)),
-        (from, length, zone, granularity, needed, countsOnly, [days, hours, withoutQuarters]) => {
+        fc.record({
+          now: fc.nat(MINUTES),
+          marked: fc.uniqueArray(fc.nat(2 * 60 - 1), { maxLength: 30 }),
+          // The clock of the database is some hours from the reader's.
+          away: fc.constantFrom(0, 0, 0, -2, -1, 1, 2),
+        }),
+        (
+          from,
+          length,
+          zone,
+          granularity,
+          needed,
+          countsOnly,
+          [days, hours, withoutQuarters],
+          of,
+        ) => {
+          const recent = recentHours(START + of.now * MINUTE_US);
+          const firstMinute = recent.from + of.away * HOUR_US;
+          const minutes = of.marked.sort((a, b) => a - b).map((n) => recent.from + n * MINUTE_US);
           const range = {
             from: START + from * MINUTE_US,
             to: START + (from + length) * MINUTE_US,
           };
           const source = chooseRollups(needed, countsOnly);
-          const split: SplitRange = splitByGrain(bucketsOf(range, granularity, zone), source);
-          const shown = explainPieces(split, source, { days, hours, withoutQuarters });
+          const split: SplitRange = splitByGrain(
+            bucketsOf(range, granularity, zone),
+            source,
+            START + of.now * MINUTE_US,
+          );
+          const given = { days, hours, minutes, firstMinute, withoutQuarters };
+          const shown = explainPieces(split, source, given);
           const units = (list: readonly number[], unit: number) =>
             minutesOf(list.map((at) => ({ from: at, to: at + unit })));
           const pieces = {
@@ -113,13 +143,15 @@ describe("pieces with marks", () => {
             days: units(days, DAY_US),
             hours: units(hours, HOUR_US),
             withoutQuarters: units(withoutQuarters, DAY_US),
+            minutes: units(minutes, MINUTE_US),
           };
-          for (const name of ["day", "hour", "quarter", "raw"] as const) {
+          const read = minutesOf([{ from: Math.max(recent.from, firstMinute), to: recent.to }]);
+          for (const name of ["day", "hour", "quarter", "minute", "raw"] as const) {
             const expected = inMinutes(
               (m) =>
                 m >= from &&
                 m < from + length &&
-                sourceOf(m, pieces, marked, source.hourly !== undefined) === name,
+                sourceOf(m, pieces, marked, source.hourly !== undefined, read) === name,
             );
             expect([name, minutesOf(shown[name])]).toEqual([name, expected]);
             expect(ordered(shown[name])).toBe(true);

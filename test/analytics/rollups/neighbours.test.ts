@@ -9,7 +9,7 @@ import { keepStatistics, runAll, STATISTICS, settleNeighbour } from "../../suppo
 import { type Cost, measured } from "../../support/plans.ts";
 import { store } from "../../support/store.ts";
 
-const UNITS = ["hour", "day", "session"] as const;
+const UNITS = ["minute", "hour", "day", "session"] as const;
 const ROWS = 300;
 
 beforeAll(async () => {

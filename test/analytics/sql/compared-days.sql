@@ -65,14 +65,17 @@ raw_pieces(lo, hi) as materialized (
   select lo, hi
   from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
   union all
-  select min(hour), max(hour) + interval '1 hour'
+  select min(at) as lo, max(at) + interval '1 hour' as hi
   from (
-    select d.hour, d.hour - row_number() over (order by d.hour) * interval '1 hour' as run
-    from dirty_hours d
-    where d.hour < ('{2026-10-05T00:00:00.000Z}'::timestamptz[])[width_bucket(
-      d.hour, '{2026-09-27T00:00:00.000Z}'::timestamptz[]
-    )]
-  ) hours
+    select at, at - row_number() over (order by at) * interval '1 hour' as run
+    from (
+      select d.hour as at
+      from dirty_hours d
+      where d.hour < ('{2026-10-05T00:00:00.000Z}'::timestamptz[])[width_bucket(
+        d.hour, '{2026-09-27T00:00:00.000Z}'::timestamptz[]
+      )]
+    ) units
+  ) numbered
   group by run
 ),
 rollup_rows as materialized (

@@ -46,7 +46,7 @@ raw as materialized (
       floor(extract(epoch from e.started_at - w.bucket) / 900)::int as quarter
     from executions e
     where "e"."workspace_id" = any(array["w"."workspace_id", "w"."workspace_id"])
-      and e.started_at >= w.bucket and e.started_at < w.bucket + interval '24 hours'
+      and e.started_at >= w.bucket and e.started_at < w.bucket + interval '1440 minutes'
       and e.started_at >= '2026-10-01T00:00:00.000Z'::timestamptz
       and e.started_at < '2026-10-02T00:00:00.000Z'::timestamptz
     offset 0

@@ -32,7 +32,7 @@ raw as materialized (
       when e.status <> 'running' then e.duration_ms end as ms, e.credits, e.tokens_in, e.tokens_out
     from executions e
     where "e"."workspace_id" = any(array["w"."workspace_id", "w"."workspace_id"])
-      and e.started_at >= w.bucket and e.started_at < w.bucket + interval '1 hour'
+      and e.started_at >= w.bucket and e.started_at < w.bucket + interval '60 minutes'
       and e.started_at >= '2026-10-01T05:00:00.000Z'::timestamptz
       and e.started_at < '2026-10-01T06:00:00.000Z'::timestamptz
     offset 0

@@ -60,24 +60,100 @@ fallback_hours(lo, hi) as materialized (
   from dirty_days d
   where d.day < ('{2026-10-15T00:00:00.000Z}'::timestamptz[])[width_bucket(d.day, '{2026-09-16T00:00:00.000Z}'::timestamptz[])]
 ),
+marked_minutes(bucket) as (
+  (
+    select m.bucket
+    from rollup_marks m
+    where m.unit = 'minute' and "m"."workspace_id" = (select 'acme'::text)
+      and m.bucket < '2026-10-15T13:00:00.000Z'::timestamptz
+      and m.bucket >= '2026-10-15T11:00:00.000Z'::timestamptz
+    order by m.bucket
+    limit 1
+  )
+  union all
+  select (
+    select m.bucket
+    from rollup_marks m
+    where m.unit = 'minute' and "m"."workspace_id" = (select 'acme'::text)
+      and m.bucket < '2026-10-15T13:00:00.000Z'::timestamptz and m.bucket > d.bucket
+    order by m.bucket
+    limit 1
+  )
+  from marked_minutes d
+  where d.bucket is not null
+),
+dirty_minutes as materialized (
+  select bucket as minute from marked_minutes where bucket is not null
+),
+asked_minutes(lo, hi) as materialized (
+  select lo, hi
+  from unnest(
+    '{2026-10-15T12:00:00.000Z}'::timestamptz[], '{2026-10-15T12:34:00.000Z}'::timestamptz[]
+  ) as s(lo, hi)
+  union all
+  select min(at) as lo, max(at) + interval '1 hour' as hi
+  from (
+    select at, at - row_number() over (order by at) * interval '1 hour' as run
+    from (
+      select d.hour as at
+      from dirty_hours d
+      where d.hour < (
+        '{2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z,2026-10-15T12:00:00.000Z}'::timestamptz[]
+      )[width_bucket(
+        d.hour,
+        '{2026-09-15T13:00:00.000Z,2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z}'::timestamptz[]
+      )]
+        and d.hour >= '2026-10-15T11:00:00.000Z'::timestamptz
+        and d.hour < '2026-10-15T13:00:00.000Z'::timestamptz
+    ) units
+  ) numbered
+  group by run
+),
+minute_pieces(lo, hi) as materialized (
+  select greatest(lo, date_trunc('hour', now(), 'UTC') - interval '1 hours'), hi
+  from asked_minutes
+  where hi > date_trunc('hour', now(), 'UTC') - interval '1 hours'
+),
 raw_pieces(lo, hi) as materialized (
   select lo, hi
   from unnest(
-    '{2026-09-15T12:34:56.000Z,2026-10-15T12:00:00.000Z}'::timestamptz[],
+    '{2026-09-15T12:34:56.000Z,2026-10-15T12:34:00.000Z}'::timestamptz[],
     '{2026-09-15T13:00:00.000Z,2026-10-15T12:34:56.000Z}'::timestamptz[]
   ) as s(lo, hi)
   union all
-  select min(hour), max(hour) + interval '1 hour'
+  select min(at) as lo, max(at) + interval '1 hour' as hi
   from (
-    select d.hour, d.hour - row_number() over (order by d.hour) * interval '1 hour' as run
-    from dirty_hours d
-    where d.hour < (
-      '{2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z,2026-10-15T12:00:00.000Z}'::timestamptz[]
-    )[width_bucket(
-      d.hour,
-      '{2026-09-15T13:00:00.000Z,2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z}'::timestamptz[]
-    )]
-  ) hours
+    select at, at - row_number() over (order by at) * interval '1 hour' as run
+    from (
+      select d.hour as at
+      from dirty_hours d
+      where d.hour < (
+        '{2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z,2026-10-15T12:00:00.000Z}'::timestamptz[]
+      )[width_bucket(
+        d.hour,
+        '{2026-09-15T13:00:00.000Z,2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z}'::timestamptz[]
+      )]
+        and not (
+          d.hour >= '2026-10-15T11:00:00.000Z'::timestamptz
+          and d.hour < '2026-10-15T13:00:00.000Z'::timestamptz
+        )
+    ) units
+  ) numbered
+  group by run
+  union all
+  select lo, least(hi, date_trunc('hour', now(), 'UTC') - interval '1 hours')
+  from asked_minutes
+  where lo < date_trunc('hour', now(), 'UTC') - interval '1 hours'
+  union all
+  select min(at) as lo, max(at) + interval '1 minute' as hi
+  from (
+    select at, at - row_number() over (order by at) * interval '1 minute' as run
+    from (
+      select d.minute as at
+      from dirty_minutes d
+      where exists (select from minute_pieces s where d.minute >= s.lo and d.minute < s.hi)
+    ) units
+  ) numbered
   group by run
 ),
 rollup_rows as materialized (
@@ -125,6 +201,23 @@ rollup_rows as materialized (
       offset 0
     ) "execution_metrics_hourly"
     where "execution_metrics_hourly".bucket not in (select hour from dirty_hours)
+    union all
+    select 'hour' as unit, date_trunc('hour', "execution_metrics_minutely".bucket, 'UTC') as at,
+      1 as slot, "execution_metrics_minutely".status, "execution_metrics_minutely".executions,
+      "execution_metrics_minutely"."credits"
+    from minute_pieces s
+    cross join lateral (
+      select "execution_metrics_minutely".*
+      from "execution_metrics_minutely"
+      where "execution_metrics_minutely"."workspace_id" = any(
+        array[(select 'acme'::text), (select 'acme'::text)]
+      )
+        and "execution_metrics_minutely".grain = 'total'
+        and "execution_metrics_minutely".bucket >= s.lo
+        and "execution_metrics_minutely".bucket < s.hi and "execution_metrics_minutely".status <> ''
+      offset 0
+    ) "execution_metrics_minutely"
+    where "execution_metrics_minutely".bucket not in (select minute from dirty_minutes)
   ) r
 ),
 raw_rows as not materialized (

@@ -10,6 +10,7 @@ import {
   formatInstant,
   fromPostgres,
   HOUR_US,
+  MINUTE_US,
   parseInstant,
   QUARTER_US,
 } from "../../../src/lib/time.ts";
@@ -120,12 +121,13 @@ describe("pieces", () => {
         fc.constantFrom("hour" as const, "day" as const),
         fc.constantFrom(["agent" as const], ["model" as const], undefined),
         fc.boolean(),
-        (asked, zone, granularity, needed, countsOnly) => {
+        fc.integer({ min: -3 * 60, max: 40 * 24 * 60 }),
+        (asked, zone, granularity, needed, countsOnly, minutes) => {
+          const now = asked.from + minutes * MINUTE_US;
           const buckets = bucketsOf(asked, granularity, zone);
-          const pieces = splitByGrain(buckets, chooseRollups(needed, countsOnly));
-          const all = [...pieces.day, ...pieces.hour, ...pieces.quarter, ...pieces.raw].sort(
-            (a, b) => a.from - b.from,
-          );
+          const pieces = splitByGrain(buckets, chooseRollups(needed, countsOnly), now);
+          const { day, hour, quarter, minute, raw } = pieces;
+          const all = [day, hour, quarter, minute, raw].flat().sort((a, b) => a.from - b.from);
           expect(all[0]?.from).toBe(asked.from);
           expect(all.at(-1)?.to).toBe(asked.to);
           for (const [index, piece] of all.slice(1).entries())
@@ -134,6 +136,7 @@ describe("pieces", () => {
             ...pieces.day.map((piece) => ({ piece, unit: DAY_US })),
             ...[...pieces.hour, ...pieces.fallback.hour].map((piece) => ({ piece, unit: HOUR_US })),
             ...pieces.quarter.map((piece) => ({ piece, unit: QUARTER_US })),
+            ...[...minute, ...pieces.fallback.minute].map((piece) => ({ piece, unit: MINUTE_US })),
           ];
           for (const { piece, unit } of units) {
             expect([piece.from % unit, piece.to % unit]).toEqual([0, 0]);
@@ -146,7 +149,8 @@ describe("pieces", () => {
           // Beneath the quarters lie hours and the rest, without a gap.
           const size = (list: { from: number; to: number }[]) =>
             list.reduce((sum, piece) => sum + piece.to - piece.from, 0);
-          expect(size([...pieces.fallback.hour, ...pieces.fallback.raw])).toBe(
+          const { fallback } = pieces;
+          expect(size([...fallback.hour, ...fallback.minute, ...fallback.raw])).toBe(
             size(pieces.quarter),
           );
           if (countsOnly && needed?.[0] === "agent")

@@ -142,7 +142,7 @@ it("is exact at every moment while writers, corrections, deletes and rollup runs
             const query: Query = {
               measures: countsOnly
                 ? ["executions", "success_rate"]
-                : ["executions", "credits", "active_users"],
+                : ["executions", "successes", "credits", "active_users"],
               from,
               to: from + each.minutes * 60_000_000,
               timezone: "UTC",
@@ -253,7 +253,8 @@ it("gives the same rows when everything is rebuilt, and finds a row that was tam
         .map((table) =>
           ctx.db.all({
             sql: sql`select md5(string_agg(t::text, '|' order by t::text)) as rows from ${sql.identifier(table)} t`,
-            row: z.object({ rows: z.string() }),
+            // No row is so new that it has minutes.
+            row: z.object({ rows: z.string().nullable() }),
           }),
         ),
     );
