@@ -4,6 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { exportFigures } from "./exports.ts";
 import { intakeFigures } from "./intake.ts";
+import { peerFigures } from "./peer.ts";
 import { listFigures, seeded, summaryFigures } from "./reads.ts";
 import { rollupFigure } from "./rollups.ts";
 import { openStage } from "./stage.ts";
@@ -16,14 +17,18 @@ const { values } = parseArgs({
     runs: { type: "string", default: "3" },
     only: { type: "string", default: "rollup,intake,exports,summary,lists,views" },
     save: { type: "boolean", default: false },
+    peer: { type: "string" },
   },
 });
 const [rows, runs, only] = [Number(values.rows), Number(values.runs), values.only.split(",")];
 const SMALL = 1_000_000;
+if (values.peer && !process.env.PEER_TOKEN)
+  throw new Error("Set PEER_TOKEN to a token of the peer's largest workspace.");
 
 const stage = await openStage();
 const figures: Figure[] = [];
 const views: Figure[] = [];
+const duels: Figure[] = [];
 const notes: string[] = [];
 const add = (...more: Figure[]) => {
   figures.push(...more);
@@ -33,7 +38,7 @@ try {
   if (only.includes("rollup")) add(await rollupFigure(stage, runs));
   if (only.includes("intake")) add(...(await intakeFigures(stage, runs, Math.min(rows, SMALL))));
   if (only.includes("exports")) add(...(await exportFigures(stage, runs, Math.min(rows, SMALL))));
-  if (["summary", "lists", "views"].some((part) => only.includes(part))) {
+  if (values.peer || ["summary", "lists", "views"].some((part) => only.includes(part))) {
     const small = await seeded(stage, Math.min(rows, SMALL));
     const large = rows > SMALL ? await seeded(stage, rows) : small;
     for (const set of new Set([small, large]))
@@ -45,6 +50,11 @@ try {
     if (only.includes("views")) {
       views.push(...(await viewFigures(stage, small, runs)));
       console.error(tableOf(views));
+    }
+    if (values.peer) {
+      const peer = { port: Number(new URL(values.peer).port), token: process.env.PEER_TOKEN ?? "" };
+      duels.push(...(await peerFigures(stage, small, peer, runs)));
+      console.error(tableOf(duels));
     }
     for (const set of new Set([small, large])) await set.worker.stop();
   }
@@ -63,7 +73,8 @@ const machine = [
 const table = (title: string, list: Figure[]) =>
   list.length === 0 ? "" : `${title}${tableOf(list)}\n\n`;
 const report = [
-  table("", figures),
+  table("## Against the limit\n\n", figures),
+  table("## Against the peer\n\n", duels),
   table("## Views, 90 days at a million rows\n\n", views),
   notes.map((note) => `- ${note}`).join("\n"),
   `\n\nMachine: ${machine}. Median of ${runs} runs; the spread is that of the ratio.\n`,
