@@ -1,3 +1,4 @@
+import { resized } from "../lib/bytes.ts";
 import type { Cells } from "../lib/cells.ts";
 
 /** Of a message: its kind, and its length without the kind (PostgreSQL, "Message Formats"). */
@@ -29,7 +30,7 @@ export class RowBytes implements Cells {
   #known = 0;
 
   clear(): void {
-    if (this.bytes.length > KEPT_BYTES) this.bytes = new Uint8Array(FIRST_BYTES);
+    if (this.bytes.length > KEPT_BYTES) this.bytes = resized(this.bytes, FIRST_BYTES);
     [this.width, this.rows, this.#size, this.#at, this.#known] = [0, 0, 0, 0, 0];
   }
 
@@ -57,11 +58,8 @@ export class RowBytes implements Cells {
 
   #append(chunk: Uint8Array): void {
     const size = this.#size + chunk.length;
-    if (size > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(size, 2 * this.bytes.length));
-      grown.set(this.bytes.subarray(0, this.#size));
-      this.bytes = grown;
-    }
+    if (size > this.bytes.length)
+      this.bytes = resized(this.bytes, Math.max(size, 2 * this.bytes.length));
     this.bytes.set(chunk, this.#size);
     this.#size = size;
   }

@@ -1,3 +1,5 @@
+import { resized } from "../lib/bytes.ts";
+
 const FIRST_BYTES = 64 * 1024;
 /** Shorter runs of bytes are copied one by one: a call costs as much as forty of them. */
 const SHORT = 40;
@@ -21,9 +23,7 @@ export class ByteWriter {
   reserve(more: number): void {
     const wanted = this.size + more;
     if (wanted <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(wanted, 2 * this.bytes.length));
-    grown.set(this.bytes);
-    this.bytes = grown;
+    this.bytes = resized(this.bytes, Math.max(wanted, 2 * this.bytes.length));
   }
 
   /** One byte, for which room was made. */
