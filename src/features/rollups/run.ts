@@ -11,9 +11,8 @@ import {
   storeDifferences,
   waitingBuckets,
 } from "./queries.ts";
+import { type RollupSlices, rollupSlices } from "./slices.ts";
 
-/** Buckets of one transaction, so that it ends in seconds on a large workspace. */
-const SLICE: Record<RollupUnit, number> = { minute: 30, hour: 200, day: 20, session: 50 };
 /** The time of one invocation; the rest continues through the queue, or with the next minute. */
 const MAX_INVOCATION_MS = 20_000;
 const SAMPLED_BUCKETS = 50;
@@ -33,6 +32,28 @@ export const areRollupsOn = ({ config }: Context, unit: RollupUnit) =>
   unit === "day" ? config.DAILY_ROLLUP_ENABLED : config.HOURLY_ROLLUP_ENABLED;
 
 /**
+ * Recomputes the buckets of a slice.
+ * @returns false if they were too much for one transaction, and fewer are to be tried
+ */
+async function isSliceDone(
+  ctx: Context,
+  unit: RollupUnit,
+  buckets: readonly RollupBucket[],
+  slices: RollupSlices,
+): Promise<boolean> {
+  const startedMs = ctx.now();
+  try {
+    await recomputeRollups(ctx, unit, buckets);
+  } catch (error) {
+    if (!slices.shrinks(error)) throw error;
+    ctx.log.info("rollups", { unit, buckets: buckets.length, tooMany: true });
+    return false;
+  }
+  slices.took(ctx.now() - startedMs);
+  return true;
+}
+
+/**
  * Recomputes every bucket of a unit that waits, slice by slice; the queue continues when its time
  * is up. Caches outlive a run of minutes, which changes no number.
  * @param upTo the last mark of this run: marks that arrive meanwhile belong to the next run
@@ -41,12 +62,12 @@ export const areRollupsOn = ({ config }: Context, unit: RollupUnit) =>
 export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number): Promise<number> {
   const startedMs = ctx.now();
   const last = upTo ?? (await lastMark(ctx.db));
+  const slices = rollupSlices(unit);
   let done = 0;
   for (;;) {
-    const buckets = await waitingBuckets(ctx.db, unit, last, SLICE[unit]);
+    const buckets = await waitingBuckets(ctx.db, unit, last, slices.size);
     if (buckets.length === 0) break;
-    await recomputeRollups(ctx, unit, buckets);
-    done += buckets.length;
+    if (await isSliceDone(ctx, unit, buckets, slices)) done += buckets.length;
     const isLate = ctx.now() - startedMs > MAX_INVOCATION_MS;
     // Of minutes the next run soon takes what is left; the queue would run beside it.
     if (unit !== "minute") {
