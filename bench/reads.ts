@@ -50,11 +50,20 @@ export interface Seeded {
   rebuilt: number;
 }
 
-/** A database of so many rows, rolled up through the Worker's own crons. */
-export async function seeded(stage: Stage, rows: number): Promise<Seeded> {
-  const url = await stage.database(`rows_${rows}`);
+/**
+ * A database of so many rows, rolled up through the Worker's own crons.
+ * @param change of the rows before they are rolled up
+ */
+export async function seeded(
+  stage: Stage,
+  rows: number,
+  name = `rows_${rows}`,
+  change?: (url: string) => Promise<void>,
+): Promise<Seeded> {
+  const url = await stage.database(name);
   console.error(`seeding ${rows.toLocaleString("en")} rows`);
   await seed(url, rows);
+  await change?.(url);
   await markAll(url);
   const worker = await stage.worker(url);
   console.error("rolling up");

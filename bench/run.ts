@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { busyFigure } from "./busy.ts";
 import { exportFigures } from "./exports.ts";
 import { intakeFigures } from "./intake.ts";
 import { peerFigures } from "./peer.ts";
@@ -15,7 +16,7 @@ const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "1000000" },
     runs: { type: "string", default: "3" },
-    only: { type: "string", default: "rollup,intake,exports,summary,lists,views" },
+    only: { type: "string", default: "rollup,intake,busy,exports,summary,lists,views" },
     save: { type: "boolean", default: false },
     peer: { type: "string" },
   },
@@ -37,6 +38,7 @@ const add = (...more: Figure[]) => {
 try {
   if (only.includes("rollup")) add(await rollupFigure(stage, runs));
   if (only.includes("intake")) add(...(await intakeFigures(stage, runs, Math.min(rows, SMALL))));
+  if (only.includes("busy")) add(await busyFigure(stage, runs, Math.min(rows, SMALL)));
   if (only.includes("exports")) add(...(await exportFigures(stage, runs, Math.min(rows, SMALL))));
   if (values.peer || ["summary", "lists", "views"].some((part) => only.includes(part))) {
     const small = await seeded(stage, Math.min(rows, SMALL));
