@@ -35,16 +35,16 @@ END $$;
 --> statement-breakpoint
 -- Its lock waits for every writer who has marked an hour already, and later ones wait for the end of this migration.
 CREATE TRIGGER "rollup_marks_minutes" AFTER INSERT ON "rollup_marks" FOR EACH ROW
-	WHEN (NEW.with_minutes IS NULL AND NEW.unit = 'hour' AND NEW.bucket >= date_trunc('hour', now(), 'UTC') - interval '2 hours')
+	WHEN (NEW.with_minutes IS NULL AND NEW.unit = 'hour' AND NEW.bucket >= date_trunc('hour', now(), 'UTC') - interval '3 hours')
 	EXECUTE FUNCTION mark_minutes();
 --> statement-breakpoint
 INSERT INTO "rollup_marks" ("unit", "workspace_id", "bucket", "with_minutes")
 	SELECT 'minute', workspace_id, bucket + n * interval '1 minute', true
 	FROM (
 		SELECT workspace_id, bucket FROM "execution_metrics_hourly"
-			WHERE grain = 'total' AND bucket >= date_trunc('hour', now(), 'UTC') - interval '2 hours'
+			WHERE grain = 'total' AND bucket >= date_trunc('hour', now(), 'UTC') - interval '3 hours'
 		UNION
 		SELECT workspace_id, bucket FROM "rollup_marks"
-			WHERE unit = 'hour' AND bucket >= date_trunc('hour', now(), 'UTC') - interval '2 hours'
+			WHERE unit = 'hour' AND bucket >= date_trunc('hour', now(), 'UTC') - interval '3 hours'
 	) hours
 	CROSS JOIN generate_series(0, 59) n;

@@ -23,10 +23,10 @@ export interface SplitRange extends SourcePieces {
   recent: TimeRange | undefined;
 }
 
-/** The hours that can have minutes: the newest, and the one before until it is rolled up. */
+/** The hours that can have minutes: the newest, and the two before, which runs that end change. */
 export function recentHours(now: EpochUs): TimeRange {
   const hour = Math.floor(now / HOUR_US) * HOUR_US;
-  return { from: hour - HOUR_US, to: hour + HOUR_US };
+  return { from: hour - 2 * HOUR_US, to: hour + HOUR_US };
 }
 
 /** Appends a range that is not empty; one that touches the last range extends it. */

@@ -8,14 +8,17 @@ import type { RollupUnit } from "./definition.ts";
 const hoursBack = (hours: number) =>
   sql.raw(`date_trunc('hour', now(), 'UTC') - interval '${hours} hours'`);
 
-/** From here on minutes are rolled up and read. By the clock of the database, as writers are. */
-export const FIRST_MINUTE = hoursBack(1);
+/**
+ * From here on minutes are rolled up and read, by the clock of the database, as writers are. Runs
+ * that end late change the hours before this one until these are rolled up again.
+ */
+export const FIRST_MINUTE = hoursBack(2);
 
 /**
  * From here on changes mark their minutes: an hour earlier, so that no clock that goes back a
  * little and no transaction over the end of an hour lets a reader miss one.
  */
-export const FIRST_MARKED_MINUTE = hoursBack(2);
+export const FIRST_MARKED_MINUTE = hoursBack(3);
 
 /** The unit that a change of a raw row marks: an execution its hour, an event its day's sessions. */
 type MarkedUnit = "hour" | "session";

@@ -102,7 +102,7 @@ describe("pieces with marks", () => {
         fc.tuple(marks(DAY_US), marks(HOUR_US), marks(DAY_US)),
         fc.record({
           now: fc.nat(MINUTES),
-          marked: fc.uniqueArray(fc.nat(2 * 60 - 1), { maxLength: 30 }),
+          marked: fc.uniqueArray(fc.nat(3 * 60 - 1), { maxLength: 30 }),
           // The clock of the database is some hours from the reader's.
           away: fc.constantFrom(0, 0, 0, -2, -1, 1, 2),
         }),

@@ -245,7 +245,7 @@ describe("old minutes", () => {
 });
 
 const ZONES = ["UTC", "Asia/Kolkata", "America/St_Johns", "Asia/Kathmandu"];
-const BACK = 220;
+const BACK = 300;
 const sent = fc.record({
   id: fc.nat(150).map((n) => `p${n}`),
   agent_id: fc.constantFrom("a1", "a2"),

@@ -66,7 +66,7 @@ marked_minutes(bucket) as (
     from rollup_marks m
     where m.unit = 'minute' and "m"."workspace_id" = (select 'acme'::text)
       and m.bucket < '2026-10-15T13:00:00.000Z'::timestamptz
-      and m.bucket >= '2026-10-15T11:00:00.000Z'::timestamptz
+      and m.bucket >= '2026-10-15T10:00:00.000Z'::timestamptz
     order by m.bucket
     limit 1
   )
@@ -103,16 +103,16 @@ asked_minutes(lo, hi) as materialized (
         d.hour,
         '{2026-09-15T13:00:00.000Z,2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z}'::timestamptz[]
       )]
-        and d.hour >= '2026-10-15T11:00:00.000Z'::timestamptz
+        and d.hour >= '2026-10-15T10:00:00.000Z'::timestamptz
         and d.hour < '2026-10-15T13:00:00.000Z'::timestamptz
     ) units
   ) numbered
   group by run
 ),
 minute_pieces(lo, hi) as materialized (
-  select greatest(lo, date_trunc('hour', now(), 'UTC') - interval '1 hours'), hi
+  select greatest(lo, date_trunc('hour', now(), 'UTC') - interval '2 hours'), hi
   from asked_minutes
-  where hi > date_trunc('hour', now(), 'UTC') - interval '1 hours'
+  where hi > date_trunc('hour', now(), 'UTC') - interval '2 hours'
 ),
 raw_pieces(lo, hi) as materialized (
   select lo, hi
@@ -134,16 +134,16 @@ raw_pieces(lo, hi) as materialized (
         '{2026-09-15T13:00:00.000Z,2026-09-16T00:00:00.000Z,2026-10-15T00:00:00.000Z}'::timestamptz[]
       )]
         and not (
-          d.hour >= '2026-10-15T11:00:00.000Z'::timestamptz
+          d.hour >= '2026-10-15T10:00:00.000Z'::timestamptz
           and d.hour < '2026-10-15T13:00:00.000Z'::timestamptz
         )
     ) units
   ) numbered
   group by run
   union all
-  select lo, least(hi, date_trunc('hour', now(), 'UTC') - interval '1 hours')
+  select lo, least(hi, date_trunc('hour', now(), 'UTC') - interval '2 hours')
   from asked_minutes
-  where lo < date_trunc('hour', now(), 'UTC') - interval '1 hours'
+  where lo < date_trunc('hour', now(), 'UTC') - interval '2 hours'
   union all
   select min(at) as lo, max(at) + interval '1 minute' as hi
   from (
