@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { checkedTimezone } from "../analytics/query.ts";
 import type { Context } from "../context.ts";
+import { BoundedStore, bytesOf } from "../lib/bounded-store.ts";
 
 const settingsRow = z.object({
   name: z.string().nullable(),
@@ -33,6 +34,13 @@ export async function settingsOf(ctx: Context, workspaceId: string): Promise<Wor
   return found ?? NO_SETTINGS;
 }
 
+/** As long as an answer is fresh: other isolates notice a change of the zone as late as that. */
+const ZONE_MS = 5_000;
+const ZONES_BYTES = 512 * 1024;
+const zones = new BoundedStore<string>(ZONES_BYTES);
+/** Changes of settings by this isolate: what was read before one is not remembered after it. */
+let changes = 0;
+
 /**
  * The zone of a question: the requested one, else the workspace's, else UTC.
  * @throws AppError unprocessable if the name is not an IANA time zone
@@ -43,6 +51,17 @@ export async function zoneIn(
   asked: string | undefined,
 ): Promise<string> {
   if (asked !== undefined) return checkedTimezone(asked);
+  const nowMs = Date.now();
+  const known = zones.get(workspaceId, nowMs);
+  if (known !== undefined) return known;
+  const before = changes;
+  const zone = await storedZone(db, workspaceId);
+  if (changes === before)
+    zones.set(workspaceId, zone, { bytes: bytesOf(zone), untilMs: nowMs + ZONE_MS });
+  return zone;
+}
+
+async function storedZone(db: Context["db"], workspaceId: string): Promise<string> {
   const found = await db.maybe({
     sql: sql`select timezone from workspaces where id = ${workspaceId}`,
     row: settingsRow.pick({ timezone: true }),
@@ -62,7 +81,7 @@ export async function changeSettings(
   const values = given.map((name) => sql`, ${change[name]}`);
   const sets = given.map((name) => sql`${sql.identifier(name)} = excluded.${sql.identifier(name)}`);
   const update = sets.length === 0 ? sql`id = excluded.id` : sql.join(sets, sql`, `);
-  return ctx.db.one({
+  const settings = await ctx.db.one({
     sql: sql`
       insert into workspaces (id${sql.join(columns)})
       values (${workspaceId}${sql.join(values)})
@@ -70,6 +89,9 @@ export async function changeSettings(
       returning ${COLUMNS}`,
     row: settingsRow,
   });
+  changes++;
+  zones.delete(workspaceId);
+  return settings;
 }
 
 export interface MoneyAmount {
