@@ -96,8 +96,8 @@ function selected(table: SourceTable, { name }: FileColumn): SQL {
 }
 
 /** Pages that are read at once, if their rows are of the usual size. */
-const MOST_PAGES = 6;
-const READ_BYTES = 384 * 1024;
+const MOST_PAGES = 12;
+const READ_BYTES = 768 * 1024;
 
 /** How many pages to read next: a row may have 16 KiB of metadata, and all must fit into memory. */
 function pagesAtOnce({ rows, size }: RowBytes, pageRows: number): number {
