@@ -16,31 +16,39 @@ export const USER_BIT = sql.raw(
 );
 
 /**
- * The number of one user, for a lateral join: `n(number)`, null without one. `found_by_key` is true
- * and dear: a table of few pages would else be read as a whole for each user.
+ * Numbers of a workspace's users (SQL: `user_id`, `number`), as far as they have one. One scan of
+ * the index finds them all. `found_by_key` is true and dear: a table of few pages would else be
+ * read as a whole, once for each list.
+ * @param ids list of ids (SQL)
  */
-const numberOf = (scope: SQL, userId: SQL) => sql`
-    left join lateral (
-      select n.number
+const numbersIn = (scope: SQL, ids: SQL) => sql`
+      select n.user_id, n.number
       from user_numbers n
-      where ${scope} and n.user_id = ${userId} and found_by_key(n.number)
-      offset 0
-    ) n on true`;
+      where ${scope} and n.user_id = any(${ids}) and found_by_key(n.number)
+      offset 0`;
 
 /**
  * CTEs: the numbers of the users of the CTE `raw` (`numbers`: place, user_id, number). A run that
  * writes gives each user without one the next; another run that does the same at once fails, for
- * both change the counter of a snapshot, and is tried again.
+ * both change the counter of a snapshot, and is tried again. Joins are full ones, though all users
+ * are on their left: the planner, which knows no sizes here, would loop over any other.
  */
 export function numbersOfUsers(writes: boolean): SQL {
-  const met = sql`met as materialized (
-    select p.*, n.number
-    from (
-      select w.workspace_id, r.user_id, array_agg(place) as places, min(place) as first
-      from (select distinct place, user_id from raw where user_id <> '') r
-      join asked w using (place)
-      group by w.workspace_id, r.user_id
-    ) p${numberOf(keyInList("p", "n"), sql`p.user_id`)}
+  const met = sql`people as materialized (
+    select w.workspace_id, r.user_id, array_agg(place) as places, min(place) as first
+    from (select distinct place, user_id from raw where user_id <> '') r
+    join asked w using (place)
+    group by w.workspace_id, r.user_id
+  ),
+  met as materialized (
+    select workspace_id, user_id, p.places, p.first, k.number
+    from people p
+    full join (
+      select g.workspace_id, n.user_id, n.number
+      from (select workspace_id, array_agg(user_id) as ids from people group by workspace_id) g
+      cross join lateral (${numbersIn(keyInList("g", "n"), sql`g.ids`)}
+      ) n
+    ) k using (workspace_id, user_id)
   )`;
   if (!writes)
     return sql`${met},
@@ -78,22 +86,17 @@ export function numbersOfUsers(writes: boolean): SQL {
 
 /**
  * Users of raw rows as rows of a set: the keys, `chunk`, `bits` and `id`. A user without a number is
- * in no rollup, and stands as `id`. Each user is looked up once, whatever the keys are; a full join
- * because the planner, which knows no sizes here, would loop over any other.
+ * in no rollup, and stands as `id`.
  * @param users the keys and `user_id`, distinct (SQL)
  */
 export function userSetRows(keys: SQL, users: SQL, workspaceId: string): SQL {
+  const ids = sql`array(select user_id from raw_rows where user_id is not null group by user_id)`;
   return sql`
     select ${keys},
       ${USER_CHUNK} as chunk,
       case when number is not null then ${USER_BIT} end as bits,
       case when number is null then user_id end as id
     from (${users}) users
-    full join (
-      select p.user_id, n.number
-      from (select user_id from raw_rows where user_id is not null group by user_id) p${numberOf(
-        keyInWorkspace(workspaceId, "n"),
-        sql`p.user_id`,
-      )}
+    full join (${numbersIn(keyInWorkspace(workspaceId, "n"), ids)}
     ) numbers using (user_id)`;
 }

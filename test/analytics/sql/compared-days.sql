@@ -176,15 +176,14 @@ users_unranked as materialized (
       group by "period", "out", user_id
     ) users full
     join (
-      select p.user_id, n.number
-      from (select user_id from raw_rows where user_id is not null group by user_id) p
-      left join lateral (
-        select n.number
-        from user_numbers n
-        where "n"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
-          and n.user_id = p.user_id and found_by_key(n.number)
-        offset 0
-      ) n on true
+      select n.user_id, n.number
+      from user_numbers n
+      where "n"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+        and n.user_id = any(
+          array(select user_id from raw_rows where user_id is not null group by user_id)
+        )
+        and found_by_key(n.number)
+      offset 0
     ) numbers
     using (user_id)
   ) every

@@ -52,22 +52,28 @@ raw as materialized (
     offset 0
   ) r
 ),
+people as materialized (
+  select w.workspace_id, r.user_id, array_agg(place) as places, min(place) as first
+  from (select distinct place, user_id from raw where user_id <> '') r
+  join asked w
+  using (place)
+  group by w.workspace_id, r.user_id
+),
 met as materialized (
-  select p.*, n.number
-  from (
-    select w.workspace_id, r.user_id, array_agg(place) as places, min(place) as first
-    from (select distinct place, user_id from raw where user_id <> '') r
-    join asked w
-    using (place)
-    group by w.workspace_id, r.user_id
-  ) p
-  left join lateral (
-    select n.number
-    from user_numbers n
-    where "n"."workspace_id" = any(array["p"."workspace_id", "p"."workspace_id"])
-      and n.user_id = p.user_id and found_by_key(n.number)
-    offset 0
-  ) n on true
+  select workspace_id, user_id, p.places, p.first, k.number
+  from people p full
+  join (
+    select g.workspace_id, n.user_id, n.number
+    from (select workspace_id, array_agg(user_id) as ids from people group by workspace_id) g
+    cross join lateral (
+      select n.user_id, n.number
+      from user_numbers n
+      where "n"."workspace_id" = any(array["g"."workspace_id", "g"."workspace_id"])
+        and n.user_id = any(g.ids) and found_by_key(n.number)
+      offset 0
+    ) n
+  ) k
+  using (workspace_id, user_id)
 ),
 unknown as materialized (
   select workspace_id, user_id, places,
