@@ -55,6 +55,7 @@ export function connectionPool(
     max,
     idleTimeoutMillis: 5_000,
     connectionTimeoutMillis: waitMs,
+    pipeline: true,
   });
   const cancelling = new pg.Pool({
     connectionString,

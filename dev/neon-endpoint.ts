@@ -56,17 +56,18 @@ function beginOf(headers: IncomingMessage["headers"]): string {
   return words.join(" ");
 }
 
+/**
+ * A transaction in one round trip: all of it is sent before the first answer. What follows a failed
+ * statement fails too, and the COMMIT rolls back.
+ */
 async function runBatch(client: pg.ClientBase, queries: Query[], begin: string) {
-  await client.query(begin);
-  try {
-    const results = [];
-    for (const query of queries) results.push(await runOne(client, query));
-    await client.query("COMMIT");
-    return { results };
-  } catch (error) {
-    await client.query("ROLLBACK");
-    throw error;
-  }
+  const [begun, ...sent] = [client.query(begin), ...queries.map((query) => runOne(client, query))];
+  const committed = client.query("COMMIT");
+  await Promise.allSettled([begun, ...sent, committed]);
+  await begun;
+  const results = await Promise.all(sent);
+  await committed;
+  return { results };
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -15,7 +15,10 @@ function daysOf(pieces: readonly TimeRange[]): number[] {
   return [...days];
 }
 
-/** The CTE `days_without_quarters`: of the days of pieces, those marked or never rolled up. */
+/**
+ * The CTE `days_without_quarters`: of the days of pieces, those marked or never rolled up. Each is
+ * looked up: without `offset 0` all days of the workspace may be hashed instead.
+ */
 function daysWithoutQuarters({ workspaceId, pieces }: QueryPlan): SQL {
   return sql`days_without_quarters as materialized (
     select d.day from unnest(${instantList(daysOf(pieces.quarter))}) d(day)
@@ -23,6 +26,7 @@ function daysWithoutQuarters({ workspaceId, pieces }: QueryPlan): SQL {
       or not exists (
         select from execution_quarters_daily q
         where ${inWorkspace(workspaceId, "q")} and q.grain = 'total' and q.bucket = d.day
+        offset 0
       )
   )`;
 }

@@ -64,6 +64,7 @@ days_without_quarters as materialized (
       select
       from execution_quarters_daily q
       where "q"."workspace_id" = (select 'acme'::text) and q.grain = 'total' and q.bucket = d.day
+      offset 0
     )
 ),
 fallback_hours(lo, hi) as materialized (

@@ -59,3 +59,38 @@ it("the endpoint gives the next statement a connection that no late cancellation
   }
   await vi.waitUntil(async () => (await running()) === 0, 10_000);
 });
+
+it("a transaction of the endpoint is stored as a whole or not at all, wherever it fails", async () => {
+  const name = `endpoint_${process.pid}`;
+  await sql.query(`create table ${name} (id int primary key)`);
+  const insert = (id: number) => sql.query(`insert into ${name} values ($1)`, [id]);
+  const stored = () => sql.query(`select array_agg(id order by id) as ids from ${name}`);
+  try {
+    await sql.transaction([insert(1), insert(2), sql.query("select 1")]);
+    for (const failing of [
+      [insert(3), insert(1), insert(4)],
+      [sql.query("select 1 / 0"), insert(5)],
+      [insert(6), sql.query("this is no statement")],
+    ])
+      await expect(sql.transaction(failing)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(23505|22012|42601)$/),
+      });
+    expect(await stored()).toEqual([{ ids: [1, 2] }]);
+    const [, answered] = await sql.transaction([insert(7), sql.query("select 'x' as x")], {
+      isolationLevel: "Serializable",
+    });
+    expect(answered).toEqual([{ x: "x" }]);
+    await expect(sql.transaction([insert(8)], { readOnly: true })).rejects.toMatchObject({
+      code: "25006",
+    });
+    // The key is checked by the COMMIT alone.
+    await sql.query(`alter table ${name} drop constraint ${name}_pkey,
+      add constraint ${name}_key unique (id) deferrable initially deferred`);
+    await expect(sql.transaction([insert(7), sql.query("select 1")])).rejects.toMatchObject({
+      code: "23505",
+    });
+    expect(await stored()).toEqual([{ ids: [1, 2, 7] }]);
+  } finally {
+    await sql.query(`drop table ${name}`);
+  }
+});
