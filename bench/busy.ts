@@ -41,7 +41,8 @@ async function writeBurst(url: string): Promise<void> {
          case when i % 13 = 0 then 'failure' else 'success' end as status,
          now() - interval '60 minutes' + i * (interval '60 minutes' / ${BURST}) as started_at,
          round(exp(6.5 + 1.1 * ((i * 7919 % 1000) / 200.0 - 2.5)))::int as duration_given_ms,
-         i % 5000 / 1000.0 as credits, i % 8000 as tokens_in, i % 2000 as tokens_out, 4095 as settled
+         i % 5000 / 1000.0 as credits, i % 8000 as tokens_in, i % 2000 as tokens_out,
+         4095 as settled
        from generate_series(0::bigint, ${BURST - 1}) i`,
       [BUSY],
     );

@@ -24,7 +24,8 @@ const ENTRY_BYTES = 100;
 
 /**
  * Verified tokens of this isolate: checking a signature again would cost half of a cached answer.
- * A map compares texts of equal hashes only, and its hash has a secret seed: its time tells nothing.
+ * A map compares texts of equal hashes only, and its hash has a secret seed: its time tells
+ * nothing.
  */
 const remembered = new BoundedStore<{ config: Config; user: User }>(MAX_REMEMBERED_BYTES);
 

@@ -25,10 +25,9 @@ function untapped(tap: RowTap, heard: Listener) {
  */
 export function tappedSocket(tap: RowTap) {
   return class extends WebSocket {
-    // biome-ignore lint/suspicious/noExplicitAny: as the platform declares it
-    override addEventListener(type: string, listener: any): void {
-      if (type === "message") super.addEventListener(type, untapped(tap, listener));
-      else super.addEventListener(type as "close", listener);
+    override addEventListener(type: string, listener: unknown): void {
+      if (type === "message") super.addEventListener(type, untapped(tap, listener as Listener));
+      else super.addEventListener(type as "close", listener as () => void);
     }
   };
 }

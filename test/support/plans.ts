@@ -1,6 +1,7 @@
 import { neonConfig } from "@neondatabase/serverless";
 import { sql } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
+import { expect } from "vitest";
 import { z } from "zod";
 import { type Db, type Statement, withVerbs } from "../../src/db/client.ts";
 
@@ -167,4 +168,14 @@ export async function costsDuring(db: Db, work: () => Promise<unknown>): Promise
     neonConfig.fetchFunction = undefined;
   }
   return costs;
+}
+
+/** Each statement reads fewer pages than `buffers`, and moves fewer rows than `rows`. */
+export function expectCheap(costs: readonly Cost[], buffers: number, rows: number): void {
+  expect(costs.length).toBeGreaterThan(0);
+  for (const cost of costs) {
+    const what = `${cost.buffers} pages, ${cost.rows} rows: ${cost.text.slice(0, 800)}`;
+    expect(cost.buffers, `${what}\n${cost.plan}`).toBeLessThan(buffers);
+    expect(cost.rows, `${what}\n${cost.plan}`).toBeLessThan(rows);
+  }
 }

@@ -24,7 +24,7 @@ import { splitByGrain } from "./split.ts";
 
 export const DEFAULT_GROUPS = 100;
 /** An answer of more rows has its quantiles found by PostgreSQL: a packed sketch takes some KB. */
-const PACKED_ROWS = 100;
+const PACKED_SLOTS = 100;
 const EARLIEST = Date.UTC(1900, 0, 1) * 1000;
 
 /** A range in its buckets, and what it is compared with. */
@@ -173,8 +173,7 @@ function choosePlan(
   const dimensions = all.flatMap((field): Dimension[] =>
     field.kind === "dimension" ? [field.name] : [],
   );
-  const rows = new Set(slots.map(({ period, bucket }) => `${period}/${bucket}`)).size;
-  const parts = partsOfQuery(query, groups.length === 0 && rows <= PACKED_ROWS);
+  const parts = partsOfQuery(query, groups.length === 0 && slots.length <= PACKED_SLOTS);
   const countsOnly = parts.sums.length === 0 && basesOf(parts).length === 0;
   const source = chooseRollups(isRawOnly ? undefined : dimensions, countsOnly);
   const predicates = filters

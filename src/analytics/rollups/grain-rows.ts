@@ -59,10 +59,12 @@ function partsBy(keys: readonly string[], part: FinestPart): SQL {
       select ${by}, null, null, null, agent_id, ${NO_SUMS}, 0
       from (select distinct ${by}, agent_id from ${table}) pairs`;
   return sql`
-      select ${by}, sketch_key, user_chunk, bit_or(user_bits) as user_bits, agent_set, ${SUMS_AGAIN},
-        sum(weight) as weight
+      select ${by}, sketch_key, user_chunk, bit_or(user_bits) as user_bits, agent_set,
+        ${SUMS_AGAIN}, sum(weight) as weight
       from ${table}
-      group by ${by}, sketch_key, user_chunk, agent_set${keys.includes("agent_id") ? sql`` : agents}`;
+      group by ${by}, sketch_key, user_chunk, agent_set${
+        keys.includes("agent_id") ? sql`` : agents
+      }`;
 }
 
 const listOf = (column: string, order: string) =>
@@ -92,8 +94,8 @@ function groupedParts(keys: SQL): SQL {
       from (
         select * from parts
         union all
-        select ${keys}, '' as status, sketch_key, user_chunk, bit_or(user_bits), agent_set, ${NO_SUMS},
-          sum(weight) as weight
+        select ${keys}, '' as status, sketch_key, user_chunk, bit_or(user_bits), agent_set,
+          ${NO_SUMS}, sum(weight) as weight
         from parts
         group by ${keys}, sketch_key, user_chunk, agent_set
       ) stacked
@@ -104,9 +106,9 @@ function groupedParts(keys: SQL): SQL {
  * A sketch of so many cells is stored as one number too: to add it is faster than to merge it. The
  * rows of other grains are many, and each has few cells.
  */
-const DENSE_CELLS = 32;
+const DENSE_CELLS = sql.raw("32");
 
-const SKETCH_SUM = sql`case when cardinality(g.sketch_keys) >= ${sql.raw(String(DENSE_CELLS))} then (
+const SKETCH_SUM = sql`case when cardinality(g.sketch_keys) >= ${DENSE_CELLS} then (
         select sum(${packedCells(sql`c.key`, sql`c.n`)})
         from unnest(g.sketch_keys, g.sketch_counts) c(key, n)
       ) end`;

@@ -85,8 +85,8 @@ export function numbersOfUsers(writes: boolean): SQL {
 }
 
 /**
- * Users of raw rows as rows of a set: the keys, `chunk`, `bits` and `id`. A user without a number is
- * in no rollup, and stands as `id`.
+ * Users of raw rows as rows of a set: the keys, `chunk`, `bits` and `id`. A user without a number
+ * is in no rollup, and stands as `id`.
  * @param users the keys and `user_id`, distinct (SQL)
  */
 export function userSetRows(keys: SQL, users: SQL, workspaceId: string): SQL {

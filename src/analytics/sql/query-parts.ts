@@ -6,7 +6,7 @@ export interface QueryParts {
   statuses: boolean;
   sums: readonly SumName[];
   quantiles: number[];
-  /** Whether sketches come packed and are merged and read here: faster for an answer of few rows. */
+  /** Whether sketches come packed and are read here: faster for an answer of few rows. */
   packed: boolean;
   users: boolean;
   agents: boolean;

@@ -9,7 +9,7 @@ import { HOUR_US, MINUTE_US } from "../../../src/lib/time.ts";
 import { patientDb, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { keepStatistics, NEIGHBOUR, runAll, STATISTICS } from "../../support/neighbour.ts";
-import { type Cost, measured } from "../../support/plans.ts";
+import { expectCheap, measured } from "../../support/plans.ts";
 import { store } from "../../support/store.ts";
 
 const NOW = Date.now() * 1000;
@@ -31,15 +31,6 @@ beforeAll(async () => {
   );
   await runRollups(ctx, "minute");
 }, 120_000);
-
-const expectLess = (costs: readonly Cost[], buffers: number, rows: number) => {
-  expect(costs.length).toBeGreaterThan(0);
-  for (const cost of costs) {
-    const about = `${cost.buffers} pages, ${cost.rows} rows: ${cost.text.slice(0, 800)}\n${cost.plan}`;
-    expect(cost.buffers, about).toBeLessThan(buffers);
-    expect(cost.rows, about).toBeLessThan(rows);
-  }
-};
 
 describe.each(STATISTICS)("with %s statistics, beside a busy neighbour", (statistics) => {
   const W = `newcomer-${statistics}`;
@@ -85,6 +76,6 @@ describe.each(STATISTICS)("with %s statistics, beside a busy neighbour", (statis
       const answer = await runQuery(watched.db, W, asked, NOW);
       expect(answer.meta.sources.raw.rows).toBe(0);
     }
-    expectLess(watched.costs, 6_000, 40_000);
+    expectCheap(watched.costs, 6_000, 40_000);
   });
 });

@@ -6,7 +6,7 @@ import { rebuildRollups, reconcileRollups, runRollups } from "../../../src/featu
 import { patientDb, testContext } from "../../support/context.ts";
 import { useOwnDatabase } from "../../support/database.ts";
 import { keepStatistics, runAll, STATISTICS, settleNeighbour } from "../../support/neighbour.ts";
-import { type Cost, measured } from "../../support/plans.ts";
+import { expectCheap, measured } from "../../support/plans.ts";
 import { store } from "../../support/store.ts";
 
 const UNITS = ["minute", "hour", "day", "session"] as const;
@@ -19,15 +19,6 @@ beforeAll(async () => {
   await rebuildRollups(ctx);
   for (const unit of UNITS) await runRollups(ctx, unit);
 }, 120_000);
-
-const expectLess = (costs: readonly Cost[], buffers: number, rows: number) => {
-  expect(costs.length).toBeGreaterThan(0);
-  for (const cost of costs) {
-    const about = `${cost.buffers} pages, ${cost.rows} rows: ${cost.text.slice(0, 800)}\n${cost.plan}`;
-    expect(cost.buffers, about).toBeLessThan(buffers);
-    expect(cost.rows, about).toBeLessThan(rows);
-  }
-};
 
 describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows", (statistics) => {
   const W = `newcomer-${statistics}`;
@@ -65,7 +56,7 @@ describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows
       );
     }
     for (const unit of UNITS) await runRollups(ctx, unit);
-    expectLess(watched.costs, 12_000, 80_000);
+    expectCheap(watched.costs, 12_000, 80_000);
   });
 
   it("reconciling draws few pages of its tables, and finds no difference", async () => {
@@ -75,10 +66,10 @@ describe.each(STATISTICS)("with %s statistics, beside a neighbour of 60,000 rows
     const draws = watched.costs.filter(({ text }) => text.includes("tablesample"));
     expect(draws).toHaveLength(UNITS.length);
     // Ten pages of each of three tables; the keys alone have hundreds.
-    expectLess(draws, 100, 8_000);
+    expectCheap(draws, 100, 8_000);
     // Ten days of the neighbour, of which each has 1,080 runs, 500 users and 50 agents. Tiny statistics let PostgreSQL skip from
     // user to user to find a day: more pages, no more rows.
-    expectLess(
+    expectCheap(
       watched.costs.filter(({ text }) => text.trimStart().startsWith("insert")),
       statistics === "tiny" ? 120_000 : 20_000,
       3_000_000,
