@@ -1,5 +1,6 @@
 import { request } from "node:http";
 import { Readable } from "node:stream";
+import pg from "pg";
 import { BATCH, bareInserts, CLIENTS, ROWS, WORKSPACE } from "./bare-inserts.ts";
 import { load, requestBytes } from "./load.ts";
 import { sampleExecution } from "./seed.ts";
