@@ -6,8 +6,9 @@ import type { MeasureName } from "./catalog/measures.ts";
 import { type PlannedQuery, planQuery } from "./plan/plan.ts";
 import { type PreparedQuery, prepared, runInOneSnapshot } from "./prepared.ts";
 import type { Query } from "./query.ts";
+import { metaOfRows, resultRow, statsOfRows } from "./result/found-rows.ts";
 import { type AnswerMeta, comparedSpan, explainSources, metaOf } from "./result/meta.ts";
-import { type AnswerRow, type AnswerTotals, finishRows, resultRow } from "./result/rows.ts";
+import { type AnswerRow, type AnswerTotals, finishRows } from "./result/rows.ts";
 import { RELATIVE_ERROR } from "./sql/sketch.ts";
 import { queryStatement } from "./sql/statement.ts";
 
@@ -76,10 +77,8 @@ function answerOf(
   found: z.output<typeof resultRow>[],
   explain: boolean,
 ): Answer {
-  const about = found.flatMap((row) => ("meta" in row ? [row.meta] : []))[0];
-  if (!about) throw new Error("The query's statement gave no meta row");
-  const stats = found.flatMap((row) => ("meta" in row ? [] : [row]));
-  const { rows, inexact, ...totals } = finishRows(query, planned, stats);
+  const about = metaOfRows(found);
+  const { rows, inexact, ...totals } = finishRows(query, planned, statsOfRows(found));
   const { range, compared, now } = planned;
   return {
     rows,

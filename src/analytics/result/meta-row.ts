@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+const pieceSource = z.enum(["day", "quarter", "hour", "minute", "raw"]);
+
 /**
  * The `meta` column of every kernel statement: its snapshot, and the buckets or rows of each
  * source.
@@ -11,10 +13,7 @@ export const metaRow = z.object({
   hourly: z.number(),
   raw: z.number(),
   groups: z.number().optional(),
-  marked_days: z.array(z.string()).default([]),
-  marked_hours: z.array(z.string()).default([]),
-  marked_minutes: z.array(z.string()).default([]),
-  first_minute: z.string().optional(),
-  days_without_quarters: z.array(z.string()).default([]),
+  /** Which ranges each source answered, where that is asked for. */
+  pieces: z.partialRecord(pieceSource, z.array(z.tuple([z.string(), z.string()]))).default({}),
 });
 export type MetaRow = z.output<typeof metaRow>;

@@ -1,7 +1,6 @@
 import { type EpochUs, formatInstant, parseInstant } from "../../lib/time.ts";
 import type { MeasureName } from "../catalog/measures.ts";
 import type { PlannedQuery } from "../plan/plan.ts";
-import { explainPieces } from "../plan/split.ts";
 import type { RollupGrain } from "../rollups/definition.ts";
 import type { ComparedRange } from "../time/compared-range.ts";
 import type { TimeRange } from "../time/time-range.ts";
@@ -26,26 +25,18 @@ export interface AnswerMeta {
 
 /** The pieces of the range by the source that answered them, with marks taken into account. */
 export function explainSources({ plan }: PlannedQuery, about: MetaRow): Record<string, unknown> {
-  const instants = (list: string[]) => list.map((text) => parseInstant(text) ?? Number.NaN);
   const { daily, hourly, minutely, quarterly } = plan.source;
-  const marked = {
-    minutes: instants(about.marked_minutes),
-    firstMinute: parseInstant(about.first_minute ?? "") ?? 0,
-    days: instants(about.marked_days),
-    hours: instants(about.marked_hours),
-    withoutQuarters: instants(about.days_without_quarters),
-  };
-  const pieces = explainPieces(plan.pieces, plan.source, marked);
-  const readable = (list: { from: EpochUs; to: EpochUs }[]) =>
-    list.map(({ from, to }) => ({ from: formatInstant(from), to: formatInstant(to) }));
-  const rollup = (grain: RollupGrain | undefined, list: typeof pieces.day) =>
+  const readable = (list: [string, string][] = []) =>
+    list.map(([from, to]) => ({ from: instant(from), to: instant(to) }));
+  const rollup = (grain: RollupGrain | undefined, list: [string, string][] | undefined) =>
     grain ? { table: grain.table, grain: grain.grain, pieces: readable(list) } : null;
+  const { day, hour, minute, quarter, raw } = about.pieces;
   return {
-    daily: rollup(daily, pieces.day),
-    hourly: rollup(hourly, pieces.hour),
-    minutely: rollup(minutely, pieces.minute),
-    quarterly: rollup(quarterly, pieces.quarter),
-    raw: { table: "executions", pieces: readable(pieces.raw) },
+    daily: rollup(daily, day),
+    hourly: rollup(hourly, hour),
+    minutely: rollup(minutely, minute),
+    quarterly: rollup(quarterly, quarter),
+    raw: { table: "executions", pieces: readable(raw) },
   };
 }
 

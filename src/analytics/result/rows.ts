@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { groupValue } from "../catalog/dimensions.ts";
 import type { MeasureSums, MeasureValue } from "../catalog/measure.ts";
 import { type MeasureName, measureOf } from "../catalog/measures.ts";
@@ -7,7 +6,7 @@ import type { Query } from "../query.ts";
 import type { GroupPosition } from "../sql/order.ts";
 import { parseSketch, quantileKeys, type SketchCells, unpackSketch } from "../sql/sketch.ts";
 import { type ComparedValue, compareValues } from "./compare.ts";
-import { metaRow } from "./meta-row.ts";
+import type { StatRow } from "./found-rows.ts";
 
 export type MeasureValues = Partial<Record<MeasureName, MeasureValue>>;
 export type ComparedValues = Partial<Record<MeasureName, ComparedValue>>;
@@ -34,46 +33,6 @@ export interface AnswerTotals {
   totalsComparison?: ComparedValues;
   totalsSketch?: SketchCells;
 }
-
-const count = z.number().default(0);
-const text = z.coerce.string().default("0");
-const extreme = z.coerce.number().nullable().default(null);
-/** What nobody asked for is absent from the statement's rows, and read by no measure. */
-const sums = z.object({
-  executions: z.number(),
-  successes: count,
-  failures: count,
-  timeouts: count,
-  cancellations: count,
-  running: count,
-  errors: count,
-  duration_count: count,
-  rolled_durations: count,
-  duration_sum_ms: text,
-  duration_stddev_ms: z.number().nullable().default(null),
-  duration_min_ms: extreme,
-  duration_max_ms: extreme,
-  credits: text,
-  credits_avg: z.coerce.string().nullable().default(null),
-  tokens_in: text,
-  tokens_out: text,
-  quantile_keys: z.array(z.number()).nullable().default(null),
-  quantile_exact_ms: z.array(z.coerce.number()).nullable().default(null),
-  active_users: count,
-  active_agents: count,
-  sketch: z.string().nullable().default(null),
-  sketch_digits: z.string().nullable().default(null),
-});
-export const resultRow = z.union([
-  z.object({ meta: metaRow }),
-  sums.extend({
-    period: z.number(),
-    bucket: z.number().nullable(),
-    rank: z.number().nullable(),
-    groups: z.array(z.string().nullable()).nullable(),
-  }),
-]);
-export type StatRow = Exclude<z.output<typeof resultRow>, { meta: unknown }>;
 
 /** The statement's rows by their place, and what is asked of them. */
 interface Found {

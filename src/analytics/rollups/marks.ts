@@ -77,34 +77,24 @@ export function inRanges(column: SQL, ranges: readonly TimeRange[]): SQL {
   return parts.length === 1 ? sql.join(parts) : sql`(${sql.join(parts, sql` or `)})`;
 }
 
-/**
- * The marked buckets of a unit inside the range, by a loose index scan: a bucket that is being
- * written has thousands of marks, and one probe finds it.
- */
-function markedBuckets(unit: RollupUnit, workspaceId: string, from: EpochUs, to: EpochUs): SQL {
-  const name = sql.raw(`marked_${unit}s`);
-  const next = (after: SQL) => sql`
-      select m.bucket from rollup_marks m
-      where m.unit = ${sql.raw(`'${unit}'`)}
-        and ${inWorkspace(workspaceId, "m")}
-        and m.bucket < ${instantSql(to)}
-        and m.bucket ${after}
-      order by m.bucket
-      limit 1`;
-  return sql`${name}(bucket) as (
-    (${next(sql`>= ${instantSql(from)}`)}
-    )
-    union all
-    select (${next(sql`> d.bucket`)}
-    )
-    from ${name} d
-    where d.bucket is not null
-  )`;
+const LENGTHS = { day: "24 hours", session: "24 hours", hour: "1 hour", minute: "1 minute" };
+
+/** The marked buckets of a unit that begin in a range, as ranges: `marked_ranges` of the schema. */
+export function markedRanges(workspaceId: string, unit: RollupUnit, { from, to }: TimeRange): SQL {
+  const length = sql.raw(`'${unit}', interval '${LENGTHS[unit]}'`);
+  return sql`marked_ranges(${workspaceId}, ${length}, ${instantSql(from)}, ${instantSql(to)})`;
+}
+
+/** The marked buckets themselves (SQL). */
+function markedBuckets(workspaceId: string, unit: RollupUnit, range: TimeRange): SQL {
+  const length = sql.raw(`interval '${LENGTHS[unit]}'`);
+  return sql`
+    select generate_series(lower(r), upper(r) - ${length}, ${length})
+    from unnest(${markedRanges(workspaceId, unit, range)}) r`;
 }
 
 /**
- * CTEs (of a `with recursive`): the marked hours of the range, and its days that have a mark or a
- * marked hour.
+ * CTEs: the marked hours of the range, and its days that have a mark or a marked hour.
  * @param unit whose marks of days count: those of a day's sums, or of its sessions
  */
 export function dirtyHours(
@@ -113,24 +103,12 @@ export function dirtyHours(
   to: EpochUs,
   unit: "day" | "session" = "day",
 ): SQL {
-  const firstDay = Math.floor(from / DAY_US) * DAY_US;
-  return sql`${markedBuckets("hour", workspaceId, from, to)},
-  dirty_hours as materialized (
-    select bucket as hour from marked_hours where bucket is not null
+  const days = { from: Math.floor(from / DAY_US) * DAY_US, to };
+  return sql`dirty_hours(hour) as materialized (${markedBuckets(workspaceId, "hour", { from, to })}
   ),
-  ${markedBuckets(unit, workspaceId, firstDay, to)},
-  dirty_days as materialized (
-    select date_trunc('day', hour, 'UTC') as day from dirty_hours
-    union
-    select bucket from ${sql.raw(`marked_${unit}s`)} where bucket is not null
-  )`;
-}
-
-/** CTEs (of a `with recursive`): the marked minutes of the range. */
-export function dirtyMinutes(workspaceId: string, { from, to }: TimeRange): SQL {
-  return sql`${markedBuckets("minute", workspaceId, from, to)},
-  dirty_minutes as materialized (
-    select bucket as minute from marked_minutes where bucket is not null
+  dirty_days(day) as materialized (
+    select date_trunc('day', hour, 'UTC') from dirty_hours
+    union${markedBuckets(workspaceId, unit, days)}
   )`;
 }
 

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { sumColumns, sumsBy } from "./cell-sums.ts";
-import { commaList, nameList } from "./lists.ts";
+import { nameList } from "./lists.ts";
 import {
   distinctAgents,
   distinctUsers,
@@ -56,36 +56,41 @@ function extraColumns(
 
 /**
  * All sums for every combination of the keys (at least one), from `cells`, and what sums do not
- * hold from the bases and `raws`. The parts are stacked and grouped, not joined: their sizes are
- * unknown to the planner, and it could run one of them again for each row of another.
+ * hold from the bases and `raws`, in rows of their own: the columns are the keys and
+ * `statColumns`. The parts are stacked, not joined: their sizes are unknown to the planner, and it
+ * could run one of them again for each row of another.
  * @param isMerged whether the bases are by these keys already
  */
-export function measureSums(keys: readonly string[], parts: QueryParts, isMerged = false): SQL {
-  const extras = extraColumns(keys, parts, isMerged);
-  if (extras.length === 0) return sumsBy(keys, parts);
+export function measureParts(keys: readonly string[], parts: QueryParts, isMerged: boolean): SQL {
   const types = Object.entries(extraTypes(parts));
+  const empty = types.map(([name, type]) => `null::${type} as ${name}`);
   const names = statColumns(parts);
-  const stacked = extras.map(({ query, column }) => {
-    const columns = names.map((name) => (name === column ? sql.identifier(name) : sql`null`));
+  const sums = sql`
+    select sums.*${sql.raw(empty.map((each) => `, ${each}`).join(""))}
+    from (${sumsBy(keys, parts)}) sums`;
+  const extras = extraColumns(keys, parts, isMerged).map(({ query, column }) => {
+    const columns = names.map((name) => (name === column ? name : "null"));
     return sql`
-      union all
-      select ${nameList(keys)}, ${commaList(columns.map((each) => sql`${each}`))}
-      from (${query}) ${sql.identifier(column)}`;
+      select ${nameList(keys)}, ${sql.raw(columns.join(", "))}
+      from (${query}) ${sql.raw(column)}`;
   });
-  const empty = types.map(([name, type]) => sql.raw(`null::${type} as ${name}`));
+  return sql.join(
+    [sums, ...extras],
+    sql`
+      union all`,
+  );
+}
+
+/** `measureParts` with one row for each combination of the keys. */
+export function measureSums(keys: readonly string[], parts: QueryParts, isMerged = false): SQL {
+  if (Object.keys(extraTypes(parts)).length === 0) return sumsBy(keys, parts);
   // Runs of no user have no row of distinct users.
-  const united = names.map((name) =>
-    sql.raw(
-      name.startsWith("active_")
-        ? `coalesce(max(${name}), 0) as ${name}`
-        : `max(${name}) as ${name}`,
-    ),
+  const united = statColumns(parts).map((name) =>
+    name.startsWith("active_") ? `coalesce(max(${name}), 0) as ${name}` : `max(${name}) as ${name}`,
   );
   return sql`
-    select ${nameList(keys)}, ${commaList(united)}
-    from (
-      select sums.*, ${commaList(empty)}
-      from (${sumsBy(keys, parts)}) sums${sql.join(stacked)}
+    select ${nameList(keys)}, ${sql.raw(united.join(", "))}
+    from (${measureParts(keys, parts, isMerged)}
     ) parts
     group by ${nameList(keys)}`;
 }

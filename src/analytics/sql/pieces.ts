@@ -1,11 +1,21 @@
 import { type SQL, sql } from "drizzle-orm";
-import { instantList, withinRange } from "../../db/instants.ts";
+import { instantList, instantRanges } from "../../db/instants.ts";
 import { inWorkspace } from "../../db/scope.ts";
-import { DAY_US } from "../../lib/time.ts";
+import { DAY_US, HOUR_US } from "../../lib/time.ts";
 import type { QueryPlan } from "../plan/plan-types.ts";
+import { FIRST_MINUTE, markedRanges } from "../rollups/marks.ts";
 import type { TimeRange } from "../time/time-range.ts";
-import { joinedUnits, minuteTables, rawMinutes } from "./minute-pieces.ts";
-import { intervalsOf } from "./slots.ts";
+
+/** The sources of an answer, and names of the columns of `pieces`. */
+export type PieceSource = "day" | "quarter" | "hour" | "minute" | "raw";
+
+/** The pieces of a source as a table `s(piece)`. */
+export const piecesOf = (source: PieceSource): SQL =>
+  sql.raw(`unnest((select ${source} from pieces)) as s(piece)`);
+
+/** Predicate: the column lies in the piece of `piecesOf`. */
+export const inPiece = (column: string): SQL =>
+  sql.raw(`${column} >= lower(s.piece) and ${column} < upper(s.piece)`);
 
 /** The days (UTC) that pieces touch. */
 function daysOf(pieces: readonly TimeRange[]): number[] {
@@ -15,14 +25,40 @@ function daysOf(pieces: readonly TimeRange[]): number[] {
   return [...days];
 }
 
+/** The days of ranges (SQL), whole. */
+const wholeDays = (ranges: SQL) => sql`(
+      select range_agg(tstzrange(
+        date_trunc('day', lower(r), 'UTC'),
+        date_trunc('day', upper(r) - interval '1 microsecond', 'UTC') + interval '24 hours'
+      ))
+      from unnest(${ranges}) r
+    )`;
+
+/** The CTE `marked`: what has a mark, as ranges of days, hours and minutes; days with a marked hour too. */
+function markedTable({ workspaceId, slots, pieces: { recent } }: QueryPlan): SQL {
+  const from = Math.floor((slots[0]?.from ?? 0) / HOUR_US) * HOUR_US;
+  const to = slots.at(-1)?.to ?? 0;
+  const days = { from: Math.floor(from / DAY_US) * DAY_US, to };
+  return sql`marked as materialized (
+    select hours, minutes, days + coalesce(${wholeDays(sql`hours`)}, '{}') as days
+    from (
+      select ${markedRanges(workspaceId, "day", days)} as days,
+        ${markedRanges(workspaceId, "hour", { from, to })} as hours,
+        ${recent ? markedRanges(workspaceId, "minute", recent) : instantRanges([])} as minutes
+      offset 0
+    ) m
+  )`;
+}
+
 /**
- * The CTE `days_without_quarters`: of the days of pieces, those marked or never rolled up. Each is
- * looked up: without `offset 0` all days of the workspace may be hashed instead.
+ * The CTE `unquartered`: of the days of pieces, those marked or never rolled up by quarters. Each
+ * is looked up: without `offset 0` all days of the workspace may be hashed instead.
  */
-function daysWithoutQuarters({ workspaceId, pieces }: QueryPlan): SQL {
-  return sql`days_without_quarters as materialized (
-    select d.day from unnest(${instantList(daysOf(pieces.quarter))}) d(day)
-    where d.day in (select day from dirty_days)
+function unquarteredTable({ workspaceId, pieces }: QueryPlan): SQL {
+  return sql`unquartered as materialized (
+    select coalesce(range_agg(tstzrange(d.day, d.day + interval '24 hours')), '{}') as days
+    from unnest(${instantList(daysOf(pieces.quarter))}) d(day)
+    where d.day <@ (select days from marked)
       or not exists (
         select from execution_quarters_daily q
         where ${inWorkspace(workspaceId, "q")} and q.grain = 'total' and q.bucket = d.day
@@ -31,82 +67,68 @@ function daysWithoutQuarters({ workspaceId, pieces }: QueryPlan): SQL {
   )`;
 }
 
-/** The pieces cut at the ends of UTC days. */
-function cutByDays(pieces: readonly TimeRange[]): TimeRange[] {
-  const cut: TimeRange[] = [];
-  for (const { from, to } of pieces)
-    for (let start = from; start < to; ) {
-      const end = Math.min(to, (Math.floor(start / DAY_US) + 1) * DAY_US);
-      cut.push({ from: start, to: end });
-      start = end;
-    }
-  return cut;
-}
-
-/** What of the pieces lies in days without quarters. */
-const overlaps = (pieces: readonly TimeRange[]) => sql`
-    union all
-    select lo, hi from ${intervalsOf(cutByDays(pieces))}
-    where date_trunc('day', s.lo, 'UTC') in (select day from days_without_quarters)`;
-
-/**
- * Whether a moment (SQL) lies in disjoint pieces. It is looked up, not joined: years of marks in
- * years of pieces would be as many pairs as their product.
- */
-export function liesIn(moment: SQL, pieces: readonly TimeRange[]): SQL {
-  const ordered = [...pieces].sort((a, b) => a.from - b.from);
-  const starts = instantList(ordered.map(({ from }) => from));
-  const ends = instantList(ordered.map(({ to }) => to));
-  return sql`${moment} < (${ends})[width_bucket(${moment}, ${starts})]`;
-}
-
-/** Hours with a mark that lie in pieces of hours: a column `at`. */
-function markedHours({ pieces }: QueryPlan): SQL {
-  const { day, hour, fallback } = pieces;
+/** Where hours stand in for days with a mark, and minutes for the newest hours. */
+function withHours({ pieces, source }: QueryPlan): SQL {
+  const { day, hour, quarter, minute, raw, fallback, recent } = pieces;
+  const hasQuarters = source.quarterly !== undefined && quarter.length > 0;
+  const fallen = (ranges: readonly TimeRange[]) =>
+    hasQuarters ? sql` + ${instantRanges(ranges)} * u.days` : sql``;
+  const newest = instantRanges(recent ? [recent] : []);
+  const minutes = sql`tstzmultirange(tstzrange(${FIRST_MINUTE}, null))`;
   return sql`
-        select d.hour as at
-        from dirty_hours d
-        where ${liesIn(sql`d.hour`, [...day, ...hour, ...fallback.hour])}`;
+    select ${instantRanges(day)} - m.days as day,
+      ${hasQuarters ? sql`${instantRanges(quarter)} - u.days` : instantRanges([])} as quarter,
+      a.hours - m.hours as hour,
+      b.minutes * ${minutes} - m.minutes as minute,
+      ${instantRanges(raw)}${fallen(fallback.raw)}
+        + (a.hours * m.hours - ${newest})
+        + (b.minutes - ${minutes})
+        + b.minutes * ${minutes} * m.minutes as raw
+    from marked m${hasQuarters ? sql` cross join unquartered u` : sql``}
+    cross join lateral (
+      select ${instantRanges(hour)} + ${instantRanges(day)} * m.days${fallen(fallback.hour)} as hours
+    ) a
+    cross join lateral (
+      select ${instantRanges(minute)} + a.hours * m.hours * ${newest}${fallen(fallback.minute)}
+        as minutes
+    ) b`;
 }
 
-/** What raw rows answer beside the pieces that are theirs, as SQL of ranges (lo, hi). */
-function fallenToRaw(plan: QueryPlan): SQL {
-  const { quarter, fallback, recent } = plan.pieces;
-  const marked = markedHours(plan);
-  const rest = quarter.length > 0 ? overlaps(fallback.raw) : sql``;
-  if (!recent) return sql`${joinedUnits("hour", marked)}${rest}`;
-  const old = sql`${marked} and not (${withinRange(sql`d.hour`, recent)})`;
-  return sql`${joinedUnits("hour", old)}${rest}
-    union all${rawMinutes()}`;
-}
+/** Without hourly rows for these dimensions a marked day is read raw as a whole. */
+const withoutHours = ({ pieces: { day, raw } }: QueryPlan) => sql`
+    select ${instantRanges(day)} - m.days as day,
+      ${instantRanges(raw)} + ${instantRanges(day)} * m.days as raw
+    from marked m`;
 
 /**
- * CTEs from the marks:
- * - `days_without_quarters`: days whose quarters cannot answer;
- * - `fallback_hours`: what hourly rows answer in place of days and quarters;
- * - `minute_pieces`: what minutes answer in place of the newest hours, and with them;
- * - `raw_pieces`: what raw rows answer.
+ * The CTE `pieces` (one row), and what it is made of: which ranges each source answers. A mark
+ * leaves its day to hours, its hour to minutes where it is new, and its minute to raw rows.
  */
 export function pieceTables(plan: QueryPlan): SQL {
-  const { day, quarter, raw, fallback, recent } = plan.pieces;
-  const hasQuarters = quarter.length > 0;
-  const markedDays = sql`
-    select d.day as lo, d.day + interval '24 hours' as hi
-    from dirty_days d
-    where ${liesIn(sql`d.day`, day)}`;
-  const none = sql`select null::timestamptz as lo, null::timestamptz as hi where false`;
-  const quarters = hasQuarters ? sql`${daysWithoutQuarters(plan)},\n  ` : sql``;
-  const hours = hasQuarters ? overlaps(fallback.hour) : sql``;
-  const newest = recent && sql`${markedHours(plan)} and ${withinRange(sql`d.hour`, recent)}`;
-  const ofQuarters = hasQuarters ? overlaps(fallback.minute) : sql``;
-  const minutes = newest ? sql`,\n  ${minuteTables(plan, recent, newest, ofQuarters)}` : sql``;
-  // Without hourly rows for these dimensions a marked day is read raw as a whole.
-  const hasHours = plan.source.hourly !== undefined;
-  return sql`${quarters}fallback_hours(lo, hi) as materialized (${
-    hasHours ? sql`${markedDays}${hours}` : none
-  })${minutes},
-  raw_pieces(lo, hi) as materialized (
-    select lo, hi from ${intervalsOf(raw)}
-    union all ${hasHours ? fallenToRaw(plan) : markedDays}
+  const { daily, hourly, quarterly } = plan.source;
+  const { quarter, raw } = plan.pieces;
+  if (!daily && !hourly)
+    return sql`pieces as materialized (
+    select ${instantRanges(raw)} as raw
   )`;
+  const quarters = quarterly && quarter.length > 0 ? sql`${unquarteredTable(plan)},\n  ` : sql``;
+  return sql`${markedTable(plan)},
+  ${quarters}pieces as materialized (${hourly ? withHours(plan) : withoutHours(plan)}
+  )`;
+}
+
+/** The pieces of every source: a pair of a JSON object. */
+export function piecePairs({ source: { daily, hourly } }: QueryPlan): SQL {
+  const sources: PieceSource[] = [
+    ...(daily || hourly ? (["day"] as const) : []),
+    ...(hourly ? (["quarter", "hour", "minute"] as const) : []),
+    "raw",
+  ];
+  const pairs = sources.map(
+    (source) => sql`${sql.raw(`'${source}'`)}, (
+        select coalesce(jsonb_agg(jsonb_build_array(lower(piece), upper(piece)) order by piece), '[]')
+        from ${piecesOf(source)}
+      )`,
+  );
+  return sql`'pieces', jsonb_build_object(${sql.join(pairs, sql`, `)})`;
 }

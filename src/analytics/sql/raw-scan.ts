@@ -3,6 +3,7 @@ import { keyInWorkspace } from "../../db/scope.ts";
 import type { QueryPlan } from "../plan/plan-types.ts";
 import { inRanges } from "../rollups/marks.ts";
 import { commaList } from "./lists.ts";
+import { inPiece, piecesOf } from "./pieces.ts";
 import { groupColumns, slotIndex } from "./slots.ts";
 
 const SUMMED_COLUMNS = ["credits", "tokens_in", "tokens_out"] as const;
@@ -34,11 +35,11 @@ export function rawScan(plan: QueryPlan): SQL {
   // As for rollups: one index range a piece, also when a filter has an index of its own.
   return sql`
     select ${commaList(columns)}
-    from raw_pieces s
+    from ${piecesOf("raw")}
     cross join lateral (
       select e.* from executions e
       where ${keyInWorkspace(plan.workspaceId, "e")}
-        and e.started_at >= s.lo and e.started_at < s.hi
+        and ${inPiece("e.started_at")}
         and ${inRanges(sql`e.started_at`, plan.slots)}${sql.join(filters)}
       offset 0
     ) e`;

@@ -1,15 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
-import { instantList } from "../../db/instants.ts";
 import type { QueryPlan } from "../plan/plan-types.ts";
-import type { TimeRange } from "../time/time-range.ts";
 import { commaList } from "./lists.ts";
-
-/** Ranges as a table `s(lo, hi)`. */
-export const intervalsOf = (ranges: readonly TimeRange[]) =>
-  sql`unnest(
-    ${instantList(ranges.map(({ from }) => from))},
-    ${instantList(ranges.map(({ to }) => to))}
-  ) as s(lo, hi)`;
 
 /**
  * Index of the slot that a moment falls into. What is read lies in slots, so that a single one

@@ -1,12 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
 import { instantList } from "../../db/instants.ts";
-import { HOUR_US } from "../../lib/time.ts";
 import type { QueryPlan, TimeSlot } from "../plan/plan-types.ts";
 import { haveUserSets } from "../plan/rollup-choice.ts";
-import { dirtyHours } from "../rollups/marks.ts";
 import { cellSums } from "./cell-sums.ts";
 import { commaList } from "./lists.ts";
-import { measureSums, statColumns } from "./measure-sums.ts";
+import { measureParts, measureSums, statColumns } from "./measure-sums.ts";
 import { baseBy } from "./merged-bases.ts";
 import { pieceTables } from "./pieces.ts";
 import { basesOf, type MergedBase } from "./query-parts.ts";
@@ -19,12 +17,12 @@ import { groupKeys, rankedRows, topGroups } from "./top-groups.ts";
 /**
  * The whole query as one statement, so that all it reads is one snapshot: rollups where they are
  * valid, raw rows elsewhere. Its rows are:
- * - one total for each period (bucket null);
+ * - the total of each period (bucket null), in parts that have columns of their own;
  * - with buckets or groups, one for each period, bucket and rank, with its group;
  * - one with period null: `as_of`, and what each source gave.
  */
 export function queryStatement(plan: QueryPlan): SQL {
-  return sql`with recursive
+  return sql`with
   ${inputTables(plan)},
   ${sumTables(plan)},
   ${resultTables(plan)}
@@ -41,8 +39,6 @@ const isReadOnce = ({ hasRows, withTotals, top, sketches }: QueryPlan) =>
 
 /** CTEs: the slots, what the marks leave to which source, and the rows that are read. */
 function inputTables(plan: QueryPlan): SQL {
-  const first = plan.slots[0]?.from ?? 0;
-  const last = plan.slots.at(-1)?.to ?? 0;
   const integers = (of: (slot: TimeSlot) => number) => sql`${sql.param(plan.slots.map(of))}::int[]`;
   const kept = sql.raw(basesOf(plan).length > 0 ? "materialized" : "not materialized");
   return sql`slot as materialized (
@@ -52,7 +48,6 @@ function inputTables(plan: QueryPlan): SQL {
       ${integers((slot) => slot.hourOfDay)} as hours,
       ${integers((slot) => slot.dayOfWeek)} as days
   ),
-  ${dirtyHours(plan.workspaceId, Math.floor(first / HOUR_US) * HOUR_US, last)},
   ${pieceTables(plan)},
   rollup_rows as materialized (${rowsInSlots(plan, rollupScan(plan))}),
   raw_rows as ${kept} (${rowsInSlots(plan, rawScan(plan))}),
@@ -96,8 +91,7 @@ function resultTables(plan: QueryPlan): SQL {
   groups as (${measureSums(keys, plan, plan.top === undefined)})`;
   return sql`cells as ${kept} (${ranked("cells_unranked")})${sql.join(bases)}${
     plan.quantiles.length > 0 ? raws : sql``
-  }${plan.hasRows ? groups : sql``},
-  total as (${measureSums(["period"], plan, !plan.hasRows)})`;
+  }${plan.hasRows ? groups : sql``}`;
 }
 
 const columnsOf = (alias: string, plan: QueryPlan) =>
@@ -118,11 +112,13 @@ function metaRows(plan: QueryPlan): SQL {
     ${statementMeta(plan)} as meta`;
 }
 
+/** The parts of the totals: what is found apart is put together by its reader (result/found-rows.ts). */
 function totalRows(plan: QueryPlan): SQL {
   if (!plan.withTotals) return sql``;
   return sql`union all
   select period, null, null, null, ${columnsOf("total", plan)}, null
-  from total`;
+  from (${measureParts(["period"], plan, !plan.hasRows)}
+  ) total`;
 }
 
 function groupRows(plan: QueryPlan): SQL {

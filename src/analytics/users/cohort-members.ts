@@ -61,7 +61,7 @@ export function cohortTables(
 ): SQL {
   const range = rangeOfBuckets(buckets);
   const users = candidates(workspaceId, range, membership);
-  return sql`with recursive ${userPresence(workspaceId, buckets, membership.back)},
+  return sql`with ${userPresence(workspaceId, buckets, membership.back)},
   ${firstSeen(workspaceId, membership.entry, users, range.to)},
   members as materialized (
     select user_id, ${slotOf(sql`at`)} - 1 as cohort

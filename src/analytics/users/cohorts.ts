@@ -161,7 +161,7 @@ export function retainedUsers(
   buckets: readonly Bucket[],
   timezone: string,
 ): PreparedQuery<{ buckets: RetainedUsers[]; meta: AnswerMeta }> {
-  const statement = sql`with recursive ${userPresence(workspaceId, buckets, { of: "activity" })},
+  const statement = sql`with ${userPresence(workspaceId, buckets, { of: "activity" })},
   neighbours as (
     select slot, lead(slot) over (partition by user_id order by slot) as after
     from active

@@ -34,7 +34,7 @@ export function userEngagement(
   timezone: string,
 ): PreparedQuery<UserEngagement> {
   const lastBeforeRecent = Math.max(0, days.length - RECENT_DAYS);
-  const statement = sql`with recursive ${userPresence(workspaceId, days, { of: "activity" })},
+  const statement = sql`with ${userPresence(workspaceId, days, { of: "activity" })},
   users as (
     select user_id, max(slot) as last, count(*) as days
     from active

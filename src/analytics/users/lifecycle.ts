@@ -108,7 +108,7 @@ export function userLifecycle(
     totalRow(),
     sql`\n  select 'meta', null, ${NULL_COUNT}, ${NULL_COUNT}, ${presenceMeta(workspaceId)}`,
   ];
-  const statement = sql`with recursive ${userPresence(workspaceId, days, kind)},
+  const statement = sql`with ${userPresence(workspaceId, days, kind)},
   ${firstSeen(workspaceId, kind, sql`select user_id from active`, range.to)},
   ${moveTables()}${sql.join(rows, sql`\n  union all`)}`;
   return prepared({ sql: statement, row: lifecycleRow }, (found) => {

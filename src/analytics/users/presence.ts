@@ -103,7 +103,7 @@ function eventPresence(workspaceId: string, range: TimeRange, kind: ActivityKind
 }
 
 /**
- * CTEs (of a `with recursive`) of present users: `active(slot, user_id)`, distinct, for slots that
+ * CTEs of present users: `active(slot, user_id)`, distinct, for slots that
  * touch each other. Executions come from `user_presence_daily`, or from raw rows on days with a
  * mark; events from their own rows. `dirty_days` covers all earlier days too, for `firstSeen`.
  */

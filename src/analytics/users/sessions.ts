@@ -214,7 +214,7 @@ export function sessionFigures(
   const pieces = cutByDays(range);
   const firstDay = pieces.days[0] ?? 0;
   const end = (pieces.days.at(-1) ?? 0) + DAY_US;
-  const statement = sql`with recursive ${dirtyHours(workspaceId, firstDay, end, "session")},
+  const statement = sql`with ${dirtyHours(workspaceId, firstDay, end, "session")},
   ${pieceTables(workspaceId, pieces)},
   ${rawTables(workspaceId, range, pieces)},
   ${sumTables()}${figuresRow()}`;

@@ -1,58 +1,26 @@
-with recursive slot as materialized (
+with slot as materialized (
   select '{2026-09-27T22:00:00.000Z, ... 5 values ..., 2026-10-25T23:00:00.000Z}'::timestamptz[] as starts
 ),
-marked_hours(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-11-01T23:00:00.000Z'::timestamptz
-      and m.bucket >= '2000-01-01T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-11-01T23:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_hours d
-  where d.bucket is not null
+dirty_hours(hour) as materialized (
+  select generate_series(lower(r), upper(r) - interval '1 hour', interval '1 hour')
+  from unnest(
+    marked_ranges(
+      'acme', 'hour', interval '1 hour', '2000-01-01T00:00:00.000Z'::timestamptz,
+      '2026-11-01T23:00:00.000Z'::timestamptz
+    )
+  ) r
 ),
-dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
-marked_days(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-11-01T23:00:00.000Z'::timestamptz
-      and m.bucket >= '2000-01-01T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-11-01T23:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_days d
-  where d.bucket is not null
-),
-dirty_days as materialized (
-  select date_trunc('day', hour, 'UTC') as day
+dirty_days(day) as materialized (
+  select date_trunc('day', hour, 'UTC')
   from dirty_hours
   union
-  select bucket
-  from marked_days
-  where bucket is not null
+  select generate_series(lower(r), upper(r) - interval '24 hours', interval '24 hours')
+  from unnest(
+    marked_ranges(
+      'acme', 'day', interval '24 hours', '2000-01-01T00:00:00.000Z'::timestamptz,
+      '2026-11-01T23:00:00.000Z'::timestamptz
+    )
+  ) r
 ),
 presence_pieces as materialized (
   select slot, day, mask::bit(96) as mask, lo, hi

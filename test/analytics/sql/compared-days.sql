@@ -1,132 +1,84 @@
-with recursive slot as materialized (
+with slot as materialized (
   select '{2026-09-27T00:00:00.000Z, ... 8 values ..., 2026-10-04T00:00:00.000Z}'::timestamptz[] as starts,
     '{0, ... 8 values ..., 3}'::int[] as buckets, '{1, ... 8 values ..., 0}'::int[] as periods,
     '{0, ... 8 values ..., 0}'::int[] as hours, '{0, ... 8 values ..., 0}'::int[] as days
 ),
-marked_hours(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
-      and m.bucket >= '2026-09-27T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_hours d
-  where d.bucket is not null
-),
-dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
-marked_days(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
-      and m.bucket >= '2026-09-27T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_days d
-  where d.bucket is not null
-),
-dirty_days as materialized (
-  select date_trunc('day', hour, 'UTC') as day
-  from dirty_hours
-  union
-  select bucket
-  from marked_days
-  where bucket is not null
-),
-fallback_hours(lo, hi) as materialized (
-  select d.day as lo, d.day + interval '24 hours' as hi
-  from dirty_days d
-  where d.day < ('{2026-10-05T00:00:00.000Z}'::timestamptz[])[width_bucket(d.day, '{2026-09-27T00:00:00.000Z}'::timestamptz[])]
-),
-raw_pieces(lo, hi) as materialized (
-  select lo, hi
-  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  union all
-  select min(at) as lo, max(at) + interval '1 hour' as hi
+marked as materialized (
+  select hours, minutes,
+    days + coalesce(
+      (
+        select range_agg(
+          tstzrange(
+            date_trunc('day', lower(r), 'UTC'),
+            date_trunc('day', upper(r) - interval '1 microsecond', 'UTC') + interval '24 hours'
+          )
+        )
+        from unnest(hours) r
+      ),
+      '{}'
+    ) as days
   from (
-    select at, at - row_number() over (order by at) * interval '1 hour' as run
-    from (
-      select d.hour as at
-      from dirty_hours d
-      where d.hour < ('{2026-10-05T00:00:00.000Z}'::timestamptz[])[width_bucket(
-        d.hour, '{2026-09-27T00:00:00.000Z}'::timestamptz[]
-      )]
-    ) units
-  ) numbered
-  group by run
+    select marked_ranges(
+      'acme', 'day', interval '24 hours', '2026-09-27T00:00:00.000Z'::timestamptz,
+      '2026-10-05T00:00:00.000Z'::timestamptz
+    ) as days,
+      marked_ranges(
+        'acme', 'hour', interval '1 hour', '2026-09-27T00:00:00.000Z'::timestamptz,
+        '2026-10-05T00:00:00.000Z'::timestamptz
+      ) as hours,
+      '{}'::tstzmultirange as minutes
+    offset 0
+  ) m
+),
+pieces as materialized (
+  select '{[2026-09-27T00:00:00.000Z,2026-10-05T00:00:00.000Z)}'::tstzmultirange - m.days as day,
+    '{}'::tstzmultirange as quarter, a.hours - m.hours as hour,
+    b.minutes * tstzmultirange(
+      tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+    ) - m.minutes as minute,
+    '{}'::tstzmultirange + (a.hours * m.hours - '{}'::tstzmultirange) + (
+      b.minutes - tstzmultirange(
+        tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+      )
+    ) + b.minutes * tstzmultirange(
+      tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+    ) * m.minutes as raw
+  from marked m
+  cross join lateral (
+    select '{}'::tstzmultirange + '{[2026-09-27T00:00:00.000Z,2026-10-05T00:00:00.000Z)}'::tstzmultirange * m.days as hours
+  ) a
+  cross join lateral (
+    select '{}'::tstzmultirange + a.hours * m.hours * '{}'::tstzmultirange as minutes
+  ) b
 ),
 rollup_rows as materialized (
   select r.*, (select periods from slot)[r.slot] as period,
     (select buckets from slot)[r.slot] as out
   from (
-    select 'day' as unit, "execution_metrics_daily".bucket as at,
-      width_bucket("execution_metrics_daily".bucket, (select starts from slot)) as slot,
-      "execution_metrics_daily".status, "execution_metrics_daily".executions, case
-      when "execution_metrics_daily".status = '' then "execution_metrics_daily".user_chunks end as "user_chunks",
-      case
-      when "execution_metrics_daily".status = '' then "execution_metrics_daily".user_bits end as "user_bits"
-    from unnest(
-      '{2026-09-27T00:00:00.000Z}'::timestamptz[], '{2026-10-05T00:00:00.000Z}'::timestamptz[]
-    ) as s(lo, hi)
+    select 'day' as unit, r.bucket as at, width_bucket(r.bucket, (select starts from slot)) as slot,
+      r.status, r.executions, case when r.status = '' then r.user_chunks end as user_chunks, case
+      when r.status = '' then r.user_bits end as user_bits
+    from unnest((select day from pieces)) as s(piece)
     cross join lateral (
-      select "execution_metrics_daily".*
-      from "execution_metrics_daily"
-      where "execution_metrics_daily"."workspace_id" = any(
-        array[(select 'acme'::text), (select 'acme'::text)]
-      )
-        and "execution_metrics_daily".grain = 'total' and "execution_metrics_daily".bucket >= s.lo
-        and "execution_metrics_daily".bucket < s.hi
+      select r.*
+      from execution_metrics_daily r
+      where "r"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+        and r.grain = 'total' and r.bucket >= lower(s.piece) and r.bucket < upper(s.piece)
       offset 0
-    ) "execution_metrics_daily"
-    where "execution_metrics_daily".bucket not in (select day from dirty_days)
+    ) r
     union all
-    select 'hour' as unit, "execution_metrics_hourly".bucket as at,
-      width_bucket("execution_metrics_hourly".bucket, (select starts from slot)) as slot,
-      "execution_metrics_hourly".status, "execution_metrics_hourly".executions, case
-      when "execution_metrics_hourly".status = '' then "execution_metrics_hourly".user_chunks end as "user_chunks",
-      case
-      when "execution_metrics_hourly".status = '' then "execution_metrics_hourly".user_bits end as "user_bits"
-    from (
-      select lo, hi
-      from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-      union all
-      select lo, hi
-      from fallback_hours
-    ) as s
+    select 'hour' as unit, r.bucket as at,
+      width_bucket(r.bucket, (select starts from slot)) as slot, r.status, r.executions, case
+      when r.status = '' then r.user_chunks end as user_chunks, case
+      when r.status = '' then r.user_bits end as user_bits
+    from unnest((select hour from pieces)) as s(piece)
     cross join lateral (
-      select "execution_metrics_hourly".*
-      from "execution_metrics_hourly"
-      where "execution_metrics_hourly"."workspace_id" = any(
-        array[(select 'acme'::text), (select 'acme'::text)]
-      )
-        and "execution_metrics_hourly".grain = 'total' and "execution_metrics_hourly".bucket >= s.lo
-        and "execution_metrics_hourly".bucket < s.hi
+      select r.*
+      from execution_metrics_hourly r
+      where "r"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+        and r.grain = 'total' and r.bucket >= lower(s.piece) and r.bucket < upper(s.piece)
       offset 0
-    ) "execution_metrics_hourly"
-    where "execution_metrics_hourly".bucket not in (select hour from dirty_hours)
+    ) r
     offset 0
   ) r
 ),
@@ -135,12 +87,12 @@ raw_rows as materialized (
     (select buckets from slot)[r.slot] as out
   from (
     select width_bucket(e.started_at, (select starts from slot)) as slot, e.status, e.user_id
-    from raw_pieces s
+    from unnest((select raw from pieces)) as s(piece)
     cross join lateral (
       select e.*
       from executions e
       where "e"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
-        and e.started_at >= s.lo and e.started_at < s.hi
+        and e.started_at >= lower(s.piece) and e.started_at < upper(s.piece)
         and e.started_at >= '2026-09-27T00:00:00.000Z'::timestamptz
         and e.started_at < '2026-10-05T00:00:00.000Z'::timestamptz
       offset 0
@@ -202,29 +154,14 @@ groups as (
       group by "period", "out"
     ) sums
     union all
-    select "period", "out", null, "active_users"
+    select "period", "out", null, active_users
     from (
       select "period", "out", sum(coalesce(bit_count(bits), 1))::bigint as active_users
       from (select "period", "out", bits from users) sets
       group by "period", "out"
-    ) "active_users"
+    ) active_users
   ) parts
   group by "period", "out"
-),
-total as (
-  select "period", max(executions) as executions, coalesce(max(active_users), 0) as active_users
-  from (
-    select sums.*, null::bigint as active_users
-    from (select "period", sum(executions)::bigint as executions from cells group by "period") sums
-    union all
-    select "period", null, "active_users"
-    from (
-      select "period", sum(coalesce(bit_count(bits), 1))::bigint as active_users
-      from (select "period", bit_or(bits) as bits from users group by "period", chunk, id) sets
-      group by "period"
-    ) "active_users"
-  ) parts
-  group by "period"
 )
 select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups,
   null as executions, null as active_users,
@@ -253,7 +190,17 @@ select null::int as period, null::int as bucket, null::int as rank, null::text[]
   ) as meta
 union all
 select period, null, null, null, total.executions, total.active_users, null
-from total
+from (
+  select sums.*, null::bigint as active_users
+  from (select "period", sum(executions)::bigint as executions from cells group by "period") sums
+  union all
+  select "period", null, active_users
+  from (
+    select "period", sum(coalesce(bit_count(bits), 1))::bigint as active_users
+    from (select "period", bit_or(bits) as bits from users group by "period", chunk, id) sets
+    group by "period"
+  ) active_users
+) total
 union all
 select f.period, f.out, 0, null, f.executions, f.active_users, null
 from groups f;

@@ -1,72 +1,9 @@
-with recursive slot as materialized (
+with slot as materialized (
   select '{2026-10-01T00:00:00.000Z}'::timestamptz[] as starts, '{0}'::int[] as buckets,
     '{0}'::int[] as periods, '{0}'::int[] as hours, '{0}'::int[] as days
 ),
-marked_hours(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
-      and m.bucket >= '2026-10-01T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_hours d
-  where d.bucket is not null
-),
-dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
-marked_days(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
-      and m.bucket >= '2026-10-01T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_days d
-  where d.bucket is not null
-),
-dirty_days as materialized (
-  select date_trunc('day', hour, 'UTC') as day
-  from dirty_hours
-  union
-  select bucket
-  from marked_days
-  where bucket is not null
-),
-fallback_hours(lo, hi) as materialized (
-  select null::timestamptz as lo, null::timestamptz as hi where false
-),
-raw_pieces(lo, hi) as materialized (
-  select lo, hi
-  from unnest(
-    '{2026-10-01T00:00:00.000Z}'::timestamptz[], '{2026-10-05T00:00:00.000Z}'::timestamptz[]
-  ) as s(lo, hi)
-  union all
-  select d.day as lo, d.day + interval '24 hours' as hi
-  from dirty_days d
-  where d.day < ('{}'::timestamptz[])[width_bucket(d.day, '{}'::timestamptz[])]
+pieces as materialized (
+  select '{[2026-10-01T00:00:00.000Z,2026-10-05T00:00:00.000Z)}'::tstzmultirange as raw
 ),
 rollup_rows as materialized (
   select r.*, 0 as period, 0 as out
@@ -80,12 +17,12 @@ raw_rows as not materialized (
   select r.*, 0 as period, 0 as out
   from (
     select 1 as slot, e.status
-    from raw_pieces s
+    from unnest((select raw from pieces)) as s(piece)
     cross join lateral (
       select e.*
       from executions e
       where "e"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
-        and e.started_at >= s.lo and e.started_at < s.hi
+        and e.started_at >= lower(s.piece) and e.started_at < upper(s.piece)
         and e.started_at >= '2026-10-01T00:00:00.000Z'::timestamptz
         and e.started_at < '2026-10-05T00:00:00.000Z'::timestamptz
         and "e".metadata #>> '{region}'::text[] = 'eu'::text
@@ -103,8 +40,7 @@ cells_unranked as materialized (
   from "raw_rows"
   group by "period", "out", "status"
 ),
-cells as not materialized (select r.* from "cells_unranked" r),
-total as (select "period", sum(executions)::bigint as executions from cells group by "period")
+cells as not materialized (select r.* from "cells_unranked" r)
 select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups,
   null as executions,
   jsonb_build_object(
@@ -132,4 +68,7 @@ select null::int as period, null::int as bucket, null::int as rank, null::text[]
   ) as meta
 union all
 select period, null, null, null, total.executions, null
-from total;
+from (
+  select sums.*
+  from (select "period", sum(executions)::bigint as executions from cells group by "period") sums
+) total;

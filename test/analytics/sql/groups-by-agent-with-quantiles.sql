@@ -1,132 +1,85 @@
-with recursive slot as materialized (
+with slot as materialized (
   select '{2026-10-01T00:00:00.000Z}'::timestamptz[] as starts, '{0}'::int[] as buckets,
     '{0}'::int[] as periods, '{0}'::int[] as hours, '{0}'::int[] as days
 ),
-marked_hours(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
-      and m.bucket >= '2026-10-01T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_hours d
-  where d.bucket is not null
-),
-dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
-marked_days(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz
-      and m.bucket >= '2026-10-01T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-05T00:00:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_days d
-  where d.bucket is not null
-),
-dirty_days as materialized (
-  select date_trunc('day', hour, 'UTC') as day
-  from dirty_hours
-  union
-  select bucket
-  from marked_days
-  where bucket is not null
-),
-fallback_hours(lo, hi) as materialized (
-  select d.day as lo, d.day + interval '24 hours' as hi
-  from dirty_days d
-  where d.day < ('{2026-10-05T00:00:00.000Z}'::timestamptz[])[width_bucket(d.day, '{2026-10-01T00:00:00.000Z}'::timestamptz[])]
-),
-raw_pieces(lo, hi) as materialized (
-  select lo, hi
-  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  union all
-  select min(at) as lo, max(at) + interval '1 hour' as hi
+marked as materialized (
+  select hours, minutes,
+    days + coalesce(
+      (
+        select range_agg(
+          tstzrange(
+            date_trunc('day', lower(r), 'UTC'),
+            date_trunc('day', upper(r) - interval '1 microsecond', 'UTC') + interval '24 hours'
+          )
+        )
+        from unnest(hours) r
+      ),
+      '{}'
+    ) as days
   from (
-    select at, at - row_number() over (order by at) * interval '1 hour' as run
-    from (
-      select d.hour as at
-      from dirty_hours d
-      where d.hour < ('{2026-10-05T00:00:00.000Z}'::timestamptz[])[width_bucket(
-        d.hour, '{2026-10-01T00:00:00.000Z}'::timestamptz[]
-      )]
-    ) units
-  ) numbered
-  group by run
+    select marked_ranges(
+      'acme', 'day', interval '24 hours', '2026-10-01T00:00:00.000Z'::timestamptz,
+      '2026-10-05T00:00:00.000Z'::timestamptz
+    ) as days,
+      marked_ranges(
+        'acme', 'hour', interval '1 hour', '2026-10-01T00:00:00.000Z'::timestamptz,
+        '2026-10-05T00:00:00.000Z'::timestamptz
+      ) as hours,
+      '{}'::tstzmultirange as minutes
+    offset 0
+  ) m
+),
+pieces as materialized (
+  select '{[2026-10-01T00:00:00.000Z,2026-10-05T00:00:00.000Z)}'::tstzmultirange - m.days as day,
+    '{}'::tstzmultirange as quarter, a.hours - m.hours as hour,
+    b.minutes * tstzmultirange(
+      tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+    ) - m.minutes as minute,
+    '{}'::tstzmultirange + (a.hours * m.hours - '{}'::tstzmultirange) + (
+      b.minutes - tstzmultirange(
+        tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+      )
+    ) + b.minutes * tstzmultirange(
+      tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+    ) * m.minutes as raw
+  from marked m
+  cross join lateral (
+    select '{}'::tstzmultirange + '{[2026-10-01T00:00:00.000Z,2026-10-05T00:00:00.000Z)}'::tstzmultirange * m.days as hours
+  ) a
+  cross join lateral (
+    select '{}'::tstzmultirange + a.hours * m.hours * '{}'::tstzmultirange as minutes
+  ) b
 ),
 rollup_rows as materialized (
   select r.*, 0 as period, 0 as out
   from (
-    select 'day' as unit, "execution_metrics_daily".bucket as at, 1 as slot,
-      coalesce(nullif("execution_metrics_daily"."agent_id", ''), '') as "g0",
-      "execution_metrics_daily".status, "execution_metrics_daily".executions,
-      "execution_metrics_daily"."duration_count", "execution_metrics_daily"."duration_min_ms",
-      "execution_metrics_daily"."duration_max_ms", case
-      when "execution_metrics_daily".status = '' then sketch_keys end as sketch_keys, case
-      when "execution_metrics_daily".status = '' then sketch_counts end as sketch_counts
-    from unnest(
-      '{2026-10-01T00:00:00.000Z}'::timestamptz[], '{2026-10-05T00:00:00.000Z}'::timestamptz[]
-    ) as s(lo, hi)
+    select 'day' as unit, r.bucket as at, 1 as slot,
+      coalesce(nullif("r"."agent_id", ''), '') as "g0", r.status, r.executions, r.duration_count,
+      r.duration_min_ms, r.duration_max_ms, case
+      when r.status = '' then r.sketch_keys end as sketch_keys, case
+      when r.status = '' then r.sketch_counts end as sketch_counts
+    from unnest((select day from pieces)) as s(piece)
     cross join lateral (
-      select "execution_metrics_daily".*
-      from "execution_metrics_daily"
-      where "execution_metrics_daily"."workspace_id" = any(
-        array[(select 'acme'::text), (select 'acme'::text)]
-      )
-        and "execution_metrics_daily".grain = 'agent' and "execution_metrics_daily".bucket >= s.lo
-        and "execution_metrics_daily".bucket < s.hi
+      select r.*
+      from execution_metrics_daily r
+      where "r"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+        and r.grain = 'agent' and r.bucket >= lower(s.piece) and r.bucket < upper(s.piece)
       offset 0
-    ) "execution_metrics_daily"
-    where "execution_metrics_daily".bucket not in (select day from dirty_days)
+    ) r
     union all
-    select 'hour' as unit, "execution_metrics_hourly".bucket as at, 1 as slot,
-      coalesce(nullif("execution_metrics_hourly"."agent_id", ''), '') as "g0",
-      "execution_metrics_hourly".status, "execution_metrics_hourly".executions,
-      "execution_metrics_hourly"."duration_count", "execution_metrics_hourly"."duration_min_ms",
-      "execution_metrics_hourly"."duration_max_ms", case
-      when "execution_metrics_hourly".status = '' then sketch_keys end as sketch_keys, case
-      when "execution_metrics_hourly".status = '' then sketch_counts end as sketch_counts
-    from (
-      select lo, hi
-      from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-      union all
-      select lo, hi
-      from fallback_hours
-    ) as s
+    select 'hour' as unit, r.bucket as at, 1 as slot,
+      coalesce(nullif("r"."agent_id", ''), '') as "g0", r.status, r.executions, r.duration_count,
+      r.duration_min_ms, r.duration_max_ms, case
+      when r.status = '' then r.sketch_keys end as sketch_keys, case
+      when r.status = '' then r.sketch_counts end as sketch_counts
+    from unnest((select hour from pieces)) as s(piece)
     cross join lateral (
-      select "execution_metrics_hourly".*
-      from "execution_metrics_hourly"
-      where "execution_metrics_hourly"."workspace_id" = any(
-        array[(select 'acme'::text), (select 'acme'::text)]
-      )
-        and "execution_metrics_hourly".grain = 'agent' and "execution_metrics_hourly".bucket >= s.lo
-        and "execution_metrics_hourly".bucket < s.hi
+      select r.*
+      from execution_metrics_hourly r
+      where "r"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+        and r.grain = 'agent' and r.bucket >= lower(s.piece) and r.bucket < upper(s.piece)
       offset 0
-    ) "execution_metrics_hourly"
-    where "execution_metrics_hourly".bucket not in (select hour from dirty_hours)
+    ) r
   ) r
 ),
 raw_rows as materialized (
@@ -134,12 +87,12 @@ raw_rows as materialized (
   from (
     select 1 as slot, coalesce(nullif("e"."agent_id", ''), '') as "g0", e.status, case
       when e.status <> 'running' then e.duration_ms end as duration_ms
-    from raw_pieces s
+    from unnest((select raw from pieces)) as s(piece)
     cross join lateral (
       select e.*
       from executions e
       where "e"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
-        and e.started_at >= s.lo and e.started_at < s.hi
+        and e.started_at >= lower(s.piece) and e.started_at < upper(s.piece)
         and e.started_at >= '2026-10-01T00:00:00.000Z'::timestamptz
         and e.started_at < '2026-10-05T00:00:00.000Z'::timestamptz
       offset 0
@@ -210,7 +163,7 @@ top as materialized (
           group by "g0"
         ) sums
         union all
-        select "g0", null, null, null, null, null, "quantile_keys", null
+        select "g0", null, null, null, null, null, quantile_keys, null
         from (
           select "g0",
             array[found[width_bucket(
@@ -228,16 +181,16 @@ top as materialized (
             ) cumulated
             group by "g0"
           ) ranked
-        ) "quantile_keys"
+        ) quantile_keys
         union all
-        select "g0", null, null, null, null, null, null, "quantile_exact_ms"
+        select "g0", null, null, null, null, null, null, quantile_exact_ms
         from (
           select "g0", percentile_disc(array[0.95]::float8[]) within
           group (order by duration_ms) as quantile_exact_ms
           from raws
           where duration_ms is not null
           group by "g0"
-        ) "quantile_exact_ms"
+        ) quantile_exact_ms
       ) parts
       group by "g0"
     ) ranked_groups
@@ -271,7 +224,7 @@ groups as (
       group by "period", "out", "rank"
     ) sums
     union all
-    select "period", "out", "rank", null, null, null, null, null, "quantile_keys", null
+    select "period", "out", "rank", null, null, null, null, null, quantile_keys, null
     from (
       select "period", "out", "rank",
         array[found[width_bucket(
@@ -291,65 +244,18 @@ groups as (
         ) cumulated
         group by "period", "out", "rank"
       ) ranked
-    ) "quantile_keys"
+    ) quantile_keys
     union all
-    select "period", "out", "rank", null, null, null, null, null, null, "quantile_exact_ms"
+    select "period", "out", "rank", null, null, null, null, null, null, quantile_exact_ms
     from (
       select "period", "out", "rank", percentile_disc(array[0.95]::float8[]) within
       group (order by duration_ms) as quantile_exact_ms
       from raws
       where duration_ms is not null
       group by "period", "out", "rank"
-    ) "quantile_exact_ms"
+    ) quantile_exact_ms
   ) parts
   group by "period", "out", "rank"
-),
-total as (
-  select "period", max(executions) as executions, max(rolled_durations) as rolled_durations,
-    max(duration_count) as duration_count, max(duration_min_ms) as duration_min_ms,
-    max(duration_max_ms) as duration_max_ms, max(quantile_keys) as quantile_keys,
-    max(quantile_exact_ms) as quantile_exact_ms
-  from (
-    select sums.*, null::int[] as quantile_keys, null::bigint[] as quantile_exact_ms
-    from (
-      select "period", sum(executions)::bigint as executions,
-        sum(rolled_durations)::bigint as rolled_durations,
-        sum(duration_count)::bigint as duration_count, min(duration_min_ms) as duration_min_ms,
-        max(duration_max_ms) as duration_max_ms
-      from cells
-      group by "period"
-    ) sums
-    union all
-    select "period", null, null, null, null, null, "quantile_keys", null
-    from (
-      select "period",
-        array[found[width_bucket(
-          greatest(1, ceil(0.95::numeric * total::numeric))::float8 - 1, reached
-        ) + 1]] as quantile_keys
-      from (
-        select "period", array_agg(sketch_key order by sketch_key) as found,
-          array_agg(reached order by sketch_key) as reached, max(reached) as total
-        from (
-          select "period", sketch_key,
-            sum(n) over (partition by "period" order by sketch_key) as reached
-          from (
-            select "period", sketch_key, sum(n) as n from sketches group by "period", sketch_key
-          ) merged
-        ) cumulated
-        group by "period"
-      ) ranked
-    ) "quantile_keys"
-    union all
-    select "period", null, null, null, null, null, null, "quantile_exact_ms"
-    from (
-      select "period", percentile_disc(array[0.95]::float8[]) within
-      group (order by duration_ms) as quantile_exact_ms
-      from raws
-      where duration_ms is not null
-      group by "period"
-    ) "quantile_exact_ms"
-  ) parts
-  group by "period"
 )
 select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups,
   null as executions, null as rolled_durations, null as duration_count, null as duration_min_ms,
@@ -380,7 +286,46 @@ select null::int as period, null::int as bucket, null::int as rank, null::text[]
 union all
 select period, null, null, null, total.executions, total.rolled_durations, total.duration_count,
   total.duration_min_ms, total.duration_max_ms, total.quantile_keys, total.quantile_exact_ms, null
-from total
+from (
+  select sums.*, null::int[] as quantile_keys, null::bigint[] as quantile_exact_ms
+  from (
+    select "period", sum(executions)::bigint as executions,
+      sum(rolled_durations)::bigint as rolled_durations,
+      sum(duration_count)::bigint as duration_count, min(duration_min_ms) as duration_min_ms,
+      max(duration_max_ms) as duration_max_ms
+    from cells
+    group by "period"
+  ) sums
+  union all
+  select "period", null, null, null, null, null, quantile_keys, null
+  from (
+    select "period",
+      array[found[width_bucket(
+        greatest(1, ceil(0.95::numeric * total::numeric))::float8 - 1, reached
+      ) + 1]] as quantile_keys
+    from (
+      select "period", array_agg(sketch_key order by sketch_key) as found,
+        array_agg(reached order by sketch_key) as reached, max(reached) as total
+      from (
+        select "period", sketch_key,
+          sum(n) over (partition by "period" order by sketch_key) as reached
+        from (
+          select "period", sketch_key, sum(n) as n from sketches group by "period", sketch_key
+        ) merged
+      ) cumulated
+      group by "period"
+    ) ranked
+  ) quantile_keys
+  union all
+  select "period", null, null, null, null, null, null, quantile_exact_ms
+  from (
+    select "period", percentile_disc(array[0.95]::float8[]) within
+    group (order by duration_ms) as quantile_exact_ms
+    from raws
+    where duration_ms is not null
+    group by "period"
+  ) quantile_exact_ms
+) total
 union all
 select f.period, f.out, f.rank::int, array[t."g0", t.sort_value], f.executions, f.rolled_durations,
   f.duration_count, f.duration_min_ms, f.duration_max_ms, f.quantile_keys, f.quantile_exact_ms, null

@@ -1,65 +1,39 @@
-with recursive slot as materialized (
+with slot as materialized (
   select '{2026-10-01T18:30:00.000Z, ... 24 values ..., 2026-10-02T17:30:00.000Z}'::timestamptz[] as starts,
     '{0, ... 24 values ..., 23}'::int[] as buckets, '{0, ... 24 values ..., 0}'::int[] as periods,
     '{0, ... 24 values ..., 0}'::int[] as hours, '{0, ... 24 values ..., 0}'::int[] as days
 ),
-marked_hours(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-02T18:30:00.000Z'::timestamptz
-      and m.bucket >= '2026-10-01T18:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'hour' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-02T18:30:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_hours d
-  where d.bucket is not null
+marked as materialized (
+  select hours, minutes,
+    days + coalesce(
+      (
+        select range_agg(
+          tstzrange(
+            date_trunc('day', lower(r), 'UTC'),
+            date_trunc('day', upper(r) - interval '1 microsecond', 'UTC') + interval '24 hours'
+          )
+        )
+        from unnest(hours) r
+      ),
+      '{}'
+    ) as days
+  from (
+    select marked_ranges(
+      'acme', 'day', interval '24 hours', '2026-10-01T00:00:00.000Z'::timestamptz,
+      '2026-10-02T18:30:00.000Z'::timestamptz
+    ) as days,
+      marked_ranges(
+        'acme', 'hour', interval '1 hour', '2026-10-01T18:00:00.000Z'::timestamptz,
+        '2026-10-02T18:30:00.000Z'::timestamptz
+      ) as hours,
+      '{}'::tstzmultirange as minutes
+    offset 0
+  ) m
 ),
-dirty_hours as materialized (select bucket as hour from marked_hours where bucket is not null),
-marked_days(bucket) as (
-  (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-02T18:30:00.000Z'::timestamptz
-      and m.bucket >= '2026-10-01T00:00:00.000Z'::timestamptz
-    order by m.bucket
-    limit 1
-  )
-  union all
-  select (
-    select m.bucket
-    from rollup_marks m
-    where m.unit = 'day' and "m"."workspace_id" = (select 'acme'::text)
-      and m.bucket < '2026-10-02T18:30:00.000Z'::timestamptz and m.bucket > d.bucket
-    order by m.bucket
-    limit 1
-  )
-  from marked_days d
-  where d.bucket is not null
-),
-dirty_days as materialized (
-  select date_trunc('day', hour, 'UTC') as day
-  from dirty_hours
-  union
-  select bucket
-  from marked_days
-  where bucket is not null
-),
-days_without_quarters as materialized (
-  select d.day
+unquartered as materialized (
+  select coalesce(range_agg(tstzrange(d.day, d.day + interval '24 hours')), '{}') as days
   from unnest('{2026-10-01T00:00:00.000Z,2026-10-02T00:00:00.000Z}'::timestamptz[]) d(day)
-  where d.day in (select day from dirty_days)
+  where d.day <@ (select days from marked)
     or not exists (
       select
       from execution_quarters_daily q
@@ -67,93 +41,65 @@ days_without_quarters as materialized (
       offset 0
     )
 ),
-fallback_hours(lo, hi) as materialized (
-  select d.day as lo, d.day + interval '24 hours' as hi
-  from dirty_days d
-  where d.day < ('{}'::timestamptz[])[width_bucket(d.day, '{}'::timestamptz[])]
-  union all
-  select lo, hi
-  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  where date_trunc('day', s.lo, 'UTC') in (select day from days_without_quarters)
-),
-raw_pieces(lo, hi) as materialized (
-  select lo, hi
-  from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-  union all
-  select min(at) as lo, max(at) + interval '1 hour' as hi
-  from (
-    select at, at - row_number() over (order by at) * interval '1 hour' as run
-    from (
-      select d.hour as at
-      from dirty_hours d
-      where d.hour < ('{}'::timestamptz[])[width_bucket(d.hour, '{}'::timestamptz[])]
-    ) units
-  ) numbered
-  group by run
-  union all
-  select lo, hi
-  from unnest(
-    '{2026-10-01T18:30:00.000Z,2026-10-02T00:00:00.000Z}'::timestamptz[],
-    '{2026-10-02T00:00:00.000Z,2026-10-02T18:30:00.000Z}'::timestamptz[]
-  ) as s(lo, hi)
-  where date_trunc('day', s.lo, 'UTC') in (select day from days_without_quarters)
+pieces as materialized (
+  select '{}'::tstzmultirange - m.days as day,
+    '{[2026-10-01T18:30:00.000Z,2026-10-02T18:30:00.000Z)}'::tstzmultirange - u.days as quarter,
+    a.hours - m.hours as hour,
+    b.minutes * tstzmultirange(
+      tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+    ) - m.minutes as minute,
+    '{}'::tstzmultirange + '{[2026-10-01T18:30:00.000Z,2026-10-02T18:30:00.000Z)}'::tstzmultirange * u.days + (a.hours * m.hours - '{}'::tstzmultirange) + (
+      b.minutes - tstzmultirange(
+        tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+      )
+    ) + b.minutes * tstzmultirange(
+      tstzrange(date_trunc('hour', now(), 'UTC') - interval '2 hours', null)
+    ) * m.minutes as raw
+  from marked m
+  cross join unquartered u
+  cross join lateral (
+    select '{}'::tstzmultirange + '{}'::tstzmultirange * m.days + '{}'::tstzmultirange * u.days as hours
+  ) a
+  cross join lateral (
+    select '{}'::tstzmultirange + a.hours * m.hours * '{}'::tstzmultirange + '{}'::tstzmultirange * u.days as minutes
+  ) b
 ),
 rollup_rows as materialized (
   select r.*, 0 as period, (select buckets from slot)[r.slot] as out
   from (
     select 'day' as unit, at, slot, status, sum(executions)::bigint as executions
     from (
-      select "execution_quarters_daily".bucket as at,
-        width_bucket(q.at, (select starts from slot)) as slot, "execution_quarters_daily".status,
+      select r.bucket as at, width_bucket(q.at, (select starts from slot)) as slot, r.status,
         q.executions
-      from unnest(
-        '{2026-10-01T18:30:00.000Z}'::timestamptz[], '{2026-10-02T18:30:00.000Z}'::timestamptz[]
-      ) as s(lo, hi)
+      from unnest((select quarter from pieces)) as s(piece)
       cross join lateral (
-        select "execution_quarters_daily".*
-        from "execution_quarters_daily"
-        where "execution_quarters_daily"."workspace_id" = any(
-          array[(select 'acme'::text), (select 'acme'::text)]
-        )
-          and "execution_quarters_daily".grain = 'total'
-          and "execution_quarters_daily".bucket >= date_trunc('day', s.lo, 'UTC')
-          and "execution_quarters_daily".bucket < s.hi
+        select r.*
+        from execution_quarters_daily r
+        where "r"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+          and r.grain = 'total' and r.bucket >= date_trunc('day', lower(s.piece), 'UTC')
+          and r.bucket < upper(s.piece)
         offset 0
-      ) "execution_quarters_daily"
+      ) r
       cross join lateral (
-        select "execution_quarters_daily".bucket + u.quarter * interval '15 minutes' as at,
-          u.executions
-        from unnest(
-          "execution_quarters_daily".quarters, "execution_quarters_daily".executions
-        ) u(quarter, executions)
+        select r.bucket + u.quarter * interval '15 minutes' as at, u.executions
+        from unnest(r.quarters, r.executions) u(quarter, executions)
         offset 0
       ) q
-      where q.at >= s.lo and q.at < s.hi
-        and "execution_quarters_daily".bucket not in (select day from days_without_quarters)
+      where q.at >= lower(s.piece) and q.at < upper(s.piece)
     ) counted
     group by at, slot, status
     union all
-    select 'hour' as unit, "execution_metrics_hourly".bucket as at,
-      width_bucket("execution_metrics_hourly".bucket, (select starts from slot)) as slot,
-      "execution_metrics_hourly".status, "execution_metrics_hourly".executions
-    from (
-      select lo, hi
-      from unnest('{}'::timestamptz[], '{}'::timestamptz[]) as s(lo, hi)
-      union all
-      select lo, hi
-      from fallback_hours
-    ) as s
+    select 'hour' as unit, r.bucket as at,
+      width_bucket(r.bucket, (select starts from slot)) as slot, r.status, r.executions
+    from unnest((select hour from pieces)) as s(piece)
     cross join lateral (
-      select "execution_metrics_hourly".*
-      from "execution_metrics_hourly"
-      where "execution_metrics_hourly"."workspace_id" = any(
-        array[(select 'acme'::text), (select 'acme'::text)]
-      )
-        and "execution_metrics_hourly".grain = 'total' and "execution_metrics_hourly".bucket >= s.lo
-        and "execution_metrics_hourly".bucket < s.hi and "execution_metrics_hourly".status <> ''
+      select r.*
+      from execution_metrics_hourly r
+      where "r"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
+        and r.grain = 'total' and r.bucket >= lower(s.piece) and r.bucket < upper(s.piece)
+        and r.status <> ''
       offset 0
-    ) "execution_metrics_hourly"
-    where "execution_metrics_hourly".bucket not in (select hour from dirty_hours)
+    ) r
     offset 0
   ) r
 ),
@@ -161,12 +107,12 @@ raw_rows as not materialized (
   select r.*, 0 as period, (select buckets from slot)[r.slot] as out
   from (
     select width_bucket(e.started_at, (select starts from slot)) as slot, e.status
-    from raw_pieces s
+    from unnest((select raw from pieces)) as s(piece)
     cross join lateral (
       select e.*
       from executions e
       where "e"."workspace_id" = any(array[(select 'acme'::text), (select 'acme'::text)])
-        and e.started_at >= s.lo and e.started_at < s.hi
+        and e.started_at >= lower(s.piece) and e.started_at < upper(s.piece)
         and e.started_at >= '2026-10-01T18:30:00.000Z'::timestamptz
         and e.started_at < '2026-10-02T18:30:00.000Z'::timestamptz
       offset 0
@@ -187,8 +133,7 @@ cells_unranked as materialized (
 cells as not materialized (select r.* from "cells_unranked" r),
 groups as (
   select "period", "out", sum(executions)::bigint as executions from cells group by "period", "out"
-),
-total as (select "period", sum(executions)::bigint as executions from cells group by "period")
+)
 select null::int as period, null::int as bucket, null::int as rank, null::text[] as groups,
   null as executions,
   jsonb_build_object(
@@ -216,7 +161,10 @@ select null::int as period, null::int as bucket, null::int as rank, null::text[]
   ) as meta
 union all
 select period, null, null, null, total.executions, null
-from total
+from (
+  select sums.*
+  from (select "period", sum(executions)::bigint as executions from cells group by "period") sums
+) total
 union all
 select f.period, f.out, 0, null, f.executions, null
 from groups f;
