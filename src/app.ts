@@ -1,3 +1,4 @@
+import access from "./features/access/routes.ts";
 import agents from "./features/agents/routes.ts";
 import comparisons from "./features/comparisons/routes.ts";
 import credits from "./features/credits/routes.ts";
@@ -50,6 +51,7 @@ const AUTHENTICATED = [
   exportJobs,
   reports,
   jobs,
+  access,
 ];
 
 export const app = createRouter({ getPath: routedPath });

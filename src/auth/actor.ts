@@ -19,14 +19,18 @@ const GRANTS = {
   "manage:jobs": ["owner", "admin"],
   view_executive_dashboard: ["owner", "admin", "analyst", "viewer"],
   "read:realtime": ["owner", "admin", "analyst", "member", "viewer"],
+  "manage:keys": ["owner", "admin"],
 } as const;
 
 export type Permission = keyof typeof GRANTS;
+export const PERMISSIONS = Object.keys(GRANTS) as Permission[];
 export const ROLES = ["owner", "admin", "analyst", "member", "viewer"] as const;
 export type Role = (typeof ROLES)[number];
 
+/** A person with a token, or a program with an API key (`key`). */
 export interface User {
   kind: "user";
+  key?: { id: string; name: string };
   id: string;
   email: string | undefined;
   /** The workspaces of the token and the role in each; undefined for an unknown role. */
@@ -68,9 +72,17 @@ export function requireUser({ actor }: { actor: Actor }): User {
   throw missingToken();
 }
 
+/** The permissions of an actor in a workspace. */
+export const permissionsIn = (actor: Actor, workspaceId: string): Permission[] =>
+  PERMISSIONS.filter((permission) => may(actor, workspaceId, permission));
+
 /** The refusal of a request without a token. */
 export function missingToken(): AppError {
-  return new AppError("unauthenticated", "missing_token", "Send Authorization: Bearer <token>.");
+  return new AppError(
+    "unauthenticated",
+    "missing_token",
+    "Send Authorization: Bearer <token>, or an API key as X-API-Key.",
+  );
 }
 
 /** The author's name on what an actor creates: the user's id or the task's name. */

@@ -6,6 +6,7 @@ import { ROLES, type Role, type User } from "./actor.ts";
 
 /** The year 9999: the text of a time cannot hold a later one. */
 const LAST_SECOND = 253_402_300_799;
+export const LAST_MS = LAST_SECOND * 1000;
 
 const claims = z.object({
   sub: z.string().refine(isCallerId),

@@ -9,6 +9,7 @@ export const QUOTAS = {
   /** Agents with a name or labels. */
   named_agents: 10_000,
   funnels: 200,
+  api_keys: 100,
   reports: 200,
   report_templates: 100,
   export_templates: 200,

@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from "hono";
+import type { Context as HonoContext, MiddlewareHandler } from "hono";
 import {
   may,
   missingToken,
@@ -7,32 +7,55 @@ import {
   requireUser,
   type User,
 } from "../auth/actor.ts";
+import { invalidKey, looksLikeKey } from "../auth/api-key.ts";
 import { authenticateToken } from "../auth/jwt.ts";
+import type { Context } from "../context.ts";
 import { AppError, malformed } from "../lib/errors.ts";
+import { authenticateKey } from "./authenticate-key.ts";
 import type { AppEnv } from "./router.ts";
 
 /** The token of `Authorization: Bearer …`; undefined without such a header. */
-export function bearerOf(header: string | undefined): string | undefined {
+function bearerOf(header: string | undefined): string | undefined {
   return header && /^Bearer +\S+$/i.test(header) ? header.slice(7).trim() : undefined;
 }
 
-/** Puts the user of the request's token into the context. */
+/**
+ * Whom a token or an API key stands for.
+ * @throws AppError unauthenticated
+ */
+export function authenticateText(ctx: Context, text: string): Promise<User> {
+  return looksLikeKey(text)
+    ? authenticateKey(ctx, text)
+    : authenticateToken(ctx.config, text, ctx.now());
+}
+
+/**
+ * The token or the key of a request; undefined without any. A header `X-API-Key` holds a key only.
+ * @throws AppError unauthenticated
+ */
+export function credentialOf(c: HonoContext<AppEnv>): string | undefined {
+  const bearer = bearerOf(c.req.header("authorization"));
+  const key = c.req.header("x-api-key");
+  if (bearer === undefined && key !== undefined && !looksLikeKey(key)) throw invalidKey();
+  return bearer ?? key;
+}
+
+/** Puts the user of the request's token or key into the context. */
 export function authenticateRequest(): MiddlewareHandler<AppEnv> {
   return async function authenticate(c, next) {
-    const token = bearerOf(c.req.header("authorization"));
-    if (!token) throw missingToken();
     const ctx = c.get("ctx");
-    ctx.actor = await authenticateToken(ctx.config, token, ctx.now());
+    const credential = credentialOf(c);
+    if (!credential) throw missingToken();
+    ctx.actor = await authenticateText(ctx, credential);
     await next();
   };
 }
 
 /**
  * The workspace of a request: the named one, else the token's own, else the only one.
- * @throws AppError malformed without any; forbidden if the token does not include it, or the user
- *   lacks the permission there
+ * @throws AppError malformed without any; forbidden if the token does not include it
  */
-export function workspaceOf(user: User, named: string | undefined, permission: Permission): string {
+export function memberWorkspace(user: User, named: string | undefined): string {
   const [first, ...others] = user.workspaces.keys();
   const workspaceId = named ?? user.workspaceId ?? (others.length === 0 ? first : undefined);
   if (workspaceId === undefined)
@@ -47,6 +70,15 @@ export function workspaceOf(user: User, named: string | undefined, permission: P
       "workspace_forbidden",
       "The token does not include this workspace.",
     );
+  return workspaceId;
+}
+
+/**
+ * The same, with a permission there.
+ * @throws AppError forbidden if the user lacks it
+ */
+export function workspaceOf(user: User, named: string | undefined, permission: Permission): string {
+  const workspaceId = memberWorkspace(user, named);
   if (!may(user, workspaceId, permission))
     throw new AppError(
       "forbidden",

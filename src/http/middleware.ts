@@ -57,6 +57,7 @@ const ALLOWED_HEADERS = [
   "if-range",
   "range",
   "traceparent",
+  "x-api-key",
   "x-request-id",
 ].join(", ");
 /** Response headers that a browser's code may read, beside the safelisted ones. */

@@ -10,7 +10,7 @@ const INFO = {
     description:
       "Analytics of AI-agent executions. Every number can be recomputed; `meta` says what an answer is true for and where it comes from. Ids of agents, users and executions are percent-encoded in paths; each can also be given as the query's `id`, with `_` in its place (`/users/_?id=..`).",
   },
-  security: [{ bearer: [] }],
+  security: [{ bearer: [] }, { key: [] }],
 };
 
 interface Operation {
@@ -24,7 +24,12 @@ export function describeApi(app: OpenAPIHono<AppEnv>): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
     scheme: "bearer",
-    bearerFormat: "JWT",
+    bearerFormat: "JWT, or an API key (sk_…)",
+  });
+  app.openAPIRegistry.registerComponent("securitySchemes", "key", {
+    type: "apiKey",
+    in: "header",
+    name: "X-API-Key",
   });
   let built: { json: string; html: string; etag: string } | undefined;
   const build = async (server: string) => {

@@ -1,8 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
-import { missingToken } from "../../auth/actor.ts";
-import { authenticateToken } from "../../auth/jwt.ts";
-import { bearerOf, workspaceOf } from "../../http/auth.ts";
+import { missingToken, type User } from "../../auth/actor.ts";
+import { authenticateText, credentialOf, workspaceOf } from "../../http/auth.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
 import { type AppEnv, createRouter, plainResponse } from "../../http/router.ts";
@@ -19,6 +18,12 @@ const router = createRouter();
 const RETRY_SECONDS = 30;
 /** The time that the feed has to answer. */
 const LIMIT_MS = 5_000;
+
+/** A connection of an API key ends then, for the key may have been deleted. */
+const KEY_MS = 300_000;
+
+const feedEndMs = ({ key, expiresAtMs }: User, nowMs: number) =>
+  key ? Math.min(expiresAtMs, nowMs + KEY_MS) : expiresAtMs;
 
 /**
  * The token that a client offers as a subprotocol.
@@ -53,17 +58,16 @@ async function visitorOf(
     const { id, workspaceId, userId, tokenEndsMs: expiresAtMs, endsMs } = read;
     return { workspaceId, visitor: { userId, expiresAtMs, ticket: { id, endsMs } } };
   }
-  const token =
-    offeredToken(c.req.header("sec-websocket-protocol")) ?? bearerOf(c.req.header("authorization"));
+  const token = offeredToken(c.req.header("sec-websocket-protocol")) ?? credentialOf(c);
   if (!token)
     throw new AppError(
       "unauthenticated",
       "missing_token",
       `Offer the subprotocols ${FEED_SUBPROTOCOL} and ${BEARER_PREFIX}<token>, or use a ticket.`,
     );
-  const user = await authenticateToken(ctx.config, token, ctx.now());
+  const user = await authenticateText(ctx, token);
   const workspaceId = workspaceOf(user, named, "read:realtime");
-  return { workspaceId, visitor: { userId: user.id, expiresAtMs: user.expiresAtMs } };
+  return { workspaceId, visitor: { userId: user.id, expiresAtMs: feedEndMs(user, ctx.now()) } };
 }
 
 /** What the feed's refusal is for the caller. */
@@ -144,11 +148,11 @@ router.openapi(
   }),
   async (c) => {
     const ctx = c.get("ctx");
-    const token = bearerOf(c.req.header("authorization"));
+    const token = credentialOf(c);
     if (!token) throw missingToken();
-    const user = await authenticateToken(ctx.config, token, ctx.now());
+    const user = await authenticateText(ctx, token);
     const workspaceId = workspaceOf(user, c.req.valid("query").workspace_id, "read:realtime");
-    const of = { workspaceId, userId: user.id, tokenEndsMs: user.expiresAtMs };
+    const of = { workspaceId, userId: user.id, tokenEndsMs: feedEndMs(user, ctx.now()) };
     const { ticket, endsMs } = await signTicket(ctx.config, ctx.now(), of);
     const expires_at = new Date(endsMs).toISOString();
     return c.json({ data: { ticket, workspace_id: workspaceId, expires_at } }, 201);
