@@ -4,12 +4,11 @@ import { createContext } from "./context.ts";
 import { realtimeMetrics } from "./features/metrics/realtime.ts";
 import { createLog } from "./lib/log.ts";
 import {
+  acknowledged,
   CLOSE_CODES,
-  clientMessage,
   FEED_SUBPROTOCOL,
   type FeedFrame,
   type FeedPublication,
-  MAX_CLIENT_MESSAGE,
 } from "./realtime/protocol.ts";
 import {
   acknowledgeFrame,
@@ -25,7 +24,11 @@ import {
   visitorShape,
   WORKSPACE_HEADER,
 } from "./realtime/visitor.ts";
+import { endedConnections } from "./store/revocations.ts";
 
+/** How often the tokens and keys of open sockets are looked up. */
+const CHECK_MS = 30_000;
+const CHECKED = "checked";
 /** The delay of the numbers after a change, and the least time between them. */
 const METRICS_DELAY_MS = 1_000;
 const TICKET = "ticket:";
@@ -63,6 +66,8 @@ export class Feed extends DurableObject<Env> {
       JSON.parse(decodeURIComponent(request.headers.get(VISITOR_HEADER) ?? "")),
     );
     const refusal = this.refusalOf(from.userId);
+    // The first connection was looked up as it came.
+    if (!this.ctx.getWebSockets().some(isOpen)) this.ctx.storage.kv.put(CHECKED, Date.now());
     if (refusal) return new Response(null, { status: refusal });
     if (ticket && !this.redeem(ticket))
       return new Response(null, { status: FEED_REFUSALS.ticketUsed });
@@ -93,7 +98,7 @@ export class Feed extends DurableObject<Env> {
       await this.schedule(Date.now() + METRICS_DELAY_MS);
   }
 
-  /** Closes expired sockets, and sends the numbers when they are due. */
+  /** Closes expired and revoked sockets, and sends the numbers when they are due. */
   override async alarm(): Promise<void> {
     const { kv } = this.ctx.storage;
     const now = Date.now();
@@ -101,6 +106,7 @@ export class Feed extends DurableObject<Env> {
     const living = open.filter(({ held }) => held.expiresAtMs > now);
     for (const { socket, held } of open)
       if (held.expiresAtMs <= now) close(socket, CLOSE_CODES.expired);
+    if ((kv.get<number>(CHECKED) ?? 0) + CHECK_MS <= now) await this.closeRevoked(living);
     const due = kv.get<number>(METRICS_DUE);
     if (due !== undefined && (due <= now || living.length === 0)) kv.delete(METRICS_DUE);
     if (due !== undefined && due <= now && living.length > 0) await this.sendMetrics();
@@ -109,11 +115,10 @@ export class Feed extends DurableObject<Env> {
 
   /** Reads acknowledgements; the runtime itself answers `ping`. */
   override webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): void {
-    if (typeof text !== "string" || text.length > MAX_CLIENT_MESSAGE) return;
-    const said = clientMessage.safeParse(jsonOf(text));
-    if (!said.success) return;
+    const ack = acknowledged(text);
+    if (ack === undefined) return;
     const held = holdingShape.parse(socket.deserializeAttachment());
-    socket.serializeAttachment(acknowledgeFrame(held, said.data.ack));
+    socket.serializeAttachment(acknowledgeFrame(held, ack));
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
@@ -148,21 +153,46 @@ export class Feed extends DurableObject<Env> {
     return true;
   }
 
-  private async sendMetrics(): Promise<void> {
+  /** Closes the sockets whose token is revoked or whose key has ended. */
+  private async closeRevoked(living: readonly Connected[]): Promise<void> {
+    const { workspaceId, ctx } = this.context();
+    this.ctx.storage.kv.put(CHECKED, Date.now());
+    const known = living.flatMap(({ socket, held: { userId, credential } }) =>
+      credential ? [{ socket, userId, credential }] : [],
+    );
+    if (known.length === 0) return;
+    try {
+      const ended = await endedConnections(ctx.db, workspaceId, known);
+      for (const place of ended) {
+        const socket = known[place]?.socket;
+        if (socket && isOpen(socket)) close(socket, CLOSE_CODES.revoked);
+      }
+    } catch (error) {
+      // They are looked up again after CHECK_MS.
+      ctx.log.error("feed.revocations", error);
+    }
+  }
+
+  private context() {
     const workspaceId = this.ctx.storage.kv.get<string>("workspace") ?? "";
     const log = createLog({ feed: workspaceId });
+    const ctx = createContext(this.env, this.ctx, { kind: "system", task: "feed" }, log);
+    return { workspaceId, ctx };
+  }
+
+  private async sendMetrics(): Promise<void> {
+    const { workspaceId, ctx } = this.context();
     this.metricsAt = Date.now();
     try {
-      const ctx = createContext(this.env, this.ctx, { kind: "system", task: "feed" }, log);
       this.broadcast("metrics", await realtimeMetrics(ctx.db, workspaceId, ctx.now()));
     } catch (error) {
       // The next publication sets the alarm again; retries would only load a database that is down.
-      log.error("feed.metrics", error);
+      ctx.log.error("feed.metrics", error);
     }
   }
 
   /**
-   * Sets the alarm for the numbers and for the first token that ends.
+   * Sets the alarm for the numbers, for the first token that ends and for the next look-up.
    * @param metricsAt when the numbers are due, at the latest
    */
   private async schedule(metricsAt = Number.POSITIVE_INFINITY): Promise<void> {
@@ -170,7 +200,10 @@ export class Feed extends DurableObject<Env> {
     const known = kv.get<number>(METRICS_DUE) ?? Number.POSITIVE_INFINITY;
     if (metricsAt < known) kv.put(METRICS_DUE, metricsAt);
     const living = this.connected().filter((each) => each.isOpen);
-    const next = Math.min(metricsAt, known, ...living.map(({ held }) => held.expiresAtMs));
+    const checkAt =
+      living.length > 0 ? (kv.get<number>(CHECKED) ?? 0) + CHECK_MS : Number.POSITIVE_INFINITY;
+    const ends = living.map(({ held }) => held.expiresAtMs);
+    const next = Math.min(metricsAt, known, checkAt, ...ends);
     if (Number.isFinite(next)) await this.ctx.storage.setAlarm(next);
     else await this.ctx.storage.deleteAlarm();
   }
@@ -208,13 +241,5 @@ export class Feed extends DurableObject<Env> {
       else if (each.unread + bytes > allowed(each.userId)) close(each.socket, CLOSE_CODES.unread);
       else this.send(each, text, bytes);
     }
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

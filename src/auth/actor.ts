@@ -27,10 +27,21 @@ export const PERMISSIONS = Object.keys(GRANTS) as Permission[];
 export const ROLES = ["owner", "admin", "analyst", "member", "viewer"] as const;
 export type Role = (typeof ROLES)[number];
 
+/** What a token or a key can be revoked by. */
+export interface Credential {
+  /** The token's own id. */
+  jti?: string | undefined;
+  /** When the token was issued; 0 where it does not say. */
+  issuedAtMs: number;
+  /** The id of an API key. */
+  key?: string | undefined;
+}
+
 /** A person with a token, or a program with an API key (`key`). */
 export interface User {
   kind: "user";
   key?: { id: string; name: string };
+  credential: Credential;
   id: string;
   email: string | undefined;
   /** The workspaces of the token and the role in each; undefined for an unknown role. */

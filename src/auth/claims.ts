@@ -15,6 +15,8 @@ const claims = z.object({
   workspaces: z.union([z.array(z.unknown()), z.record(z.string(), z.unknown())]).nullish(),
   role: z.unknown().optional(),
   permissions: z.unknown().optional(),
+  jti: z.string().optional().catch(undefined),
+  iat: z.number().optional().catch(undefined),
   exp: z.number(),
 });
 
@@ -54,9 +56,10 @@ export function userOf(payload: JWTPayload, leewaySeconds: number): User {
     const detail = `The token's claim ${issue?.path.join(".") ?? ""} is missing or malformed.`;
     throw new AppError("unauthenticated", "invalid_token", detail);
   }
-  const { sub, email, exp, permissions, workspaceId } = parsed.data;
+  const { sub, email, exp, permissions, workspaceId, jti, iat = 0 } = parsed.data;
   return {
     kind: "user",
+    credential: { jti, issuedAtMs: iat * 1000 },
     id: sub,
     email: typeof email === "string" ? email : undefined,
     workspaces: rolesOf(parsed.data),

@@ -10,6 +10,7 @@ export const QUOTAS = {
   named_agents: 10_000,
   funnels: 200,
   api_keys: 100,
+  revocations: 10_000,
   reports: 200,
   report_templates: 100,
   export_templates: 200,

@@ -12,6 +12,7 @@ import { authenticateToken } from "../auth/jwt.ts";
 import type { Context } from "../context.ts";
 import { AppError, malformed } from "../lib/errors.ts";
 import { authenticateKey } from "./authenticate-key.ts";
+import { withoutRevoked } from "./revoked-tokens.ts";
 import type { AppEnv } from "./router.ts";
 
 /** The token of `Authorization: Bearer …`; undefined without such a header. */
@@ -20,13 +21,12 @@ function bearerOf(header: string | undefined): string | undefined {
 }
 
 /**
- * Whom a token or an API key stands for.
+ * Whom a token or an API key stands for, in the workspaces in which it is not revoked.
  * @throws AppError unauthenticated
  */
-export function authenticateText(ctx: Context, text: string): Promise<User> {
-  return looksLikeKey(text)
-    ? authenticateKey(ctx, text)
-    : authenticateToken(ctx.config, text, ctx.now());
+export async function authenticateText(ctx: Context, text: string): Promise<User> {
+  if (looksLikeKey(text)) return authenticateKey(ctx, text);
+  return withoutRevoked(ctx, await authenticateToken(ctx.config, text, ctx.now()));
 }
 
 /**

@@ -23,6 +23,7 @@ const accepts = ({ digests }: KnownKey, digest: Uint8Array) =>
 const userOfKey = ({ id, name, scopes, workspace_id, expires_ms }: FoundKey): User => ({
   kind: "user",
   key: { id, name },
+  credential: { key: id, issuedAtMs: 0 },
   id: `key:${id}`,
   email: undefined,
   workspaces: new Map([[workspace_id, undefined]]),

@@ -28,15 +28,29 @@ export interface FeedFrame {
   data: unknown;
 }
 
-/** A client's message beside `ping`: the `ack` of a frame, to say that it has read that far. */
-export const clientMessage = z.object({ type: z.literal("ack"), ack: z.string() });
+const clientMessage = z.object({ type: z.literal("ack"), ack: z.string() });
 /** Longer messages of a client are ignored. */
-export const MAX_CLIENT_MESSAGE = 256;
+const MAX_CLIENT_MESSAGE = 256;
+
+/**
+ * A client's message beside `ping`: the `ack` of a frame, to say that it has read that far.
+ * Anything else is undefined.
+ */
+export function acknowledged(text: string | ArrayBuffer): string | undefined {
+  if (typeof text !== "string" || text.length > MAX_CLIENT_MESSAGE) return undefined;
+  try {
+    return clientMessage.safeParse(JSON.parse(text)).data?.ack;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Why the feed closes a connection; any other code comes from the network or a restart. */
 export const CLOSE_CODES = {
   /** The token has ended. */
   expired: { code: 4002, reason: "token expired" },
+  /** The token is revoked, or the key has ended. */
+  revoked: { code: 4003, reason: "revoked" },
   /** Too much was sent without an acknowledgement. */
   unread: { code: 4008, reason: "too much unread: acknowledge frames, or connect again" },
 } as const;

@@ -1,15 +1,18 @@
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import type { Credential } from "../auth/actor.ts";
 import { derivedKey } from "../auth/derived-keys.ts";
 import type { Config } from "../config.ts";
 import { AppError } from "../lib/errors.ts";
 import { TICKET_SECONDS } from "./protocol.ts";
+import { credentialShape } from "./visitor.ts";
 
 const AUDIENCE = "shadower-realtime";
 const claims = z.object({
   sub: z.string(),
   ws: z.string(),
   until: z.number(),
+  of: credentialShape,
   jti: z.string(),
   exp: z.number(),
 });
@@ -21,6 +24,7 @@ export interface FeedTicket {
   userId: string;
   /** When the token of its user ends. */
   tokenEndsMs: number;
+  credential: Credential;
   /** When the ticket itself ends. */
   endsMs: number;
 }
@@ -32,10 +36,10 @@ export interface FeedTicket {
 export async function signTicket(
   config: Config,
   nowMs: number,
-  of: Pick<FeedTicket, "workspaceId" | "userId" | "tokenEndsMs">,
+  of: Pick<FeedTicket, "workspaceId" | "userId" | "tokenEndsMs" | "credential">,
 ): Promise<{ ticket: string; endsMs: number }> {
   const exp = Math.floor(nowMs / 1000) + TICKET_SECONDS;
-  const ticket = await new SignJWT({ ws: of.workspaceId, until: of.tokenEndsMs })
+  const ticket = await new SignJWT({ ws: of.workspaceId, until: of.tokenEndsMs, of: of.credential })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject(of.userId)
     .setAudience(AUDIENCE)
@@ -67,8 +71,9 @@ export async function readTicket(
     },
   );
   if (!parsed.success) throw refused("This is no ticket of this server.");
-  const { sub, ws, until, jti, exp } = parsed.data;
+  const { sub, ws, until, of, jti, exp } = parsed.data;
   if (workspaceId !== undefined && workspaceId !== ws)
     throw refused("The ticket is of another workspace.");
-  return { id: jti, workspaceId: ws, userId: sub, tokenEndsMs: until, endsMs: exp * 1000 };
+  const whose = { workspaceId: ws, userId: sub, tokenEndsMs: until, credential: of };
+  return { id: jti, ...whose, endsMs: exp * 1000 };
 }

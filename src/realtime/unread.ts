@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { randomToken } from "../lib/ids.ts";
+import { credentialShape } from "./visitor.ts";
 
 /**
  * The runtime does not report which frames of a socket are still in memory (no `bufferedAmount`),
@@ -20,6 +21,8 @@ const ASK_BYTES = 16 * 1024;
 export const holdingShape = z.object({
   userId: z.string(),
   expiresAtMs: z.number(),
+  /** Connections of an earlier version have none: they count as issued now. */
+  credential: credentialShape.optional(),
   /** Bytes sent and not acknowledged. */
   unread: z.number().default(0),
   /** The expected `ack`, and how many of these bytes it acknowledges. */

@@ -1,10 +1,18 @@
 import { z } from "zod";
 import { FEED_SUBPROTOCOL } from "./protocol.ts";
 
+/** What its token or key can be revoked by (auth/actor.ts). */
+export const credentialShape = z.object({
+  jti: z.string().optional(),
+  issuedAtMs: z.number(),
+  key: z.string().optional(),
+});
+
 /** The user of a connection. */
 export const visitorShape = z.object({
   userId: z.string(),
   expiresAtMs: z.number(),
+  credential: credentialShape,
   /** The one-time ticket of the connection, and when it ends. */
   ticket: z.object({ id: z.string(), endsMs: z.number() }).optional(),
 });

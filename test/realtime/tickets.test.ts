@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { SignJWT } from "jose";
 import { beforeAll, expect, it, vi } from "vitest";
 import { derivedKey } from "../../src/auth/derived-keys.ts";
+import type { Config } from "../../src/config.ts";
 import { readTicket, signTicket } from "../../src/realtime/tickets.ts";
 import { signLink } from "../../src/storage/links.ts";
 import { clientOf, tokenFor } from "../support/client.ts";
@@ -10,9 +11,13 @@ import { testContext } from "../support/context.ts";
 import { useOwnDatabase } from "../support/database.ts";
 import { connect, upgrade } from "../support/feed.ts";
 
-beforeAll(useOwnDatabase);
+let config: Config;
+beforeAll(async () => {
+  await useOwnDatabase();
+  // Not before: a configuration is read once, with the address of the database.
+  config = testContext().config;
+});
 
-const { config } = testContext();
 const code = async (response: Response) => [
   response.status,
   ((await response.json()) as { code: string }).code,
@@ -88,11 +93,13 @@ it("a ticket expires after a minute, and its connection ends with the token", as
   const signed = await signTicket(config, now, {
     workspaceId: "w",
     userId: "Zoë/org|1 ✓",
+    credential: { jti: "t1", issuedAtMs: 5_000 },
     tokenEndsMs: ends,
   });
   expect(await readTicket(config, now, signed.ticket, undefined)).toMatchObject({
     workspaceId: "w",
     userId: "Zoë/org|1 ✓",
+    credential: { jti: "t1", issuedAtMs: 5_000 },
     tokenEndsMs: ends,
     endsMs: signed.endsMs,
   });
@@ -105,7 +112,7 @@ it("a ticket needs a workspace of the token, and a secret to be signed with", as
   );
   expect(foreign.status).toBe(403);
   const keyless = { ...config, JWT_SECRET_KEY: undefined, LINK_SECRET_KEY: undefined };
-  const of = { workspaceId: "w", userId: "u", tokenEndsMs: 0 };
+  const of = { workspaceId: "w", userId: "u", tokenEndsMs: 0, credential: { issuedAtMs: 0 } };
   await expect(signTicket(keyless, Date.now(), of)).rejects.toMatchObject({
     code: "links_not_configured",
     message: expect.stringContaining("LINK_SECRET_KEY"),

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { index, pgTable, text } from "drizzle-orm/pg-core";
+import { index, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
 /**
@@ -23,4 +23,26 @@ export const apiKeys = pgTable(
     createdBy: text("created_by").notNull(),
   },
   (t) => [index("api_keys_created").on(t.workspaceId, t.createdAt, t.id)],
+);
+
+/**
+ * Revoked tokens of a workspace: one by its `jti`, or all of a user that were issued before a
+ * moment. They stay: nobody knows how long a token that was never seen is valid.
+ */
+export const revocations = pgTable(
+  "revocations",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    jti: text("jti"),
+    userId: text("user_id"),
+    before: instant("before"),
+    createdAt: instant("created_at").notNull().default(sql`now()`),
+    createdBy: text("created_by").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("revocations_jti").on(t.workspaceId, t.jti),
+    uniqueIndex("revocations_user").on(t.workspaceId, t.userId),
+  ],
 );

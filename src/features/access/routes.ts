@@ -16,6 +16,7 @@ import { createRouter } from "../../http/router.ts";
 import { idGenerator } from "../../intake/generated-id.ts";
 import { listKeys } from "../../store/api-keys.ts";
 import { issueKey, renewKey, revokeKey, shownKey } from "./keys.ts";
+import { addRevocationRoutes } from "./revocation-routes.ts";
 import * as schema from "./schema.ts";
 
 const tags = ["Access"];
@@ -155,5 +156,7 @@ deleteRoute(router, {
   permission: "manage:keys",
   remove: revokeKey,
 });
+
+addRevocationRoutes(router);
 
 export default router;

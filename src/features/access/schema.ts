@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { PERMISSIONS, type Permission, ROLES } from "../../auth/actor.ts";
-import { textInput } from "../../http/fields.ts";
+import { idInput, textInput } from "../../http/fields.ts";
 import { isAskable, parseInstant } from "../../lib/time.ts";
 
 /** A key cannot make keys: whoever has found it out could never be shut out again. */
@@ -12,7 +12,7 @@ export const scopeShape = z.enum(SCOPES as [Permission, ...Permission[]]);
 const MAX_OVERLAP_SECONDS = 7 * 86_400;
 const DEFAULT_OVERLAP_SECONDS = 3_600;
 
-const futureInstant = z
+const instantText = z
   .string()
   .refine((text) => isAskable(parseInstant(text) ?? -1), "must be an RFC 3339 time with an offset")
   .openapi({ format: "date-time", example: "2027-01-01T00:00:00Z" });
@@ -21,7 +21,7 @@ export const keyInput = z
   .strictObject({
     name: textInput(128).min(1),
     scopes: z.array(scopeShape).min(1).max(SCOPES.length),
-    expires_at: futureInstant.nullish().openapi({ description: "Default: never." }),
+    expires_at: instantText.nullish().openapi({ description: "Default: never." }),
   })
   .openapi("ApiKeyInput", {
     example: { name: "support bot", scopes: ["write:executions"], expires_at: null },
@@ -57,6 +57,27 @@ export const keyShape = z
 export const newKeyShape = keyShape
   .extend({ secret: z.string().openapi({ description: "The key's text, shown only now." }) })
   .openapi("NewApiKey");
+
+export const revocationInput = z
+  .union([
+    z.strictObject({ jti: textInput(256).min(1) }),
+    z.strictObject({
+      user_id: idInput,
+      before: instantText.optional().openapi({ description: "Default: now." }),
+    }),
+  ])
+  .openapi("RevocationInput", { example: { user_id: "ada" } });
+
+export const revocationShape = z
+  .object({
+    id: z.string(),
+    jti: z.string().nullable(),
+    user_id: z.string().nullable(),
+    before: z.string().nullable(),
+    created_at: z.string(),
+    created_by: z.string(),
+  })
+  .openapi("Revocation");
 
 const roleShape = z.enum(ROLES).nullable();
 

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context as HonoContext } from "hono";
-import { missingToken, type User } from "../../auth/actor.ts";
+import { missingToken } from "../../auth/actor.ts";
 import { authenticateText, credentialOf, workspaceOf } from "../../http/auth.ts";
 import { problemResponses } from "../../http/errors.ts";
 import { idParam, workspaceParam } from "../../http/params.ts";
@@ -18,12 +18,6 @@ const router = createRouter();
 const RETRY_SECONDS = 30;
 /** The time that the feed has to answer. */
 const LIMIT_MS = 5_000;
-
-/** A connection of an API key ends then, for the key may have been deleted. */
-const KEY_MS = 300_000;
-
-const feedEndMs = ({ key, expiresAtMs }: User, nowMs: number) =>
-  key ? Math.min(expiresAtMs, nowMs + KEY_MS) : expiresAtMs;
 
 /**
  * The token that a client offers as a subprotocol.
@@ -55,8 +49,9 @@ async function visitorOf(
   const named = c.req.query("workspace_id");
   if (ticket !== undefined) {
     const read = await readTicket(ctx.config, ctx.now(), ticket, named);
-    const { id, workspaceId, userId, tokenEndsMs: expiresAtMs, endsMs } = read;
-    return { workspaceId, visitor: { userId, expiresAtMs, ticket: { id, endsMs } } };
+    const { id, workspaceId, userId, tokenEndsMs: expiresAtMs, credential, endsMs } = read;
+    const visitor = { userId, expiresAtMs, credential, ticket: { id, endsMs } };
+    return { workspaceId, visitor };
   }
   const token = offeredToken(c.req.header("sec-websocket-protocol")) ?? credentialOf(c);
   if (!token)
@@ -67,7 +62,8 @@ async function visitorOf(
     );
   const user = await authenticateText(ctx, token);
   const workspaceId = workspaceOf(user, named, "read:realtime");
-  return { workspaceId, visitor: { userId: user.id, expiresAtMs: feedEndMs(user, ctx.now()) } };
+  const { id: userId, expiresAtMs, credential } = user;
+  return { workspaceId, visitor: { userId, expiresAtMs, credential } };
 }
 
 /** What the feed's refusal is for the caller. */
@@ -95,7 +91,7 @@ router.openapi(
       `Authenticate by the subprotocols \`${FEED_SUBPROTOCOL}, ${BEARER_PREFIX}<token>\`, by an Authorization header, or by a one-time ticket.`,
       "Frames: hello, executions, events, metrics; each has a `seq` that grows by one. `ping` is answered `pong`.",
       'A frame may carry `ack`: send `{"type":"ack","ack":"…"}` with its text, and what was sent so far counts as read.',
-      `Close codes: ${CLOSE_CODES.expired.code} the token has ended; ${CLOSE_CODES.unread.code} too much was sent and not acknowledged (8 MiB of a connection, less where a user or a workspace has many): acknowledge, or connect again. Any other code: connect again.`,
+      `Close codes: ${CLOSE_CODES.expired.code} the token has ended; ${CLOSE_CODES.revoked.code} it is revoked, or the key deleted (within a minute); ${CLOSE_CODES.unread.code} too much was sent and not acknowledged (8 MiB of a connection, less where a user or a workspace has many): acknowledge, or connect again. Any other code: connect again.`,
       "What is refused is refused before the upgrade, with a problem; 429 beyond the connections of a user or of a workspace.",
     ].join(" "),
     security: [],
@@ -152,7 +148,8 @@ router.openapi(
     if (!token) throw missingToken();
     const user = await authenticateText(ctx, token);
     const workspaceId = workspaceOf(user, c.req.valid("query").workspace_id, "read:realtime");
-    const of = { workspaceId, userId: user.id, tokenEndsMs: feedEndMs(user, ctx.now()) };
+    const { id: userId, expiresAtMs: tokenEndsMs, credential } = user;
+    const of = { workspaceId, userId, tokenEndsMs, credential };
     const { ticket, endsMs } = await signTicket(ctx.config, ctx.now(), of);
     const expires_at = new Date(endsMs).toISOString();
     return c.json({ data: { ticket, workspace_id: workspaceId, expires_at } }, 201);
