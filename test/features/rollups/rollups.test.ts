@@ -6,6 +6,7 @@ import { runQuery } from "../../../src/analytics/ask.ts";
 import { MEASURE_NAMES } from "../../../src/analytics/catalog/measures.ts";
 import { planQuery } from "../../../src/analytics/plan/plan.ts";
 import type { Query } from "../../../src/analytics/query.ts";
+import { resultRow, statsOfRows } from "../../../src/analytics/result/found-rows.ts";
 import { ROLLUP_TABLES } from "../../../src/analytics/rollups/definition.ts";
 import { differingRollups } from "../../../src/analytics/rollups/recompute.ts";
 import { queryStatement } from "../../../src/analytics/sql/statement.ts";
@@ -109,10 +110,10 @@ const step = fc.oneof(
 async function readBoth(ctx: ReturnType<typeof testContext>, workspaceId: string, query: Query) {
   const { plan } = planQuery(workspaceId, query, Date.now() * 1000);
   const [stats = [], rows = []] = await ctx.db.transaction(
-    [{ sql: queryStatement(plan), row: z.record(z.string(), z.unknown()) }, rawRows(workspaceId)],
+    [{ sql: queryStatement(plan), row: resultRow }, rawRows(workspaceId)],
     { isolation: "RepeatableRead", readOnly: true },
   );
-  const total = (stats as Record<string, unknown>[]).find(
+  const total = statsOfRows(stats as z.output<typeof resultRow>[]).find(
     (row) => row.period === 0 && row.bucket === null,
   );
   return {
