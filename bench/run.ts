@@ -9,6 +9,7 @@ import { peerFigures } from "./peer.ts";
 import { listFigures, seeded, summaryFigures } from "./reads.ts";
 import { rollupFigure } from "./rollups.ts";
 import { openStage } from "./stage.ts";
+import { sustainedFigure } from "./sustained.ts";
 import { type Figure, tableOf } from "./table.ts";
 import { viewFigures } from "./views.ts";
 
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     rows: { type: "string", default: "1000000" },
     runs: { type: "string", default: "3" },
     only: { type: "string", default: "rollup,intake,busy,exports,summary,lists,views" },
+    minutes: { type: "string", default: "10" },
     save: { type: "boolean", default: false },
     peer: { type: "string" },
   },
@@ -40,6 +42,8 @@ try {
   if (only.includes("intake")) add(...(await intakeFigures(stage, runs, Math.min(rows, SMALL))));
   if (only.includes("busy")) add(await busyFigure(stage, runs, Math.min(rows, SMALL)));
   if (only.includes("exports")) add(...(await exportFigures(stage, runs, Math.min(rows, SMALL))));
+  if (only.includes("sustained"))
+    add(await sustainedFigure(stage, Number(values.minutes), Math.min(rows, SMALL)));
   if (values.peer || ["summary", "lists", "views"].some((part) => only.includes(part))) {
     const small = await seeded(stage, Math.min(rows, SMALL));
     const large = rows > SMALL ? await seeded(stage, rows) : small;

@@ -28,39 +28,48 @@ const numbersIn = (scope: SQL, ids: SQL) => sql`
       offset 0`;
 
 /**
- * CTEs: the numbers of the users of the CTE `raw` (`numbers`: place, user_id, number). A run that
- * writes gives each user without one the next; another run that does the same at once fails, for
- * both change the counter of a snapshot, and is tried again. Joins are full ones, though all users
- * are on their left: the planner, which knows no sizes here, would loop over any other.
+ * CTEs: the users of the CTE `raw` (`users`: space, user_id, and `person`, an integer that stands
+ * for both, with the chunk and the bits of the user's number). A run that writes gives each user
+ * without a number the next; another run that does the same at once fails, for both change the
+ * counter of a snapshot, and is tried again. Joins are full ones, though all users are on their
+ * left: the planner, which knows no sizes here, would loop over any other.
  */
 export function numbersOfUsers(writes: boolean): SQL {
   const met = sql`people as materialized (
-    select w.workspace_id, r.user_id, array_agg(place) as places, min(place) as first
-    from (select distinct place, user_id from raw where user_id <> '') r
-    join asked w using (place)
-    group by w.workspace_id, r.user_id
+    select space, user_id, min(place) as first
+    from raw
+    group by space, user_id
   ),
   met as materialized (
-    select workspace_id, user_id, p.places, p.first, k.number
+    select space, user_id, p.first, k.number
     from people p
     full join (
-      select g.workspace_id, n.user_id, n.number
-      from (select workspace_id, array_agg(user_id) as ids from people group by workspace_id) g
-      cross join lateral (${numbersIn(keyInList("g", "n"), sql`g.ids`)}
+      select s.space, n.user_id, n.number
+      from (
+        select g.space, g.ids, w.workspace_id
+        from (select space, array_agg(user_id) as ids from people group by space) g
+        join (select distinct space, workspace_id from asked) w using (space)
+        offset 0
+      ) s
+      cross join lateral (${numbersIn(keyInList("s", "n"), sql`s.ids`)}
       ) n
-    ) k using (workspace_id, user_id)
+    ) k using (space, user_id)
   )`;
-  if (!writes)
-    return sql`${met},
-  numbers as materialized (
-    select unnest(places) as place, user_id, number from met where number is not null
+  const users = (numbers: SQL) => sql`
+  users as materialized (
+    select space, user_id, (row_number() over (order by space, user_id))::int as person,
+      ${USER_CHUNK} as chunk,
+      ${USER_BIT} as bits
+    from (${numbers}) numbers
   )`;
+  if (!writes) return sql`${met},${users(sql`select * from met`)}`;
   return sql`${met},
   unknown as materialized (
-    select workspace_id, user_id, places,
-      row_number() over (partition by workspace_id order by first desc, user_id desc) as back
-    from met
-    where number is null
+    select w.workspace_id, m.space, m.user_id,
+      row_number() over (partition by m.space order by m.first desc, m.user_id desc) as back
+    from met m
+    join (select distinct space, workspace_id from asked) w using (space)
+    where m.number is null and m.user_id <> ''
   ),
   counted as (
     insert into user_counters (workspace_id, next)
@@ -69,19 +78,17 @@ export function numbersOfUsers(writes: boolean): SQL {
     returning workspace_id, next
   ),
   given as materialized (
-    select u.workspace_id, u.user_id, u.places, (c.next - u.back)::int as number
+    select u.workspace_id, u.space, u.user_id, (c.next - u.back)::int as number
     from unknown u
     join counted c using (workspace_id)
   ),
   added as (
     insert into user_numbers (workspace_id, user_id, number)
     select workspace_id, user_id, number from given
-  ),
-  numbers as materialized (
-    select unnest(places) as place, user_id, number from met where number is not null
-    union all
-    select unnest(places), user_id, number from given
-  )`;
+  ),${users(sql`
+      select space, user_id, number from met where number is not null or user_id = ''
+      union all
+      select space, user_id, number from given`)}`;
 }
 
 /**

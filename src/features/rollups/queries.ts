@@ -46,10 +46,24 @@ const markedMinutes = (last: number, limit: number) => sql`
   order by bucket, workspace_id
   limit ${limit}`;
 
+/**
+ * Today is read from its hours and raw rows while one of its hours has a mark, so that its own
+ * rollup would be of no use yet: a run each hour would read all of the day again and again.
+ */
+const IS_READ = sql`(
+    bucket < date_trunc('day', now(), 'UTC')
+    or not exists (
+      select
+      from rollup_marks h
+      where h.unit = 'hour' and h.workspace_id = m.workspace_id
+        and h.bucket >= m.bucket and h.bucket < m.bucket + interval '24 hours'
+    )
+  )`;
+
 const markedBuckets = (unit: RollupUnit, last: number, limit: number) => sql`(
   select distinct workspace_id, bucket
-  from rollup_marks
-  where unit = ${unit} and id <= ${last}
+  from rollup_marks m
+  where unit = ${unit} and id <= ${last}${unit === "hour" ? sql`` : sql` and ${IS_READ}`}
   order by workspace_id, bucket
   limit ${limit}
 )`;

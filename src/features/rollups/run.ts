@@ -15,6 +15,8 @@ import { type RollupSlices, rollupSlices } from "./slices.ts";
 
 /** The time of one invocation; the rest continues through the queue, or with the next minute. */
 const MAX_INVOCATION_MS = 20_000;
+/** Transactions of a run beside each other, as intake has several too. */
+const LANES = 2;
 const SAMPLED_BUCKETS = 50;
 const ROLLUP_UNITS = ["minute", "hour", "day", "session"] as const;
 
@@ -32,30 +34,56 @@ export const areRollupsOn = ({ config }: Context, unit: RollupUnit) =>
   unit === "day" ? config.DAILY_ROLLUP_ENABLED : config.HOURLY_ROLLUP_ENABLED;
 
 /**
- * Recomputes the buckets of a slice.
- * @returns false if they were too much for one transaction, and fewer are to be tried
+ * Buckets by transactions that run beside each other: by workspace as far as there are several,
+ * since two that give new users of one workspace their numbers wait for each other.
  */
-async function isSliceDone(
+function lanesOf(buckets: readonly RollupBucket[]): RollupBucket[][] {
+  const byWorkspace = Map.groupBy(buckets, ({ workspaceId }) => workspaceId);
+  const sorted = [...byWorkspace.values()].flat();
+  const each = Math.ceil(sorted.length / LANES);
+  return Array.from({ length: LANES }, (_, lane) =>
+    sorted.slice(lane * each, (lane + 1) * each),
+  ).filter((lane) => lane.length > 0);
+}
+
+/** Recomputes the buckets of one transaction. Caches outlive minutes, which change no number. */
+async function recomputeLane(
+  ctx: Context,
+  unit: RollupUnit,
+  lane: readonly RollupBucket[],
+): Promise<number> {
+  await recomputeRollups(ctx, unit, lane);
+  if (unit !== "minute")
+    for (const workspaceId of new Set(lane.map((bucket) => bucket.workspaceId)))
+      ctx.cache.invalidate(workspaceId);
+  return lane.length;
+}
+
+/**
+ * Recomputes buckets in transactions beside each other.
+ * @returns how many are done; those of a transaction that was too large are tried again in smaller
+ *   ones
+ */
+async function recomputeLanes(
   ctx: Context,
   unit: RollupUnit,
   buckets: readonly RollupBucket[],
   slices: RollupSlices,
-): Promise<boolean> {
+): Promise<number> {
   const startedMs = ctx.now();
-  try {
-    await recomputeRollups(ctx, unit, buckets);
-  } catch (error) {
-    if (!slices.shrinks(error)) throw error;
+  const lanes = lanesOf(buckets).map((lane) => recomputeLane(ctx, unit, lane));
+  const ended = await Promise.allSettled(lanes);
+  const failed = ended.find((end) => end.status === "rejected");
+  if (!failed) slices.took(ctx.now() - startedMs);
+  else if (slices.shrinks(failed.reason))
     ctx.log.info("rollups", { unit, buckets: buckets.length, tooMany: true });
-    return false;
-  }
-  slices.took(ctx.now() - startedMs);
-  return true;
+  else throw failed.reason;
+  return ended.reduce((sum, end) => sum + (end.status === "fulfilled" ? end.value : 0), 0);
 }
 
 /**
  * Recomputes every bucket of a unit that waits, slice by slice; the queue continues when its time
- * is up. Caches outlive a run of minutes, which changes no number.
+ * is up.
  * @param upTo the last mark of this run: marks that arrive meanwhile belong to the next run
  * @returns how many buckets were recomputed
  */
@@ -65,17 +93,14 @@ export async function runRollups(ctx: Context, unit: RollupUnit, upTo?: number):
   const slices = rollupSlices(unit);
   let done = 0;
   for (;;) {
-    const buckets = await waitingBuckets(ctx.db, unit, last, slices.size);
+    const buckets = await waitingBuckets(ctx.db, unit, last, slices.size * LANES);
     if (buckets.length === 0) break;
-    if (await isSliceDone(ctx, unit, buckets, slices)) done += buckets.length;
+    done += await recomputeLanes(ctx, unit, buckets, slices);
     const isLate = ctx.now() - startedMs > MAX_INVOCATION_MS;
+    if (!isLate) continue;
     // Of minutes the next run soon takes what is left; the queue would run beside it.
-    if (unit !== "minute") {
-      for (const workspaceId of new Set(buckets.map((bucket) => bucket.workspaceId)))
-        ctx.cache.invalidate(workspaceId);
-      if (isLate) await enqueue(ctx, { type: "rollup.run", unit, upTo: last });
-    }
-    if (isLate) break;
+    if (unit !== "minute") await enqueue(ctx, { type: "rollup.run", unit, upTo: last });
+    break;
   }
   // Most minutes have nothing to say.
   if (done > 0 || unit !== "minute")

@@ -16,7 +16,8 @@ where "session_edges_daily".workspace_id = w.workspace_id
   and "session_edges_daily".bucket = w.bucket;
 
 with asked as materialized (
-  select *
+  select workspace_id, bucket, place::int as place,
+    (dense_rank() over (order by workspace_id))::int as space
   from unnest('{acme}'::text[], '{2026-10-01T00:00:00.000Z}'::timestamptz[])
   with ordinality as w(workspace_id, bucket, place)
 ),
