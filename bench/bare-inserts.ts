@@ -1,7 +1,7 @@
 import pg from "pg";
 import { sampleExecution } from "./seed.ts";
 
-/** What the Worker and the reference write: so many rows, by clients that each send batches. */
+/** The load of the Worker and of the reference: so many rows, by clients that each send batches. */
 export const CLIENTS = 4;
 export const BATCH = 500;
 export const ROWS = 60_000;

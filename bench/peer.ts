@@ -16,7 +16,7 @@ interface Duel {
   name: string;
   unit: string;
   connections: number;
-  /** What one request counts for. */
+  /** The worth of one request. */
   worth: number;
   ours: Side;
   theirs: Side;

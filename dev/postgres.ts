@@ -53,7 +53,7 @@ function untilReady(server: ChildProcess, log: BoundedLog): Promise<void> {
 }
 
 /**
- * What a statement frees stays with its process, for the next one (glibc, bytes): given back to the
+ * Memory that a statement frees stays with its process, for the next one (glibc, bytes): given back to the
  * system at once, a thousand pages are fetched again for each question.
  */
 const KEPT_MEMORY = {

@@ -186,7 +186,7 @@ const RECIPIENTS = [
 ];
 const EXPORT = { source: "executions", format: "csv" };
 
-/** What was made, for those who go on with it. */
+/** The objects that were made, for those who go on with them. */
 export interface RecordedThings {
   subjects: RecordedSubjects;
   reports: string[];

@@ -33,7 +33,7 @@ export async function askRefusals(
   }
 }
 
-/** What browsers and monitors ask. */
+/** The paths that browsers and monitors ask for. */
 export async function askSystem(recorder: AnswerRecorder): Promise<void> {
   const { headers } = await recorder.ask({ path: "/openapi.json", as: "nobody" });
   const conditional = { "if-none-match": headers.get("etag") ?? "" };

@@ -20,7 +20,7 @@ import { askRefusals, askSystem } from "./record-refusals.ts";
  */
 const USAGE = "npm run record -- <out.json> [--questions 2000] | --compare <a.json> <b.json>";
 
-/** What stands for an id in the paths of what is only read. */
+/** Ids for the paths of what is only read. */
 const SUBJECTS = {
   "/api/v1/agents": ["writer", "org/planner", "агент-поиска", "..", "keeper"],
   "/api/v1/users": ["ada", "auth0|edsger", "иван", "美咲", "moana"],

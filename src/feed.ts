@@ -26,7 +26,7 @@ import {
 } from "./realtime/visitor.ts";
 import { endedConnections } from "./store/revocations.ts";
 
-/** How often the tokens and keys of open sockets are looked up. */
+/** The interval at which the tokens and keys of open sockets are looked up. */
 const CHECK_MS = 30_000;
 const CHECKED = "checked";
 /** The delay of the numbers after a change, and the least time between them. */

@@ -14,7 +14,7 @@ import { queryStatement } from "./sql/statement.ts";
 
 export interface Answer extends AnswerTotals {
   rows: AnswerRow[];
-  /** How many groups there are, where the question counts them. */
+  /** The number of groups, where the question counts them. */
   groups?: number;
   meta: AnswerMeta;
 }
@@ -61,7 +61,7 @@ export function ask(
 }
 
 /**
- * How exact the numbers are: `relative_errors` where some measures are exact and others are not.
+ * The exactness of the numbers: `relative_errors` where some measures are exact and others are not.
  */
 function exactness(measures: readonly MeasureName[], inexact: readonly MeasureName[]) {
   if (inexact.length === 0) return { exact: true, relative_error: 0 };

@@ -27,7 +27,7 @@ export const PERMISSIONS = Object.keys(GRANTS) as Permission[];
 export const ROLES = ["owner", "admin", "analyst", "member", "viewer"] as const;
 export type Role = (typeof ROLES)[number];
 
-/** What a token or a key can be revoked by. */
+/** The marks of a token or a key by which it can be revoked. */
 export interface Credential {
   /** The token's own id. */
   jti?: string | undefined;

@@ -30,7 +30,7 @@ async function checksumOf(text: string): Promise<string> {
 
 type Environment = keyof typeof ENVIRONMENTS;
 
-/** What may be shown of a key: enough to tell it from others. */
+/** The part of a key that may be shown: enough to tell it from others. */
 export const keyPrefix = (environment: Environment, id: string) =>
   `sk_${ENVIRONMENTS[environment]}_${id}`;
 

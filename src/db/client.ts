@@ -12,7 +12,7 @@ import { faultOf, isLostRace, noAnswer } from "./faults.ts";
 
 export interface Statement<T> {
   sql: SQL;
-  /** What a row is: hand-written SQL meets its schema here, once. */
+  /** The schema of a row: hand-written SQL meets its schema here, once. */
   row: z.ZodType<T>;
 }
 

@@ -20,7 +20,7 @@ export const GRACE_MS = 500;
 const LOCK_MS = 3_000;
 
 /**
- * How long a statement waits for a lock, in milliseconds (`lock_timeout`): less than a request
+ * The longest wait of a statement for a lock, in milliseconds (`lock_timeout`): less than a request
  * waits for a connection, so that statements behind one lock do not use up all connections. A `drop
  * table` that waits for a long reader holds up all that come after it no longer than this.
  */

@@ -77,7 +77,7 @@ const BY_STATE: (Fault & { state: RegExp; detail?: RegExp })[] = [
   { ...UNSTORABLE, state: /^22P02$/, detail: /surrogate/ },
 ];
 
-/** What Neon's proxy and the platform say in words only, the first that fits. */
+/** Failures that Neon's proxy and the platform say in words only, the first that fits. */
 const BY_WORDS: (Fault & { words: RegExp })[] = [
   {
     words: /too many subrequests/i,
@@ -128,7 +128,7 @@ export const busyDatabase = (cause: unknown) => saying(BUSY, cause);
 export const lostSession = (cause: unknown) => saying(AWAY, cause);
 
 /**
- * What a caller is told of a failure of the database: the one place that knows. Undefined for what
+ * The error that a caller is told of a failure of the database: the one place that knows. Undefined for what
  * is a fault of the statement.
  * @param error what the driver threw
  */

@@ -6,7 +6,7 @@ const HEADER_BYTES = 5;
 const DATA_ROW = 0x44;
 const FIRST_BYTES = 256 * 1024;
 const FIRST_BOUNDS = 16 * 1024;
-/** What a page of unusual rows needed is not kept for the next. */
+/** The memory of a page of unusual rows is not kept for the next. */
 const KEPT_BYTES = 2 * 1024 * 1024;
 
 const int32At = (bytes: Uint8Array, at: number) =>

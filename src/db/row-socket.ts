@@ -7,7 +7,7 @@ export interface RowTap {
 
 type Listener = (event: { data: ArrayBuffer | Uint8Array }) => void;
 
-/** What the driver hears: all that is no row. */
+/** The messages that the driver hears: all that are no rows. */
 function untapped(tap: RowTap, heard: Listener) {
   return ({ data }: { data: unknown }) => {
     const bytes = data as ArrayBuffer;

@@ -24,7 +24,7 @@ export const NEVER_MIGRATED = ["42P01", "3F000"];
 export type SchemaFault = "schema_older" | "schema_newer";
 
 /**
- * How the schema of a database differs from the one this code is for, or undefined.
+ * The difference of a database's schema from the one this code is for, or undefined.
  * @param applied LAST_MIGRATION's answer
  */
 export function schemaFault(applied: number | undefined): SchemaFault | undefined {

@@ -15,7 +15,7 @@ export interface Snapshot extends Db {
 /** @throws AppError unavailable for a connection that breaks off or does not answer */
 async function heard<T>(limitMs: number, work: Promise<T>): Promise<T> {
   const told = work.catch((error: unknown) => {
-    // What the server did not say with a SQLSTATE is a fault of the way to it.
+    // A failure without a SQLSTATE is a fault of the way to the server.
     throw error instanceof DatabaseError ? (faultOf(error) ?? error) : lostSession(error);
   });
   return settleWithin(limitMs, told, noAnswer);

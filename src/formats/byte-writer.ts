@@ -6,11 +6,11 @@ const SHORT = 40;
 
 /** Bytes of a chunk. The array serves all chunks of a file, one after the other. */
 export class ByteWriter {
-  /** What is written, and room behind it. `reserve` may replace it. */
+  /** The bytes that are written, and room behind them. `reserve` may replace it. */
   bytes = new Uint8Array(FIRST_BYTES);
   size = 0;
 
-  /** What has been written; valid until the next `clear`. */
+  /** The bytes written so far; valid until the next `clear`. */
   get written(): Uint8Array {
     return this.bytes.subarray(0, this.size);
   }

@@ -55,13 +55,13 @@ function writeValue(
 const [OPEN, END, LAST] = [encoder.encode("["), encoder.encode("}"), encoder.encode("\n]\n")];
 const [LINE, NEXT] = [encoder.encode("\n"), encoder.encode(",\n")];
 
-/** What stands before each value of an object. */
+/** The text before each value of an object. */
 const namesOf = (columns: readonly FileColumn[]) =>
   columns.map(({ name }, index) =>
     encoder.encode(`${index === 0 ? "{" : ","}${JSON.stringify(name)}:`),
   );
 
-/** What stands around the rows of a page. */
+/** The text around the rows of a page. */
 interface Around {
   first?: Uint8Array;
   before?: Uint8Array;

@@ -39,7 +39,7 @@ interface MetricsRoute<Q extends z.ZodObject, P extends z.ZodObject, R extends z
   path: string;
   tag: string;
   summary: string;
-  /** How its numbers are computed. */
+  /** The computation of its numbers, in words. */
   description?: string;
   permission?: Permission;
   workspace?: keyof typeof WORKSPACE_CHECKS;
@@ -47,7 +47,7 @@ interface MetricsRoute<Q extends z.ZodObject, P extends z.ZodObject, R extends z
   params?: P;
   /** The whole answer: `metricsAnswer` or `pagedMetricsAnswer`. */
   response: R;
-  /** What the answer is, in the API's description. */
+  /** The answer in the words of the API's description. */
   responseText?: string;
   load(
     ctx: Context,

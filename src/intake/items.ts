@@ -36,7 +36,7 @@ export type CheckedItem<M> =
   | { ok: true; message: M }
   | { ok: false; id: string | null; error: FieldError };
 
-/** What is taken in: how an item is checked, and how checked ones are stored (one verdict for each, in their order). */
+/** A kind of item: its check, and the storage of checked ones (one verdict for each, in their order). */
 export interface IntakeKind<M> {
   /** Name of the list in a JSON body. */
   key: string;

@@ -17,7 +17,7 @@ import { linesOf } from "./lines.ts";
 import { receiveStream } from "./stream.ts";
 
 const NDJSON = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
-/** What became of a single object, as a status; a list or a stream has many outcomes and is always 207. */
+/** The outcome of a single object, as a status; a list or a stream has many outcomes and is always 207. */
 const SINGLE = { created: 201, updated: 200, duplicate: 200, conflict: 409, invalid: 422 } as const;
 export type IntakeStatus = 207 | (typeof SINGLE)[ItemOutcome];
 

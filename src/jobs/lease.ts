@@ -26,7 +26,7 @@ export interface JobId {
   id: string;
 }
 
-/** Who creates a job. */
+/** The author of a job. */
 export interface JobOrigin {
   author: string;
   scheduleId?: string | undefined;

@@ -4,7 +4,7 @@ interface Held<T> {
   untilMs: number;
 }
 
-/** What a map's entry takes beside its key and its value. */
+/** The bytes of a map's entry beside its key and its value. */
 const ENTRY_BYTES = 200;
 const SWEEP_INTERVAL_MS = 60_000;
 

@@ -3,11 +3,11 @@ import { AppError } from "./errors.ts";
 interface Budget {
   limit: number;
   code: string;
-  /** What is counted, in the plural. */
+  /** The counted things, in the plural. */
   of: string;
 }
 
-/** What one request may ask for. docs/limits.md has them all, with the reason of each. */
+/** Limits of one request. docs/limits.md has them all, with the reason of each. */
 export const WORK_BUDGETS = {
   buckets: { limit: 10_000, code: "too_many_buckets", of: "buckets of this granularity" },
   /** Local hours of five years. */

@@ -1,4 +1,4 @@
-/** What went wrong, in words that do not know HTTP; http/errors.ts gives each kind its status. */
+/** The kind of a failure, in words that do not know HTTP; http/errors.ts gives each kind its status. */
 export type ErrorKind =
   | "malformed"
   | "unauthenticated"

@@ -79,7 +79,7 @@ function headerSize(bytes: Uint8Array): number | undefined {
 }
 
 /**
- * What fflate keeps of a stream: `f` and no `l` once it has ended, and the bits of `p` that were
+ * The state that fflate keeps of a stream: `f` and no `l` once it has ended, and the bits of `p` that were
  * used. Its version is fixed.
  */
 interface InflateState {

@@ -1,6 +1,6 @@
 import { type ExactNumber, isExactNumber, MAX_WRITTEN_CHARS, numberOf } from "./exact-number.ts";
 
-/** What JSON's syntax allows and we cannot keep; `path` names the place with dots. */
+/** A value that JSON's syntax allows and we cannot keep; `path` names the place with dots. */
 export interface JsonFault {
   path: string;
   code:
@@ -183,7 +183,7 @@ class Reader {
 const joined = (path: string, key: string) => (path === "" ? key : `${path}.${key}`);
 
 /**
- * What a JSON text of a caller says, all of it.
+ * The value of a caller's JSON text, all of it.
  * @param faults gets the keys that come twice and the numbers beyond a double's range: what has one
  * must be refused
  * @throws SyntaxError for what is no JSON
@@ -197,7 +197,7 @@ export function parseJson(text: string, faults: JsonFault[]): unknown {
   return value;
 }
 
-/** What our own database says: its JSON has no equal keys, and numbers without exponents. */
+/** The value of our own database's JSON: it has no equal keys, and numbers without exponents. */
 export function parseStored(text: string): unknown {
   // Sixteen digits in a row, with or without a point, are the fewest that a double may alter; a
   // small fraction has as many.

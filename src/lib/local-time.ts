@@ -2,7 +2,7 @@ import { Temporal } from "temporal-polyfill";
 import { DAY_US, type EpochUs } from "./time.ts";
 import { offsetAt, stretchesOf } from "./zone-offsets.ts";
 
-/** What clocks show: a date, and the microseconds of its day. */
+/** The reading of a clock: a date, and the microseconds of its day. */
 export interface LocalTime {
   date: Temporal.PlainDate;
   timeUs: number;

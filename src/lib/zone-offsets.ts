@@ -132,7 +132,7 @@ function stretchAt(us: EpochUs, zone: Zone): Stretch {
 }
 
 /**
- * What local time is ahead of UTC at a moment, in microseconds.
+ * The lead of local time over UTC at a moment, in microseconds.
  * @throws RangeError for a name that is no zone's
  */
 export const offsetAt = (us: EpochUs, timezone: string): number =>

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { FEED_SUBPROTOCOL } from "./protocol.ts";
 
-/** What its token or key can be revoked by (auth/actor.ts). */
+/** The marks by which its token or key can be revoked (auth/actor.ts). */
 export const credentialShape = z.object({
   jti: z.string().optional(),
   issuedAtMs: z.number(),

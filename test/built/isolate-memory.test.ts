@@ -56,7 +56,7 @@ const query = (question: object) =>
     headers,
     body: JSON.stringify({ measures: ["executions"], from: FROM, to: TO, ...question }),
   });
-/** What is really held: the inspector hears of the next command only while the isolate has something to do. */
+/** The memory that is really held: the inspector hears of the next command only while the isolate has something to do. */
 async function megabytes(): Promise<number> {
   let collected = false;
   const collecting = heap.collect().then(() => {
@@ -67,7 +67,7 @@ async function megabytes(): Promise<number> {
   return heap.megabytes();
 }
 
-/** What some work leaves behind in the isolate's heap, in MB. */
+/** The rest that some work leaves in the isolate's heap, in MB. */
 async function left(work: () => Promise<unknown>): Promise<number> {
   const before = await megabytes();
   await work();

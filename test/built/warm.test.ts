@@ -27,7 +27,7 @@ const ask = async (path: string, signal?: AbortSignal) => {
   });
   return { status: answer.status, text: await answer.text() };
 };
-/** How many answers there were of each status. */
+/** The number of answers of each status. */
 const statuses = (answers: { status: number }[]) => {
   const counts: Record<number, number> = {};
   for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1;

@@ -89,7 +89,7 @@ async function ask({ method, path, headers, body, who }: FuzzRequest): Promise<R
   );
 }
 
-/** What is wrong with an answer, in words; undefined when nothing is. */
+/** The fault of an answer, in words; undefined without one. */
 function faultOf(request: FuzzRequest, answer: Response, text: string): string | undefined {
   const { status, headers } = answer;
   const type = headers.get("content-type") ?? "";

@@ -95,7 +95,7 @@ it("an import maps columns and constants, and refuses a field that no execution 
       },
     },
   );
-  // What is no number is left to the intake, which refuses it; a column of NDJSON may lie deeper.
+  // A value that is no number is left to the intake, which refuses it; a column of NDJSON may lie deeper.
   expect(
     mappingOf(["tokens_in=n", "model=call.model"], [])({ n: "abc", call: { model: "m" } }, 1),
   ).toEqual({

@@ -53,7 +53,7 @@ async function chunksFrom(
   from: ResumePoint,
 ): Promise<(Omit<FileChunk, "from"> & { from: ResumePoint })[]> {
   const chunks = [];
-  // What a chunk's bytes stand in is used again for the next.
+  // The memory of a chunk's bytes is used again for the next.
   for await (const { bytes, rows, from: begin } of parquetFormat.encode(
     pages(from.after),
     OPTIONS,

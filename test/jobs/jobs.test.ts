@@ -102,7 +102,7 @@ describe("a job", () => {
 
   it("whose attempts end their runtime is given up after three of them", async () => {
     const id = await queued();
-    // What a killed attempt leaves: a claim, and a lease that ends.
+    // A killed attempt leaves a claim, and a lease that ends.
     for (let kills = 1; kills <= 3; kills++) {
       sent.length = 0;
       expect(await claimExport(ctx, job(id))).toMatchObject({ attempts: kills });

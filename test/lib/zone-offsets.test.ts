@@ -42,7 +42,7 @@ function changesOf(zone: string): [us: number, offsetUs: number][] {
   }
 }
 
-/** What clocks show; and of that day and its neighbours, the same time of day and the begin. */
+/** The reading of clocks; and of that day and its neighbours, the same time of day and the begin. */
 function expectClock(us: number, zone: string) {
   const zoned = zonedOf(us, zone);
   const [day, clock] = [zoned.toPlainDate(), zoned.toPlainTime()];

@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Db } from "../../src/db/client.ts";
 
 /**
- * What the planner knows: all that is there before a newcomer; nothing; that the tables are empty; that each has a few rows,
+ * The knowledge of the planner: all that is there before a newcomer; nothing; that the tables are empty; that each has a few rows,
  * each of another workspace.
  */
 export const STATISTICS = ["fresh", "none", "empty", "tiny"] as const;

@@ -112,7 +112,7 @@ export const groupText = (field: Field, alias: string): SQL =>
     ? sql`coalesce(${PRESENT}::text || ${valueText(field, alias)}, '')`
     : sql`coalesce(${valueText(field, alias)}, '')`;
 
-/** What a group's key says: null for a group without a value. */
+/** The value of a group's key: null for a group without one. */
 export function groupValue(kind: Field["kind"], key: string | null): string | number | null {
   if (key === null || key === "") return null;
   if (kind === "metadata") return key.slice(PRESENT.length);

@@ -49,7 +49,7 @@ export const SUM_NAMES = [
 export type SumName = (typeof SUM_NAMES)[number];
 
 export interface Measure {
-  /** What a number of it counts. */
+  /** The things that a number of it counts. */
   unit: "executions" | "fraction" | "ms" | "credits" | "tokens" | "users" | "agents";
   /** Whether the values of the parts add up to the value of the whole. */
   additive: boolean;

@@ -5,7 +5,7 @@ import type { UserOccurrences } from "./occurrences.ts";
 import { type FunnelRules, type StepTally, stepBits, type UserJourney } from "./rules.ts";
 
 /**
- * What can take a step: an occurrence, or (where one instant takes one step) all occurrences of an
+ * The takers of a step: an occurrence, or (where one instant takes one step) all occurrences of an
  * instant together.
  */
 interface StepUnits {

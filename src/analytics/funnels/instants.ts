@@ -52,7 +52,7 @@ export function choicesOf(
 }
 
 /**
- * How many steps from `level` on can be given occurrences of their own: augmenting paths (Kuhn
+ * The number of steps from `level` on that can be given occurrences of their own: augmenting paths (Kuhn
  * 1955).
  */
 export function stepsWithin(choices: readonly number[], level: number, steps: number): number {

@@ -28,7 +28,7 @@ export interface FunnelRules {
   now: EpochUs;
 }
 
-/** How far a user came: the earliest of the furthest attempts, each step at its earliest time. */
+/** The way that a user came: the earliest of the furthest attempts, each step at its earliest time. */
 export interface UserJourney {
   level: number;
   times: EpochUs[];

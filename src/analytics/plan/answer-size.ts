@@ -10,7 +10,7 @@ export interface GroupedField {
 }
 
 /**
- * How many groups can exist: statuses and hours are few, and a filter may leave a list of values or
+ * The number of groups that can exist: statuses and hours are few, and a filter may leave a list of values or
  * a single one.
  */
 export function possibleGroups(

@@ -12,7 +12,7 @@ export const orderOf = (query: Query) =>
   query.order_by ??
   query.measures.slice(0, 1).map((measure) => ({ measure, direction: "desc" as const }));
 
-/** What these measures need; the quantiles stay the asked list, so that their places in it hold. */
+/** The parts that these measures need; the quantiles stay the asked list, so that their places in it hold. */
 export function partsOf(measures: readonly Measure[], quantiles: number[]): QueryParts {
   return {
     statuses: measures.some((measure) => measure.needs === "statuses"),

@@ -55,7 +55,7 @@ interface AskedFilter {
   path: string;
 }
 
-/** What is grouped by and filtered by, with every name resolved against the catalogue. */
+/** Groups and filters, with every name resolved against the catalogue. */
 interface AskedFields {
   groups: GroupedField[];
   filters: AskedFilter[];
@@ -134,7 +134,7 @@ function assertAnswerFits(
 }
 
 /**
- * What all asked measures need, and their quantiles in rising order.
+ * The parts that all asked measures need, and their quantiles in rising order.
  * @param packed whether sketches shall come packed
  */
 function partsOfQuery(query: Query, packed: boolean): QueryParts {

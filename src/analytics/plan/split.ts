@@ -15,7 +15,7 @@ export interface SourcePieces {
 }
 
 /**
- * How a range is cut, and how its quarters are cut on a day with a mark: into hours, and the rest.
+ * The pieces of a range, and those of its quarters on a day with a mark: hours, and the rest.
  */
 export interface SplitRange extends SourcePieces {
   fallback: Pick<SourcePieces, "hour" | "minute" | "raw">;

@@ -4,7 +4,7 @@ import { type MetaRow, metaRow } from "./meta-row.ts";
 const count = z.number().default(0);
 const text = z.coerce.string().default("0");
 const extreme = z.coerce.number().nullable().default(null);
-/** What nobody asked for is absent from the statement's rows, and read by no measure. */
+/** A sum that nobody asked for is absent from the statement's rows, and read by no measure. */
 const sums = z.object({
   executions: z.number(),
   successes: count,

@@ -43,7 +43,7 @@ export function explainSources({ plan }: PlannedQuery, about: MetaRow): Record<s
 const instant = (value: string) => formatInstant(parseInstant(value) ?? 0);
 
 /**
- * What a range was compared with. `elapsed`: it is not over, and this is the same part of the
+ * The range of a comparison. `elapsed`: it is not over, and this is the same part of the
  * period before.
  */
 export interface ComparedSpan {

@@ -1,7 +1,7 @@
 import { DIMENSIONS, type Dimension } from "../catalog/dimensions.ts";
 import type { SumName } from "../catalog/measure.ts";
 
-/** What is rolled up by itself: a minute, an hour, a day, the sessions of a day (UTC). */
+/** A unit that is rolled up by itself: a minute, an hour, a day, the sessions of a day (UTC). */
 export type RollupUnit = "minute" | "hour" | "day" | "session";
 
 /**

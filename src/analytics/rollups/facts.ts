@@ -16,7 +16,7 @@ export const PART_SUMS: readonly string[] = [
 ];
 
 /**
- * What a grain tells apart beside the status, as an integer: all text is replaced by small integers
+ * The dimensions of a grain beside the status, as an integer: all text is replaced by small integers
  * before anything is grouped or sorted.
  */
 export type GrainKey = "total" | "agent" | "cube" | "person";

@@ -48,7 +48,7 @@ const AGENTS: Partial<Record<GrainKey, SQL>> = {
 };
 
 /**
- * What groups list, as rows: sketch cells (`n`), chunks of users (`bits`) and agents. Each counts
+ * The lists of groups, as rows: sketch cells (`n`), chunks of users (`bits`) and agents. Each counts
  * for its status and, as the state 0, for all statuses together.
  */
 function listedItems(key: GrainKey): SQL {

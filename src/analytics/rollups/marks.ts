@@ -20,7 +20,7 @@ export const FIRST_MINUTE = hoursBack(2);
  */
 export const FIRST_MARKED_MINUTE = hoursBack(3);
 
-/** What a change of a raw row marks: an execution its hour, an event its day's sessions. */
+/** The unit that a change of a raw row marks: an execution its hour, an event its day's sessions. */
 type MarkedUnit = "hour" | "session";
 
 /**

@@ -9,7 +9,7 @@ import { EDGE_COLUMNS, edgeRows, SESSION_COLUMNS, sessionRows } from "./session-
 
 /** Rows that a run writes into one table. */
 interface Written {
-  /** What an operator is told of it. */
+  /** Its name for an operator. */
   name: string;
   table: string;
   columns: SQL;

@@ -3,7 +3,7 @@ import { CLOCK_DIMENSIONS } from "../catalog/dimensions.ts";
 import { MEASURE_NAMES, type MeasureName, measureOf } from "../catalog/measures.ts";
 import type { Query } from "../query.ts";
 
-/** What a column of measures holds, as a file would type it. */
+/** The type of a column of measures, in the words of files. */
 const KINDS = {
   executions: "integer",
   fraction: "float",

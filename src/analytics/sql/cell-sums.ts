@@ -5,7 +5,7 @@ import { nameList } from "./lists.ts";
 import type { QueryParts } from "./query-parts.ts";
 
 /**
- * What all sums are made of: sums of `rollup_rows`, and of `raw_rows`, by the keys and the status.
+ * The base of all sums: sums of `rollup_rows`, and of `raw_rows`, by the keys and the status.
  * Summed up once here, because they are read up to three times (for the order, the groups and the
  * total).
  */
@@ -74,7 +74,7 @@ const COLUMNS_OF_SUM: Record<SumName, SumColumn[]> = {
   tokens_out: [{ name: "tokens_out", column: totalOf("tokens_out") }],
 };
 
-/** What is made of the sums of cells, as far as it is asked for. */
+/** The columns that are made of the sums of cells, as far as they are asked for. */
 function columnsOf({ sums, statuses, quantiles }: QueryParts): SumColumn[] {
   return [
     { name: "executions", column: sql`sum(executions)::bigint` },

@@ -35,7 +35,7 @@ export const statColumns = (parts: QueryParts): string[] => [
   ...Object.keys(extraTypes(parts)),
 ];
 
-/** What sums do not hold, one column each. */
+/** The columns that sums do not hold. */
 function extraColumns(
   keys: readonly string[],
   parts: QueryParts,

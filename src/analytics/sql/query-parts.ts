@@ -1,6 +1,6 @@
 import type { SumName } from "../catalog/measure.ts";
 
-/** What a question needs beside the number of executions, which is always there. */
+/** The parts of a question beside the number of executions, which is always there. */
 export interface QueryParts {
   /** The numbers of executions by status. */
   statuses: boolean;
@@ -15,7 +15,7 @@ export interface QueryParts {
 }
 
 /**
- * What is merged once for all that is asked of it: the buckets of the sketches, and the distinct
+ * The tables that are merged once for all that is asked of them: the buckets of the sketches, and the distinct
  * ids.
  */
 export const MERGED_BASES = ["sketches", "users", "agents"] as const;

@@ -45,7 +45,7 @@ export function sketchValueSql(key: SQL): SQL {
  */
 const DIGITS = 12;
 
-/** What `n` executions of a bucket add to a packed sketch. */
+/** The number that `n` executions of a bucket add to a packed sketch. */
 export function packedCells(key: SQL, n: SQL): SQL {
   return sql`${n} * ('1e' || ${sql.raw(String(DIGITS))} * (${key} - ${ZERO}))::numeric`;
 }

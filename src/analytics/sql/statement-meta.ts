@@ -4,7 +4,7 @@ import { freshnessPairs } from "../rollups/marks.ts";
 import { piecePairs } from "./pieces.ts";
 import { groupCount } from "./top-groups.ts";
 
-/** What the answer is true for, and what each source gave (result/meta-row.ts reads it). */
+/** The validity of the answer, and the share of each source (result/meta-row.ts reads it). */
 export function statementMeta(plan: QueryPlan): SQL {
   const count = plan.top?.count ? sql`,\n    ${groupCount(plan)}` : sql``;
   const pieces = plan.explain ? sql`,\n    ${piecePairs(plan)}` : sql``;

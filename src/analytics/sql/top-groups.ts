@@ -70,7 +70,7 @@ export function topGroups(plan: QueryPlan, top: NonNullable<QueryPlan["top"]>): 
   )`;
 }
 
-/** How many groups the asked range has: a pair of a JSON object. */
+/** The number of groups in the asked range: a pair of a JSON object. */
 export function groupCount(plan: QueryPlan): SQL {
   return sql`'groups', (
       select count(*) from (

@@ -79,7 +79,7 @@ const SPANS = {
 } as const;
 
 /**
- * How many buckets a range has, by arithmetic alone: what it costs does not grow with the range.
+ * The number of buckets in a range, by arithmetic alone: its cost does not grow with the range.
  * Off by one or two where the zone cuts buckets at its clock changes.
  */
 export const countBuckets = ({ from, to }: TimeRange, granularity: Granularity): number =>

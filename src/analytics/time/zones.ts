@@ -99,7 +99,7 @@ export function clockOf(localUs: number): { hourOfDay: number; dayOfWeek: number
   return { hourOfDay: Math.floor((localUs - days * DAY_US) / HOUR_US), dayOfWeek: weekday + 1 };
 }
 
-/** How many local dates of a range do not exist: the zone moved over the date line (Samoa, 2011-12-30). */
+/** The number of local dates of a range that do not exist: the zone moved over the date line (Samoa, 2011-12-30). */
 export function skippedDates(range: TimeRange, timezone: string): number {
   let [skipped, before] = [0, undefined as number | undefined];
   for (const { offsetUs } of stretchesOf(range, timezone)) {

@@ -7,7 +7,7 @@ import type { TimeRange } from "../time/time-range.ts";
 import { cutByQuarters, type DayPiece, type SlotPiece } from "./quarter-pieces.ts";
 
 /**
- * What counts as being present: an execution or an event; a successful execution; or an event of a
+ * The kinds of presence: an execution or an event; a successful execution; or an event of a
  * type or a name.
  */
 export type ActivityKind =

@@ -3,7 +3,7 @@ import { pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
 /**
- * What somebody said about an agent. An agent exists by its executions; a row here is not needed.
+ * Names and labels that somebody gave an agent. An agent exists by its executions; a row here is not needed.
  */
 export const agents = pgTable(
   "agents",

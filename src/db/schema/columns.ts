@@ -19,7 +19,7 @@ export const quarters = customType<{ data: string }>({ dataType: () => "bit(96)"
 /** A chunk of a set of users: a bit for each of so many numbers (rollups/user-sets.ts). */
 export const userBits = customType<{ data: string }>({ dataType: () => "bit(256)" });
 
-/** What every table of jobs has (jobs/lease.ts). */
+/** The columns of every table of jobs (jobs/lease.ts). */
 export const job = () => ({
   workspaceId: text("workspace_id").notNull(),
   id: text("id").notNull(),
@@ -31,7 +31,7 @@ export const job = () => ({
   attempts: integer("attempts").notNull().default(0),
   /** Attempts in a row that ended without a word. */
   cutOff: integer("cut_off").notNull().default(0),
-  /** Who works on it. */
+  /** The worker on it. */
   claim: text("claim"),
   /**
    * Until when nobody else may work on it; of a queued one: before when its next attempt does not

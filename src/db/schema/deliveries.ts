@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
-/** What was sent to whom: one row for each recipient of a run, with the last attempt. */
+/** Messages and their recipients: one row for each recipient of a run, with the last attempt. */
 export const reportDeliveries = pgTable(
   "report_deliveries",
   {

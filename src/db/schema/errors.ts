@@ -1,7 +1,7 @@
 import { pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 
-/** What somebody decided about a group of errors. A group without a row is open. */
+/** Decisions about groups of errors. A group without a row is open. */
 export const errorStates = pgTable(
   "error_states",
   {

@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { bigint, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { instant, job } from "./columns.ts";
 
-/** What a report shows. `definition` has the shape of features/reports/schema.ts. */
+/** The content of a report. `definition` has the shape of features/reports/schema.ts. */
 export const reports = pgTable(
   "reports",
   {
@@ -61,7 +61,7 @@ export const reportShares = pgTable(
   (t) => [index("report_shares_run").on(t.workspaceId, t.runId)],
 );
 
-/** Who has tried the password of a link, by the hash of their address. */
+/** Visitors who have tried the password of a link, by the hash of their address. */
 export const reportShareVisitors = pgTable(
   "report_share_visitors",
   {

@@ -11,7 +11,7 @@ import {
 } from "drizzle-orm/pg-core";
 import { exact, instant, quarters, userBits } from "./columns.ts";
 
-/** What a rollup row holds: only what can be merged. One set of columns for every rollup table. */
+/** The columns of a rollup row: only what can be merged. One set of columns for every rollup table. */
 const mergeable = () => ({
   executions: bigint("executions", { mode: "number" }).notNull(),
   errors: bigint("errors", { mode: "number" }).notNull(),
@@ -235,7 +235,7 @@ export const rollupMarks = pgTable(
 );
 
 /**
- * What the nightly reconcile found: buckets whose rollup differs from the raw rows. Must stay
+ * The findings of the nightly reconcile: buckets whose rollup differs from the raw rows. Must stay
  * empty.
  */
 export const rollupDifferences = pgTable("rollup_differences", {

@@ -2,13 +2,13 @@ import { boolean, index, integer, jsonb, pgTable, primaryKey, text } from "drizz
 import { instant } from "./columns.ts";
 
 /**
- * What runs again and again at a local time. `next_run_at` moves on only after its run was started.
+ * Runs that repeat at a local time. `next_run_at` moves on only after its run was started.
  */
 export const schedules = pgTable(
   "schedules",
   {
     workspaceId: text("workspace_id").notNull(),
-    /** What is run: the template of an export, or a report. */
+    /** The object that is run: the template of an export, or a report. */
     kind: text("kind").notNull(),
     id: text("id").notNull(),
     name: text("name").notNull(),

@@ -12,7 +12,7 @@ export const turns = pgTable(
   (t) => [primaryKey({ columns: [t.queue, t.workspaceId] })],
 );
 
-/** How often a workspace has used what is limited by the day (UTC): of its last such day. */
+/** Uses by a workspace of what is limited by the day (UTC): those of its last such day. */
 export const dailyUses = pgTable(
   "daily_uses",
   {

@@ -130,7 +130,7 @@ function cheaperModels(
 }
 
 /**
- * What could be saved, the most first.
+ * Possible savings, the largest first.
  * @param byStatus rows by agent and status
  * @param byModel rows by agent and model
  */

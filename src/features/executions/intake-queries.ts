@@ -71,7 +71,7 @@ export function lockKeys(workspaceId: string, chains: readonly MessageChain[]): 
   cross join ${keyOf(workspaceId, sql`for update`)}`;
 }
 
-/** What a correction was made from: it is stored only if nobody has changed the row since. */
+/** The row that a correction was made from: it is stored only if nobody has changed the row since. */
 export interface CorrectionBasis {
   heardAt: string;
 }

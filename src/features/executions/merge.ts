@@ -1,7 +1,7 @@
 import { FINAL_BIT, MERGED } from "./message.ts";
 
 /**
- * How messages about one execution become one row, whatever their order (docs/intake.md proves it):
+ * The rules by which messages about one execution become one row, whatever their order (docs/intake.md proves it):
  * a higher revision replaces the row; within a revision a field that a final message stated stands,
  * and one that only messages of the running execution gave takes their greatest value. Both are
  * joins of a semilattice.
@@ -39,7 +39,7 @@ export const ADDED_METADATA = `select jsonb_object_agg(n.key, n.value) as metada
   where not coalesce(n.value <= o.known -> n.key, false)`;
 const IS_TOO_LARGE = `e.metadata is not null and a.bytes + a.more > ${MAX_JOINED_BYTES}`;
 
-/** What only running messages gave. An error is one fact: its message goes with its type. */
+/** The fields that only running messages gave. An error is one fact: its message goes with its type. */
 function joined({ column }: Field): string {
   if (column === "metadata") return "coalesce(e.metadata || a.metadata, e.metadata, x.metadata)";
   if (column === "error_message")
@@ -104,7 +104,7 @@ const DECIDED = `select p.path,
   from (${CONTRADICTED} offset 0) p`;
 const ALL_BITS = -1;
 /**
- * What becomes of the message: `outcome`, with the `path` of a contradiction; `kept`, the bits of
+ * The fate of the message: `outcome`, with the `path` of a contradiction; `kept`, the bits of
  * the fields that stay as they are, all unless the row changes; `taken`, of the others those that
  * the message settles, all for a higher revision.
  */
@@ -117,7 +117,7 @@ export const MERGE_VERDICT = `select d.outcome, d.path,
 /** A running message of the row's revision says that the run is alive, though nothing changes. */
 export const IS_HEARD = "e.status = 'running' and x.settled = 0 and x.revision = e.revision";
 
-/** How long the metadata is behind a message; null: nobody has asked. */
+/** The length of the metadata behind a message; null: nobody has asked. */
 export const BYTES_BEHIND = `case when v.kept = ${ALL_BITS} then a.bytes
       when x.revision = e.revision and e.metadata is not null
         then a.bytes + coalesce(a.more, 0) end`;
@@ -140,7 +140,7 @@ const mergedColumn = (field: Field): StateColumn => ({
       when v.taken & ${field.bit} <> 0 then x.${field.column}
       else ${joined(field)} end`,
 });
-/** What a message states of an execution. A final status stands. */
+/** The statement of a message about an execution. A final status stands. */
 export const STATED_COLUMNS: readonly StateColumn[] = [
   unlessKept("agent_id", "text", "x.agent_id"),
   unlessKept(

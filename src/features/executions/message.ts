@@ -7,7 +7,7 @@ import { plainInput } from "./plain.ts";
 import { creditsText, type ExecutionInput, executionInput } from "./schema.ts";
 
 /**
- * What one caller said about one execution, checked: columns of `executions` as the intake statement takes them. What was not
+ * The statement of one caller about one execution, checked: columns of `executions` as the intake statement takes them. What was not
  * said is undefined, so that JSON leaves it out: half of the bytes of a chunk.
  */
 export interface Message {

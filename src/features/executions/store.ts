@@ -23,7 +23,7 @@ const foldedRow = z.object({
 });
 const MAX_ATTEMPTS = 4;
 
-/** What became of a message, and whom its execution is of. */
+/** The outcome of a message, and the user of its execution. */
 export interface MessageOutcome {
   verdict: ItemVerdict;
   userId: string | null;

@@ -34,7 +34,7 @@ export const metricsQuestion = z.strictObject({
   limit: z.int().min(1).max(MAX_GROUPS).optional(),
 });
 
-/** What an export is of, its range aside. */
+/** The content of an export, its range aside. */
 const subject = {
   source: z.enum(SOURCE_NAMES),
   format: z.enum(FORMAT_NAMES),

@@ -80,7 +80,7 @@ export const WORKSPACE_CRITERIA = {
   innovation: { formula: "10 A + 5 U + 0.5 S", of: ({ A, U, S }) => 10 * A + 5 * U + 0.5 * S },
 } as const satisfies Record<string, ScoreFormula>;
 
-/** What the formulas are made of, from the measures of a group. */
+/** The terms of the formulas, from the measures of a group. */
 export function basisOf(values: MeasureValues, before: MeasureValues | undefined): Basis {
   const number = (value: unknown) => Number(value ?? 0);
   return {

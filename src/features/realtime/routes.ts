@@ -38,7 +38,7 @@ function offeredToken(header: string | undefined): string | undefined {
 }
 
 /**
- * Who connects: by a ticket, or by a token in a header or a subprotocol. Never by a token in the
+ * The visitor: by a ticket, or by a token in a header or a subprotocol. Never by a token in the
  * URL, which logs keep.
  */
 async function visitorOf(
@@ -66,7 +66,7 @@ async function visitorOf(
   return { workspaceId, visitor: { userId, expiresAtMs, credential } };
 }
 
-/** What the feed's refusal is for the caller. */
+/** The feed's refusal, as the caller is told it. */
 function refusedBy(status: number): AppError {
   if (status === FEED_REFUSALS.ticketUsed)
     return new AppError("unauthenticated", "invalid_ticket", "The ticket was used already.");

@@ -13,7 +13,7 @@ const SHORT_MS = 1_500;
 const LONG_MS = 4_000;
 
 export interface RollupSlices {
-  /** How many buckets the next transaction may have. */
+  /** The number of buckets that the next transaction may have. */
   size: number;
   /** @param ms how long the last one took */
   took(ms: number): void;

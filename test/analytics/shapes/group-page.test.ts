@@ -180,7 +180,7 @@ describe("types of errors", () => {
     expect(bars.data.bars[0]).toMatchObject({ name: "boom", value: 2 });
     const ranked = filled.at(-1);
     expect(ranked?.data).toMatchObject({ rows: [{ rank: 1, error_type: "boom" }, {}, {}] });
-    // What the report says can be asked, and gives the same.
+    // The figures of the report can be asked for, and are the same.
     const { rows } = await ask({ ...(table.query as Partial<Query>), ...range });
     expect(rows.length).toBe(3);
   });

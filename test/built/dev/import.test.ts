@@ -15,7 +15,7 @@ const file = path.join(folder, "two words.csv");
 type Reply = (response: ServerResponse) => void;
 
 /**
- * What the stand-in for an instance does with each request, in this order; after that it takes
+ * The deeds of the stand-in for an instance with each request, in this order; after that it takes
  * everything.
  */
 let replies: Reply[] = [];

@@ -18,7 +18,7 @@ const ANSWER: RecordedAnswer = {
   body: '{"data":[{"id":"a","executions":3}],"meta":{"exact":true}}',
 };
 
-/** What the comparison of two recordings prints, and how many answers it says differ. */
+/** The lines that the comparison of two recordings prints, and how many answers it says differ. */
 function compared(before: RecordedAnswer[], after: RecordedAnswer[]) {
   const [a = "", b = ""] = ["a.json", "b.json"].map((name) => path.join(folder, name));
   writeFileSync(a, JSON.stringify(before));

@@ -130,7 +130,7 @@ it("the instance answers /ready within its time while the database hangs, and en
   }).catch(() => undefined);
   instance.process.kill("SIGINT");
   await vi.waitUntil(async () => (await fetch(`${instance.url}/health`)).status === 503, SLOW);
-  // What comes sooner is the same Ctrl-C, passed on by npm.
+  // A sooner one is the same Ctrl-C, passed on by npm.
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(await end(instance, "SIGINT")).toBe(1);
   await sending;

@@ -8,7 +8,7 @@ export interface Gate {
   url: string;
   /** Statements and transactions so far. */
   trips: number;
-  /** How long each waits before it goes on, in milliseconds. */
+  /** The wait of each before it goes on, in milliseconds. */
   delayMs: number;
   close(): Promise<void>;
 }

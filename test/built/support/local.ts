@@ -26,7 +26,7 @@ export interface LocalFolder {
   servers(folder: string): ProcessIdentity[];
   /** Of the superuser of the running server. */
   databaseUrl(): string;
-  /** What instances have left beside their data: temporary files, records of who has a folder. */
+  /** Things that instances have left beside their data: temporary files, records of who has a folder. */
   leftOvers(): string[];
   remove(): Promise<void>;
 }

@@ -22,7 +22,7 @@ async function send(ctx: ReturnType<typeof testContext>, items: unknown[]) {
 }
 
 const stated = {
-  // Who it is of may be said by any message, and only once.
+  // Its user may be said by any message, and only once.
   user_id: fc.constantFrom("user", null, undefined),
   credits: fc.option(
     fc.integer({ min: 0, max: 5_000_000 }).map((micro) => (micro / 1e6).toFixed(6)),

@@ -38,7 +38,7 @@ async function send(ctx: ReturnType<typeof testContext>, workspaceId: string, it
   expect(results.filter((result) => result.result === "invalid")).toEqual([]);
 }
 
-/** What privacy and retention do to rows: the delete and its marks are one statement. */
+/** The work of privacy and retention on rows: the delete and its marks are one statement. */
 async function remove(ctx: ReturnType<typeof testContext>, workspaceId: string, ids: string[]) {
   await ctx.db.run(sql`with gone as (delete from executions where workspace_id = ${workspaceId} and id = any(${sql.param(ids)}::text[]) returning started_at, id),
       keys as (delete from execution_keys k using gone g where k.workspace_id = ${workspaceId} and k.id = g.id)

@@ -31,7 +31,7 @@ it("buckets that are too many for one transaction are rolled up by fewer, and no
   }));
   await store(executionIntake(ctx, "slices"), runs);
   const late = new AppError("timeout", "database_timeout", "The database took too long for this.");
-  // How many hours each transaction has, and which of them are refused.
+  // The number of hours of each transaction, and which of them are refused.
   const sizes: number[] = [];
   const dialect = new PgDialect();
   const strict = {

@@ -99,7 +99,7 @@ function selected(table: SourceTable, { name }: FileColumn): SQL {
 const MOST_PAGES = 12;
 const READ_BYTES = 768 * 1024;
 
-/** How many pages to read next: a row may have 16 KiB of metadata, and all must fit into memory. */
+/** The number of pages to read next: a row may have 16 KiB of metadata, and all must fit into memory. */
 function pagesAtOnce({ rows, size }: RowBytes, pageRows: number): number {
   const pageBytes = (size / Math.max(rows, 1)) * pageRows;
   return Math.max(1, Math.min(MOST_PAGES, Math.floor(READ_BYTES / pageBytes)));

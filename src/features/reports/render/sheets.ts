@@ -140,7 +140,7 @@ export function sectionSheets(sections: readonly FilledSection[]): XlsxSheet[] {
 /** A zip with a CSV for each section. Its times are fixed: the same report is the same file. */
 export function renderCsvZip({ sections }: ReportDocument): Uint8Array {
   const files = sectionSheets(sections).map(
-    // What some file systems refuse beside what spreadsheets do.
+    // Some file systems refuse these beside what spreadsheets refuse.
     ({ name, columns, rows }) =>
       [`${name.replace(/[<>|"]/g, " ")}.csv`, strToU8(csvText(columns, rows))] as const,
   );

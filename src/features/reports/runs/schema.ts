@@ -13,7 +13,7 @@ export const RUN_STATUSES = [
   "expired",
 ] as const;
 
-/** What a run is made of: nothing in it moves any more. */
+/** The definition of a run: nothing in it moves any more. */
 export const runRequest = z.object({
   name: z.string(),
   description: z.string().nullable(),

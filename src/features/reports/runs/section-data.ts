@@ -16,7 +16,7 @@ import { formattedValue } from "../render/labels.ts";
 export interface FilledSection {
   type: ReportSection["type"];
   title: string | null;
-  /** What gives these figures: the body of POST /metrics/query, or the `path` of a GET. */
+  /** The question that gives these figures: the body of POST /metrics/query, or the `path` of a GET. */
   query: Record<string, unknown> | null;
   meta: AnswerMeta | null;
   data: FilledData;

@@ -96,7 +96,7 @@ it("a stranger who guesses holds neither other readers nor other links", async (
   expect(await isHeld("203.0.113.9")).toBe(true);
   expect(await isHeld("198.51.100.7")).toBe(false);
   expect(await other.isHeld("203.0.113.9")).toBe(false);
-  // What one customer has of IPv6 is one guesser.
+  // All IPv6 addresses of one customer are one guesser.
   for (let guess = 0; guess < 6; guess++) await open(`guess ${guess}`, `2001:db8:0:1::${guess}`);
   expect(await isHeld("2001:db8:0:1:aaaa::1")).toBe(true);
   expect(await isHeld("2001:db8:0:2::1")).toBe(false);

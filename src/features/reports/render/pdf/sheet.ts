@@ -8,7 +8,7 @@ const [WIDTH, HEIGHT] = [595.28, 841.89];
 export const PAGE_MARGIN = 48;
 export const CONTENT_WIDTH = WIDTH - 2 * PAGE_MARGIN;
 const FOOTER = 24;
-/** What stands for a character that no font has. */
+/** The sign for a character that no font has. */
 const UNKNOWN = "\u25a1";
 const colorOf = ({ rgb }: PdfLibrary, hex: string): Color => {
   const part = (from: number) => Number.parseInt(hex.slice(from, from + 2), 16) / 255;
