@@ -6,6 +6,8 @@ const CURSOR = /\bWy[IJ][A-Za-z0-9_-]{6,}/g;
 /** A signed text: its claims are compared, its signature follows from them. */
 const SIGNED = /\beyJ[A-Za-z0-9_-]+\.(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{43}/g;
 const SHARED = /(\/shared\/)[A-Za-z0-9_-]{43}/g;
+/** The text of an API key, whose id follows from the request. */
+const KEY = /\b(sk_[a-z]+_[a-z0-9]{8}_)[A-Za-z0-9_-]{49}/g;
 /** A hook's URL is shown with a random key behind it. */
 const HOOK_KEY = /(\/\*\*\*)[A-Za-z0-9_-]+/g;
 
@@ -42,6 +44,7 @@ export class RecordedNames {
       .replace(CURSOR, (cursor) => `<cursor ${decoded(cursor)}>`)
       .replace(SIGNATURE, "v1,<signature>")
       .replace(SHARED, "$1<token>")
+      .replace(KEY, "$1<secret>")
       .replace(HOOK_KEY, "$1<key>")
       .replace(UUID, nameOf);
   }

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { askAccess } from "./record-access.ts";
 import { AnswerRecorder } from "./record-answers.ts";
 import { makeChanges } from "./record-changes.ts";
 import { compareRecordings } from "./record-compare.ts";
@@ -60,6 +61,8 @@ async function record(file: string, questions: number): Promise<void> {
     await askSystem(recorder);
     await askRefusals(recorder, operations);
     tell("refusals");
+    await askAccess(recorder);
+    tell("access");
     await askFeed(recorder);
     await askLater(recorder, things, made);
     tell("what comes later");
