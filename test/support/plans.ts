@@ -118,10 +118,24 @@ async function costsOf(db: Db, texts: readonly string[]): Promise<Cost[]> {
   });
 }
 
+/**
+ * Runs works one after the other: what is measured is not in the isolation of what runs, and would
+ * meet what another writes between the two.
+ */
+function takingTurns() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work);
+    last = next.catch(() => undefined);
+    return next;
+  };
+}
+
 /** A database that notes what each statement costs just before it runs it. */
 export async function measured(db: Db): Promise<{ db: Db; costs: Cost[] }> {
   await db.run(EXPLAINED);
   const costs: Cost[] = [];
+  const inTurn = takingTurns();
   const measure = async (statements: readonly Statement<unknown>[]) => {
     const texts = statements.map(({ sql: statement }) => {
       const { sql: text, params } = dialect.sqlToQuery(statement);
@@ -132,14 +146,16 @@ export async function measured(db: Db): Promise<{ db: Db; costs: Cost[] }> {
   return {
     costs,
     db: withVerbs({
-      all: async (statement) => {
-        await measure([statement]);
-        return db.all(statement);
-      },
-      transaction: async (statements, options) => {
-        await measure(statements);
-        return db.transaction(statements, options);
-      },
+      all: (statement) =>
+        inTurn(async () => {
+          await measure([statement]);
+          return db.all(statement);
+        }),
+      transaction: (statements, options) =>
+        inTurn(async () => {
+          await measure(statements);
+          return db.transaction(statements, options);
+        }),
     }),
   };
 }
