@@ -1,8 +1,9 @@
 import type { Actor } from "./auth/actor.ts";
 import { type AnswerCache, createCache } from "./cache/read-through.ts";
 import { type Config, readConfig } from "./config.ts";
-import { connect, type Db } from "./db/client.ts";
+import { connect } from "./db/client.ts";
 import { DEADLINES, type DeadlineName } from "./db/deadlines.ts";
+import { type SnapshotSource, withSnapshot } from "./db/snapshot.ts";
 import { withDeadlines } from "./lib/deadline.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import type { EpochUs } from "./lib/time.ts";
@@ -10,9 +11,8 @@ import type { EpochUs } from "./lib/time.ts";
 export type QueueName = "jobs" | "deliveries" | "rollups";
 
 /** The context that every entry point (HTTP, cron, queue, Durable Object) builds. */
-export interface Context {
+export interface Context extends SnapshotSource {
   config: Config;
-  db: Db;
   cache: AnswerCache;
   kv: KVNamespace;
   files: R2Bucket;
@@ -34,6 +34,12 @@ export interface ExecutionCtx {
 /** Time limits of calls to the platform, in milliseconds; db/deadlines.ts has the database's. */
 const CALL_LIMITS_MS = { kv: 2_000, files: 30_000, queue: 5_000 };
 
+/**
+ * A session is for what is too long for a statement: each of its statements may take so many times
+ * as long.
+ */
+const SESSION_FACTOR = 3;
+
 /** @param deadline the limit of the statements, by who waits for them */
 export function createContext(
   env: Env,
@@ -51,6 +57,8 @@ export function createContext(
   return {
     config,
     db: connect(config.DATABASE_URL, config.NEON_ENDPOINT, limitMs),
+    inSnapshot: (work) =>
+      withSnapshot(config.DATABASE_URL, config.NEON_ENDPOINT, work, SESSION_FACTOR * limitMs),
     cache: createCache(kv, waitUntil, log),
     kv,
     files: withDeadlines(env.FILES, "The file store", CALL_LIMITS_MS.files),

@@ -19,6 +19,35 @@ export const WORK_BUDGETS = {
   series: { limit: 2_000, code: "too_many_buckets", of: "buckets to compare with each other" },
   /** A matrix of retention is held in memory and in an answer whole. */
   cells: { limit: 50_000, code: "too_many_cells", of: "cells of a matrix of retention" },
+  /** Of a funnel, counted before any is evaluated. */
+  moments: {
+    limit: 12_000_000,
+    code: "too_many_rows",
+    of: "matching executions and events",
+  },
+  /** The moments of a user are evaluated at once, at about 50 bytes each. */
+  momentsOfUser: {
+    limit: 750_000,
+    code: "too_many_rows",
+    of: "matching executions and events of one user",
+  },
+  bytesOfUser: {
+    limit: 32 * 1024 * 1024,
+    code: "too_many_rows",
+    of: "bytes of the breakdown's values of one user",
+  },
+  /** Six bytes each, and eight more of those of one step: funnels/journey-tally.ts. */
+  conversions: {
+    limit: 6_000_000,
+    code: "too_many_rows",
+    of: "times between steps, and users of a breakdown",
+  },
+  /** Each value of the property is kept until the most frequent ones are known. */
+  breakdown: {
+    limit: 16 * 1024 * 1024,
+    code: "too_many_groups",
+    of: "characters of the breakdown's values, and 40 for each of them",
+  },
   trend: { limit: 400, code: "too_many_buckets", of: "buckets of a funnel's trend" },
   filters: { limit: 20, code: "too_many_filters", of: "filters" },
   queryChars: { limit: 16_384, code: "query_too_long", of: "characters of a query string" },

@@ -40,6 +40,7 @@ export const readable = (db: Db): Snapshot => ({
         dataRow(Object.values(row).map((value) => (value === null ? null : written(value)))),
       );
   },
+  readPages: () => Promise.reject(new Error("It has no session to keep rows in")),
 });
 
 /** The rows of an export, as its NDJSON has them. */

@@ -1,8 +1,8 @@
 import type { EpochUs } from "../../lib/time.ts";
 import { instantsOf, type StepInstants } from "./instants.ts";
 import { firstFrom, StepMatching } from "./matching.ts";
-import type { UserOccurrences } from "./occurrences.ts";
 import { type FunnelRules, type StepTally, stepBits, type UserJourney } from "./rules.ts";
+import type { UserOccurrences } from "./unpack.ts";
 
 /**
  * The takers of a step: an occurrence, or (where one instant takes one step) all occurrences of an

@@ -1,7 +1,7 @@
 import { journeyInAnyOrder } from "./any-order.ts";
 import { journeyInOrder } from "./in-order.ts";
-import type { UserOccurrences } from "./occurrences.ts";
 import type { FunnelRules, StepTally, UserJourney } from "./rules.ts";
+import type { UserOccurrences } from "./unpack.ts";
 
 /**
  * The journey of a user. The work grows with the number of occurrences, not with its square.

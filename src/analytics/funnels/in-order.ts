@@ -1,8 +1,8 @@
 import type { EpochUs } from "../../lib/time.ts";
 import { choicesOf, instantsOf, type StepInstants, stepsWithin } from "./instants.ts";
-import type { UserOccurrences } from "./occurrences.ts";
 import { type SweptInstant, sweepBackwards } from "./onward.ts";
 import type { FunnelRules, StepTally, UserJourney } from "./rules.ts";
+import type { UserOccurrences } from "./unpack.ts";
 
 /** Number of steps that the instant of a start can take, the start's own among them. */
 function stepsAtStart(choices: readonly number[], mask: number, rules: FunnelRules): number {
@@ -41,9 +41,10 @@ function furthestStart(
   sweepBackwards(user, instants, rules, tally, (instant) => {
     const { index, at, union, choices } = instant;
     if (at < from || at >= to || (union & 1) === 0) return;
-    let most = 0;
-    for (const mask of startMasks(choices))
-      most = Math.max(most, stepsAtStart(choices, mask, rules));
+    let most = choices.length === 1 ? 1 : 0;
+    if (most === 0)
+      for (const mask of startMasks(choices))
+        most = Math.max(most, stepsAtStart(choices, mask, rules));
     const reaches = reachesGoal(instant, most, windowUs);
     // In a backward sweep the earlier of two starts with the same level comes later.
     let level = Math.max(1, furthest.level);
@@ -61,21 +62,31 @@ function furthestStart(
 }
 
 /**
- * For each instant a bit n for each number of steps n that, taken at it and before it, still lead
- * to the level in time.
+ * For each instant from a start on a bit n for each number of steps n that, taken at it and before
+ * it, still lead to the level in time. What comes after the end can lead to nothing.
  */
 function stepsThatSuffice(
   user: UserOccurrences,
   instants: StepInstants,
   rules: FunnelRules,
-  { level, end }: { level: number; end: EpochUs },
+  { start, level, end }: { start: number; level: number; end: EpochUs },
   tally: StepTally,
 ): Uint16Array {
-  const suffice = new Uint16Array(instants.at.length);
-  sweepBackwards(user, instants, rules, tally, ({ index, earliest }) => {
-    for (let taken = 1; taken <= level; taken++)
-      if (earliest(taken, level) <= end) suffice[index] = (suffice[index] ?? 0) | (1 << taken);
-  });
+  const { at } = instants;
+  const suffice = new Uint16Array(at.length);
+  let last = start;
+  while (last + 1 < at.length && (at[last + 1] ?? 0) <= end) last++;
+  sweepBackwards(
+    user,
+    instants,
+    rules,
+    tally,
+    ({ index, earliest }) => {
+      for (let taken = 1; taken <= level; taken++)
+        if (earliest(taken, level) <= end) suffice[index] = (suffice[index] ?? 0) | (1 << taken);
+    },
+    { first: start, last },
+  );
   return suffice;
 }
 
@@ -102,7 +113,7 @@ function pathOf(
   const { steps, sameInstant, windowUs } = rules;
   const { at, first } = instants;
   const begun = at[index] ?? 0;
-  const goal = { level, end: begun + windowUs };
+  const goal = { start: index, level, end: begun + windowUs };
   const suffice = stepsThatSuffice(user, instants, rules, goal, tally);
   const mostSteps = (place: number, least: number, last: number) =>
     highestBit(suffice[place] ?? 0, least, Math.min(last, level));

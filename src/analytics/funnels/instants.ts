@@ -1,5 +1,5 @@
 import type { EpochUs } from "../../lib/time.ts";
-import type { UserOccurrences } from "./occurrences.ts";
+import type { UserOccurrences } from "./unpack.ts";
 
 /** The occurrences of a user by their instants, in order. Those of one instant are a set. */
 export interface StepInstants {
@@ -14,19 +14,23 @@ export function instantsOf({ times, masks }: UserOccurrences): StepInstants {
   const at: EpochUs[] = [];
   const first: number[] = [];
   const union: number[] = [];
-  times.forEach((time, index) => {
+  let last = -1;
+  for (let index = 0; index < times.length; index++) {
     const mask = masks[index] ?? 0;
-    const last = at.length - 1;
+    const time = times[index] ?? 0;
     if (time === at[last]) union[last] = (union[last] ?? 0) | mask;
     else {
-      at.push(time);
+      last = at.push(time) - 1;
       first.push(index);
       union.push(mask);
     }
-  });
+  }
   first.push(times.length);
   return { at, first, union };
 }
+
+/** Lists of one mask, by it: almost all instants have one occurrence. */
+const alone: (readonly number[])[] = [];
 
 /**
  * Masks of the occurrences of an instant, each as often as it can matter: at most once a step.
@@ -37,8 +41,12 @@ export function choicesOf(
   first: number,
   end: number,
   steps: number,
-): number[] {
-  if (end - first === 1) return [masks[first] ?? 0];
+): readonly number[] {
+  if (end - first === 1) {
+    const mask = masks[first] ?? 0;
+    alone[mask] ??= [mask];
+    return alone[mask];
+  }
   const counts = new Map<number, number>();
   const choices: number[] = [];
   for (let index = first; index < end; index++) {

@@ -1,7 +1,7 @@
 import type { EpochUs } from "../../lib/time.ts";
 import { choicesOf, type StepInstants, stepsWithin } from "./instants.ts";
-import type { UserOccurrences } from "./occurrences.ts";
 import { type FunnelRules, type StepTally, stepBits } from "./rules.ts";
+import type { UserOccurrences } from "./unpack.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -111,11 +111,12 @@ export function sweepBackwards(
   rules: FunnelRules,
   tally: StepTally,
   visit: (instant: SweptInstant) => void,
+  places: { first: number; last: number } = { first: 0, last: at.length - 1 },
 ): void {
   const { steps, sameInstant } = rules;
   const barriers = barriersOf(rules);
   const table = new GoalTable(steps);
-  for (let index = at.length - 1; index >= 0; index--) {
+  for (let index = places.last; index >= places.first; index--) {
     const here = union[index] ?? 0;
     const now = at[index] ?? 0;
     const choices = choicesOf(masks, first[index] ?? 0, first[index + 1] ?? 0, steps);

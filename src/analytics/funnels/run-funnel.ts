@@ -1,15 +1,17 @@
-import type { Db } from "../../db/client.ts";
+import type { SnapshotSource } from "../../db/snapshot.ts";
+import { WORK_BUDGETS } from "../../lib/budget.ts";
 import { unprocessable } from "../../lib/errors.ts";
 import { type EpochUs, SECOND_US } from "../../lib/time.ts";
-import { runInOneSnapshot } from "../prepared.ts";
+import { prepared, runInOneSnapshot } from "../prepared.ts";
 import type { AnswerMeta } from "../result/meta.ts";
 import { rawMeta } from "../result/raw-meta.ts";
 import type { TimeRange } from "../time/time-range.ts";
 import { journeyOf } from "./evaluate.ts";
-import { funnelOccurrences, type UserOccurrences } from "./occurrences.ts";
+import { occurrenceTexts, packedOccurrences } from "./occurrences.ts";
+import { readUsers, textRow, usersOfTexts } from "./read-users.ts";
 import type { FunnelRules, StepOrder } from "./rules.ts";
 import type { StepFilter } from "./step-conditions.ts";
-import type { FunnelUser } from "./summarize.ts";
+import { type PackedUser, type UserOccurrences, unpackedUser } from "./unpack.ts";
 
 export const DEFAULT_WINDOW_SECONDS = 7 * 86_400;
 
@@ -39,7 +41,7 @@ function filtersOf({ steps, exclusions = [] }: FunnelSpec): {
 /** @throws AppError unprocessable for a definition whose fields or values cannot be asked */
 export function checkDefinition(definition: FunnelSpec): void {
   const { filters, paths } = filtersOf(definition);
-  funnelOccurrences("", { from: 0, to: 1 }, filters, paths);
+  packedOccurrences("", { from: 0, to: 1 }, filters, paths, 0);
   const { steps, exclusions = [], order } = definition;
   exclusions.forEach(({ from_step, to_step }, index) => {
     const path = `definition.exclusions.${index}`;
@@ -80,6 +82,16 @@ function rulesOf(definition: FunnelSpec, range: TimeRange, now: EpochUs): Funnel
   };
 }
 
+/** A user who began in the range. */
+export interface FunnelUser {
+  userId: string;
+  level: number;
+  times: EpochUs[];
+  /** Whether the user may still reach a further step. */
+  inProgress: boolean;
+  property: string | null;
+}
+
 function funnelUser(user: UserOccurrences, rules: FunnelRules): FunnelUser | undefined {
   const journey = journeyOf(user, rules);
   if (!journey) return undefined;
@@ -88,38 +100,67 @@ function funnelUser(user: UserOccurrences, rules: FunnelRules): FunnelUser | und
   return { userId: user.userId, level, times, inProgress, property };
 }
 
-export interface FunnelRun {
-  users: FunnelUser[];
-  meta: AnswerMeta;
+export interface FunnelRequest {
+  definition: FunnelSpec;
+  range: TimeRange;
+  timezone: string;
+  /** A window that ends at this instant or later is open. */
+  now: EpochUs;
+  breakdown?: string | undefined;
+  /** Moments that are answered in one round trip, as text; more are read in pages. */
+  textMoments?: number;
+  /** Bytes of a page. */
+  pageBytes?: number;
 }
 
 /**
- * The journey of every user who began in the range: counts, journeys and trend are made of them.
- * @param now a window that ends at this instant or later is open
- * @throws AppError unprocessable for a definition that cannot be asked
+ * More are read in pages. A text of these takes 1.4 MB; of a larger funnel they are read for
+ * nothing.
+ */
+const TEXT_MOMENTS = 100_000;
+
+/**
+ * The journey of every user who began in the range, one after the other, in any order: counts,
+ * journeys and trend are made of them. None of them is kept.
+ * @param take may have been given users when an error is thrown
+ * @throws AppError unprocessable for a definition that cannot be asked, or too many moments
  */
 export async function runFunnel(
-  db: Db,
+  store: SnapshotSource,
   workspaceId: string,
-  definition: FunnelSpec,
-  range: TimeRange,
-  timezone: string,
-  now: EpochUs,
-  breakdown?: string,
-): Promise<FunnelRun> {
+  request: FunnelRequest,
+  take: (user: FunnelUser) => void,
+): Promise<AnswerMeta> {
+  const { definition, range, timezone, now, breakdown, textMoments = TEXT_MOMENTS } = request;
   checkDefinition(definition);
   const rules = rulesOf(definition, range, now);
   const { filters, paths } = filtersOf(definition);
   // The window of the last user to begin is whole, its end included.
   const watched = { from: range.from, to: range.to + rules.windowUs };
-  const [found, meta] = await runInOneSnapshot(db, [
-    funnelOccurrences(workspaceId, watched, filters, paths, {
-      property: breakdown,
-      others: rules.order === "contiguous",
-    }),
-    rawMeta(workspaceId, range, timezone),
+  const options = { property: breakdown, others: rules.order === "contiguous" };
+  const packed = (limit: number) =>
+    packedOccurrences(workspaceId, watched, filters, paths, limit, options);
+  const metaQuery = rawMeta(workspaceId, range, timezone);
+  let rows = 0;
+  const evaluate = (user: PackedUser) => {
+    const occurrences = unpackedUser(user);
+    rows += occurrences.times.length;
+    const found = funnelUser(occurrences, rules);
+    if (found) take(found);
+  };
+  const withRows = (meta: AnswerMeta) => ({ ...meta, sources: { ...meta.sources, raw: { rows } } });
+  const texts = occurrenceTexts(packed(textMoments), textMoments);
+  const [users, meta] = await runInOneSnapshot(store.db, [
+    prepared({ sql: texts, row: textRow }, usersOfTexts),
+    metaQuery,
   ]);
-  const users = found.flatMap((user) => funnelUser(user, rules) ?? []);
-  const rows = found.reduce((sum, user) => sum + user.times.length, 0);
-  return { users, meta: { ...meta, sources: { ...meta.sources, raw: { rows } } } };
+  if (users) {
+    users.forEach(evaluate);
+    return withRows(meta);
+  }
+  return store.inSnapshot(async (snapshot) => {
+    await readUsers(snapshot, packed(WORK_BUDGETS.moments.limit), evaluate, request.pageBytes);
+    const [metaThen] = await runInOneSnapshot(snapshot, [metaQuery]);
+    return withRows(metaThen);
+  });
 }

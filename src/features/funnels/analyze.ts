@@ -1,10 +1,6 @@
-import { type FunnelRun, runFunnel } from "../../analytics/funnels/run-funnel.ts";
-import {
-  breakdownOf,
-  type FunnelUser,
-  stepsOf,
-  trendOf,
-} from "../../analytics/funnels/summarize.ts";
+import { JourneyTally } from "../../analytics/funnels/journey-tally.ts";
+import { type FunnelUser, runFunnel } from "../../analytics/funnels/run-funnel.ts";
+import { TrendCounts } from "../../analytics/funnels/trend-counts.ts";
 import { rangeOfQuery } from "../../analytics/query.ts";
 import { countBuckets, wholeBuckets } from "../../analytics/time/range.ts";
 import type { TimeRange } from "../../analytics/time/time-range.ts";
@@ -13,6 +9,7 @@ import { decodeCursor, paginate } from "../../db/keyset.ts";
 import { rangeOrDefault } from "../../http/metrics-params.ts";
 import { checkWork } from "../../lib/budget.ts";
 import { unprocessable } from "../../lib/errors.ts";
+import { FirstById } from "../../lib/first-by-id.ts";
 import { formatInstant } from "../../lib/time.ts";
 import { zoneIn } from "../../store/workspaces.ts";
 import type { FunnelDefinition, FunnelQuestion, JOURNEY_OUTCOMES } from "./schema.ts";
@@ -26,17 +23,6 @@ async function spanOf(
   return { timezone, range: rangeOfQuery(rangeOrDefault(question, "30d"), ctx.nowUs()) };
 }
 
-async function journeys(
-  ctx: Context,
-  workspaceId: string,
-  definition: FunnelDefinition,
-  question: FunnelQuestion,
-): Promise<FunnelRun> {
-  const { range, timezone } = await spanOf(ctx, workspaceId, question);
-  const now = ctx.nowUs();
-  return runFunnel(ctx.db, workspaceId, definition, range, timezone, now, question.breakdown);
-}
-
 export async function analyzeFunnel(
   ctx: Context,
   workspaceId: string,
@@ -46,10 +32,16 @@ export async function analyzeFunnel(
   const { range, timezone } = await spanOf(ctx, workspaceId, question);
   const by = question.granularity ?? "day";
   checkWork("trend", countBuckets(range, by), "granularity");
-  const { users, meta } = await journeys(ctx, workspaceId, definition, question);
+  const { breakdown } = question;
   const names = definition.steps.map((step) => step.name);
-  const steps = stepsOf(names, users);
-  const buckets = wholeBuckets(range, by, timezone);
+  const tally = new JourneyTally(names, { byProperty: breakdown !== undefined });
+  const trend = new TrendCounts(wholeBuckets(range, by, timezone), names.length);
+  const asked = { definition, range, timezone, now: ctx.nowUs(), breakdown };
+  const meta = await runFunnel(ctx, workspaceId, asked, (user) => {
+    tally.add(user);
+    trend.add(user);
+  });
+  const steps = tally.steps();
   const drops = steps.slice(0, -1).filter((step) => step.dropped_users > 0);
   const worst = [...drops].sort((a, b) => b.dropped_users - a.dropped_users || a.step - b.step)[0];
   return {
@@ -64,8 +56,8 @@ export async function analyzeFunnel(
             drop_off_rate: worst.drop_off_rate,
           }
         : null,
-      breakdown: question.breakdown === undefined ? null : breakdownOf(names, users),
-      trend: trendOf(users, buckets, names.length),
+      breakdown: tally.breakdown(),
+      trend: trend.rows(),
     },
     meta,
   };
@@ -93,18 +85,24 @@ export async function journeysOf(
   const last = definition.steps.length;
   if (step > last)
     throw unprocessable("query.step", "unknown_step", `The funnel has ${last} steps.`);
-  const { users, meta } = await journeys(ctx, workspaceId, definition, query);
   const belongs = ({ level, inProgress }: FunnelUser) => {
     if (outcome === "converted") return level === last;
     if (outcome === "reached") return level >= step;
     return level === step && level < last && inProgress === (outcome === "in_progress");
   };
   const [after] = query.cursor === undefined ? [] : decodeCursor(query.cursor, 1);
-  const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  const all = users.filter(belongs).sort((a, b) => compare(a.userId, b.userId));
-  const rest = after === undefined ? all : all.filter((each) => each.userId > after);
-  const total = query.include_total ? all.length : undefined;
-  const { shown, page } = paginate(rest, limit, ({ userId }) => [userId], { total });
+  const firsts = new FirstById<FunnelUser>(limit + 1, ({ userId }) => userId);
+  let all = 0;
+  const { range, timezone } = await spanOf(ctx, workspaceId, query);
+  const { breakdown } = query;
+  const asked = { definition, range, timezone, now: ctx.nowUs(), breakdown };
+  const meta = await runFunnel(ctx, workspaceId, asked, (user) => {
+    if (!belongs(user)) return;
+    all++;
+    if (after === undefined || user.userId > after) firsts.add(user);
+  });
+  const total = query.include_total ? all : undefined;
+  const { shown, page } = paginate(firsts.rows(), limit, ({ userId }) => [userId], { total });
   const data = shown.map(({ userId, level, times, inProgress }) => ({
     user_id: userId,
     level,

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { journeyOf } from "../../../src/analytics/funnels/evaluate.ts";
-import type { UserOccurrences } from "../../../src/analytics/funnels/occurrences.ts";
 import {
   type FunnelRules,
   STEP_ORDERS,
@@ -9,6 +8,7 @@ import {
   type StepTally,
   type UserJourney,
 } from "../../../src/analytics/funnels/rules.ts";
+import type { UserOccurrences } from "../../../src/analytics/funnels/unpack.ts";
 
 /** A chain of moments, by their places: the n-th is of step n, or in any order of the step beside it. */
 interface Chain {

@@ -164,7 +164,7 @@ describe("types of errors", () => {
       filters: [],
       recipients: [],
     };
-    const filled = await fillSections(ctx.db, W, request, range, range.to, async () => undefined);
+    const filled = await fillSections(ctx, W, request, range, range.to, async () => undefined);
     const table = filled.find(({ title }) => title === "By type of error");
     if (table?.data.kind !== "table") throw new Error("The report has no table");
     const failed = [

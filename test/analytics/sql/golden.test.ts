@@ -2,7 +2,7 @@ import type { SQL } from "drizzle-orm";
 import { expect, it } from "vitest";
 import { prepareQuery } from "../../../src/analytics/ask.ts";
 import { errorGroups } from "../../../src/analytics/errors/error-groups.ts";
-import { funnelOccurrences } from "../../../src/analytics/funnels/occurrences.ts";
+import { occurrenceTexts, packedOccurrences } from "../../../src/analytics/funnels/occurrences.ts";
 import type { Query } from "../../../src/analytics/query.ts";
 import { replaceRollups } from "../../../src/analytics/rollups/recompute.ts";
 import { wholeBuckets } from "../../../src/analytics/time/range.ts";
@@ -95,7 +95,9 @@ const STATEMENTS: Record<string, () => SQL[] | Promise<SQL[]>> = {
         filters: [{ field: "agent", op: "eq" as const, value: "writer" }],
       },
     ];
-    return [funnelOccurrences(W, DAYS, steps, ["steps.0", "steps.1"]).statement.sql];
+    const options = { property: "properties.plan" };
+    const packed = packedOccurrences(W, DAYS, steps, ["steps.0", "steps.1"], 1000, options);
+    return [occurrenceTexts(packed, 1000)];
   },
   "list-of-executions": () =>
     sentBy((db) =>

@@ -308,7 +308,7 @@ describe("eight runs a day for ever", () => {
       filters: [],
       recipients: [],
     };
-    const filled = await fillSections(ctx.db, W, request, week, NOW, async () => undefined);
+    const filled = await fillSections(ctx, W, request, week, NOW, async () => undefined);
     const [tiles, line] = filled.map(({ data }) => data);
     expect(tiles).toMatchObject({
       elapsed: true,

@@ -1,6 +1,6 @@
 import { prepareQuery } from "../../../analytics/ask.ts";
+import { JourneyTally } from "../../../analytics/funnels/journey-tally.ts";
 import { runFunnel } from "../../../analytics/funnels/run-funnel.ts";
-import { stepsOf } from "../../../analytics/funnels/summarize.ts";
 import { runInOneSnapshot } from "../../../analytics/prepared.ts";
 import { wholeBuckets } from "../../../analytics/time/range.ts";
 import type { TimeRange } from "../../../analytics/time/time-range.ts";
@@ -8,6 +8,7 @@ import { cohortCounts } from "../../../analytics/users/cohorts.ts";
 import type { ActivityKind } from "../../../analytics/users/presence.ts";
 import { checkCells, matrixOf } from "../../../analytics/users/retention.ts";
 import type { Db } from "../../../db/client.ts";
+import type { SnapshotSource } from "../../../db/snapshot.ts";
 import { unprocessable } from "../../../lib/errors.ts";
 import { type EpochUs, formatInstant } from "../../../lib/time.ts";
 import { findFunnel } from "../../../store/funnels.ts";
@@ -70,19 +71,21 @@ type Funnel = Extract<ReportSection, { type: "funnel" }>;
  * @throws AppError unprocessable if it was deleted
  */
 async function funnelOf(
-  db: Db,
+  store: SnapshotSource,
   workspaceId: string,
   { funnel_id, title, type }: Funnel,
   { timezone }: RunRequest,
   range: TimeRange,
   nowUs: EpochUs,
 ): Promise<FilledSection> {
-  const found = await findFunnel(db, workspaceId, funnel_id);
+  const found = await findFunnel(store.db, workspaceId, funnel_id);
   if (!found)
     throw unprocessable("funnel_id", "funnel_missing", `The funnel ${funnel_id} is not there.`);
   const { definition } = found;
-  const { users, meta } = await runFunnel(db, workspaceId, definition, range, timezone, nowUs);
   const names = definition.steps.map((step) => step.name);
+  const tally = new JourneyTally(names);
+  const asked = { definition, range, timezone, now: nowUs };
+  const meta = await runFunnel(store, workspaceId, asked, (user) => tally.add(user));
   const query = {
     path: "/api/v1/funnels/analyze",
     body: {
@@ -92,7 +95,7 @@ async function funnelOf(
       timezone,
     },
   };
-  return { type, title, query, meta, data: { kind: "funnel", steps: stepsOf(names, users) } };
+  return { type, title, query, meta, data: { kind: "funnel", steps: tally.steps() } };
 }
 
 /**
@@ -101,7 +104,7 @@ async function funnelOf(
  * @param onSection called before each section with its place
  */
 export async function fillSections(
-  db: Db,
+  store: SnapshotSource,
   workspaceId: string,
   request: RunRequest,
   range: TimeRange,
@@ -119,17 +122,17 @@ export async function fillSections(
   for (const [place, section] of request.sections.entries()) {
     await onSection(place, section);
     if (section.type === "retention") {
-      filled.push(await retentionOf(db, workspaceId, section, request, range, nowUs));
+      filled.push(await retentionOf(store.db, workspaceId, section, request, range, nowUs));
       continue;
     }
     if (section.type === "funnel") {
-      filled.push(await funnelOf(db, workspaceId, section, request, range, nowUs));
+      filled.push(await funnelOf(store, workspaceId, section, request, range, nowUs));
       continue;
     }
     const asked = sectionQuery(section);
     const ask = asked && { ...asked, filters: [...(asked.filters ?? []), ...filters] };
     const [answer] = ask
-      ? await runInOneSnapshot(db, [
+      ? await runInOneSnapshot(store.db, [
           prepareQuery(workspaceId, { ...ask, ...range, timezone }, nowUs),
         ])
       : [];

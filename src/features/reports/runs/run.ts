@@ -1,6 +1,6 @@
 import { localDate } from "../../../analytics/time/zones.ts";
 import type { Context } from "../../../context.ts";
-import type { Db } from "../../../db/client.ts";
+import { openSnapshot, type Snapshot } from "../../../db/snapshot.ts";
 import { attemptJob } from "../../../jobs/attempt.ts";
 import type { JobOutcome } from "../../../jobs/endings.ts";
 import type { JobId } from "../../../jobs/lease.ts";
@@ -28,7 +28,7 @@ const RENDERED_PERCENT = 96;
 
 async function fillDocument(
   ctx: Context,
-  db: Db,
+  db: Snapshot,
   claim: RunClaim,
   asOf: string,
 ): Promise<ReportDocument> {
@@ -38,7 +38,7 @@ async function fillDocument(
   checkReportSize(request, range);
   const count = request.sections.length;
   const sections = await fillSections(
-    db,
+    openSnapshot(db),
     workspaceId,
     request,
     range,
@@ -78,7 +78,12 @@ async function storeFile(
   };
 }
 
-async function makeReport(ctx: Context, db: Db, claim: RunClaim, asOf: string): Promise<void> {
+async function makeReport(
+  ctx: Context,
+  db: Snapshot,
+  claim: RunClaim,
+  asOf: string,
+): Promise<void> {
   const { workspaceId, id, request } = claim;
   const document = await fillDocument(ctx, db, claim, asOf);
   const rendered = await renderDocument(document, request.format);
