@@ -33,7 +33,7 @@ export const openSnapshot = (snapshot: Snapshot): SnapshotSource => ({
 });
 
 /**
- * A read in pages is large and grouped: by hash, with room for the hashes, whatever the
+ * A statement that is read in pages is large and grouped: by hash, with room for it, whatever the
  * planner takes the number of rows and groups for; and all of it will be taken.
  */
 const PAGED = `set local work_mem = '64MB'; set local enable_sort = off;

@@ -21,12 +21,15 @@ interface FurthestStart {
 }
 
 /** Whether a start, which takes at most so many steps at its instant, reaches a goal in time. */
-function reachesGoal({ at, earliest }: SweptInstant, most: number, windowUs: number) {
-  return (goal: number): boolean => {
-    for (let taken = 1; taken <= most; taken++)
-      if (earliest(taken, goal) <= at + windowUs) return true;
-    return false;
-  };
+function reachesGoal(
+  { at, earliest }: SweptInstant,
+  most: number,
+  windowUs: number,
+  goal: number,
+): boolean {
+  for (let taken = 1; taken <= most; taken++)
+    if (earliest(taken, goal) <= at + windowUs) return true;
+  return false;
 }
 
 /** The furthest level that any start reaches, and the earliest start that reaches it. */
@@ -45,7 +48,7 @@ function furthestStart(
     if (most === 0)
       for (const mask of startMasks(choices))
         most = Math.max(most, stepsAtStart(choices, mask, rules));
-    const reaches = reachesGoal(instant, most, windowUs);
+    const reaches = (goal: number) => reachesGoal(instant, most, windowUs, goal);
     // In a backward sweep the earlier of two starts with the same level comes later.
     let level = Math.max(1, furthest.level);
     if (!reaches(level)) level = 0;

@@ -5,7 +5,7 @@ import { type StepCounts, type StepResult, stepsOf } from "./summarize.ts";
 
 const MAX_BREAKDOWN = 50;
 
-/** The bytes of a value beside its own characters. */
+/** Room of a value, beside its own characters. */
 const VALUE_CHARACTERS = 40;
 
 /** More than the states that a user can be in: twice the levels. */

@@ -13,7 +13,10 @@ interface LevelBarriers {
   at: number[];
 }
 
+const NONE: LevelBarriers = { after: [], at: [] };
+
 function barriersOf({ steps, exclusions }: FunnelRules): LevelBarriers {
+  if (exclusions.length === 0) return NONE;
   const bitsAt = (level: number, least: number) => {
     let bits = 0;
     for (const [index, { after, before }] of exclusions.entries())
@@ -58,7 +61,7 @@ class GoalTable {
 /** Earliest instant of step `goal` if `level` steps are taken at an instant and before it. */
 export type EarliestGoal = (level: number, goal: number) => EpochUs;
 
-/** One instant of a sweep. */
+/** The instant at which a sweep is; it holds until the next one. */
 export interface SweptInstant {
   index: number;
   at: EpochUs;
@@ -116,17 +119,25 @@ export function sweepBackwards(
   const { steps, sameInstant } = rules;
   const barriers = barriersOf(rules);
   const table = new GoalTable(steps);
-  for (let index = places.last; index >= places.first; index--) {
-    const here = union[index] ?? 0;
-    const now = at[index] ?? 0;
-    const choices = choicesOf(masks, first[index] ?? 0, first[index + 1] ?? 0, steps);
-    const earliest: EarliestGoal = (level, goal) => {
-      if (goal <= level) return now;
-      const isStuck = sameInstant === "does_not" && (here & (barriers.at[level] ?? 0)) !== 0;
+  // One object for all instants: a list of them would be garbage several times the moments' size.
+  const instant: SweptInstant = {
+    index: 0,
+    at: 0,
+    union: 0,
+    choices: [],
+    earliest: (level, goal) => {
+      if (goal <= level) return instant.at;
+      const isStuck =
+        sameInstant === "does_not" && (instant.union & (barriers.at[level] ?? 0)) !== 0;
       return level === steps || isStuck ? NEVER : table.get(level, goal);
-    };
-    const instant = { index, at: now, union: here, choices, earliest };
-    tally.steps += 1 + choices.length;
+    },
+  };
+  for (let index = places.last; index >= places.first; index--) {
+    instant.index = index;
+    instant.at = at[index] ?? 0;
+    instant.union = union[index] ?? 0;
+    instant.choices = choicesOf(masks, first[index] ?? 0, first[index + 1] ?? 0, steps);
+    tally.steps += 1 + instant.choices.length;
     visit(instant);
     addInstant(table, instant, rules, barriers, tally);
   }

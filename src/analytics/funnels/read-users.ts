@@ -96,7 +96,7 @@ export async function readUsers(
       asked = Math.max(1, Math.floor(pageBytes / (ROW_BYTES + bytesIn(page, page.rows - 1))));
       coming.clear();
       const arriving = isLast ? Promise.resolve() : next(asked, coming);
-      // A page under way has an end of its own, whatever becomes of this one.
+      // The next page has an end of its own, whatever becomes of this one.
       arriving.catch(() => undefined);
       for (const user of usersOfPage(page)) take(user);
       await arriving;

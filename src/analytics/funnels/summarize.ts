@@ -1,4 +1,4 @@
-/** The counts of users, and the times of their conversions. */
+/** Numbers of users, and the times that their steps took. */
 export interface StepCounts {
   /** By the number of steps that a user took. */
   users: readonly number[];
