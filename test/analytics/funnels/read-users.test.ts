@@ -236,7 +236,7 @@ describe("moments of a user", () => {
   const anyMoments = fc.array(
     fc.record({
       at: fc.constantFrom(0, 1, 946_684_800_000_000, 1_780_000_000_000_000, 7_258_118_399_999_999),
-      mask: fc.integer({ min: 1, max: 2 ** 15 - 1 }),
+      mask: fc.constantFrom(1, 2, 3, 2 ** 15 - 1),
       text: fc.option(fc.string({ unit: "binary", maxLength: 5 }), { nil: null }),
     }),
     { minLength: 1, maxLength: 12 },
